@@ -1,2 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-fn main() {}
+//! `cargo xtask`: everything that is done with the plugins and with kernels. One file per command.
+
+mod install;
+mod outcome;
+mod plugins;
+mod series;
+mod status;
+mod uninstall;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Clang LTO for a Linux kernel tree, as plugins: install, build, boot and prove it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version)]
+enum Command {
+    Install(install::Args),
+    Uninstall(uninstall::Args),
+    Status(status::Args),
+    Series(series::Args),
+}
+
+fn main() -> ExitCode {
+    outcome::report(match Command::parse() {
+        Command::Install(args) => install::run(args),
+        Command::Uninstall(args) => uninstall::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Series(args) => series::run(args),
+    })
+}
