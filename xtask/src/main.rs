@@ -2,8 +2,12 @@
 //! `cargo xtask`: everything that is done with the plugins and with kernels. One file per command.
 
 mod install;
+mod kernel;
+mod llvm;
 mod outcome;
 mod plugins;
+mod process;
+mod progress;
 mod series;
 mod status;
 mod uninstall;
@@ -19,6 +23,7 @@ enum Command {
     Uninstall(uninstall::Args),
     Status(status::Args),
     Series(series::Args),
+    Kernel(kernel::Args),
 }
 
 fn main() -> ExitCode {
@@ -27,5 +32,6 @@ fn main() -> ExitCode {
         Command::Uninstall(args) => uninstall::run(args),
         Command::Status(args) => status::run(args),
         Command::Series(args) => series::run(args),
+        Command::Kernel(args) => kernel::run(args),
     })
 }

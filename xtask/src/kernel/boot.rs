@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask kernel boot`: a kernel booted in QEMU, every module loaded, the console judged.
+
+use super::arch::Arch;
+use super::guest;
+use super::guest::Said;
+use super::modules;
+use super::modules::Module;
+use crate::outcome::Failure;
+use crate::outcome::Outcome;
+use crate::process;
+use crate::progress::Step;
+use anyhow::Context as _;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::io::PipeReader;
+use std::io::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
+use std::time::Instant;
+
+/// Boots a built kernel in QEMU, loads every module, and powers off.
+///
+/// The modules are loaded in the order their symbols and soft dependencies ask for. Panics, oopses,
+/// warnings of the kernel, modules that do not load and a guest that does not end are faults
+/// (exit code 1). The console is kept in boot.log.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask kernel boot --arch arm64 --objtree /build/thin
+  cargo xtask kernel boot --arch arm64 --objtree /build/thin --format json --timeout 60")]
+pub struct Args {
+    /// The architecture the kernel was built for.
+    #[arg(long, value_enum)]
+    arch: Arch,
+    /// The object tree, with the kernel image and the modules.
+    #[arg(long, value_name = "DIR")]
+    objtree: PathBuf,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// After how many seconds a guest that did not end is a fault.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+    /// Where boot.log and the initramfs are written [default: the object tree].
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// What is booted, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The architecture of the guest.
+    pub arch: Arch,
+    /// The object tree, with the kernel image and the modules.
+    pub objtree: &'a Path,
+    /// The directory that boot.log and the initramfs are written to.
+    pub output: &'a Path,
+    /// After how long a guest that did not end is a fault.
+    pub timeout: Duration,
+}
+
+/// How a boot went.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Whether there was no fault and every module was loaded.
+    pub result: Verdict,
+    /// For each module `ok`, or why it was not loaded.
+    pub modules: BTreeMap<String, String>,
+    /// From the start of QEMU to its end, in seconds.
+    pub seconds: f64,
+    /// Lines of the console, or facts about the run, that must not be.
+    pub faults: Vec<String>,
+}
+
+/// Whether a boot was good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing was wrong.
+    Ok,
+    /// A fault, or a module that was not loaded.
+    Failed,
+}
+
+impl Report {
+    /// How many modules were loaded.
+    pub fn loaded(&self) -> usize {
+        self.modules
+            .values()
+            .filter(|result| *result == LOADED)
+            .count()
+    }
+
+    /// Every fault and every module that was not loaded, one per line.
+    pub fn problems(&self) -> String {
+        let modules = self.modules.iter().filter(|(_, result)| *result != LOADED);
+        self.faults
+            .iter()
+            .cloned()
+            .chain(modules.map(|(name, result)| format!("module {name}: {result}")))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+/// What a module that was loaded has for a result.
+const LOADED: &str = "ok";
+
+/// Runs the command.
+pub fn run(args: Args) -> Outcome {
+    let Args {
+        arch,
+        objtree,
+        format,
+        timeout,
+        output,
+    } = args;
+    let output = output.as_deref().unwrap_or(&objtree);
+    let timeout = Duration::from_secs(timeout);
+    let report = boot(Options {
+        arch,
+        objtree: &objtree,
+        output,
+        timeout,
+    })?;
+    match format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Text => println!(
+            "{} of {} modules loaded, {} faults",
+            report.loaded(),
+            report.modules.len(),
+            report.faults.len()
+        ),
+    }
+    let log = output.join("boot.log");
+    match report.result {
+        Verdict::Ok => Ok(()),
+        Verdict::Failed => Err(Failure::Fault(anyhow::anyhow!(
+            "the boot failed; the console is in {}\n{}",
+            log.display(),
+            report.problems()
+        ))),
+    }
+}
+
+/// Boots a kernel, loads every module of its object tree, and judges the console.
+///
+/// # Errors
+/// The kernel or a module cannot be read, or QEMU cannot be run. A kernel that misbehaves is not an
+/// error: the report says so.
+pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
+    let Options {
+        arch,
+        objtree,
+        output,
+        timeout,
+    } = options;
+    let image = arch.image(objtree);
+    anyhow::ensure!(
+        image.is_file(),
+        "{}: no such kernel image; build it first",
+        image.display()
+    );
+    let modules = modules::load_order(objtree)?;
+    std::fs::create_dir_all(output).with_context(|| output.display().to_string())?;
+    let initramfs = output.join("boot-initramfs.cpio");
+    guest::write_initramfs(&initramfs, arch, &modules)?;
+
+    let step = Step::start(format!(
+        "booting {} with {} modules",
+        image.display(),
+        modules.len()
+    ));
+    let log = output.join("boot.log");
+    let started = Instant::now();
+    let run = run_guest(
+        qemu(arch, &image, &initramfs),
+        arch,
+        &log,
+        started + timeout,
+        &step,
+    )?;
+    let seconds = started.elapsed().as_secs_f64();
+    let mut report = judge(&run.console, &modules);
+    report.seconds = seconds;
+    if let Some(late) = run.late {
+        report.faults.push(late);
+        report.result = Verdict::Failed;
+    }
+    step.done(&format!(
+        "{} of {} modules loaded",
+        report.loaded(),
+        modules.len()
+    ));
+    Ok(report)
+}
+
+fn qemu(arch: Arch, image: &Path, initramfs: &Path) -> Command {
+    // panic=-1 restarts at once, and -no-reboot makes that the end of QEMU.
+    let command_line = format!(
+        "console={} panic=-1 ignore_loglevel printk.devkmsg=on",
+        arch.console()
+    );
+    let mut command = Command::new(arch.qemu());
+    command
+        .args(arch.machine())
+        .args(["-m", "1024", "-smp", "2", "-no-reboot", "-nic", "none"])
+        .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
+        .arg("-kernel")
+        .arg(image)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-append", &command_line]);
+    command
+}
+
+/// What came out of a run of QEMU.
+struct Run {
+    console: Vec<String>,
+    /// Why it was stopped, if it did not end by itself.
+    late: Option<String>,
+}
+
+/// Runs QEMU until it ends or `deadline` has come. What it writes goes to `log` as it comes.
+fn run_guest(
+    mut qemu: Command,
+    arch: Arch,
+    log: &Path,
+    deadline: Instant,
+    step: &Step,
+) -> anyhow::Result<Run> {
+    let shown = process::shown(&qemu);
+    let mut log = std::fs::File::create(log).with_context(|| log.display().to_string())?;
+    let (reader, writer) = std::io::pipe().context("a pipe for QEMU's console")?;
+    let errors = writer.try_clone().context("a pipe for QEMU's errors")?;
+    let mut child = qemu
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(errors)
+        .spawn()
+        .with_context(|| format!("starting {}: install {}", arch.qemu(), arch.qemu_package()))?;
+    // It holds the writing ends; the console ends only once they are closed.
+    drop(qemu);
+    let lines = read_lines(reader);
+    let mut console = Vec::new();
+    let started = Instant::now();
+    let late = loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                writeln!(log, "{line}").context("writing the console's log")?;
+                step.at(&line);
+                console.push(line);
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break None,
+            Err(mpsc::RecvTimeoutError::Timeout) => break Some(stop(&mut child, started)?),
+        }
+    };
+    let status = child
+        .wait()
+        .with_context(|| format!("waiting for {}", arch.qemu()))?;
+    if late.is_none() {
+        ended_well(status, &shown, &console)?;
+    }
+    Ok(Run { console, late })
+}
+
+fn ended_well(status: ExitStatus, shown: &str, console: &[String]) -> anyhow::Result<()> {
+    let last = process::last_lines(&console.join("\n"));
+    anyhow::ensure!(status.success(), "`{shown}` failed ({status})\n{last}");
+    Ok(())
+}
+
+fn stop(child: &mut Child, started: Instant) -> anyhow::Result<String> {
+    child.kill().context("stopping QEMU")?;
+    Ok(format!(
+        "the guest had not ended after {} seconds",
+        started.elapsed().as_secs()
+    ))
+}
+
+/// The lines of the console as they come, without line ends.
+fn read_lines(reader: PipeReader) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(reader);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if sender.send(text).is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    receiver
+}
+
+/// What the kernel prints when something is wrong with it.
+const FAULTS: [&str; 12] = [
+    "------------[ cut here ]",
+    "WARNING:",
+    "BUG:",
+    "kernel BUG at",
+    "Unable to handle",
+    "Internal error:",
+    "Oops",
+    "general protection fault",
+    "Kernel panic",
+    "UBSAN:",
+    "INFO: rcu",
+    "blocked for more than",
+];
+
+/// What the lines of a console say about `modules` and about the kernel.
+fn judge(console: &[String], modules: &[Module]) -> Report {
+    let mut results: BTreeMap<String, String> = modules
+        .iter()
+        .map(|module| (module.name.clone(), "not reached".to_owned()))
+        .collect();
+    let name_of = |path: &str| {
+        modules
+            .iter()
+            .find(|module| guest::path_of(module) == path)
+            .map(|module| &module.name)
+    };
+    let mut faults = Vec::new();
+    let mut since_loading: Vec<&str> = Vec::new();
+    let mut done = false;
+    for line in console {
+        match guest::said(line) {
+            Some(Said::Loading(path)) => {
+                since_loading.clear();
+                if let Some(name) = name_of(path) {
+                    results.insert(name.clone(), "loading did not end".to_owned());
+                }
+            }
+            Some(Said::Loaded(path, number)) => match name_of(path) {
+                Some(name) => {
+                    results.insert(name.clone(), result_of(number, &since_loading));
+                }
+                None => faults.push(format!("{line}: no such module was to be loaded")),
+            },
+            Some(Said::NotMounted(what)) => faults.push(format!("mount {what}")),
+            Some(Said::Done) => done = true,
+            None => {
+                since_loading.push(line);
+                if FAULTS.iter().any(|fault| line.contains(fault)) {
+                    faults.push(line.clone());
+                }
+            }
+        }
+    }
+    if !done {
+        faults.push("the guest's init did not come to its end".to_owned());
+    }
+    let good = faults.is_empty() && results.values().all(|result| result == LOADED);
+    let result = if good { Verdict::Ok } else { Verdict::Failed };
+    Report {
+        result,
+        modules: results,
+        seconds: 0.0,
+        faults,
+    }
+}
+
+/// The result of loading a module: `number` as init prints it, and what the kernel said meanwhile.
+fn result_of(number: i32, said: &[&str]) -> String {
+    if number == 0 {
+        return LOADED.to_owned();
+    }
+    let mut result = std::io::Error::from_raw_os_error(-number).to_string();
+    for line in said {
+        result.push_str("; ");
+        result.push_str(line);
+    }
+    result
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! In which order the modules of an object tree must be loaded.
+
+use anyhow::Context as _;
+use object::Object as _;
+use object::ObjectSection as _;
+use object::ObjectSymbol as _;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// A module file and what its load order depends on.
+#[derive(Debug)]
+pub struct Module {
+    /// The name the kernel knows it by: the file's, with `_` for `-`.
+    pub name: String,
+    /// The `.ko` file.
+    pub path: PathBuf,
+    /// Symbols it exports.
+    exports: Vec<String>,
+    /// Symbols it needs from the kernel or from other modules.
+    undefined: Vec<String>,
+    /// Names besides its own that a soft dependency may use.
+    aliases: Vec<String>,
+    /// Modules that should be loaded before it, if they exist.
+    soft_before: Vec<String>,
+    /// Modules that should be loaded after it, if they exist.
+    soft_after: Vec<String>,
+}
+
+impl Module {
+    /// What a `.ko` file says about itself. `path` only names it.
+    fn parse(path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
+        let file = object::File::parse(bytes)?;
+        let undefined = file
+            .symbols()
+            .filter(object::ObjectSymbol::is_undefined)
+            .map(|symbol| Ok(symbol.name()?.to_owned()))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let mut module = Self {
+            name: name_of(path),
+            path: path.to_owned(),
+            exports: strings(&file, "__ksymtab_strings")?,
+            undefined,
+            aliases: Vec::new(),
+            soft_before: Vec::new(),
+            soft_after: Vec::new(),
+        };
+        for field in strings(&file, ".modinfo")? {
+            match field.split_once('=') {
+                Some(("alias", alias)) => module.aliases.push(plain(alias)),
+                Some(("softdep", wanted)) => module.add_soft_dependencies(wanted),
+                _ => {}
+            }
+        }
+        Ok(module)
+    }
+
+    /// `pre: a b post: c`, as `MODULE_SOFTDEP` of linux/module.h defines it.
+    fn add_soft_dependencies(&mut self, wanted: &str) {
+        let mut before = true;
+        for word in wanted.split_ascii_whitespace() {
+            match word {
+                "pre:" => before = true,
+                "post:" => before = false,
+                name if before => self.soft_before.push(plain(name)),
+                name => self.soft_after.push(plain(name)),
+            }
+        }
+    }
+}
+
+/// The modules of an object tree in an order in which each can be loaded: after those whose
+/// exports it uses and after its soft dependencies, else as `modules.order` has them.
+///
+/// # Errors
+/// `modules.order` or a module cannot be read, or modules need each other in a circle.
+pub fn load_order(objtree: &Path) -> anyhow::Result<Vec<Module>> {
+    let list = objtree.join("modules.order");
+    let text = std::fs::read_to_string(&list)
+        .with_context(|| format!("{}: build the kernel first", list.display()))?;
+    let modules = text
+        .lines()
+        .map(|line| {
+            // Trees from 6.3 on list the object, older ones the module.
+            let path = objtree.join(line).with_extension("ko");
+            let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+            Module::parse(&path, &bytes).with_context(|| path.display().to_string())
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    in_order(modules)
+}
+
+/// Sorts `modules`; those that are free to stand anywhere keep their order.
+fn in_order(modules: Vec<Module>) -> anyhow::Result<Vec<Module>> {
+    let edges = edges(&modules);
+    let mut slots: Vec<Option<Module>> = modules.into_iter().map(Some).collect();
+    let mut sorted = Vec::with_capacity(slots.len());
+    let mut left: Vec<usize> = (0..slots.len()).collect();
+    while !left.is_empty() {
+        let waits = |needed: &BTreeSet<usize>| needed.iter().any(|needed| slots[*needed].is_some());
+        // A soft dependency that cannot be had is given up, a needed symbol never is.
+        let ready = left
+            .iter()
+            .position(|module| !waits(&edges[*module].hard) && !waits(&edges[*module].soft))
+            .or_else(|| left.iter().position(|module| !waits(&edges[*module].hard)));
+        let Some(ready) = ready else {
+            let circle: Vec<_> = left
+                .iter()
+                .filter_map(|module| slots[*module].as_ref().map(|module| module.name.as_str()))
+                .collect();
+            anyhow::bail!(
+                "modules that need each other in a circle: {}",
+                circle.join(", ")
+            );
+        };
+        sorted.extend(slots[left.remove(ready)].take());
+    }
+    Ok(sorted)
+}
+
+/// Indices of the modules that one module must, or should, come after.
+#[derive(Clone, Default)]
+struct Edges {
+    hard: BTreeSet<usize>,
+    soft: BTreeSet<usize>,
+}
+
+fn edges(modules: &[Module]) -> Vec<Edges> {
+    let mut exporter: HashMap<&str, usize> = HashMap::new();
+    let mut named: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, module) in modules.iter().enumerate() {
+        exporter.extend(module.exports.iter().map(|symbol| (symbol.as_str(), index)));
+        for name in std::iter::once(&module.name).chain(&module.aliases) {
+            named.entry(name).or_default().push(index);
+        }
+    }
+    let found = |names: &[String]| -> BTreeSet<usize> {
+        names
+            .iter()
+            .filter_map(|name| named.get(name.as_str()))
+            .flatten()
+            .copied()
+            .collect()
+    };
+    let mut edges = vec![Edges::default(); modules.len()];
+    for (index, module) in modules.iter().enumerate() {
+        edges[index].hard = module
+            .undefined
+            .iter()
+            .filter_map(|symbol| exporter.get(symbol.as_str()).copied())
+            .collect();
+        edges[index].soft.extend(found(&module.soft_before));
+        for after in found(&module.soft_after) {
+            edges[after].soft.insert(index);
+        }
+    }
+    // A module may have the alias that it names as a soft dependency.
+    for (index, edges) in edges.iter_mut().enumerate() {
+        edges.soft.remove(&index);
+    }
+    edges
+}
+
+fn name_of(path: &Path) -> String {
+    plain(&path.file_stem().unwrap_or_default().to_string_lossy())
+}
+
+/// The kernel takes `-` and `_` in module names for the same.
+fn plain(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+/// The NUL-terminated strings of a section; none if it is not there.
+fn strings(file: &object::File<'_>, section: &str) -> anyhow::Result<Vec<String>> {
+    let Some(section) = file.section_by_name(section) else {
+        return Ok(Vec::new());
+    };
+    Ok(section
+        .data()?
+        .split(|byte| *byte == 0)
+        .filter(|string| !string.is_empty())
+        .map(|string| String::from_utf8_lossy(string).into_owned())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(name: &str, exports: &[&str], undefined: &[&str]) -> Module {
+        let owned = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect();
+        Module {
+            name: name.to_owned(),
+            path: PathBuf::from(format!("{name}.ko")),
+            exports: owned(exports),
+            undefined: owned(undefined),
+            aliases: Vec::new(),
+            soft_before: Vec::new(),
+            soft_after: Vec::new(),
+        }
+    }
+
+    fn names(modules: Vec<Module>) -> Vec<String> {
+        in_order(modules)
+            .unwrap()
+            .into_iter()
+            .map(|module| module.name)
+            .collect()
+    }
+
+    #[test]
+    fn a_module_comes_after_those_whose_symbols_it_uses() {
+        let order = names(vec![
+            module("ext4", &[], &["jbd2_start", "mb_cache", "printk"]),
+            module("dummy", &[], &["printk"]),
+            module("jbd2", &["jbd2_start"], &[]),
+            module("mbcache", &["mb_cache"], &[]),
+        ]);
+        assert_eq!(order, ["dummy", "jbd2", "mbcache", "ext4"]);
+    }
+
+    #[test]
+    fn soft_dependencies_go_by_name_and_by_alias_both_ways() {
+        let mut btrfs = module("btrfs", &[], &[]);
+        btrfs.add_soft_dependencies("pre: crypto-crc32c absent post: late");
+        let mut crc32c = module("crc32c_generic", &[], &[]);
+        crc32c.aliases.push("crypto_crc32c".to_owned());
+        assert_eq!(
+            names(vec![module("late", &[], &[]), btrfs, crc32c]),
+            ["crc32c_generic", "btrfs", "late"]
+        );
+    }
+
+    #[test]
+    fn a_circle_of_soft_dependencies_is_broken_but_not_one_of_symbols() {
+        let mut one = module("one", &[], &[]);
+        one.add_soft_dependencies("pre: two");
+        let mut two = module("two", &[], &[]);
+        two.add_soft_dependencies("pre: one");
+        assert_eq!(names(vec![one, two]), ["one", "two"]);
+
+        let error = in_order(vec![
+            module("a", &["in_a"], &["in_b"]),
+            module("free", &[], &[]),
+            module("b", &["in_b"], &["in_a"]),
+        ])
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "modules that need each other in a circle: a, b"
+        );
+    }
+
+    #[test]
+    fn a_missing_list_and_a_file_that_is_no_module_are_named() {
+        let objtree = tempfile::tempdir().unwrap();
+        let error = format!("{:#}", load_order(objtree.path()).unwrap_err());
+        assert!(
+            error.contains("modules.order: build the kernel first"),
+            "{error}"
+        );
+
+        std::fs::write(objtree.path().join("modules.order"), "fs/fat/fat.ko\n").unwrap();
+        let error = format!("{:#}", load_order(objtree.path()).unwrap_err());
+        assert!(error.contains("fs/fat/fat.ko: No such file"), "{error}");
+
+        std::fs::create_dir_all(objtree.path().join("fs/fat")).unwrap();
+        std::fs::write(objtree.path().join("fs/fat/fat.ko"), "not ELF").unwrap();
+        let error = format!("{:#}", load_order(objtree.path()).unwrap_err());
+        assert!(error.contains("fs/fat/fat.ko: "), "{error}");
+    }
+}
