@@ -1,2 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! To be written.
+//! What a build artefact is: ELF object, LLVM bitcode, archive, and the symbols, sections and
+//! relocations in them.
+//!
+//! **Invariant:** this crate borrows bytes and explains them. It opens no file (a [`Loader`] hands
+//! it the bytes of thin-archive members), starts no process, reads no `.config`.
+//!
+//! The way through it: [`FileKind::of`] classifies bytes once, [`link_order`] turns paths into
+//! [`Input`]s (archives opened, members in order), and each input's [`Object`] gives its
+//! [`Symbol`]s, whichever of the two kinds it is. An [`Elf`] also gives sections and relocations.
+//!
+//! What cannot be read is an error that names the input. It is never taken for an object without
+//! symbols.
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod archive;
+mod bitcode;
+mod elf_file;
+mod error;
+mod faults;
+mod input;
+mod kind;
+mod object_file;
+mod symbol;
+
+pub use archive::{Archive, Member, MemberContent};
+pub use bitcode::{Bitcode, LtoKind};
+pub use elf_file::{Elf, Relocation, Section, SectionIndex, SymbolMap};
+/// The numbers of ELF, with the names of the specification: `elf::EM_AARCH64`,
+/// `elf::R_AARCH64_PREL32`, `elf::SHT_NOTE`, and the types they have.
+pub use object::elf;
+
+pub use error::{InputError, ReadError};
+pub use faults::{Faults, WithCauses};
+pub use input::{Input, Loader, link_order};
+pub use kind::FileKind;
+pub use object_file::Object;
+pub use symbol::{Binding, Definition, Symbol, SymbolIndex, SymbolKind, Visibility};

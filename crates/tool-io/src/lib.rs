@@ -1,2 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! To be written.
+//! What every tool does at its edges: `@file` arguments, input files in link order, output files,
+//! the error report and the exit code.
+//!
+//! **Invariant:** this crate knows files and processes, and nothing of what the tools do.
+#![warn(missing_docs)]
+
+mod arguments;
+mod exit;
+mod files;
+mod output;
+
+pub use arguments::{ArgumentFileError, expand_arguments};
+pub use exit::{Failure, exit};
+pub use files::Files;
+pub use output::{WriteError, write_atomic, write_if_changed};

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! LLVM bitcode: the symbols that clang wrote into the file, and what the file says of itself.
+
+mod bitstream;
+mod irsymtab;
+
+use bitstream::{Bitstream, Block, Item};
+
+use crate::{FileKind, ReadError, Symbol};
+
+/// Block ids of bitcode files. Source: LLVM's `BitcodeReader` documentation and
+/// `llvm/Bitcode/LLVMBitCodes.h`.
+mod block_id {
+    pub const MODULE: u64 = 8;
+    pub const IDENTIFICATION: u64 = 13;
+    pub const THIN_LTO_SUMMARY: u64 = 20;
+    pub const STRTAB: u64 = 23;
+    pub const FULL_LTO_SUMMARY: u64 = 24;
+    pub const SYMTAB: u64 = 25;
+}
+
+/// The record of a symbol table or string table block that holds the table.
+const BLOB_RECORD: u64 = 1;
+/// The record of an identification block that holds the producer's name.
+const PRODUCER_RECORD: u64 = 1;
+
+/// One bitcode file, raw or wrapped, with one module or several.
+#[derive(Debug)]
+pub struct Bitcode<'data> {
+    kind: FileKind,
+    modules: Vec<Block<'data>>,
+    producer: String,
+    triple: &'data str,
+    source_file: &'data str,
+    symbols: Vec<Symbol<'data>>,
+}
+
+/// The kind of link that a bitcode file was written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LtoKind {
+    /// `-flto=thin`: a module has a summary for the thin link.
+    Thin,
+    /// `-flto` or `-flto=full`: no module has one.
+    Full,
+}
+
+impl<'data> Bitcode<'data> {
+    /// Reads the bitcode in `data`, which is one whole file or archive member.
+    ///
+    /// # Errors
+    /// A bitstream that contradicts itself or ends too early; bitcode without symbol table; a
+    /// symbol table of unknown version, or one that does not describe the whole file.
+    pub fn parse(data: &'data [u8]) -> Result<Self, ReadError> {
+        let kind = FileKind::of(data)
+            .filter(|kind| kind.is_bitcode())
+            .ok_or_else(|| ReadError::Bitcode("no bitcode magic".into()))?;
+        let stream = match kind {
+            FileKind::WrappedBitcode => unwrap(data)?,
+            _ => data,
+        };
+
+        let mut modules = Vec::new();
+        let mut producer = String::new();
+        let mut symtab = None;
+        let mut strtab = None;
+        let mut blocks = Bitstream::open(stream)?;
+        while let Some(block) = blocks.next_block()? {
+            match block.id {
+                block_id::MODULE => modules.push(block),
+                block_id::IDENTIFICATION if producer.is_empty() => {
+                    producer = producer_name(&block)?;
+                }
+                // The first symbol table counts, and the first string table that follows it. A
+                // file with more of them has modules that the first does not describe.
+                block_id::SYMTAB if symtab.is_none() => {
+                    symtab = Some(blob(&block, "symbol table")?);
+                }
+                block_id::STRTAB if symtab.is_some() && strtab.is_none() => {
+                    strtab = Some(blob(&block, "string table")?);
+                }
+                _ => {}
+            }
+        }
+
+        let symtab = symtab.ok_or(ReadError::NoBitcodeSymbols)?;
+        let strtab = strtab.ok_or_else(|| ReadError::Bitcode("no string table".into()))?;
+        let table = irsymtab::parse(symtab, strtab, &producer)?;
+        if table.modules != modules.len() {
+            return Err(ReadError::BitcodeModules {
+                modules: modules.len(),
+                described: table.modules,
+            });
+        }
+        Ok(Self {
+            kind,
+            modules,
+            producer,
+            triple: table.triple,
+            source_file: table.source_file,
+            symbols: table.symbols,
+        })
+    }
+
+    /// Raw or wrapped.
+    pub fn kind(&self) -> FileKind {
+        self.kind
+    }
+
+    /// All symbols in table order: those of the IR first, then those of module assembly, module by
+    /// module. `llvm.` names are among them and are marked as format-specific.
+    pub fn symbols(&self) -> &[Symbol<'data>] {
+        &self.symbols
+    }
+
+    /// The number of modules in the file; more than one with `-fsplit-lto-unit`.
+    pub fn modules(&self) -> usize {
+        self.modules.len()
+    }
+
+    /// The target triple, such as `aarch64-unknown-linux-gnu`.
+    pub fn triple(&self) -> &'data str {
+        self.triple
+    }
+
+    /// The path of the source file as the compiler was given it.
+    pub fn source_file(&self) -> &'data str {
+        self.source_file
+    }
+
+    /// The LLVM that wrote the file, such as `LLVM22.1.8`.
+    pub fn producer(&self) -> &str {
+        &self.producer
+    }
+
+    /// Whether the file takes part in a thin link.
+    ///
+    /// # Errors
+    /// A module whose bitstream is damaged. [`parse`](Self::parse) skips modules by their length.
+    pub fn lto_kind(&self) -> Result<LtoKind, ReadError> {
+        for module in &self.modules {
+            let mut items = module.items();
+            while let Some(item) = items.next_item()? {
+                match item {
+                    Item::Block(block) if block.id == block_id::THIN_LTO_SUMMARY => {
+                        return Ok(LtoKind::Thin);
+                    }
+                    Item::Block(block) if block.id == block_id::FULL_LTO_SUMMARY => {
+                        return Ok(LtoKind::Full);
+                    }
+                    Item::Block(_) | Item::Record(_) => {}
+                }
+            }
+        }
+        Ok(LtoKind::Full)
+    }
+}
+
+/// The bitstream in a wrapper: five little-endian words (magic, version, offset, size, CPU type).
+fn unwrap(data: &[u8]) -> Result<&[u8], ReadError> {
+    let word = |index: usize| {
+        let bytes = data.get(index * 4..)?.first_chunk()?;
+        usize::try_from(u32::from_le_bytes(*bytes)).ok()
+    };
+    let range = || {
+        let (offset, size) = (word(2)?, word(3)?);
+        data.get(offset..offset.checked_add(size)?)
+    };
+    range().ok_or_else(|| ReadError::Bitcode("the wrapper reaches beyond the end".into()))
+}
+
+/// The blob of a block that consists of one.
+fn blob<'data>(block: &Block<'data>, what: &str) -> Result<&'data [u8], ReadError> {
+    let mut items = block.items();
+    while let Some(item) = items.next_item()? {
+        if let Item::Record(record) = item
+            && record.code == BLOB_RECORD
+            && let Some(blob) = record.blob
+        {
+            return Ok(blob);
+        }
+    }
+    Err(ReadError::Bitcode(format!("the {what} block is empty")))
+}
+
+fn producer_name(block: &Block<'_>) -> Result<String, ReadError> {
+    let mut items = block.items();
+    while let Some(item) = items.next_item()? {
+        if let Item::Record(record) = item
+            && record.code == PRODUCER_RECORD
+        {
+            return Ok(record.text);
+        }
+    }
+    Ok(String::new())
+}

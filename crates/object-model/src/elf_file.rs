@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! ELF files: a uniform view of both classes and byte orders.
+
+use std::collections::HashMap;
+
+use object::elf;
+use object::elf::{
+    FileHeader32, FileHeader64, FileType, Machine, RelocationType, SectionFlags, SectionType,
+};
+use object::read::elf::{
+    FileHeader, Rel as _, Rela as _, SectionHeader as _, SectionTable, Sym as _, SymbolTable,
+};
+use object::{Endian as _, Endianness};
+
+use crate::symbol::SymbolFlags;
+use crate::{Binding, Definition, ReadError, Symbol, SymbolIndex, SymbolKind, Visibility};
+
+/// Index of a section in an ELF file's section table; 0 is the null section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SectionIndex(pub usize);
+
+/// An ELF file: its header, sections and symbols, checked against the bounds of the file.
+#[derive(Debug)]
+pub struct Elf<'data> {
+    data: &'data [u8],
+    is_64: bool,
+    endian: Endianness,
+    file_type: FileType,
+    machine: Machine,
+    sections: Vec<Section<'data>>,
+    symbols: Vec<Symbol<'data>>,
+    has_symbol_table: bool,
+}
+
+/// One section of an ELF file. Field names are those of the ELF specification, without `sh_`.
+#[derive(Clone, Copy, Debug)]
+pub struct Section<'data> {
+    /// Its place in the section table.
+    pub index: SectionIndex,
+    /// Its name.
+    pub name: &'data str,
+    /// `sh_type`, such as [`elf::SHT_PROGBITS`].
+    pub section_type: SectionType,
+    /// `sh_flags`, such as [`elf::SHF_EXECINSTR`].
+    pub flags: SectionFlags,
+    /// Address at run time; 0 in relocatable files.
+    pub address: u64,
+    /// Where in the file its bytes begin.
+    pub offset: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Alignment in bytes; 0 and 1 both mean none.
+    pub alignment: u64,
+    /// Size in bytes of one entry, for sections that are tables.
+    pub entry_size: u64,
+    /// `sh_link`: a section index whose meaning depends on the type.
+    pub link: SectionIndex,
+    /// `sh_info`: for relocation sections the section that they apply to.
+    pub info: u32,
+    /// Its bytes; empty for sections without bytes in the file (`SHT_NOBITS`).
+    pub data: &'data [u8],
+}
+
+impl Section<'_> {
+    /// Whether it holds instructions.
+    pub fn is_executable(&self) -> bool {
+        self.flags.0 & elf::SHF_EXECINSTR.0 != 0
+    }
+
+    /// Whether it is in memory at run time.
+    pub fn is_allocated(&self) -> bool {
+        self.flags.0 & elf::SHF_ALLOC.0 != 0
+    }
+
+    /// Whether it is writable at run time.
+    pub fn is_writable(&self) -> bool {
+        self.flags.0 & elf::SHF_WRITE.0 != 0
+    }
+}
+
+/// One relocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relocation {
+    /// Where it applies: an offset into the section in relocatable files, an address in others.
+    pub offset: u64,
+    /// Its type, whose meaning depends on the machine, such as [`elf::R_AARCH64_PREL32`].
+    pub kind: RelocationType,
+    /// The symbol it refers to; `None` for those without one.
+    pub symbol: Option<SymbolIndex>,
+    /// The addend; `None` if it stands in the bytes that are relocated (`SHT_REL`).
+    pub addend: Option<i64>,
+}
+
+impl<'data> Elf<'data> {
+    /// Reads the ELF file in `data`, which is one whole file or archive member.
+    ///
+    /// # Errors
+    /// Headers, sections, symbols and names that contradict each other or reach beyond the end;
+    /// names that are not UTF-8; symbol bindings and section numbers that ELF does not define.
+    pub fn parse(data: &'data [u8]) -> Result<Self, ReadError> {
+        // EI_CLASS decides the layout of everything else; `FileHeader::parse` checks the rest.
+        match data.get(4) {
+            Some(&class) if class == elf::ELFCLASS32.0 => parse::<FileHeader32<Endianness>>(data),
+            Some(&class) if class == elf::ELFCLASS64.0 => parse::<FileHeader64<Endianness>>(data),
+            Some(class) => Err(ReadError::ElfContent(format!("unknown class {class}"))),
+            None => Err(ReadError::ElfContent("a header that ends too early".into())),
+        }
+    }
+
+    /// Whether it is of the 64-bit class.
+    pub fn is_64(&self) -> bool {
+        self.is_64
+    }
+
+    /// Whether it is of the big-endian byte order.
+    pub fn is_big_endian(&self) -> bool {
+        self.endian.is_big_endian()
+    }
+
+    /// `e_type`, such as [`elf::ET_REL`].
+    pub fn file_type(&self) -> FileType {
+        self.file_type
+    }
+
+    /// `e_machine`, such as [`elf::EM_AARCH64`].
+    pub fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    /// Whether it is a relocatable file, as the compiler writes it.
+    pub fn is_relocatable(&self) -> bool {
+        self.file_type == elf::ET_REL
+    }
+
+    /// Whether it has a symbol table at all. One that was stripped has none.
+    pub fn has_symbol_table(&self) -> bool {
+        self.has_symbol_table
+    }
+
+    /// All sections in table order, without the null section.
+    pub fn sections(&self) -> &[Section<'data>] {
+        &self.sections
+    }
+
+    /// The section with this index.
+    pub fn section(&self, index: SectionIndex) -> Option<&Section<'data>> {
+        self.sections.get(index.0.checked_sub(1)?)
+    }
+
+    /// The first section with this name.
+    pub fn section_by_name(&self, name: &str) -> Option<&Section<'data>> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// All symbols in table order, without the null symbol.
+    pub fn symbols(&self) -> &[Symbol<'data>] {
+        &self.symbols
+    }
+
+    /// The symbol with this index.
+    pub fn symbol(&self, index: SymbolIndex) -> Option<&Symbol<'data>> {
+        self.symbols.get(index.0.checked_sub(1)?)
+    }
+
+    /// Symbols by name and by address, for many look-ups.
+    pub fn symbol_map(&self) -> SymbolMap<'_, 'data> {
+        SymbolMap::new(&self.symbols)
+    }
+
+    /// The relocations that apply to the section with index `target`, in file order.
+    ///
+    /// # Errors
+    /// A relocation section that is damaged or refers to a symbol that does not exist.
+    pub fn relocations(&self, target: SectionIndex) -> Result<Vec<Relocation>, ReadError> {
+        let mut relocations = Vec::new();
+        for section in &self.sections {
+            if is_relocation_section(section) && section.info as usize == target.0 {
+                relocations.extend(self.relocations_in(section)?);
+            }
+        }
+        Ok(relocations)
+    }
+
+    /// The relocations in `section`, which is itself a relocation section (`SHT_REL`, `SHT_RELA`
+    /// or `SHT_CREL`), such as `.rela.text` or vmlinux's `.rela.dyn`.
+    ///
+    /// # Errors
+    /// A section that is damaged, refers to a symbol that does not exist, or is of another type.
+    pub fn relocations_in(&self, section: &Section<'data>) -> Result<Vec<Relocation>, ReadError> {
+        let relocations = if self.is_64 {
+            relocations_in::<FileHeader64<Endianness>>(self.data, self.endian, section)
+        } else {
+            relocations_in::<FileHeader32<Endianness>>(self.data, self.endian, section)
+        }?;
+        for relocation in &relocations {
+            if let Some(index) = relocation.symbol
+                && self.symbol(index).is_none()
+                && self.is_relocatable()
+            {
+                return Err(ReadError::ElfContent(format!(
+                    "a relocation in {} at {:#x} against symbol {}, which does not exist",
+                    section.name, relocation.offset, index.0
+                )));
+            }
+        }
+        Ok(relocations)
+    }
+
+    /// The number of `size` bytes (1, 2, 4 or 8) at `offset` of `section`, in the file's byte
+    /// order. `None` where the section has no such bytes.
+    pub fn read_unsigned(&self, section: &Section<'_>, offset: u64, size: usize) -> Option<u64> {
+        let start = usize::try_from(offset).ok()?;
+        let bytes = section.data.get(start..start.checked_add(size)?)?;
+        if ![1, 2, 4, 8].contains(&size) {
+            return None;
+        }
+        let append = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        Some(if self.is_big_endian() {
+            bytes.iter().fold(0, append)
+        } else {
+            bytes.iter().rev().fold(0, append)
+        })
+    }
+}
+
+fn is_relocation_section(section: &Section<'_>) -> bool {
+    [elf::SHT_REL, elf::SHT_RELA, elf::SHT_CREL].contains(&section.section_type)
+}
+
+/// Symbols of an ELF file by name and by place.
+#[derive(Debug)]
+pub struct SymbolMap<'elf, 'data> {
+    by_name: HashMap<&'data str, Vec<&'elf Symbol<'data>>>,
+    /// Defined symbols, ordered by section, value and index.
+    by_place: Vec<&'elf Symbol<'data>>,
+}
+
+impl<'elf, 'data> SymbolMap<'elf, 'data> {
+    fn new(symbols: &'elf [Symbol<'data>]) -> Self {
+        let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
+        for symbol in symbols.iter().filter(|symbol| !symbol.is_format_specific()) {
+            by_name.entry(symbol.name).or_default().push(symbol);
+        }
+        let mut by_place: Vec<_> = symbols
+            .iter()
+            .filter(|symbol| symbol.section.is_some() && !symbol.is_format_specific())
+            .collect();
+        by_place.sort_by_key(|symbol| (symbol.section, symbol.value, symbol.index));
+        Self { by_name, by_place }
+    }
+
+    /// All symbols with this name, in table order; section and file symbols are left out.
+    pub fn named(&self, name: &str) -> &[&'elf Symbol<'data>] {
+        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The symbols defined exactly at `value` of `section`, in table order.
+    pub fn at(&self, section: SectionIndex, value: u64) -> &[&'elf Symbol<'data>] {
+        let place = (Some(section), value);
+        let key = |symbol: &&Symbol<'_>| (symbol.section, symbol.value);
+        let start = self.by_place.partition_point(|symbol| key(symbol) < place);
+        let end = self.by_place.partition_point(|symbol| key(symbol) <= place);
+        &self.by_place[start..end]
+    }
+
+    /// All symbols that are defined in `section`, by ascending value.
+    pub fn in_section(&self, section: SectionIndex) -> &[&'elf Symbol<'data>] {
+        let section = Some(section);
+        let start = self.by_place.partition_point(|s| s.section < section);
+        let end = self.by_place.partition_point(|s| s.section <= section);
+        &self.by_place[start..end]
+    }
+}
+
+/// An ELF reader error with the structure that was being read.
+fn damaged(what: impl Into<String>) -> impl FnOnce(object::read::Error) -> ReadError {
+    let what = what.into();
+    move |source| ReadError::Elf { what, source }
+}
+
+fn parse<E>(data: &[u8]) -> Result<Elf<'_>, ReadError>
+where
+    E: FileHeader<Endian = Endianness>,
+{
+    let header = E::parse(data).map_err(damaged("the file header"))?;
+    let endian = header.endian().map_err(damaged("the file header"))?;
+    let machine = header.e_machine(endian);
+    let table = header
+        .sections(endian, data)
+        .map_err(damaged("the section table"))?;
+    let sections = sections(&table, endian, data)?;
+    let symbol_table = table
+        .symbols(endian, data, elf::SHT_SYMTAB)
+        .map_err(damaged("the symbol table"))?;
+    let symbols = symbols::<E>(&symbol_table, endian, machine, &sections)?;
+    Ok(Elf {
+        data,
+        is_64: header.is_type_64(),
+        endian,
+        file_type: header.e_type(endian),
+        machine,
+        has_symbol_table: !symbol_table.is_empty(),
+        sections,
+        symbols,
+    })
+}
+
+fn sections<'data, E>(
+    table: &SectionTable<'data, E>,
+    endian: Endianness,
+    data: &'data [u8],
+) -> Result<Vec<Section<'data>>, ReadError>
+where
+    E: FileHeader<Endian = Endianness>,
+{
+    let mut sections = Vec::with_capacity(table.len().saturating_sub(1));
+    for (index, header) in table.enumerate().skip(1) {
+        let name = table
+            .section_name(endian, header)
+            .map_err(damaged(format!("the name of section {}", index.0)))?;
+        let name = utf8(name, || format!("section {}", index.0))?;
+        // An unused entry: the rest of it means nothing.
+        let unused = header.sh_type(endian) == elf::SHT_NULL;
+        let bytes = if unused {
+            &[]
+        } else {
+            header
+                .data(endian, data)
+                .map_err(damaged(format!("the bytes of section {name}")))?
+        };
+        sections.push(Section {
+            index: SectionIndex(index.0),
+            name,
+            section_type: header.sh_type(endian),
+            flags: header.sh_flags(endian),
+            address: header.sh_addr(endian).into(),
+            offset: header.sh_offset(endian).into(),
+            size: header.sh_size(endian).into(),
+            alignment: header.sh_addralign(endian).into(),
+            entry_size: header.sh_entsize(endian).into(),
+            link: SectionIndex(header.sh_link(endian) as usize),
+            info: header.sh_info(endian),
+            data: bytes,
+        });
+    }
+    Ok(sections)
+}
+
+fn symbols<'data, E>(
+    table: &SymbolTable<'data, E>,
+    endian: Endianness,
+    machine: Machine,
+    sections: &[Section<'data>],
+) -> Result<Vec<Symbol<'data>>, ReadError>
+where
+    E: FileHeader<Endian = Endianness>,
+{
+    let mut symbols = Vec::with_capacity(table.len().saturating_sub(1));
+    for (index, entry) in table.enumerate().skip(1) {
+        let name = table
+            .symbol_name(endian, entry)
+            .map_err(damaged(format!("the name of symbol {}", index.0)))?;
+        let name = utf8(name, || format!("symbol {}", index.0))?;
+        let content =
+            |what: String| ReadError::ElfContent(format!("symbol {} \"{name}\" {what}", index.0));
+
+        let binding = match entry.st_bind() {
+            elf::STB_LOCAL => Binding::Local,
+            elf::STB_GLOBAL | elf::STB_GNU_UNIQUE => Binding::Global,
+            elf::STB_WEAK => Binding::Weak,
+            other => return Err(content(format!("with unknown binding {}", other.0))),
+        };
+        let section_index = table
+            .symbol_section(endian, entry, index)
+            .map_err(damaged(format!("the section of symbol {name}")))?;
+        let section =
+            match section_index {
+                Some(at) => Some(sections.get(at.0.wrapping_sub(1)).ok_or_else(|| {
+                    content(format!("in section {}, which does not exist", at.0))
+                })?),
+                None => None,
+            };
+        let definition = match section {
+            Some(_) => Definition::Defined,
+            None => special_section(entry.st_shndx(endian), machine)
+                .ok_or_else(|| content(format!("in unknown section {}", entry.st_shndx(endian))))?,
+        };
+        let symbol_type = entry.st_type();
+        let kind = match symbol_type {
+            elf::STT_FUNC => SymbolKind::Function,
+            elf::STT_OBJECT | elf::STT_COMMON | elf::STT_TLS => SymbolKind::Data,
+            elf::STT_GNU_IFUNC => SymbolKind::IndirectFunction,
+            elf::STT_SECTION => SymbolKind::Section,
+            elf::STT_FILE => SymbolKind::File,
+            _ => SymbolKind::Unknown,
+        };
+        let visibility = match entry.st_visibility() {
+            elf::STV_HIDDEN | elf::STV_INTERNAL => Visibility::Hidden,
+            elf::STV_PROTECTED => Visibility::Protected,
+            _ => Visibility::Default,
+        };
+        let is_function = matches!(kind, SymbolKind::Function | SymbolKind::IndirectFunction);
+        let is_code = is_function || section.is_some_and(Section::is_executable);
+        let is_format = matches!(kind, SymbolKind::Section | SymbolKind::File);
+        let mut flags = SymbolFlags::default();
+        flags.set(SymbolFlags::EXECUTABLE, is_code);
+        flags.set(SymbolFlags::TLS, symbol_type == elf::STT_TLS);
+        flags.set(SymbolFlags::INDIRECT, kind == SymbolKind::IndirectFunction);
+        flags.set(SymbolFlags::FORMAT_SPECIFIC, is_format);
+
+        symbols.push(Symbol {
+            index: SymbolIndex(index.0),
+            name,
+            binding,
+            definition,
+            visibility,
+            kind,
+            section: section.map(|section| section.index),
+            section_name: section.map(|section| section.name),
+            value: entry.st_value(endian).into(),
+            size: entry.st_size(endian).into(),
+            flags,
+        });
+    }
+    Ok(symbols)
+}
+
+/// What a reserved section number says about a symbol.
+///
+/// Sources: the ELF specification; the processor supplements of x86-64 (`SHN_X86_64_LCOMMON`,
+/// 0xff02) and MIPS.
+fn special_section(number: elf::SymbolSection, machine: Machine) -> Option<Definition> {
+    const SHN_X86_64_LCOMMON: elf::SymbolSection = elf::SymbolSection(0xff02);
+    match (number, machine) {
+        (elf::SHN_UNDEF, _) | (elf::SHN_MIPS_SUNDEFINED, elf::EM_MIPS) => {
+            Some(Definition::Undefined)
+        }
+        (elf::SHN_ABS, _) => Some(Definition::Absolute),
+        (elf::SHN_COMMON, _)
+        | (SHN_X86_64_LCOMMON, elf::EM_X86_64)
+        | (elf::SHN_MIPS_ACOMMON | elf::SHN_MIPS_SCOMMON, elf::EM_MIPS) => Some(Definition::Common),
+        _ => None,
+    }
+}
+
+fn relocations_in<E>(
+    data: &[u8],
+    endian: Endianness,
+    section: &Section<'_>,
+) -> Result<Vec<Relocation>, ReadError>
+where
+    E: FileHeader<Endian = Endianness>,
+{
+    let what = || format!("the relocations in {}", section.name);
+    let header = E::parse(data).map_err(damaged(what()))?;
+    let is_mips64el = header.is_mips64el(endian);
+    let table = header.sections(endian, data).map_err(damaged(what()))?;
+    let header = table
+        .section(object::SectionIndex(section.index.0))
+        .map_err(damaged(what()))?;
+    let symbol = |index: Option<object::SymbolIndex>| index.map(|index| SymbolIndex(index.0));
+
+    if let Some((entries, _)) = header.rela(endian, data).map_err(damaged(what()))? {
+        let relocation = |entry: &E::Rela| Relocation {
+            offset: entry.r_offset(endian).into(),
+            kind: entry.r_type(endian, is_mips64el),
+            symbol: symbol(entry.symbol(endian, is_mips64el)),
+            addend: Some(entry.r_addend(endian).into()),
+        };
+        Ok(entries.iter().map(relocation).collect())
+    } else if let Some((entries, _)) = header.rel(endian, data).map_err(damaged(what()))? {
+        let relocation = |entry: &E::Rel| Relocation {
+            offset: entry.r_offset(endian).into(),
+            kind: entry.r_type(endian),
+            symbol: symbol(entry.symbol(endian)),
+            addend: None,
+        };
+        Ok(entries.iter().map(relocation).collect())
+    } else if let Some((entries, _)) = header.crel(endian, data).map_err(damaged(what()))? {
+        let explicit = entries.is_rela();
+        let mut relocations = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(damaged(what()))?;
+            relocations.push(Relocation {
+                offset: entry.r_offset,
+                kind: entry.r_type,
+                symbol: symbol(entry.symbol()),
+                addend: explicit.then_some(entry.r_addend),
+            });
+        }
+        Ok(relocations)
+    } else {
+        Err(ReadError::ElfContent(format!(
+            "section {}, which holds no relocations",
+            section.name
+        )))
+    }
+}
+
+/// `bytes` as text; `whose` names what they are the name of.
+fn utf8(bytes: &[u8], whose: impl FnOnce() -> String) -> Result<&str, ReadError> {
+    std::str::from_utf8(bytes).map_err(|_| {
+        ReadError::ElfContent(format!(
+            "the name \"{}\" of {}, which is not UTF-8",
+            bytes.escape_ascii(),
+            whose()
+        ))
+    })
+}

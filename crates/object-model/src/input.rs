@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The objects of a link, in link order.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::archive::{Archive, MemberContent};
+use crate::object_file::unknown;
+use crate::{Faults, FileKind, InputError, Object, ReadError};
+
+/// Archives in archives deeper than this are taken for a circle. Kernel builds nest once at most.
+const MAX_NESTING: usize = 16;
+/// More objects than this are taken for an archive that multiplies itself. A kernel with
+/// everything switched on has about 30,000.
+const MAX_INPUTS: usize = 1 << 20;
+
+/// Supplies the bytes of files.
+pub trait Loader<'data> {
+    /// The bytes of the file at `path`.
+    ///
+    /// # Errors
+    /// Those of opening and reading it.
+    fn load(&self, path: &Path) -> io::Result<&'data [u8]>;
+}
+
+/// One object of a link.
+#[derive(Debug)]
+pub struct Input<'data> {
+    /// How messages name it: `net/core/dev.o`, or `net/core/dev.o in net/built-in.a`.
+    pub name: String,
+    /// The file it is: `None` for a member that stands in a regular archive. What lies beside an
+    /// object, such as `dev.o.symversions`, is found from here.
+    pub path: Option<PathBuf>,
+    /// Its bytes.
+    pub data: &'data [u8],
+    /// What they mean.
+    pub object: Object<'data>,
+}
+
+impl<'data> Input<'data> {
+    /// The object in `data`, which is the whole file at `path`.
+    ///
+    /// # Errors
+    /// Those of [`Object::parse`]; an archive is one.
+    pub fn parse(path: &Path, data: &'data [u8]) -> Result<Self, InputError> {
+        Self::with_name(path.display().to_string(), Some(path.to_owned()), data)
+    }
+
+    fn with_name(
+        name: String,
+        path: Option<PathBuf>,
+        data: &'data [u8],
+    ) -> Result<Self, InputError> {
+        match Object::parse(data) {
+            Ok(object) => Ok(Self {
+                name,
+                path,
+                data,
+                object,
+            }),
+            Err(error) => Err(InputError { name, error }),
+        }
+    }
+
+    /// Says which input `error` is about.
+    pub fn locate(&self, error: ReadError) -> InputError {
+        InputError {
+            name: self.name.clone(),
+            error,
+        }
+    }
+}
+
+/// Opens `paths` (objects and archives) and gives all objects in link order: as the linker takes
+/// them with `--whole-archive`, archive members in archive order, archives within archives in
+/// their place.
+///
+/// Paths in thin archives are relative to the directory of the archive. A member whose path is a
+/// regular archive is opened in turn.
+///
+/// # Errors
+/// Every file and member that cannot be read, each with its name.
+pub fn link_order<'data, P: AsRef<Path>>(
+    loader: &impl Loader<'data>,
+    paths: &[P],
+) -> Result<Vec<Input<'data>>, Faults<InputError>> {
+    let mut scan = Scan {
+        loader,
+        inputs: Vec::new(),
+        faults: Vec::new(),
+    };
+    for path in paths {
+        let path = path.as_ref();
+        scan.file(path, &path.display().to_string(), 0);
+    }
+    Faults::check(scan.inputs, scan.faults)
+}
+
+/// State of one [`link_order`].
+struct Scan<'loader, 'data, L> {
+    loader: &'loader L,
+    inputs: Vec<Input<'data>>,
+    faults: Vec<InputError>,
+}
+
+impl<'data, L: Loader<'data>> Scan<'_, 'data, L> {
+    fn fault(&mut self, name: &str, error: ReadError) {
+        self.faults.push(InputError {
+            name: name.to_owned(),
+            error,
+        });
+    }
+
+    /// Takes in the file at `path`, `depth` archives deep.
+    fn file(&mut self, path: &Path, name: &str, depth: usize) {
+        match self.loader.load(path) {
+            Ok(data) => self.bytes(data, Some(path), path, name, depth),
+            Err(error) => self.fault(name, ReadError::Open(error)),
+        }
+    }
+
+    /// Takes in one file or member. `path` is its own file, if it is one; `anchor` is the file
+    /// that its bytes stand in.
+    fn bytes(
+        &mut self,
+        data: &'data [u8],
+        path: Option<&Path>,
+        anchor: &Path,
+        name: &str,
+        depth: usize,
+    ) {
+        // One fault ends an archive that multiplies itself: what follows would only repeat it.
+        if self.inputs.len() + self.faults.len() >= MAX_INPUTS {
+            if self.inputs.len() + self.faults.len() == MAX_INPUTS {
+                self.fault(name, ReadError::TooManyInputs(MAX_INPUTS));
+            }
+            return;
+        }
+        match FileKind::of(data) {
+            None => self.fault(name, unknown(data)),
+            Some(FileKind::Archive | FileKind::ThinArchive) if depth >= MAX_NESTING => {
+                self.fault(name, ReadError::NestedTooDeep(MAX_NESTING));
+            }
+            Some(FileKind::Archive | FileKind::ThinArchive) => {
+                self.archive(data, anchor, name, depth);
+            }
+            Some(_) => match Input::with_name(name.to_owned(), path.map(Path::to_owned), data) {
+                Ok(input) => self.inputs.push(input),
+                Err(error) => self.faults.push(error),
+            },
+        }
+    }
+
+    fn archive(&mut self, data: &'data [u8], anchor: &Path, name: &str, depth: usize) {
+        let archive = match Archive::parse(data) {
+            Ok(archive) => archive,
+            Err(error) => return self.fault(name, error),
+        };
+        for member in archive.members() {
+            match member.content {
+                MemberContent::Embedded(bytes) => {
+                    let member_name = format!("{} in {name}", member.name);
+                    self.bytes(bytes, None, anchor, &member_name, depth + 1);
+                }
+                MemberContent::External => {
+                    let directory = anchor.parent().unwrap_or(Path::new(""));
+                    let path = directory.join(member.name);
+                    let member_name = format!("{} in {name}", path.display());
+                    self.file(&path, &member_name, depth + 1);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Symbols, the same for ELF and bitcode.
+
+use std::fmt;
+
+use crate::SectionIndex;
+
+/// Position of a symbol in its object's symbol table.
+///
+/// For ELF the index that relocations use (0 is the null symbol, which is not listed). For
+/// bitcode the position in the symbol table that clang wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SymbolIndex(pub usize);
+
+/// How far a symbol's name reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Binding {
+    /// Known only within its object.
+    Local,
+    /// Known to every object of the link.
+    Global,
+    /// Like global, but gives way to a global definition; undefined, it may stay so.
+    Weak,
+}
+
+/// Whether, and how, a symbol is defined in its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Definition {
+    /// Defined elsewhere.
+    Undefined,
+    /// Defined in a section (for bitcode: in what becomes one).
+    Defined,
+    /// A tentative definition, which the linker gives room.
+    Common,
+    /// A number without a section.
+    Absolute,
+}
+
+/// Whether other components of a program see a global symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Visibility {
+    /// Seen, and may be replaced.
+    Default,
+    /// Not seen. ELF's internal visibility is treated as hidden.
+    Hidden,
+    /// Seen, and may not be replaced.
+    Protected,
+}
+
+/// What a symbol stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SymbolKind {
+    /// Not said: an assembly label, an undefined symbol, a symbol of module assembly.
+    Unknown,
+    /// A function.
+    Function,
+    /// A variable or constant.
+    Data,
+    /// A function that gives the address of a function (`STT_GNU_IFUNC`).
+    IndirectFunction,
+    /// The section itself.
+    Section,
+    /// The name of the source file.
+    File,
+}
+
+/// One symbol of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbol<'data> {
+    /// Its place in the symbol table.
+    pub index: SymbolIndex,
+    /// Its name as the linker sees it. Empty for section symbols of ELF.
+    pub name: &'data str,
+    /// How far the name reaches.
+    pub binding: Binding,
+    /// Whether it is defined here.
+    pub definition: Definition,
+    /// Who sees it.
+    pub visibility: Visibility,
+    /// What it stands for.
+    pub kind: SymbolKind,
+    /// ELF: the section it is defined in. Bitcode: `None`.
+    pub section: Option<SectionIndex>,
+    /// ELF: the name of that section. Bitcode: the section that the source asks for, if it asks;
+    /// module assembly never says.
+    pub section_name: Option<&'data str>,
+    /// ELF: `st_value`, an offset into the section in relocatable files and an address in others.
+    /// Bitcode: 0.
+    pub value: u64,
+    /// ELF: `st_size` in bytes. Bitcode: size of a common symbol in bytes, otherwise 0.
+    pub size: u64,
+    pub(crate) flags: SymbolFlags,
+}
+
+/// The yes-or-no properties of a symbol.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SymbolFlags(u8);
+
+impl SymbolFlags {
+    pub(crate) const USED: u8 = 1;
+    pub(crate) const EXECUTABLE: u8 = 1 << 1;
+    pub(crate) const TLS: u8 = 1 << 2;
+    pub(crate) const FROM_ASM: u8 = 1 << 3;
+    pub(crate) const INDIRECT: u8 = 1 << 4;
+    pub(crate) const FORMAT_SPECIFIC: u8 = 1 << 5;
+
+    pub(crate) fn set(&mut self, flag: u8, on: bool) {
+        if on {
+            self.0 |= flag;
+        }
+    }
+
+    fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+}
+
+impl fmt::Debug for SymbolFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#08b}", self.0)
+    }
+}
+
+impl Symbol<'_> {
+    /// Whether the compiler must keep it although nothing that it sees refers to it: `used`
+    /// variables and functions, library functions that code generation may call, undefined
+    /// symbols of module assembly. Bitcode only.
+    pub fn is_used(&self) -> bool {
+        self.flags.has(SymbolFlags::USED)
+    }
+
+    /// Whether it is code. Bitcode: every symbol defined by module assembly counts as code,
+    /// because the symbol table does not say.
+    pub fn is_executable(&self) -> bool {
+        self.flags.has(SymbolFlags::EXECUTABLE)
+    }
+
+    /// Whether it is thread-local.
+    pub fn is_tls(&self) -> bool {
+        self.flags.has(SymbolFlags::TLS)
+    }
+
+    /// Whether it comes from module-level assembly. Bitcode only.
+    pub fn is_from_asm(&self) -> bool {
+        self.flags.has(SymbolFlags::FROM_ASM)
+    }
+
+    /// Whether it is an alias or an indirect function.
+    pub fn is_indirect(&self) -> bool {
+        self.flags.has(SymbolFlags::INDIRECT)
+    }
+
+    /// Whether it belongs to the format and is no name for the linker: ELF section and file
+    /// symbols, `llvm.` names of bitcode.
+    pub fn is_format_specific(&self) -> bool {
+        self.flags.has(SymbolFlags::FORMAT_SPECIFIC)
+    }
+
+    /// Whether the object defines it, as common or absolute symbol too.
+    pub fn is_defined(&self) -> bool {
+        self.definition != Definition::Undefined
+    }
+
+    /// Whether it is defined elsewhere.
+    pub fn is_undefined(&self) -> bool {
+        self.definition == Definition::Undefined
+    }
+
+    /// Whether its name is known only within its object.
+    pub fn is_local(&self) -> bool {
+        self.binding == Binding::Local
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Arguments from files, for command lines longer than the system allows.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// An argument file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgumentFileError {
+    /// The file cannot be read.
+    #[error("argument file {} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A quotation mark is opened and not closed.
+    #[error("argument file {}: a {quote} is not closed", path.display())]
+    Unclosed {
+        /// The file.
+        path: PathBuf,
+        /// The quotation mark.
+        quote: char,
+    },
+    /// An argument file names another.
+    #[error(
+        "argument file {} names the argument file {}; write its arguments into the first",
+        path.display(),
+        nested.display()
+    )]
+    Nested {
+        /// The file.
+        path: PathBuf,
+        /// The file it names.
+        nested: PathBuf,
+    },
+}
+
+/// Replaces each argument `@FILE` by the arguments that FILE holds, as the tools of GNU and LLVM
+/// do: white space separates, single and double quotation marks keep it, a backslash takes the
+/// next character as it is, inside quotation marks too. A lone `@` stays. The program's own name,
+/// if it is among the arguments, is treated like the others.
+///
+/// # Errors
+/// A file that cannot be read, an open quotation mark, an `@FILE` within a file.
+pub fn expand_arguments(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Vec<OsString>, ArgumentFileError> {
+    let mut expanded = Vec::new();
+    for argument in arguments {
+        match argument_file(&argument) {
+            Some(path) => expanded.extend(read(path)?),
+            None => expanded.push(argument),
+        }
+    }
+    Ok(expanded)
+}
+
+fn argument_file(argument: &OsStr) -> Option<PathBuf> {
+    let path = argument.as_bytes().strip_prefix(b"@")?;
+    (!path.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(path)))
+}
+
+fn read(path: PathBuf) -> Result<Vec<OsString>, ArgumentFileError> {
+    let content = match fs::read(&path) {
+        Ok(content) => content,
+        Err(source) => return Err(ArgumentFileError::Read { path, source }),
+    };
+    let arguments = match split(&content) {
+        Ok(arguments) => arguments,
+        Err(quote) => return Err(ArgumentFileError::Unclosed { path, quote }),
+    };
+    match arguments
+        .iter()
+        .find_map(|argument| argument_file(argument))
+    {
+        Some(nested) => Err(ArgumentFileError::Nested { path, nested }),
+        None => Ok(arguments),
+    }
+}
+
+/// Splits the content of an argument file; the error is the quotation mark that stays open.
+fn split(content: &[u8]) -> Result<Vec<OsString>, char> {
+    let mut arguments = Vec::new();
+    // `Some` while in an argument; an empty one, written as '', counts.
+    let mut current: Option<Vec<u8>> = None;
+    let mut quote = None;
+    let mut bytes = content.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match (byte, quote) {
+            // A backslash at the very end has nothing to take and stands for itself.
+            (b'\\', _) => current
+                .get_or_insert_default()
+                .push(bytes.next().unwrap_or(byte)),
+            (_, Some(open)) if byte == open => quote = None,
+            (b'\'' | b'"', None) => {
+                current.get_or_insert_default();
+                quote = Some(byte);
+            }
+            (_, None) if byte.is_ascii_whitespace() || byte == b'\x0b' => {
+                arguments.extend(current.take());
+            }
+            _ => current.get_or_insert_default().push(byte),
+        }
+    }
+    arguments.extend(current);
+    match quote {
+        Some(quote) => Err(char::from(quote)),
+        None => Ok(arguments.into_iter().map(OsString::from_vec).collect()),
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The end of a run: error report and exit code.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use object_model::{Faults, InputError, WithCauses};
+
+use crate::{ArgumentFileError, WriteError};
+
+/// Why a tool did not do what it was asked to.
+#[derive(Debug)]
+pub enum Failure {
+    /// It found a fault in what it was given to check or to join. Exit code 1.
+    Fault(Box<dyn Error + Send + Sync>),
+    /// It could not run: an input that cannot be read, an output that cannot be written. Exit
+    /// code 2, as for arguments that are wrong.
+    CannotRun(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    /// A fault.
+    pub fn fault(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Fault(error.into())
+    }
+
+    /// A run that was not possible.
+    pub fn cannot_run(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::CannotRun(error.into())
+    }
+
+    fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
+        let (Self::Fault(error) | Self::CannotRun(error)) = self;
+        error.as_ref()
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Fault(_) => 1,
+            Self::CannotRun(_) => 2,
+        }
+    }
+}
+
+impl From<Faults<InputError>> for Failure {
+    fn from(error: Faults<InputError>) -> Self {
+        Self::cannot_run(error)
+    }
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        Self::cannot_run(error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::cannot_run(error)
+    }
+}
+
+impl From<ArgumentFileError> for Failure {
+    fn from(error: ArgumentFileError) -> Self {
+        Self::cannot_run(error)
+    }
+}
+
+/// The exit code of a run: 0 done, 1 a fault was found, 2 it could not run. A failure is written
+/// to standard error, `TOOL: error: MESSAGE: CAUSE`, one line for each fault.
+pub fn exit(tool: &str, result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell where standard error is closed; the exit code still says it.
+            let _ = std::io::stderr().write_all(report(tool, &failure).as_bytes());
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// What [`exit`] writes for `failure`.
+fn report(tool: &str, failure: &Failure) -> String {
+    let mut report = String::new();
+    for line in WithCauses(failure.error()).to_string().lines() {
+        report.push_str(tool);
+        report.push_str(": error: ");
+        report.push_str(line);
+        report.push('\n');
+    }
+    report
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Input files, mapped into memory.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use memmap2::Mmap;
+use object_model::{Faults, Input, InputError, Loader};
+use typed_arena::Arena;
+
+/// Holds the input files of one run, mapped into memory, for as long as what borrows from them.
+///
+/// Inputs must not be written to while the tool runs. make sees to that: a tool runs after the
+/// rules that write its inputs, and our own outputs replace files instead of changing them.
+#[derive(Default)]
+pub struct Files {
+    maps: Arena<Mmap>,
+}
+
+impl Files {
+    /// No files yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All objects of `paths` (objects and archives) in link order; see
+    /// [`object_model::link_order`].
+    ///
+    /// # Errors
+    /// Every file and member that cannot be read, each with its name.
+    pub fn link_order<P: AsRef<Path>>(
+        &self,
+        paths: &[P],
+    ) -> Result<Vec<Input<'_>>, Faults<InputError>> {
+        object_model::link_order(&self, paths)
+    }
+
+    /// The one object at `path`, which is no archive.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or is not an object.
+    pub fn object(&self, path: &Path) -> Result<Input<'_>, InputError> {
+        match self.bytes(path) {
+            Ok(data) => Input::parse(path, data),
+            Err(error) => Err(InputError {
+                name: path.display().to_string(),
+                error: error.into(),
+            }),
+        }
+    }
+
+    /// The bytes of the file at `path`.
+    ///
+    /// # Errors
+    /// Those of opening and mapping it.
+    pub fn bytes(&self, path: &Path) -> io::Result<&[u8]> {
+        let file = File::open(path)?;
+        if file.metadata()?.len() == 0 {
+            return Ok(&[]);
+        }
+        // SAFETY: the map is read-only and lives as long as `self`. Another process that cut the
+        // file short meanwhile would end this one with SIGBUS; see the type's documentation for
+        // why none does.
+        let map = unsafe { Mmap::map(&file)? };
+        Ok(self.maps.alloc(map))
+    }
+}
+
+impl<'files> Loader<'files> for &'files Files {
+    fn load(&self, path: &Path) -> io::Result<&'files [u8]> {
+        self.bytes(path)
+    }
+}

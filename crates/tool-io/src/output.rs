@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Output files: whole or not at all.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// An output that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be written", path.display())]
+pub struct WriteError {
+    /// The output; `-` is standard output.
+    pub path: PathBuf,
+    /// Why not.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Writes `content` to the file at `path`: to a temporary file beside it, which then takes its
+/// name, so that no reader and no killed run ever sees half of it. `-` is standard output. What
+/// exists and is no regular file, such as `/dev/null`, is written to as it is.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    write(path, content).map_err(|source| WriteError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Like [`write_atomic`], but a file that already has this content keeps its time stamp, so that
+/// make does not run the rules that depend on it. Says whether it was written.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_if_changed(path: &Path, content: &[u8]) -> Result<bool, WriteError> {
+    // A file that cannot be read is not known to have this content; writing it tells why.
+    let unchanged = is_regular(path) && fs::read(path).is_ok_and(|present| present == content);
+    if unchanged {
+        return Ok(false);
+    }
+    write_atomic(path, content).map(|()| true)
+}
+
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    if path == Path::new("-") {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(content)?;
+        return stdout.flush();
+    }
+    if path.exists() && !is_regular(path) {
+        return fs::write(path, content);
+    }
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".tmp_")
+        // As for any new file: the process's umask takes its bits away.
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(directory)?;
+    file.write_all(content)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn is_regular(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file())
+}
