@@ -2,8 +2,15 @@
 //! Other programs: started with an error that says what was run and what it said.
 
 use anyhow::Context as _;
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::io::PipeReader;
+use std::process::Child;
 use std::process::Command;
+use std::process::ExitStatus;
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Instant;
 
 /// How many of the last lines of a program's output stand in an error.
 pub const LAST_LINES: usize = 30;
@@ -28,6 +35,98 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
         );
     }
     String::from_utf8(output.stdout).with_context(|| format!("the output of `{shown}`"))
+}
+
+/// How a program that was followed came to its end.
+#[derive(Debug)]
+pub enum End {
+    /// By itself.
+    Exited(ExitStatus),
+    /// It was stopped when its time was over.
+    Stopped,
+}
+
+/// Runs `command` and hands on each line of its standard output and standard error as it comes,
+/// without the line end. A program that runs at `deadline` is stopped.
+///
+/// # Errors
+/// It could not be started or waited for, or `each` failed; then it is stopped too.
+pub fn follow(
+    mut command: Command,
+    deadline: Option<Instant>,
+    mut each: impl FnMut(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<End> {
+    let shown = shown(&command);
+    let (reader, writer) = std::io::pipe().context("a pipe for a program's output")?;
+    let errors = writer
+        .try_clone()
+        .context("a pipe for a program's output")?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(errors)
+        .spawn()
+        .with_context(|| format!("starting `{shown}`"))?;
+    // It holds the writing ends; the lines end only once they are closed.
+    drop(command);
+    let lines = read_lines(reader);
+    let followed = loop {
+        match next_line(&lines, deadline) {
+            Ok(line) => {
+                if let Err(error) = each(&line) {
+                    break Err(error);
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break Ok(true),
+            Err(mpsc::RecvTimeoutError::Timeout) => break Ok(false),
+        }
+    };
+    if !matches!(followed, Ok(true)) {
+        child
+            .kill()
+            .with_context(|| format!("stopping `{shown}`"))?;
+    }
+    let status = wait(&mut child, &shown)?;
+    Ok(if followed? {
+        End::Exited(status)
+    } else {
+        End::Stopped
+    })
+}
+
+fn wait(child: &mut Child, shown: &str) -> anyhow::Result<ExitStatus> {
+    child
+        .wait()
+        .with_context(|| format!("waiting for `{shown}`"))
+}
+
+fn next_line(
+    lines: &mpsc::Receiver<String>,
+    deadline: Option<Instant>,
+) -> Result<String, mpsc::RecvTimeoutError> {
+    match deadline {
+        Some(deadline) => lines.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+        None => lines
+            .recv()
+            .map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+    }
+}
+
+/// The lines that come out of a pipe, read by a thread of their own.
+fn read_lines(reader: PipeReader) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(reader);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if sender.send(text).is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    receiver
 }
 
 /// The command as one would type it, but for quoting.
@@ -67,6 +166,35 @@ mod tests {
             format!("{error:#}").contains("no-such-program"),
             "{error:#}"
         );
+    }
+
+    #[test]
+    fn lines_of_both_outputs_are_handed_on() {
+        let mut lines = Vec::new();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; echo two >&2; printf three; exit 4"]);
+        let end = follow(command, None, |line| {
+            lines.push(line.to_owned());
+            Ok(())
+        });
+        assert!(matches!(end.unwrap(), End::Exited(status) if status.code() == Some(4)));
+        assert_eq!(lines, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_stopped() {
+        let mut command = Command::new("cat");
+        command.arg("/dev/zero");
+        let end = follow(command, Some(Instant::now()), |_| Ok(()));
+        assert!(matches!(end.unwrap(), End::Stopped));
+    }
+
+    #[test]
+    fn a_program_whose_lines_are_not_wanted_is_stopped() {
+        let mut command = Command::new("yes");
+        command.arg("line");
+        let error = follow(command, None, |line| anyhow::bail!("no {line}")).unwrap_err();
+        assert_eq!(error.to_string(), "no line");
     }
 
     #[test]

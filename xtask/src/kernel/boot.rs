@@ -13,17 +13,10 @@ use crate::progress::Step;
 use anyhow::Context as _;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::BufRead as _;
-use std::io::BufReader;
-use std::io::PipeReader;
 use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Child;
 use std::process::Command;
-use std::process::ExitStatus;
-use std::process::Stdio;
-use std::sync::mpsc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -187,13 +180,14 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
     ));
     let log = output.join("boot.log");
     let started = Instant::now();
-    let run = run_guest(
-        qemu(arch, &image, &initramfs),
-        arch,
-        &log,
-        started + timeout,
-        &step,
-    )?;
+    let run =
+        run_guest(qemu(arch, &image, &initramfs), &log, timeout, &step).with_context(|| {
+            format!(
+                "{} runs the guest; its package is {}",
+                arch.qemu(),
+                arch.qemu_package()
+            )
+        })?;
     let seconds = started.elapsed().as_secs_f64();
     let mut report = judge(&run.console, &modules);
     report.seconds = seconds;
@@ -235,78 +229,29 @@ struct Run {
     late: Option<String>,
 }
 
-/// Runs QEMU until it ends or `deadline` has come. What it writes goes to `log` as it comes.
-fn run_guest(
-    mut qemu: Command,
-    arch: Arch,
-    log: &Path,
-    deadline: Instant,
-    step: &Step,
-) -> anyhow::Result<Run> {
+/// Runs QEMU until it ends or `timeout` is over. What it writes goes to `log` as it comes.
+fn run_guest(qemu: Command, log: &Path, timeout: Duration, step: &Step) -> anyhow::Result<Run> {
     let shown = process::shown(&qemu);
     let mut log = std::fs::File::create(log).with_context(|| log.display().to_string())?;
-    let (reader, writer) = std::io::pipe().context("a pipe for QEMU's console")?;
-    let errors = writer.try_clone().context("a pipe for QEMU's errors")?;
-    let mut child = qemu
-        .stdin(Stdio::null())
-        .stdout(writer)
-        .stderr(errors)
-        .spawn()
-        .with_context(|| format!("starting {}: install {}", arch.qemu(), arch.qemu_package()))?;
-    // It holds the writing ends; the console ends only once they are closed.
-    drop(qemu);
-    let lines = read_lines(reader);
     let mut console = Vec::new();
-    let started = Instant::now();
-    let late = loop {
-        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) => {
-                writeln!(log, "{line}").context("writing the console's log")?;
-                step.at(&line);
-                console.push(line);
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => break None,
-            Err(mpsc::RecvTimeoutError::Timeout) => break Some(stop(&mut child, started)?),
+    let end = process::follow(qemu, Some(Instant::now() + timeout), |line| {
+        writeln!(log, "{line}").context("writing the console's log")?;
+        step.at(line);
+        console.push(line.to_owned());
+        Ok(())
+    })?;
+    let late = match end {
+        process::End::Exited(status) => {
+            let last = process::last_lines(&console.join("\n"));
+            anyhow::ensure!(status.success(), "`{shown}` failed ({status})\n{last}");
+            None
+        }
+        process::End::Stopped => {
+            let seconds = timeout.as_secs();
+            Some(format!("the guest had not ended after {seconds} seconds"))
         }
     };
-    let status = child
-        .wait()
-        .with_context(|| format!("waiting for {}", arch.qemu()))?;
-    if late.is_none() {
-        ended_well(status, &shown, &console)?;
-    }
     Ok(Run { console, late })
-}
-
-fn ended_well(status: ExitStatus, shown: &str, console: &[String]) -> anyhow::Result<()> {
-    let last = process::last_lines(&console.join("\n"));
-    anyhow::ensure!(status.success(), "`{shown}` failed ({status})\n{last}");
-    Ok(())
-}
-
-fn stop(child: &mut Child, started: Instant) -> anyhow::Result<String> {
-    child.kill().context("stopping QEMU")?;
-    Ok(format!(
-        "the guest had not ended after {} seconds",
-        started.elapsed().as_secs()
-    ))
-}
-
-/// The lines of the console as they come, without line ends.
-fn read_lines(reader: PipeReader) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut reader = BufReader::new(reader);
-        let mut line = Vec::new();
-        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            if sender.send(text).is_err() {
-                break;
-            }
-            line.clear();
-        }
-    });
-    receiver
 }
 
 /// What the kernel prints when something is wrong with it.
