@@ -1,2 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! To be written.
+//! What must stay native code under LTO: one list of patterns with reasons, resolved against a
+//! tree when the plugin is installed, and held against what was built.
+//!
+//! **Invariant:** knows paths and patterns. What an object is made of, others tell it.
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod check;
+mod glue;
+mod list;
+
+pub use check::{BuiltObject, Fault, Made, Report, check, made_from};
+pub use glue::{LIST, plugin};
+pub use list::{Disabled, DisabledEntry, List, ListError, Matcher, Pattern, parse_fragment};

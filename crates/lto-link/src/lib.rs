@@ -1,2 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! To be written.
+//! The link that makes native code of bitcode: vmlinux.o, or the object of a module.
+//!
+//! A link goes through four phases: [`Inputs::read`] (objects in link order),
+//! [`Scripts::resolve`] (initcall order and CRCs as linker scripts), [`LinkCommand::plan`] (the
+//! linker's arguments), [`link`] (write, run, put in place).
+//!
+//! **Invariant:** the only plugin that composes others, as libraries. What it runs is the linker,
+//! once.
+#![warn(missing_docs)]
+
+mod glue;
+mod inputs;
+mod jobs;
+mod link;
+mod plan;
+
+pub use glue::plugin;
+pub use inputs::{InputKind, Inputs, RecordedInput, inputs_path, read_record};
+pub use jobs::{Jobs, cpus};
+pub use link::{LinkError, Usage, link, usage_path};
+pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};

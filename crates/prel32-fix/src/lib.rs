@@ -1,2 +1,145 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! To be written.
+//! PREL32 tables: arrays of 32-bit offsets, each from its own place to what it refers to.
+//!
+//! Their entries are written in assembly that names a function, and LTO renames functions without
+//! looking into assembly. The headers that this plugin installs let entries name stubs that keep
+//! their names; here is the check that every entry still resolves to the start of what it should.
+//!
+//! **Invariant:** knows tables and symbols of one ELF file.
+//!
+//! Sources: `include/asm-generic/vmlinux.lds.h` (which symbols stand around which table),
+//! `include/linux/init.h`, `include/linux/pci.h`, `include/linux/export.h` (what an entry holds).
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod glue;
+mod linked;
+mod names;
+mod relocatable;
+
+use object_model::{Elf, ReadError, Symbol, SymbolKind};
+
+pub use glue::plugin;
+pub use linked::tables;
+pub use names::source_name;
+
+/// A table of a linked kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// What it is: `initcall 6`, `pci_fixup final`, `ksymtab_gpl`.
+    pub name: String,
+    /// Its entries in table order.
+    pub entries: Vec<Entry>,
+}
+
+/// One entry of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Address of the entry.
+    pub address: u64,
+    /// Address that it refers to.
+    pub target: u64,
+    /// The symbol that begins there, as it is called in this file; functions before data.
+    pub symbol: Option<String>,
+}
+
+impl Entry {
+    /// The name that the entry's function or object has in the source: stubs and the suffixes of
+    /// LTO taken off.
+    pub fn source_name(&self) -> Option<&str> {
+        self.symbol.as_deref().map(source_name)
+    }
+}
+
+/// An entry that does not resolve to what it should.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// In a linked file: it points into the middle of something, or nowhere.
+    #[error(
+        "{table} entry {index} at {address:#x}: expected the start of a function, found {target:#x}, where none starts"
+    )]
+    NoStart {
+        /// The table.
+        table: String,
+        /// Which entry, from 0.
+        index: usize,
+        /// Where the entry is.
+        address: u64,
+        /// What it refers to.
+        target: u64,
+    },
+    /// In a relocatable object: the same.
+    #[error(
+        "section {section} at {offset:#x}: expected a relocation to the start of a function, found {found}"
+    )]
+    NoStartRelocation {
+        /// The section of the table.
+        section: String,
+        /// Where in it the entry is.
+        offset: u64,
+        /// What the relocation refers to.
+        found: String,
+    },
+    /// The symbols around the table do not enclose one.
+    #[error("table {table}: {reason}")]
+    Bounds {
+        /// The table.
+        table: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Tables, or in a relocatable object sections, with entries.
+    pub n_tables: usize,
+    /// Entries in all of them.
+    pub n_entries: usize,
+}
+
+/// Checks every PREL32 table of `elf`, a relocatable object or a linked kernel.
+///
+/// # Errors
+/// Relocations that cannot be read.
+pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
+    if elf.is_relocatable() {
+        return relocatable::check(elf);
+    }
+    let (tables, mut faults) = tables(elf);
+    let mut report = Report::default();
+    for table in &tables {
+        report.n_tables += 1;
+        report.n_entries += table.entries.len();
+        for (index, entry) in table.entries.iter().enumerate() {
+            if entry.symbol.is_none() {
+                let (address, target) = (entry.address, entry.target);
+                faults.push(Fault::NoStart {
+                    table: table.name.clone(),
+                    index,
+                    address,
+                    target,
+                });
+            }
+        }
+    }
+    Ok((report, faults))
+}
+
+/// Of the symbols at one place, the one that names what begins there: a stub before a function
+/// before data; assembly labels count, mapping symbols (`$x`) do not.
+fn best<'elf, 'data>(symbols: &[&'elf Symbol<'data>]) -> Option<&'elf Symbol<'data>> {
+    let rank = |symbol: &Symbol| match symbol.kind {
+        _ if names::is_stub(symbol.name) => 0,
+        SymbolKind::Function | SymbolKind::IndirectFunction => 1,
+        SymbolKind::Data => 2,
+        SymbolKind::Unknown | SymbolKind::Section | SymbolKind::File => 3,
+    };
+    let named = symbols
+        .iter()
+        .filter(|symbol| !symbol.name.is_empty() && !symbol.name.starts_with('$'));
+    named
+        .copied()
+        .min_by_key(|symbol| (rank(symbol), symbol.index))
+}

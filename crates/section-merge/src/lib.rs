@@ -1,2 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! To be written.
+//! The sections that LTO splits, merged again in modules and in vmlinux.
+//!
+//! LTO gives every function and object a section of its own, `.text.<name>`, `.data.<name>`. The
+//! linker scripts that this plugin edits put them back together; here is the check that they did,
+//! and that sections with a meaning of their own (two dots: `.data..percpu`, `.data..once`) were
+//! left alone.
+//!
+//! **Invariant:** knows sections and symbols of one ELF file. What a build without LTO has, the
+//! caller says.
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod check;
+mod glue;
+
+pub use check::{Fault, Reference, check_module};
+pub use glue::plugin;

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The list, and what it means in one tree.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use globset::{Glob, GlobBuilder, GlobMatcher};
+use serde::Deserialize;
+use walkdir::{DirEntry, WalkDir};
+
+/// The list of what LTO must leave alone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Its entries, in the order in which they were written.
+    pub disable: Vec<Disabled>,
+}
+
+/// One entry of the list.
+#[derive(Debug, Deserialize)]
+pub struct Disabled {
+    /// What it is about.
+    #[serde(flatten)]
+    pub pattern: Pattern,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an entry is about.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pattern {
+    /// A glob over source files: the object of each.
+    Source(String),
+    /// A glob over folders: every object that is made in one of them.
+    Folder(String),
+}
+
+impl Pattern {
+    fn glob(&self) -> &str {
+        match self {
+            Self::Source(glob) | Self::Folder(glob) => glob,
+        }
+    }
+}
+
+/// Why the list cannot be read or resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// Not a list.
+    #[error("the list of disabled objects: {0}")]
+    Parse(#[from] toml::de::Error),
+    /// Not a glob.
+    #[error("the list of disabled objects: pattern {pattern}: {source}")]
+    Pattern {
+        /// As written.
+        pattern: String,
+        /// What is wrong with it.
+        source: globset::Error,
+    },
+    /// The tree cannot be read.
+    #[error("looking for the objects that LTO must leave alone: {0}")]
+    Walk(#[from] walkdir::Error),
+}
+
+impl List {
+    /// Reads a list written in TOML.
+    ///
+    /// # Errors
+    /// Anything but tables `disable` with a `reason` and either `source` or `folder`.
+    pub fn parse(text: &str) -> Result<Self, ListError> {
+        Ok(toml::from_str(text)?)
+    }
+
+    /// Finds what each entry matches in the kernel tree at `root`, which is walked once.
+    ///
+    /// # Errors
+    /// Patterns that are no globs, folders that cannot be read.
+    pub fn resolve(&self, root: &Path) -> Result<Vec<DisabledEntry>, ListError> {
+        let matchers = self
+            .disable
+            .iter()
+            .map(matcher)
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut found = vec![BTreeSet::new(); matchers.len()];
+        let walk = WalkDir::new(root)
+            .into_iter()
+            .filter_entry(|entry| is_source(entry, root));
+        for entry in walk {
+            let entry = entry?;
+            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            for ((disabled, matcher), found) in self.disable.iter().zip(&matchers).zip(&mut found) {
+                let is_dir = entry.file_type().is_dir();
+                if is_dir == matches!(disabled.pattern, Pattern::Folder(_))
+                    && matcher.is_match(path)
+                {
+                    found.insert(objects(&disabled.pattern, path));
+                }
+            }
+        }
+        let entries = self.disable.iter().zip(found);
+        Ok(entries
+            .map(|(disabled, objects)| DisabledEntry {
+                pattern: disabled.pattern.glob().to_owned(),
+                reason: disabled.reason.clone(),
+                objects: objects.into_iter().collect(),
+            })
+            .collect())
+    }
+}
+
+fn matcher(disabled: &Disabled) -> Result<GlobMatcher, ListError> {
+    let pattern = disabled.pattern.glob();
+    let glob: Result<Glob, _> = GlobBuilder::new(pattern).literal_separator(true).build();
+    match glob {
+        Ok(glob) => Ok(glob.compile_matcher()),
+        Err(source) => Err(ListError::Pattern {
+            pattern: pattern.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Leaves out what holds no source of the kernel and takes long to walk.
+fn is_source(entry: &DirEntry, root: &Path) -> bool {
+    let depth_one = entry.depth() == 1;
+    let name = entry.file_name();
+    let skipped = [".git", "Documentation", "tools"];
+    entry.path() == root || !(depth_one && skipped.iter().any(|skip| name == *skip))
+}
+
+/// The objects that `path`, which `pattern` matched, stands for, in make's notation.
+fn objects(pattern: &Pattern, path: &Path) -> String {
+    match pattern {
+        Pattern::Source(_) => path.with_extension("o").display().to_string(),
+        Pattern::Folder(_) => format!("{}/%", path.display()),
+    }
+}
+
+/// An entry of the list in one tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisabledEntry {
+    /// The pattern as written.
+    pub pattern: String,
+    /// Why.
+    pub reason: String,
+    /// What it matches: paths of objects below the object tree, or a folder and `/%` for all
+    /// objects in it. Empty if the tree has nothing of the kind.
+    pub objects: Vec<String>,
+}
+
+impl DisabledEntry {
+    /// The Makefile fragment that sets `lto-disabled-objs`, with the reasons as comments, and a
+    /// comment for each pattern without a match.
+    pub fn fragment(entries: &[Self]) -> String {
+        let mut text = String::from(
+            "# SPDX-License-Identifier: GPL-2.0-only\n\
+             # Made by lto-disable when it was installed: the objects that stay native code.\n\n\
+             lto-disabled-objs :=\n",
+        );
+        for Self {
+            pattern,
+            reason,
+            objects,
+        } in entries
+        {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "\n# {pattern}: {reason}");
+            if objects.is_empty() {
+                text.push_str("# (nothing in this tree)\n");
+            }
+            for object in objects {
+                let _ = writeln!(text, "lto-disabled-objs += {object}");
+            }
+        }
+        text
+    }
+}
+
+/// The patterns that a fragment sets, as [`DisabledEntry::fragment`] wrote it.
+pub fn parse_fragment(text: &str) -> Matcher {
+    let patterns = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("lto-disabled-objs += "));
+    Matcher {
+        patterns: patterns.map(str::to_owned).collect(),
+    }
+}
+
+/// Tells which objects are disabled.
+#[derive(Clone, Debug, Default)]
+pub struct Matcher {
+    patterns: Vec<String>,
+}
+
+impl Matcher {
+    /// Whether the object at `path`, relative to the object tree, is disabled. Folders cover what
+    /// lies below them, as `%` in make's `filter` does.
+    pub fn is_disabled(&self, path: &str) -> bool {
+        let path = normal(path);
+        self.patterns
+            .iter()
+            .any(|pattern| match pattern.strip_suffix('%') {
+                Some(folder) => path.starts_with(folder),
+                None => path == *pattern,
+            })
+    }
+}
+
+/// `a/b/../c` as `a/c`: make names some objects so.
+fn normal(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.iter().collect::<PathBuf>().display().to_string()
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The command `lto-disable`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use lto_disable::{BuiltObject, DisabledEntry, LIST, List, check, made_from, parse_fragment};
+use object_model::Input;
+use tool_io::{Failure, Files};
+
+#[derive(Parser)]
+#[command(version, about = "Objects that stay native code under LTO", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lto-disable list ~/linux
+  lto-disable check --list scripts/lto/lto-disabled.mk init/built-in.a kernel/built-in.a
+
+Exit status: 0 done, 1 a fault was found, 2 could not run.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print what the list means in a kernel tree, as a Makefile fragment
+    List {
+        /// The kernel tree
+        tree: PathBuf,
+        /// A list to take instead of the built-in one
+        #[arg(long)]
+        objects: Option<PathBuf>,
+    },
+    /// Check that listed objects are native code, and all others made from C are bitcode
+    Check {
+        /// The fragment that the tree was built with
+        #[arg(long)]
+        list: PathBuf,
+        /// Objects and archives; run it in the object tree
+        #[arg(required = true)]
+        inputs: Vec<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = tool_io::arguments().map_err(Failure::from);
+    tool_io::exit(
+        "lto-disable",
+        result.and_then(|args| run(Cli::parse_from(args).command)),
+    )
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::List { tree, objects } => {
+            let text = match objects {
+                Some(path) => read(&path)?,
+                None => LIST.to_owned(),
+            };
+            let entries = List::parse(&text).and_then(|list| list.resolve(&tree));
+            print!(
+                "{}",
+                DisabledEntry::fragment(&entries.map_err(Failure::cannot_run)?)
+            );
+            Ok(())
+        }
+        Command::Check { list, inputs } => {
+            let files = Files::new();
+            let inputs = files.link_order(&inputs)?;
+            let objects: Vec<_> = inputs.iter().map(built_object).collect();
+            let (_, faults) = check(&objects, &parse_fragment(&read(&list)?));
+            tool_io::no_faults(&faults)
+        }
+    }
+}
+
+fn built_object(input: &Input) -> BuiltObject {
+    let path = input.path.as_deref().unwrap_or(Path::new(&input.name));
+    BuiltObject::new(path, input.object.as_bitcode().is_some(), Path::new(""))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::cannot_run(format!("{}: {error}", path.display())))
+}

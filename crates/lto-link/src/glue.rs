@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The entry of this plugin in the table.
+
+use kernel_tree::{GlueFile, Plugin};
+
+/// The LTO build itself: Kconfig options, flags, and the links of vmlinux.o and of modules.
+pub fn plugin() -> Plugin {
+    Plugin {
+        name: env!("CARGO_PKG_NAME"),
+        title: "Link vmlinux and modules from Clang LTO bitcode",
+        upstream: &[
+            "kbuild: add support for Clang LTO",
+            "kbuild: lto: limit inlining",
+            "kbuild: fix TRIM_UNUSED_KSYMS with LTO_CLANG",
+            "kbuild: lto: postpone objtool",
+            "arm64: allow LTO_CLANG and THINLTO to be selected",
+            "arm64: lto: Strengthen READ_ONCE() to acquire when CONFIG_LTO=y",
+        ],
+        requires: &[],
+        tools: &["lto-link"],
+        glue: &[
+            GlueFile {
+                name: "edits.toml",
+                text: include_str!("../../../kconfig/lto-link/edits.toml"),
+            },
+            GlueFile {
+                name: "Kconfig",
+                text: include_str!("../../../kconfig/lto-link/Kconfig"),
+            },
+            GlueFile {
+                name: "Makefile.top",
+                text: include_str!("../../../kconfig/lto-link/Makefile.top"),
+            },
+            GlueFile {
+                name: "Makefile.build",
+                text: include_str!("../../../kconfig/lto-link/Makefile.build"),
+            },
+            GlueFile {
+                name: "rwonce.h",
+                text: include_str!("../../../kconfig/lto-link/rwonce.h"),
+            },
+        ],
+        generate: None,
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Running the linker and putting its output in place.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+use object_model::{Faults, InputError};
+use serde::{Deserialize, Serialize};
+use tool_io::WriteError;
+
+use crate::inputs::{Inputs, beside, inputs_path};
+use crate::plan::{LinkCommand, LinkOptions, Scripts};
+
+/// What one link cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// From start to end, in seconds.
+    pub wall_seconds: f64,
+    /// CPU time of the linker, in seconds.
+    pub cpu_seconds: f64,
+    /// Peak memory of the linker, in KiB.
+    pub peak_rss_kib: u64,
+    /// How many threads it was allowed.
+    pub jobs: usize,
+}
+
+/// Why there is no output.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// Inputs that are not what they should be.
+    #[error("the inputs cannot be read:\n{0}")]
+    Inputs(Faults<InputError>),
+    /// The initcalls of the inputs have no order.
+    #[error("the initcalls cannot be put in order:\n{0}")]
+    Initcalls(Box<dyn std::error::Error + Send + Sync>),
+    /// Exports without a CRC.
+    #[error("the exported symbols cannot be versioned:\n{0}")]
+    Crcs(Faults<modversions::Fault>),
+    /// The linker ran and did not succeed.
+    #[error("{} failed ({status}){}", linker.display(), saved(.capture.as_deref()))]
+    Linker {
+        /// The program.
+        linker: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+        /// The script that runs the link again, if it was captured.
+        capture: Option<PathBuf>,
+    },
+    /// An output cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A file or a process is in the way.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it did not work.
+        source: io::Error,
+    },
+}
+
+fn saved(capture: Option<&Path>) -> String {
+    match capture {
+        Some(script) => format!("; the link is saved with its inputs: {}", script.display()),
+        None => {
+            "; LTO_CAPTURE=<directory> on make's command line saves the link with its inputs".into()
+        }
+    }
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> LinkError {
+    let what = what.into();
+    |source| LinkError::Io { what, source }
+}
+
+/// Where the cost of the link of `output` is written, as JSON.
+pub fn usage_path(output: &Path) -> PathBuf {
+    beside(output, ".lto-usage.json")
+}
+
+/// Links `inputs`. The output appears when it is whole; the record of the inputs and what the
+/// link has cost stand beside it.
+///
+/// # Errors
+/// Faults of the inputs, a linker that fails, files that cannot be written. The output is then
+/// as it was before.
+pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> {
+    let scripts = Scripts::resolve(options, inputs)?;
+    scripts.write()?;
+    let command = LinkCommand::plan(options, &scripts);
+    if let Some(dir) = &options.capture {
+        fs::create_dir_all(dir).map_err(io_error(dir.display().to_string()))?;
+    }
+    let usage = run(options, &command)?;
+    let record = inputs_path(&options.output);
+    tool_io::write_if_changed(&record, inputs.record().as_bytes())?;
+    let usage_file = usage_path(&options.output);
+    let json = serde_json::to_vec(&usage).map_err(|error| LinkError::Io {
+        what: usage_file.display().to_string(),
+        source: error.into(),
+    })?;
+    tool_io::write_atomic(&usage_file, &json)?;
+    fs::rename(&command.output, &options.output)
+        .map_err(io_error(format!("renaming {}", command.output.display())))?;
+    Ok(usage)
+}
+
+fn run(options: &LinkOptions, command: &LinkCommand) -> Result<Usage, LinkError> {
+    let linker = PathBuf::from(command.argv.first().cloned().unwrap_or_default());
+    let started = Instant::now();
+    let status = Command::new(&linker)
+        .args(command.argv.get(1..).unwrap_or_default())
+        .status()
+        .map_err(io_error(format!("running {}", linker.display())))?;
+    let wall_seconds = started.elapsed().as_secs_f64();
+    if !status.success() {
+        // What a failing link leaves is of no use, and may be missing.
+        let _ = fs::remove_file(&command.output);
+        let capture = command
+            .reproducer
+            .as_deref()
+            .map(write_relink_script)
+            .transpose()?;
+        return Err(LinkError::Linker {
+            linker,
+            status,
+            capture,
+        });
+    }
+    if let Some(tar) = &command.reproducer {
+        fs::remove_file(tar).map_err(io_error(tar.display().to_string()))?;
+    }
+    // The linker is the only child there has been.
+    let children = getrusage(UsageWho::RUSAGE_CHILDREN)
+        .map_err(|error| io_error("asking what the linker has used")(error.into()))?;
+    Ok(Usage {
+        wall_seconds,
+        cpu_seconds: seconds(children.user_time()) + seconds(children.system_time()),
+        peak_rss_kib: children.max_rss().try_into().unwrap_or_default(),
+        jobs: options.jobs,
+    })
+}
+
+fn seconds(time: TimeVal) -> f64 {
+    let micros = u64::try_from(time.tv_usec()).unwrap_or_default();
+    let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
+    (Duration::from_secs(seconds) + Duration::from_micros(micros)).as_secs_f64()
+}
+
+/// Writes, beside the archive that lld's `--reproduce` left at `tar`, a script that runs the link
+/// again, and returns its path.
+fn write_relink_script(tar: &Path) -> Result<PathBuf, LinkError> {
+    let script = tar.with_extension("sh");
+    let name = tar.file_name().unwrap_or_default().display().to_string();
+    let stem = tar.file_stem().unwrap_or_default().display().to_string();
+    let text = format!(
+        "#!/bin/sh\n\
+         # Runs a failed link again, with the inputs that it had.\n\
+         # LD=<linker> takes another linker than the ld.lld on the PATH.\n\
+         set -e\n\
+         cd \"$(dirname \"$0\")\"\n\
+         tar -xf '{name}'\n\
+         cd '{stem}'\n\
+         exec \"${{LD:-ld.lld}}\" @response.txt \"$@\"\n"
+    );
+    tool_io::write_atomic(&script, text.as_bytes())?;
+    Ok(script)
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! From inputs to the linker's command line.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::inputs::{Inputs, beside};
+use crate::link::LinkError;
+use tool_io::WriteError;
+
+/// What is linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// vmlinux.o: initcalls are put in order.
+    Vmlinux,
+    /// The object of a module, which has none.
+    Module,
+}
+
+/// lld's cache of generated code.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    /// Where it lies; made if missing.
+    pub dir: PathBuf,
+    /// What is kept of it (lld's `--thinlto-cache-policy`).
+    pub policy: String,
+}
+
+/// One link, as asked for.
+#[derive(Clone, Debug)]
+pub struct LinkOptions {
+    /// What is linked.
+    pub kind: LinkKind,
+    /// The native object to make.
+    pub output: PathBuf,
+    /// Objects and archives of which everything is linked, in link order.
+    pub objs: Vec<PathBuf>,
+    /// Libraries of which the linker takes what it needs.
+    pub libs: Vec<PathBuf>,
+    /// The linker and its flags.
+    pub linker: Vec<OsString>,
+    /// Thin LTO's cache, if it is to be used.
+    pub cache: Option<Cache>,
+    /// Whether exports need CRCs.
+    pub modversions: bool,
+    /// Where a failing link is saved with its inputs.
+    pub capture: Option<PathBuf>,
+    /// How many threads the link may run.
+    pub jobs: usize,
+}
+
+/// The linker scripts of one link. Each has a fixed place, so that it can be looked at later.
+#[derive(Debug)]
+pub struct Scripts {
+    /// Path and text of each.
+    pub files: Vec<(PathBuf, String)>,
+}
+
+impl Scripts {
+    /// Makes the scripts that `inputs` need.
+    ///
+    /// # Errors
+    /// Initcalls that cannot be put in order, exports without a CRC: every one that is found.
+    pub fn resolve(options: &LinkOptions, inputs: &Inputs) -> Result<Self, LinkError> {
+        let mut files = Vec::new();
+        if options.kind == LinkKind::Vmlinux {
+            let initcalls = initcall_order::collect(&inputs.objects)
+                .map_err(|faults| LinkError::Initcalls(Box::new(faults)))?;
+            files.push((
+                script_path(&options.output, "initcalls"),
+                initcalls.linker_script(),
+            ));
+        }
+        if options.modversions {
+            let crcs = modversions::collect(&inputs.objects, |path| std::fs::read_to_string(path))
+                .map_err(LinkError::Crcs)?;
+            if crcs.n_crcs() > 0 {
+                let path = script_path(&options.output, "symversions");
+                files.push((path, crcs.linker_script().to_owned()));
+            }
+        }
+        Ok(Self { files })
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write(&self) -> Result<(), WriteError> {
+        for (path, text) in &self.files {
+            tool_io::write_if_changed(path, text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// `.tmp_vmlinux.o.initcalls.lds`: the name is one of those that `make clean` removes.
+fn script_path(output: &Path, what: &str) -> PathBuf {
+    temporary(output, &format!(".{what}.lds"))
+}
+
+/// The file that becomes `output` when the link has succeeded, or one made beside it.
+pub(crate) fn temporary(output: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(".tmp_");
+    name.push(output.file_name().unwrap_or_default());
+    name.push(suffix);
+    output.with_file_name(name)
+}
+
+/// The linker's command.
+#[derive(Clone, Debug)]
+pub struct LinkCommand {
+    /// Program and arguments.
+    pub argv: Vec<OsString>,
+    /// Where it leaves the object.
+    pub output: PathBuf,
+    /// Where it leaves its inputs, if they are captured.
+    pub reproducer: Option<PathBuf>,
+}
+
+impl LinkCommand {
+    /// The command for `options`, with `scripts`.
+    pub fn plan(options: &LinkOptions, scripts: &Scripts) -> Self {
+        // Every option that is new has to be given a meaning here.
+        let LinkOptions {
+            kind: _,
+            output,
+            objs,
+            libs,
+            linker,
+            cache,
+            modversions: _,
+            capture,
+            jobs,
+        } = options;
+        let lto_output = temporary(output, ".lto");
+        let mut argv = linker.clone();
+        argv.push("-r".into());
+        argv.push(format!("--thinlto-jobs={jobs}").into());
+        if let Some(cache) = cache {
+            argv.push(joined("--thinlto-cache-dir=", cache.dir.as_os_str()));
+            argv.push(joined("--thinlto-cache-policy=", OsStr::new(&cache.policy)));
+        }
+        let reproducer = capture.as_ref().map(|dir| {
+            let name = beside(output, ".tar");
+            dir.join(name.file_name().unwrap_or_default())
+        });
+        if let Some(tar) = &reproducer {
+            argv.push(joined("--reproduce=", tar.as_os_str()));
+        }
+        for (path, _) in &scripts.files {
+            argv.push("-T".into());
+            argv.push(path.into());
+        }
+        argv.extend(["-o".into(), lto_output.clone().into()]);
+        argv.push("--whole-archive".into());
+        argv.extend(objs.iter().map(OsString::from));
+        argv.push("--no-whole-archive".into());
+        if !libs.is_empty() {
+            argv.push("--start-group".into());
+            argv.extend(libs.iter().map(OsString::from));
+            argv.push("--end-group".into());
+        }
+        Self {
+            argv,
+            output: lto_output,
+            reproducer,
+        }
+    }
+}
+
+fn joined(option: &str, value: &OsStr) -> OsString {
+    let mut argument = OsString::from(option);
+    argument.push(value);
+    argument
+}

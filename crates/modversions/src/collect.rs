@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! From `.symversions` files to one linker script.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use object_model::{Definition, Faults, Input, Object};
+
+/// The names that `object` exports, in symbol-table order: what is X in a defined `__ksymtab_X`.
+pub fn exports<'data>(object: &Object<'data>) -> impl Iterator<Item = &'data str> {
+    object
+        .linker_symbols()
+        .filter(|symbol| symbol.definition != Definition::Undefined)
+        .filter_map(|symbol| symbol.name.strip_prefix("__ksymtab_"))
+}
+
+/// Where the CRCs of the bitcode object at `object` stand.
+pub fn symversions_path(object: &Path) -> PathBuf {
+    let mut path = OsString::from(object);
+    path.push(".symversions");
+    path.into()
+}
+
+/// The CRCs of all bitcode objects of a link.
+#[derive(Debug, Default)]
+pub struct Collected {
+    script: String,
+    n_crcs: usize,
+}
+
+impl Collected {
+    /// The linker script that gives every `__crc_` symbol its value: genksyms' lines, in link
+    /// order. Empty if nothing is exported from bitcode.
+    pub fn linker_script(&self) -> &str {
+        &self.script
+    }
+
+    /// How many CRCs the script sets.
+    pub fn n_crcs(&self) -> usize {
+        self.n_crcs
+    }
+}
+
+/// A reason to stop the link.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Modules that use the symbol would be loaded unchecked, or not at all.
+    #[error(
+        "{object}: exported symbol {symbol} has no CRC: remove the object and run make again, and \
+         if that does not help look for genksyms' message about it"
+    )]
+    Missing {
+        /// The exported name.
+        symbol: String,
+        /// The object that exports it.
+        object: String,
+    },
+    /// genksyms could not make sense of the symbol's type.
+    #[error(
+        "{object}: the CRC of exported symbol {symbol} is zero: does genksyms see its declaration \
+         (for assembly: in asm/asm-prototypes.h)?"
+    )]
+    Zero {
+        /// The exported name.
+        symbol: String,
+        /// The object that exports it.
+        object: String,
+    },
+    /// The file is not genksyms' output.
+    #[error("{}:{line}: not a line that genksyms writes: {text}", file.display())]
+    Malformed {
+        /// The `.symversions` file.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The line.
+        text: String,
+    },
+    /// The file is there and cannot be read.
+    #[error("{}: {source}", file.display())]
+    Read {
+        /// The `.symversions` file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its CRCs cannot be found.
+    #[error(
+        "{object}: exports {symbol}, but is no file of its own that a .symversions file can lie beside"
+    )]
+    NotAFile {
+        /// The first exported name.
+        symbol: String,
+        /// The member.
+        object: String,
+    },
+}
+
+/// Collects the CRCs of everything that `inputs` export.
+///
+/// `read` gives the text of a `.symversions` file, or `NotFound`. Native objects carry their CRCs
+/// and are only checked.
+///
+/// # Errors
+/// Every export without a CRC or with a zero one, every unreadable or malformed file.
+pub fn collect(
+    inputs: &[Input],
+    read: impl Fn(&Path) -> io::Result<String>,
+) -> Result<Collected, Faults<Fault>> {
+    let mut collected = Collected::default();
+    let mut faults = Vec::new();
+    for input in inputs {
+        match &input.object {
+            Object::Bitcode(_) => collect_bitcode(input, &read, &mut collected, &mut faults),
+            Object::Elf(_) => check_native(input, &mut faults),
+        }
+    }
+    Faults::check(collected, faults)
+}
+
+fn collect_bitcode(
+    input: &Input,
+    read: &impl Fn(&Path) -> io::Result<String>,
+    collected: &mut Collected,
+    faults: &mut Vec<Fault>,
+) {
+    let exported: Vec<&str> = exports(&input.object).collect();
+    let Some(first) = exported.first() else {
+        return;
+    };
+    let object = || input.name.clone();
+    let Some(path) = &input.path else {
+        let symbol = (*first).to_owned();
+        return faults.push(Fault::NotAFile {
+            symbol,
+            object: object(),
+        });
+    };
+    let file = symversions_path(path);
+    let text = match read(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(source) => return faults.push(Fault::Read { file, source }),
+    };
+    let mut crcs = HashMap::new();
+    for (index, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        if let Some((symbol, crc)) = parse_line(line) {
+            crcs.insert(symbol, crc);
+            collected.script.push_str(line);
+            collected.script.push('\n');
+            collected.n_crcs += 1;
+        } else {
+            let (line, text) = (index + 1, line.to_owned());
+            faults.push(Fault::Malformed {
+                file: file.clone(),
+                line,
+                text,
+            });
+        }
+    }
+    for symbol in exported {
+        let symbol = symbol.to_owned();
+        match crcs.get(symbol.as_str()) {
+            None => faults.push(Fault::Missing {
+                symbol,
+                object: object(),
+            }),
+            Some(0) => faults.push(Fault::Zero {
+                symbol,
+                object: object(),
+            }),
+            Some(_) => {}
+        }
+    }
+}
+
+/// A native object's own link has set `__crc_NAME`: to the CRC, or with relative CRCs to the
+/// place that holds it.
+fn check_native(input: &Input, faults: &mut Vec<Fault>) {
+    let crcs: HashMap<&str, _> = input
+        .object
+        .linker_symbols()
+        .filter_map(|symbol| Some((symbol.name.strip_prefix("__crc_")?, symbol)))
+        .collect();
+    for name in exports(&input.object) {
+        let (symbol, object) = (name.to_owned(), input.name.clone());
+        match crcs.get(name).map(|crc| (crc.definition, crc.value)) {
+            None | Some((Definition::Undefined, _)) => {
+                faults.push(Fault::Missing { symbol, object });
+            }
+            Some((Definition::Absolute, 0)) => faults.push(Fault::Zero { symbol, object }),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Name and CRC of a line `__crc_NAME = 0x01234567;`, or of the form for relative CRCs,
+/// `SECTIONS { .rodata : ALIGN(4) { __crc_NAME = .; LONG(0x01234567); } }`.
+fn parse_line(line: &str) -> Option<(&str, u32)> {
+    let (before, rest) = line.split_once("__crc_")?;
+    let (symbol, value) = rest.split_once(" = ")?;
+    let crc = if before.trim().is_empty() {
+        value.trim_end().strip_suffix(';')?
+    } else {
+        if !before.starts_with("SECTIONS {") {
+            return None;
+        }
+        value.strip_prefix(".; LONG(")?.split_once(')')?.0
+    };
+    let crc = u32::from_str_radix(crc.strip_prefix("0x")?, 16).ok()?;
+    Some((symbol, crc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_line;
+
+    #[test]
+    fn both_forms_of_genksyms_are_read() {
+        assert_eq!(
+            parse_line("__crc_kfree = 0x037a0cba;"),
+            Some(("kfree", 0x037a_0cba))
+        );
+        assert_eq!(
+            parse_line("SECTIONS { .rodata : ALIGN(4) { __crc_kfree = .; LONG(0x037a0cba); } }"),
+            Some(("kfree", 0x037a_0cba))
+        );
+    }
+
+    #[test]
+    fn other_lines_are_refused() {
+        for line in [
+            "kfree = 0x1;",
+            "__crc_kfree = 1;",
+            "__crc_kfree = 0x1",
+            "__crc_kfree",
+        ] {
+            assert_eq!(parse_line(line), None, "{line}");
+        }
+    }
+}

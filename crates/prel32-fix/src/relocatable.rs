@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The tables of a relocatable object, found by their sections.
+
+use object_model::{Definition, Elf, ReadError, Relocation, Section, SymbolKind, SymbolMap};
+
+use crate::{Fault, Report, best};
+
+/// Sections whose relocations are entries: prefix of the name, size of an entry, where in it the
+/// relocation stands that matters, in bytes.
+const TABLES: [(&str, u64, u64); 5] = [
+    (".initcall", 4, 0),
+    (".con_initcall", 4, 0),
+    (".pci_fixup_", 16, 12),
+    ("___ksymtab", 12, 0),
+    ("__ksymtab", 12, 0),
+];
+
+pub(crate) fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
+    let symbols = elf.symbol_map();
+    let mut report = Report::default();
+    let mut faults = Vec::new();
+    for section in elf
+        .sections()
+        .iter()
+        .filter(|section| section.is_allocated())
+    {
+        let table = TABLES
+            .iter()
+            .find(|(prefix, ..)| section.name.starts_with(prefix));
+        let Some((_, stride, at)) = table else {
+            continue;
+        };
+        if section.name.starts_with("__ksymtab_strings") {
+            continue;
+        }
+        let relocations = elf.relocations(section.index)?;
+        let entries: Vec<_> = relocations
+            .iter()
+            .filter(|entry| entry.offset % stride == *at)
+            .collect();
+        if !entries.is_empty() {
+            report.n_tables += 1;
+            report.n_entries += entries.len();
+        }
+        faults.extend(
+            entries
+                .into_iter()
+                .filter_map(|entry| fault(elf, &symbols, section, entry)),
+        );
+    }
+    Ok((report, faults))
+}
+
+fn fault(elf: &Elf, symbols: &SymbolMap, section: &Section, entry: &Relocation) -> Option<Fault> {
+    let report = |found: String| {
+        let section = section.name.to_owned();
+        Some(Fault::NoStartRelocation {
+            section,
+            offset: entry.offset,
+            found,
+        })
+    };
+    let Some(symbol) = entry.symbol.and_then(|index| elf.symbol(index)) else {
+        return report("a relocation without a symbol".into());
+    };
+    // With SHT_REL the addend stands in the table itself.
+    let in_place = || {
+        let word = elf.read_unsigned(section, entry.offset, 4)?;
+        Some(i64::from((word as u32).cast_signed()))
+    };
+    let addend = entry.addend.or_else(in_place).unwrap_or_default();
+    if symbol.definition == Definition::Undefined {
+        return match addend {
+            0 => None,
+            _ => report(format!("{} + {addend:#x}", symbol.name)),
+        };
+    }
+    let target = symbol.value.wrapping_add_signed(addend);
+    let found = symbol
+        .section
+        .and_then(|section| best(symbols.at(section, target)));
+    if found.is_some() {
+        return None;
+    }
+    let base = match symbol.kind {
+        SymbolKind::Section => symbol.section_name.unwrap_or("a section"),
+        _ => symbol.name,
+    };
+    report(format!("{base} + {addend:#x}"))
+}

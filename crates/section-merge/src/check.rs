@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Are the sections of a module what they are without LTO?
+
+use std::collections::BTreeSet;
+
+use object_model::Elf;
+
+/// The names of what LTO splits (LLVM, `-ffunction-sections` and `-fdata-sections`).
+const SPLIT: [&str; 4] = [".text.", ".data.", ".rodata.", ".bss."];
+
+/// The sections of the same module, built without LTO.
+#[derive(Clone, Debug, Default)]
+pub struct Reference {
+    names: BTreeSet<String>,
+}
+
+impl Reference {
+    /// The section names of `module`.
+    pub fn of(module: &Elf) -> Self {
+        let names = module
+            .sections()
+            .iter()
+            .map(|section| section.name.to_owned());
+        Self {
+            names: names.collect(),
+        }
+    }
+}
+
+/// A section that is not as it should be. The caller knows of which module.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It should have been merged into the section it was split from.
+    #[error("section {0} is left over: the linker script of modules has no pattern that merges it")]
+    LeftOver(String),
+    /// It has a meaning of its own, and its content is now elsewhere.
+    #[error("section {0} is missing: the build without LTO has it, so it was merged into another")]
+    Missing(String),
+}
+
+/// The faults of `module`: split sections that a build without LTO does not have, and special
+/// sections that only that has.
+///
+/// Without a `reference`, a section counts as split if it is named after a symbol in it.
+pub fn check_module(module: &Elf, reference: Option<&Reference>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let names: BTreeSet<&str> = module
+        .sections()
+        .iter()
+        .map(|section| section.name)
+        .collect();
+    for name in &names {
+        let Some(suffix) = SPLIT.iter().find_map(|prefix| name.strip_prefix(prefix)) else {
+            continue;
+        };
+        let left_over = match reference {
+            Some(reference) => !reference.names.contains(*name),
+            None => module
+                .symbols()
+                .iter()
+                .any(|symbol| symbol.section_name == Some(name) && symbol.name == suffix),
+        };
+        if left_over {
+            faults.push(Fault::LeftOver((*name).to_owned()));
+        }
+    }
+    let special = reference.iter().flat_map(|reference| &reference.names);
+    for name in special.filter(|name| is_special(name)) {
+        if !names.contains(name.as_str()) {
+            faults.push(Fault::Missing(name.clone()));
+        }
+    }
+    faults
+}
+
+/// Whether the kernel looks the section up, or places it, by its name.
+fn is_special(name: &str) -> bool {
+    let two_dots = SPLIT.iter().any(|prefix| {
+        name.strip_prefix(prefix)
+            .is_some_and(|rest| rest.starts_with('.') && !rest.starts_with(".L"))
+    });
+    two_dots || name == "__patchable_function_entries"
+}

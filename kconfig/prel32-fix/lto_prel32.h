@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _LINUX_LTO_PREL32_H
+#define _LINUX_LTO_PREL32_H
+
+/*
+ * Entries of PREL32 tables are written in assembly and name a static function.
+ * LTO may rename that function, because two files have one of this name or
+ * because it is inlined into another file, and does not look into assembly. So
+ * the entry names a global function instead, whose name says where it is from
+ * and what it calls, and which nobody has a reason to rename.
+ */
+#include <linux/compiler.h>
+
+#if defined(CONFIG_LTO_CLANG) && defined(CONFIG_HAVE_ARCH_PREL32_RELOCATIONS)
+
+#define __initcall_entry(fn, iid, id)	__initcall_name(initstub, iid, id)
+
+#define __define_initcall_entry(fn, entry)				\
+	int __init entry(void);						\
+	int __init entry(void)						\
+	{								\
+		return fn();						\
+	}								\
+	__ADDRESSABLE(entry)
+
+#define __pci_fixup_entry(hook)						\
+	__PASTE(__pci_fixup__, __PASTE(__KBUILD_MODNAME, __PASTE(__,	\
+		__PASTE(__COUNTER__, __PASTE(_, __PASTE(__LINE__,	\
+			__PASTE(_, hook)))))))
+
+#define __define_pci_fixup_entry(hook, entry)				\
+	void entry(struct pci_dev *dev);				\
+	void entry(struct pci_dev *dev)					\
+	{								\
+		hook(dev);						\
+	}								\
+	__ADDRESSABLE(entry)
+
+#else
+
+#define __pci_fixup_entry(hook)			hook
+#define __define_pci_fixup_entry(hook, entry)	__ADDRESSABLE(hook)
+
+#endif
+
+#endif /* _LINUX_LTO_PREL32_H */
