@@ -1,2 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! To be written.
+//! What a Linux kernel tree is, and how plugins are put into one and taken out again.
+//!
+//! Data flows one way:
+//!
+//! 1. [`Tree`] reads: facts about the tree as it was before any install.
+//! 2. [`Table`] and [`Selection`] resolve: which plugins, in which order, with which glue.
+//! 3. [`Plan`] plans: every file's text after the install, in memory. All faults are collected.
+//! 4. [`install`] and [`uninstall`] write, under a journal that the next command finishes.
+//!
+//! **Invariant:** this crate knows no plugin, no object file and no compiler, and prints nothing.
+//! It asks a tree for facts (`has`, `contains`), never whether its version is new enough.
+
+#![warn(missing_docs)]
+
+mod anchor;
+mod diff;
+mod disk;
+mod edits;
+mod error;
+mod install;
+mod journal;
+mod manifest;
+mod plan;
+mod plugin;
+mod series;
+mod status;
+mod tree;
+
+pub use anchor::{Mismatch, Nearest};
+pub use edits::{Condition, Edits, EditsError};
+pub use error::{Error, Refusal, Result};
+pub use install::{Preview, Report, install, preview, recover, uninstall};
+pub use journal::Recovery;
+pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
+pub use plugin::{GenerateResult, Generated, GlueFile, Plugin, Selection, Table};
+pub use series::{Author, Patch, series};
+pub use status::{Installed, Status, status};
+pub use tree::{KernelVersion, Tree};
+
+/// The directory of the kernel tree in which everything new stands.
+pub const LTO_DIR: &str = "scripts/lto";
+/// Where the tools of the plugins stand.
+pub const BIN_DIR: &str = "scripts/lto/bin";
+/// The file that holds the version of what is installed.
+pub const VERSION_FILE: &str = "scripts/lto/VERSION";

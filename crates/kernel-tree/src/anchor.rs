@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! One edit of one text: find the anchor exactly as often as it should be there, change it there.
+
+use crate::edits::{Change, Edit};
+use similar::TextDiff;
+use std::fmt;
+
+/// How an anchor fails to be where it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It is nowhere.
+    Missing {
+        /// The place that resembles it most; `None` if nothing does.
+        nearest: Option<Nearest>,
+    },
+    /// It is there, but not as often as it should be.
+    Count {
+        /// How often it should be there.
+        expected: usize,
+        /// The lines, from 1, at which it begins.
+        lines: Vec<usize>,
+    },
+    /// Two of its places share text, so that changing one changes the other.
+    Overlap {
+        /// The lines, from 1, at which they begin.
+        lines: (usize, usize),
+    },
+}
+
+/// The place in a text that resembles an anchor most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nearest {
+    /// The line, from 1, that differs.
+    pub line: usize,
+    /// What stands there.
+    pub found: String,
+    /// What the anchor has there.
+    pub wanted: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { nearest: None } => f.write_str("is not there, nor anything like it"),
+            Self::Missing {
+                nearest:
+                    Some(Nearest {
+                        line,
+                        found,
+                        wanted,
+                    }),
+            } => write!(
+                f,
+                "is not there; nearest is line {line}, which has `{found}` where `{wanted}` \
+                 should be"
+            ),
+            Self::Count { expected, lines } => {
+                let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "is there {} times (lines {}), not {expected}",
+                    lines.len(),
+                    lines.join(", ")
+                )
+            }
+            Self::Overlap { lines: (a, b) } => {
+                write!(f, "is there at lines {a} and {b}, which share text")
+            }
+        }
+    }
+}
+
+/// Applies one edit to a text.
+///
+/// An anchor that ends with a newline stands for whole lines: it is found only where a line
+/// begins. Nothing else about a match is inexact, white space included.
+pub(crate) fn apply(text: &[u8], edit: &Edit) -> Result<Vec<u8>, Mismatch> {
+    let anchor = edit.anchor.as_bytes();
+    let starts = places(text, anchor);
+    if starts.len() != edit.occurs {
+        if starts.is_empty() {
+            return Err(Mismatch::Missing {
+                nearest: nearest(text, anchor),
+            });
+        }
+        return Err(Mismatch::Count {
+            expected: edit.occurs,
+            lines: starts.iter().map(|&at| line_of(text, at)).collect(),
+        });
+    }
+    if let Some(pair) = starts
+        .windows(2)
+        .find(|pair| pair[1] - pair[0] < anchor.len())
+    {
+        return Err(Mismatch::Overlap {
+            lines: (line_of(text, pair[0]), line_of(text, pair[1])),
+        });
+    }
+
+    let mut result = Vec::with_capacity(text.len() + edit.occurs * edit.change.text().len());
+    let mut copied = 0;
+    for start in starts {
+        let end = start + anchor.len();
+        result.extend_from_slice(&text[copied..start]);
+        match &edit.change {
+            Change::Replace(new) => result.extend_from_slice(new.as_bytes()),
+            Change::Before(new) => {
+                result.extend_from_slice(new.as_bytes());
+                result.extend_from_slice(anchor);
+            }
+            Change::After(new) => {
+                result.extend_from_slice(anchor);
+                result.extend_from_slice(new.as_bytes());
+            }
+        }
+        copied = end;
+    }
+    result.extend_from_slice(&text[copied..]);
+    Ok(result)
+}
+
+/// Where the anchor begins, every place, those that overlap included.
+fn places(text: &[u8], anchor: &[u8]) -> Vec<usize> {
+    let whole_lines = anchor.ends_with(b"\n");
+    let mut places = Vec::new();
+    let mut from = 0;
+    while let Some(offset) = text.get(from..).and_then(|rest| find(rest, anchor)) {
+        let at = from + offset;
+        if !whole_lines || at == 0 || text[at - 1] == b'\n' {
+            places.push(at);
+        }
+        from = at + 1;
+    }
+    places
+}
+
+/// The number, from 1, of the line in which the byte at `at` stands.
+fn line_of(text: &[u8], at: usize) -> usize {
+    text[..at].iter().filter(|&&byte| byte == b'\n').count() + 1
+}
+
+/// Where `needle` first stands in `haystack`.
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    if needle.is_empty() {
+        return Some(0);
+    }
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
+
+/// Whether a text contains another.
+pub(crate) fn contains(text: &[u8], part: &str) -> bool {
+    find(text, part.as_bytes()).is_some()
+}
+
+/// The first line of an anchor that has more than white space.
+pub(crate) fn headline(anchor: &str) -> &str {
+    anchor
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or(anchor)
+}
+
+/// Looks for the place that shares most lines with the anchor, and there for the first line that
+/// does not; if none is shared, for the line most like the anchor's first.
+fn nearest(text: &[u8], anchor: &[u8]) -> Option<Nearest> {
+    let text = String::from_utf8_lossy(text);
+    let anchor = String::from_utf8_lossy(anchor);
+    let lines: Vec<&str> = text.lines().collect();
+    let wanted: Vec<&str> = anchor.lines().collect();
+
+    let shared = |start: usize| {
+        wanted
+            .iter()
+            .enumerate()
+            .filter(|(offset, line)| {
+                !line.trim().is_empty() && lines.get(start + offset) == Some(line)
+            })
+            .count()
+    };
+    let best = (0..lines.len()).max_by_key(|&start| (shared(start), std::cmp::Reverse(start)))?;
+    if shared(best) > 0 {
+        let offset = (0..wanted.len())
+            .find(|offset| lines.get(best + offset) != wanted.get(*offset))
+            .unwrap_or(0);
+        return Some(Nearest {
+            line: best + offset + 1,
+            found: lines
+                .get(best + offset)
+                .unwrap_or(&"the end")
+                .trim()
+                .to_owned(),
+            wanted: wanted.get(offset).unwrap_or(&"").trim().to_owned(),
+        });
+    }
+
+    let wanted = headline(&anchor);
+    let likeness = |line: &str| TextDiff::from_chars(line.trim(), wanted).ratio();
+    let (index, ratio) = lines
+        .iter()
+        .map(|line| likeness(line))
+        .enumerate()
+        .max_by(|a, b| a.1.total_cmp(&b.1))?;
+    // Below this, lines of code are alike only in their letters.
+    (ratio > 0.6).then(|| Nearest {
+        line: index + 1,
+        found: lines[index].trim().to_owned(),
+        wanted: wanted.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(anchor: &str, occurs: usize, change: Change) -> Edit {
+        Edit {
+            hook: None,
+            file: "f".into(),
+            anchor: anchor.into(),
+            occurs,
+            change,
+            reason: "test".into(),
+            when: Vec::new(),
+        }
+    }
+
+    fn replace(anchor: &str) -> Edit {
+        edit(anchor, 1, Change::Replace("X\n".into()))
+    }
+
+    #[test]
+    fn replaces_and_inserts_at_the_anchor() {
+        let text = b"one\ntwo\nthree\n";
+        assert_eq!(apply(text, &replace("two\n")).unwrap(), b"one\nX\nthree\n");
+        let before = edit("two\n", 1, Change::Before("X\n".into()));
+        assert_eq!(apply(text, &before).unwrap(), b"one\nX\ntwo\nthree\n");
+        let after = edit("two\n", 1, Change::After("X\n".into()));
+        assert_eq!(apply(text, &after).unwrap(), b"one\ntwo\nX\nthree\n");
+    }
+
+    #[test]
+    fn changes_each_of_several_places() {
+        let every = edit("a\n", 3, Change::Replace("b\n".into()));
+        assert_eq!(apply(b"a\na\nc\na\n", &every).unwrap(), b"b\nb\nc\nb\n");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_stay() {
+        let text = b"\xe9\xff\ntwo\n\xfe";
+        assert_eq!(
+            apply(text, &replace("two\n")).unwrap(),
+            b"\xe9\xff\nX\n\xfe"
+        );
+    }
+
+    #[test]
+    fn whole_lines_match_only_where_a_line_begins() {
+        let found = apply(b"\t\tfoo\n", &replace("\tfoo\n"));
+        assert!(matches!(found, Err(Mismatch::Missing { .. })), "{found:?}");
+        assert!(apply(b"\t\tfoo\n", &replace("\tfoo")).is_ok());
+    }
+
+    #[test]
+    fn a_line_too_often_is_refused_with_its_lines() {
+        assert_eq!(
+            apply(b"a\nb\na\n", &replace("a\n")),
+            Err(Mismatch::Count {
+                expected: 1,
+                lines: vec![1, 3]
+            })
+        );
+    }
+
+    #[test]
+    fn places_that_share_text_are_refused() {
+        let twice = edit("aba", 2, Change::Replace("x".into()));
+        assert_eq!(
+            apply(b"ababa", &twice),
+            Err(Mismatch::Overlap { lines: (1, 1) })
+        );
+        // And they are counted, so that one of them cannot pass for the only one.
+        let once = edit("aba", 1, Change::Replace("x".into()));
+        assert!(matches!(
+            apply(b"ababa", &once),
+            Err(Mismatch::Count { .. })
+        ));
+    }
+
+    #[test]
+    fn a_missing_anchor_names_the_line_that_differs() {
+        let text = b"zero\nif x\n\tfirst\n\tsecond\nfi\n";
+        let Err(Mismatch::Missing {
+            nearest: Some(nearest),
+        }) = apply(text, &replace("if x\n\tfirst\n\tother\nfi\n"))
+        else {
+            panic!("no nearest line");
+        };
+        assert_eq!(nearest.line, 4);
+        assert_eq!(nearest.found, "second");
+        assert_eq!(nearest.wanted, "other");
+    }
+
+    #[test]
+    fn a_missing_line_names_the_most_similar_one() {
+        let text = b"alpha\n  vmlinux_link(objects, kallsyms)\nomega\n";
+        let Err(Mismatch::Missing {
+            nearest: Some(nearest),
+        }) = apply(text, &replace("vmlinux_link(object, kallsyms)\n"))
+        else {
+            panic!("no nearest line");
+        };
+        assert_eq!(nearest.line, 2);
+        let nothing = apply(b"0\n1\n", &replace("vmlinux_link(object)\n"));
+        assert_eq!(nothing, Err(Mismatch::Missing { nearest: None }));
+        assert_eq!(
+            apply(b"", &replace("x\n")),
+            Err(Mismatch::Missing { nearest: None })
+        );
+    }
+}

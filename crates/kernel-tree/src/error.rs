@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What can go wrong, in the words a user reads.
+
+use crate::anchor::Mismatch;
+use crate::edits::EditsError;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why something could not be done. Each names the file it is about and, where the reader can
+/// do something, what.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory lacks what every kernel tree has.
+    #[error("{} is not a kernel tree: it has no {}", dir.display(), missing.join(", no "))]
+    NotAKernelTree {
+        /// The directory.
+        dir: PathBuf,
+        /// What it lacks.
+        missing: Vec<&'static str>,
+    },
+    /// A file or directory could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// `read`, `write`, `rename` …
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A path leaves the tree, or goes through something that is no plain directory.
+    #[error("{path}: {reason}")]
+    Path {
+        /// The path as it was given.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A plugin's `edits.toml` is wrong.
+    #[error("kconfig/{plugin}/edits.toml")]
+    Edits {
+        /// The plugin, or `hooks`.
+        plugin: String,
+        /// What is wrong.
+        source: EditsError,
+    },
+    /// The plugin table contradicts itself.
+    #[error("the plugin table: {0}")]
+    Table(String),
+    /// The chosen plugins cannot be installed together.
+    #[error("{0}")]
+    Selection(String),
+    /// A plugin could not compute its files from the tree.
+    #[error("{plugin}")]
+    Generate {
+        /// The plugin.
+        plugin: String,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The tree is not as the plugins know it. All reasons are listed; nothing was written.
+    #[error("{}: the tree was not changed:{}", dir.display(), listed(refusals))]
+    Refused {
+        /// The tree.
+        dir: PathBuf,
+        /// Every reason that was found.
+        refusals: Vec<Refusal>,
+    },
+    /// An earlier install or uninstall did not end, and this command must not write.
+    #[error(
+        "{}: an install or uninstall was interrupted; `cargo xtask status --tree {}` finishes it",
+        dir.display(), dir.display()
+    )]
+    Interrupted {
+        /// The tree.
+        dir: PathBuf,
+    },
+    /// Another process is changing the tree.
+    #[error("{}: another install or uninstall is at work there; wait for its end", dir.display())]
+    Busy {
+        /// The tree.
+        dir: PathBuf,
+    },
+    /// Nothing is installed.
+    #[error(
+        "{}: nothing is installed there: it has no scripts/lto/.install/manifest.json",
+        dir.display()
+    )]
+    NotInstalled {
+        /// The tree.
+        dir: PathBuf,
+    },
+    /// The record of an install cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Record {
+        /// The manifest, journal or kept original.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// While files were being replaced, one was found that is neither as before nor as after.
+    #[error(
+        "{path} was changed by someone else in the middle of the {command}{}",
+        former_content(kept.as_deref())
+    )]
+    Conflict {
+        /// The file.
+        path: String,
+        /// `install` or `uninstall`.
+        command: String,
+        /// The file that holds what stood there before, where it is needed to go on.
+        kept: Option<String>,
+    },
+    /// Writing failed after some files were replaced, and they were all put back.
+    #[error("the tree is as it was before")]
+    Undone(#[source] Box<Error>),
+    /// Writing failed after some files were replaced, and they could not be put back.
+    #[error(
+        "the {command} stopped half-way, and putting the tree back failed as well ({undo}); \
+         mend the cause and give any command again: it will be finished"
+    )]
+    HalfWay {
+        /// `install` or `uninstall`.
+        command: String,
+        /// Why it could not be undone.
+        undo: Box<Error>,
+        /// Why it stopped.
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    /// Makes an [`Error::Io`] of what the system said.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// One reason why a tree is not changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The file that an edit is for is not there.
+    FileMissing {
+        /// Who wants to edit it.
+        plugin: String,
+        /// The file.
+        file: String,
+    },
+    /// The text that an edit is anchored to is not there, or not as often as it should be.
+    Anchor {
+        /// Who wants to edit the file.
+        plugin: String,
+        /// The file.
+        file: String,
+        /// The first line of the anchor that says something.
+        anchor: String,
+        /// What was found.
+        mismatch: Mismatch,
+    },
+    /// A file that would be made is already there.
+    FileExists {
+        /// Who wants to make it.
+        plugin: String,
+        /// The file.
+        file: String,
+    },
+    /// Two plugins make the same file.
+    MadeTwice {
+        /// The second of them.
+        plugin: String,
+        /// The file.
+        file: String,
+    },
+    /// A file to be edited is a symbolic link, or reached through one that leaves the tree.
+    NotPlain {
+        /// The file.
+        file: String,
+        /// What it is.
+        what: String,
+    },
+    /// `scripts/lto` is there, but no install made it.
+    ForeignDirectory {
+        /// What stands in it.
+        files: Vec<String>,
+    },
+    /// The tree refers to `scripts/lto`, but no install is recorded.
+    InstalledWithoutRecord {
+        /// The file that refers to it.
+        file: String,
+    },
+    /// The tree has LTO already.
+    HasLto {
+        /// What shows it.
+        facts: Vec<String>,
+        /// Whether the facts are those of a tree whose own build knows LTO.
+        native: bool,
+    },
+    /// An installed file was changed since.
+    Changed {
+        /// The file.
+        file: String,
+    },
+    /// A file or directory may not be written.
+    NoAccess {
+        /// The directory.
+        directory: String,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FileMissing { plugin, file } => {
+                write!(f, "{plugin}: {file}: the file to be edited is not there")
+            }
+            Self::Anchor {
+                plugin,
+                file,
+                anchor,
+                mismatch,
+            } => write!(
+                f,
+                "{plugin}: {file}: the text that begins `{anchor}` {mismatch}"
+            ),
+            Self::FileExists { plugin, file } => write!(
+                f,
+                "{plugin}: {file}: the file to be made is already there, and not from an install"
+            ),
+            Self::MadeTwice { plugin, file } => {
+                write!(f, "{plugin}: {file}: another plugin makes this file too")
+            }
+            Self::NotPlain { file, what } => write!(
+                f,
+                "{file}: {what}; only plain files inside the tree are edited, so that uninstall \
+                 can give them back: use a plain copy of the tree"
+            ),
+            Self::ForeignDirectory { files } => write!(
+                f,
+                "scripts/lto is there, and not from an install ({}): move it away",
+                some_of(files)
+            ),
+            Self::InstalledWithoutRecord { file } => write!(
+                f,
+                "{file} refers to scripts/lto, but the record of the install, \
+                 scripts/lto/.install, is gone (removed, or not copied or committed with the \
+                 rest): bring it back, or begin with a pristine tree"
+            ),
+            Self::HasLto { facts, native } => {
+                write!(f, "the tree has LTO already: {}. ", facts.join("; "))?;
+                f.write_str(if *native {
+                    "Its own build knows LTO_CLANG; none of the chosen plugins can be added to \
+                     such a tree yet: set CONFIG_LTO_CLANG_THIN=y and use what it has"
+                } else {
+                    "It looks patched by hand: revert those patches first, or begin with a \
+                     pristine tree"
+                })
+            }
+            Self::Changed { file } => write!(
+                f,
+                "{file} was changed after the install: undo the change, or give it up with \
+                 --discard-changes"
+            ),
+            Self::NoAccess { directory, reason } => {
+                write!(f, "{directory} cannot be written ({reason})")
+            }
+        }
+    }
+}
+
+fn former_content(kept: Option<&str>) -> String {
+    kept.map_or_else(String::new, |kept| {
+        format!("; what stood there before is in {kept}: copy it back and give the command again")
+    })
+}
+
+fn listed(refusals: &[Refusal]) -> String {
+    refusals
+        .iter()
+        .map(|refusal| format!("\n  {refusal}"))
+        .collect()
+}
+
+/// Names the first few, and says how many there are.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    if names.len() <= SHOWN {
+        return names.join(", ");
+    }
+    format!("{}, … {} in all", names[..SHOWN].join(", "), names.len())
+}

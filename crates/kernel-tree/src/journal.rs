@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Replacing many files as if they were one.
+//!
+//! 1. Every new content, and every content that it replaces, is written beside the record and
+//!    synced, and so are two journals that list all replacements: one to go forward, one to go
+//!    back. Missing directories are made. Until here no file of the tree is touched; a full disk
+//!    shows itself here.
+//! 2. The journal forward is renamed into place. From here on the change counts as decided.
+//! 3. The staged files are renamed into place, and what goes is removed. None of that needs space.
+//! 4. The journal is removed, then what is left of the staging.
+//!
+//! Killed before 2, nothing has happened but staging, which the next command sweeps away. Killed
+//! after 2, the next command goes on with 3. If a step of 3 fails, the journal back is renamed
+//! over the journal, and what was replaced is renamed back.
+
+use crate::LTO_DIR;
+use crate::disk::{Content, Disk};
+use crate::error::{Error, Result};
+use crate::manifest::{ORIGINALS_DIR, RECORD_DIR, parents, sha256};
+use crate::tree::{full_path, read_if_there};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+const JOURNAL: &str = "scripts/lto/.install/journal";
+/// The journal forward before it is decided on.
+const NEXT_JOURNAL: &str = "scripts/lto/.install/journal.forward";
+/// The journal back, as long as it is not needed.
+const BACK_JOURNAL: &str = "scripts/lto/.install/journal.back";
+const NEW_DIR: &str = "scripts/lto/.install/new";
+const OLD_DIR: &str = "scripts/lto/.install/old";
+
+/// The form of the journal that this version reads and writes.
+const FORMAT: u32 = 1;
+
+/// One file to be replaced, made or removed.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    /// Relative to the tree.
+    pub path: String,
+    /// What stands there now.
+    pub old: Option<Content>,
+    /// What shall stand there.
+    pub new: Option<Content>,
+}
+
+/// Many files to be changed together.
+#[derive(Debug, Clone)]
+pub(crate) struct Changes {
+    /// `install` or `uninstall`.
+    pub command: &'static str,
+    pub files: Vec<Change>,
+    /// Directories that go if nothing is left in them.
+    pub dropped_directories: BTreeSet<String>,
+}
+
+/// What was found of an interrupted command, and what was done about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recovery {
+    /// Nothing was left behind.
+    Nothing,
+    /// The command had not begun to change the tree; what it had prepared was removed.
+    Swept,
+    /// The command was finished.
+    Finished {
+        /// `install` or `uninstall`.
+        command: String,
+    },
+    /// The command had failed and was being undone; that was finished.
+    Undone {
+        /// `install` or `uninstall`.
+        command: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    Forward,
+    Back,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Journal {
+    format: u32,
+    command: String,
+    direction: Direction,
+    /// The n-th step's contents are staged under the name n.
+    steps: Vec<Step>,
+    /// Directories that are made, the outermost first.
+    made_directories: Vec<String>,
+    /// Directories that go if nothing is left in them, the innermost first.
+    dropped_directories: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    path: String,
+    /// The SHA-256 of what stood there, if a file did.
+    old: Option<String>,
+    /// The SHA-256 of what shall stand there, if a file shall.
+    new: Option<String>,
+}
+
+/// Whether a command was interrupted after it was decided.
+pub(crate) fn is_pending(dir: &Path) -> Result<bool> {
+    let path = dir.join(JOURNAL);
+    path.try_exists().map_err(Error::io("look at", &path))
+}
+
+/// Makes all changes, or none.
+///
+/// Errors: [`Error::Io`] if nothing was changed, [`Error::Undone`] if all was put back,
+/// [`Error::HalfWay`] if neither could be done and the journal stays.
+pub(crate) fn commit(disk: &mut dyn Disk, dir: &Path, changes: &Changes) -> Result<()> {
+    let mut writer = Writer { disk, dir };
+    let journal = match writer.stage(changes) {
+        Ok(journal) => journal,
+        Err(error) => {
+            writer.give_up_staging();
+            return Err(error);
+        }
+    };
+    writer.forward_or_back(&journal)
+}
+
+/// Finishes what an interrupted command left. The caller holds the lock.
+pub(crate) fn recover(disk: &mut dyn Disk, dir: &Path) -> Result<Recovery> {
+    let mut writer = Writer { disk, dir };
+    let Some(journal) = Journal::read(dir, JOURNAL)? else {
+        return Ok(if writer.sweep()? {
+            Recovery::Swept
+        } else {
+            Recovery::Nothing
+        });
+    };
+    let command = journal.command.clone();
+    match journal.direction {
+        Direction::Forward => {
+            writer.forward_or_back(&journal)?;
+            Ok(Recovery::Finished { command })
+        }
+        Direction::Back => {
+            writer.back(&journal)?;
+            Ok(Recovery::Undone { command })
+        }
+    }
+}
+
+impl Journal {
+    fn read(dir: &Path, journal: &str) -> Result<Option<Self>> {
+        let path = dir.join(journal);
+        let Some(text) = read_if_there(&path)? else {
+            return Ok(None);
+        };
+        let wrong = |reason| Error::Record {
+            path: path.clone(),
+            reason,
+        };
+        let journal: Self =
+            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        if journal.format != FORMAT {
+            return Err(wrong(format!(
+                "this is form {} of the journal, and only form {FORMAT} is known here: use the \
+                 version of kbuild-lto that wrote it",
+                journal.format
+            )));
+        }
+        let steps = journal.steps.iter().map(|step| &step.path);
+        for path in steps
+            .chain(&journal.made_directories)
+            .chain(&journal.dropped_directories)
+        {
+            full_path(dir, path)?;
+        }
+        Ok(Some(journal))
+    }
+
+    fn to_content(&self) -> Content {
+        Content {
+            bytes: serde_json::to_vec_pretty(self).unwrap_or_default(),
+            mode: 0o644,
+            modified: None,
+        }
+    }
+}
+
+/// What stands at a path, compared with what a step knows.
+enum Found {
+    Nothing,
+    Hash(String),
+}
+
+impl Found {
+    fn at(path: &Path) -> Result<Self> {
+        Ok(match read_if_there(path)? {
+            None => Self::Nothing,
+            Some(content) => Self::Hash(sha256(&content)),
+        })
+    }
+
+    fn is(&self, state: Option<&String>) -> bool {
+        match self {
+            Self::Nothing => state.is_none(),
+            Self::Hash(hash) => state == Some(hash),
+        }
+    }
+}
+
+struct Writer<'a> {
+    disk: &'a mut dyn Disk,
+    dir: &'a Path,
+}
+
+impl Writer<'_> {
+    /// Writes everything beside the record, then the journal.
+    fn stage(&mut self, changes: &Changes) -> Result<Journal> {
+        let Changes {
+            command,
+            files,
+            dropped_directories,
+        } = changes;
+        for directory in [LTO_DIR, RECORD_DIR, NEW_DIR, OLD_DIR] {
+            self.make_dir(directory)?;
+        }
+        let mut steps = Vec::new();
+        for (index, change) in files.iter().enumerate() {
+            let Change { path, old, new } = change;
+            let like = self.owner_like(path)?;
+            for (staged_dir, content) in [(NEW_DIR, new), (OLD_DIR, old)] {
+                if let Some(content) = content {
+                    let staged = self.dir.join(staged(staged_dir, index));
+                    self.disk
+                        .write(&staged, content, &like)
+                        .map_err(Error::io("write", &staged))?;
+                }
+            }
+            let hash = |content: &Option<Content>| content.as_ref().map(|c| sha256(&c.bytes));
+            steps.push(Step {
+                path: path.clone(),
+                old: hash(old),
+                new: hash(new),
+            });
+        }
+        let made: BTreeSet<&str> = files
+            .iter()
+            .filter(|change| change.new.is_some())
+            .flat_map(|change| parents(&change.path))
+            .filter(|directory| !self.dir.join(directory).exists())
+            .collect();
+        let back = Journal {
+            format: FORMAT,
+            command: (*command).to_owned(),
+            direction: Direction::Back,
+            steps,
+            made_directories: made.into_iter().map(str::to_owned).collect(),
+            dropped_directories: dropped_directories.iter().rev().cloned().collect(),
+        };
+        let forward = Journal {
+            direction: Direction::Forward,
+            ..back.clone()
+        };
+        // First of the two: by it, directories that were made in vain are found again.
+        self.write_journal(BACK_JOURNAL, &back)?;
+        for directory in &back.made_directories {
+            self.make_dir(directory)?;
+        }
+        self.write_journal(NEXT_JOURNAL, &forward)?;
+        for directory in [NEW_DIR, OLD_DIR, RECORD_DIR, LTO_DIR, "scripts"] {
+            self.sync_dir(directory)?;
+        }
+        self.rename(NEXT_JOURNAL, JOURNAL)?;
+        self.sync_dir(RECORD_DIR)?;
+        Ok(forward)
+    }
+
+    fn write_journal(&mut self, path: &str, journal: &Journal) -> Result<()> {
+        let full = self.dir.join(path);
+        let record_dir = self.dir.join(RECORD_DIR);
+        self.disk
+            .write(&full, &journal.to_content(), &record_dir)
+            .map_err(Error::io("write", &full))
+    }
+
+    /// After a failure before anything was replaced. What cannot be removed here either is left
+    /// to the next command.
+    fn give_up_staging(&mut self) {
+        let journal_is_gone = !self.dir.join(JOURNAL).exists() || self.remove_file(JOURNAL).is_ok();
+        if journal_is_gone {
+            let _ = self.sweep();
+        }
+    }
+
+    /// Makes the changes of a journal; if that fails, takes them back.
+    fn forward_or_back(&mut self, journal: &Journal) -> Result<()> {
+        let Err(error) = self.forward(journal) else {
+            return Ok(());
+        };
+        if !is_pending(self.dir)? {
+            // All is done but the sweeping, which the next command does.
+            return Err(error);
+        }
+        match self.turn_back(journal) {
+            Ok(()) => Err(Error::Undone(Box::new(error))),
+            Err(undo) => Err(Error::HalfWay {
+                command: journal.command.clone(),
+                undo: Box::new(undo),
+                source: Box::new(error),
+            }),
+        }
+    }
+
+    fn turn_back(&mut self, journal: &Journal) -> Result<()> {
+        self.rename(BACK_JOURNAL, JOURNAL)?;
+        self.sync_dir(RECORD_DIR)?;
+        self.back(journal)
+    }
+
+    fn forward(&mut self, journal: &Journal) -> Result<()> {
+        for (index, step) in journal.steps.iter().enumerate() {
+            self.step_forward(index, step, journal)?;
+        }
+        for directory in &journal.dropped_directories {
+            self.remove_dir_if_empty(directory)?;
+        }
+        self.finish(journal)
+    }
+
+    fn step_forward(&mut self, index: usize, step: &Step, journal: &Journal) -> Result<()> {
+        let target = self.dir.join(&step.path);
+        let staged = staged(NEW_DIR, index);
+        if step.new.is_some() && !self.dir.join(&staged).exists() {
+            // It was renamed into place before an interruption.
+            return Ok(());
+        }
+        let found = Found::at(&target)?;
+        if !found.is(step.old.as_ref()) && !found.is(step.new.as_ref()) {
+            return Err(Error::Conflict {
+                path: step.path.clone(),
+                command: journal.command.clone(),
+                kept: None,
+            });
+        }
+        match (&step.new, found) {
+            (Some(_), _) => self.rename(&staged, &step.path),
+            (None, Found::Hash(_)) => self.remove_file(&step.path),
+            (None, Found::Nothing) => Ok(()),
+        }
+    }
+
+    fn back(&mut self, journal: &Journal) -> Result<()> {
+        for (index, step) in journal.steps.iter().enumerate().rev() {
+            self.step_back(index, step, journal)?;
+        }
+        self.remove_made_directories(journal)?;
+        self.finish(journal)
+    }
+
+    fn step_back(&mut self, index: usize, step: &Step, journal: &Journal) -> Result<()> {
+        let target = self.dir.join(&step.path);
+        let staged_old = staged(OLD_DIR, index);
+        if step.old.is_some() && !self.dir.join(&staged_old).exists() {
+            // It was renamed back before an interruption.
+            return Ok(());
+        }
+        let found = Found::at(&target)?;
+        if found.is(step.old.as_ref()) {
+            return Ok(());
+        }
+        if !found.is(step.new.as_ref()) {
+            if self.dir.join(staged(NEW_DIR, index)).exists() {
+                // Never replaced: what stands there is not ours to touch.
+                return Ok(());
+            }
+            return Err(Error::Conflict {
+                path: step.path.clone(),
+                command: journal.command.clone(),
+                kept: step.old.is_some().then_some(staged_old),
+            });
+        }
+        match &step.old {
+            Some(_) => self.rename(&staged_old, &step.path),
+            None => self.remove_file(&step.path),
+        }
+    }
+
+    /// Has all names written out, then forgets the journal.
+    fn finish(&mut self, journal: &Journal) -> Result<()> {
+        let directories: BTreeSet<&str> = journal
+            .steps
+            .iter()
+            .flat_map(|step| parents(&step.path))
+            .collect();
+        for directory in directories {
+            if self.dir.join(directory).exists() {
+                self.sync_dir(directory)?;
+            }
+        }
+        self.remove_file(JOURNAL)?;
+        self.sync_dir(RECORD_DIR)?;
+        self.sweep()?;
+        Ok(())
+    }
+
+    fn remove_made_directories(&mut self, journal: &Journal) -> Result<()> {
+        for directory in journal.made_directories.iter().rev() {
+            self.remove_dir_if_empty(directory)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what was staged, and directories of ours that hold nothing. True if there was
+    /// anything.
+    fn sweep(&mut self) -> Result<bool> {
+        let mut swept = false;
+        for directory in [NEW_DIR, OLD_DIR] {
+            let full = self.dir.join(directory);
+            let entries = match fs::read_dir(&full) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io("list", &full)(error)),
+            };
+            for entry in entries {
+                let path = entry.map_err(Error::io("list", &full))?.path();
+                self.disk
+                    .remove_file(&path)
+                    .map_err(Error::io("remove", &path))?;
+            }
+            swept |= self.remove_dir_if_empty(directory)?;
+        }
+        // One that was not written to its end stands for directories that were not made yet.
+        if let Ok(Some(back)) = Journal::read(self.dir, BACK_JOURNAL) {
+            self.remove_made_directories(&back)?;
+        }
+        for journal in [NEXT_JOURNAL, BACK_JOURNAL] {
+            if self.dir.join(journal).exists() {
+                self.remove_file(journal)?;
+                swept = true;
+            }
+        }
+        for directory in [ORIGINALS_DIR, RECORD_DIR, LTO_DIR] {
+            swept |= self.remove_dir_if_empty(directory)?;
+        }
+        Ok(swept)
+    }
+
+    /// The file or directory whose owner what is made at `path` shall have.
+    fn owner_like(&self, path: &str) -> Result<PathBuf> {
+        let full = full_path(self.dir, path)?;
+        Ok(full
+            .ancestors()
+            .find(|ancestor| ancestor.exists())
+            .unwrap_or(self.dir)
+            .to_path_buf())
+    }
+
+    fn make_dir(&mut self, path: &str) -> Result<()> {
+        let full = self.dir.join(path);
+        if full.is_dir() {
+            return Ok(());
+        }
+        let like = self.owner_like(path)?;
+        self.disk
+            .make_dir(&full, &like)
+            .map_err(Error::io("make the directory", &full))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<()> {
+        let to = self.dir.join(to);
+        self.disk
+            .rename(&self.dir.join(from), &to)
+            .map_err(Error::io("replace", &to))
+    }
+
+    fn remove_file(&mut self, path: &str) -> Result<()> {
+        let full = self.dir.join(path);
+        self.disk
+            .remove_file(&full)
+            .map_err(Error::io("remove", &full))
+    }
+
+    fn sync_dir(&mut self, path: &str) -> Result<()> {
+        let full = self.dir.join(path);
+        self.disk.sync_dir(&full).map_err(Error::io("sync", &full))
+    }
+
+    /// True if the directory was there and is gone.
+    fn remove_dir_if_empty(&mut self, path: &str) -> Result<bool> {
+        let full = self.dir.join(path);
+        match is_empty_dir(&full) {
+            Ok(true) => {
+                self.disk
+                    .remove_dir(&full)
+                    .map_err(Error::io("remove", &full))?;
+                Ok(true)
+            }
+            Ok(false) => Ok(false),
+            Err(error) => Err(Error::io("list", &full)(error)),
+        }
+    }
+}
+
+/// Where the content of the step of that index is staged, relative to the tree.
+fn staged(directory: &str, index: usize) -> String {
+    format!("{directory}/{index}")
+}
+
+/// False for what is not there or no directory.
+fn is_empty_dir(path: &Path) -> io::Result<bool> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}

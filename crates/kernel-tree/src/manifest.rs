@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The record of an install: which files were edited or made, and how the edited ones were before.
+
+use crate::error::{Error, Result};
+use crate::tree::{full_path, read_if_there};
+use crate::{BIN_DIR, LTO_DIR};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where the record, the journal and the originals stand.
+///
+/// The names in it are chosen so that neither the kernel's `make clean` nor `make distclean`,
+/// which remove files by name in the whole tree, takes one of them.
+pub(crate) const RECORD_DIR: &str = "scripts/lto/.install";
+pub(crate) const MANIFEST: &str = "scripts/lto/.install/manifest.json";
+pub(crate) const ORIGINALS_DIR: &str = "scripts/lto/.install/originals";
+
+/// The form of the manifest that this version reads and writes.
+const FORMAT: u32 = 1;
+
+/// What an install did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    pub format: u32,
+    /// The version of the plugins.
+    pub version: String,
+    pub plugins: Vec<String>,
+    /// Files that were there before, by path. One that the present plugins leave as it was, but
+    /// that others once edited, stays recorded for its time stamp.
+    pub edited: BTreeMap<String, EditedRecord>,
+    /// Files that were not there before, by path.
+    pub created: BTreeMap<String, CreatedRecord>,
+    /// Directories that were not there before.
+    pub directories: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EditedRecord {
+    pub original: Original,
+    /// The SHA-256 of what the install wrote.
+    pub installed: String,
+    pub plugins: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreatedRecord {
+    /// The SHA-256 of what the install wrote.
+    pub installed: String,
+    pub plugins: Vec<String>,
+}
+
+/// How a file was before it was edited. Its content is in [`ORIGINALS_DIR`], named by its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Original {
+    pub sha256: String,
+    /// The permission bits.
+    pub mode: u32,
+    pub modified: TimeStamp,
+}
+
+/// A time of last modification: seconds since 1970 and nanoseconds after that second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimeStamp {
+    pub seconds: i64,
+    pub nanoseconds: u32,
+}
+
+impl TimeStamp {
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            seconds: metadata.mtime(),
+            nanoseconds: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
+        }
+    }
+
+    /// `None` if the system's clock cannot express it.
+    pub fn to_system_time(self) -> Option<SystemTime> {
+        let seconds = Duration::from_secs(self.seconds.unsigned_abs());
+        let whole = if self.seconds < 0 {
+            UNIX_EPOCH.checked_sub(seconds)
+        } else {
+            UNIX_EPOCH.checked_add(seconds)
+        };
+        whole?.checked_add(Duration::from_nanos(self.nanoseconds.into()))
+    }
+}
+
+impl Manifest {
+    pub fn new(version: &str, plugins: Vec<String>) -> Self {
+        Self {
+            format: FORMAT,
+            version: version.to_owned(),
+            plugins,
+            edited: BTreeMap::new(),
+            created: BTreeMap::new(),
+            directories: BTreeSet::new(),
+        }
+    }
+
+    /// Reads the manifest of the tree in `dir`; `None` if nothing is installed.
+    pub fn read(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(MANIFEST);
+        let Some(text) = read_if_there(&path)? else {
+            return Ok(None);
+        };
+        Self::parse(&text, dir)
+            .map(Some)
+            .map_err(|reason| Error::Record { path, reason })
+    }
+
+    fn parse(text: &[u8], dir: &Path) -> std::result::Result<Self, String> {
+        /// Read first: another form may differ in everything else.
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let Format { format } = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+        if format != FORMAT {
+            return Err(format!(
+                "this is form {format} of the record, and only form {FORMAT} is known here: use \
+                 the version of kbuild-lto that installed it"
+            ));
+        }
+        let manifest: Self = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+        let paths = manifest
+            .edited
+            .keys()
+            .chain(manifest.created.keys())
+            .chain(&manifest.directories);
+        for path in paths {
+            full_path(dir, path).map_err(|error| error.to_string())?;
+        }
+        Ok(manifest)
+    }
+
+    /// The text of the manifest file. The same manifest gives the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
+    /// Whether `path` is there only because of an install.
+    pub fn made(&self, path: &str) -> bool {
+        self.created.contains_key(path)
+            || self.directories.contains(path)
+            || is_under(path, RECORD_DIR)
+    }
+
+    /// The hash of a tool, if it is installed.
+    pub fn tool(&self, name: &str) -> Option<&str> {
+        self.created
+            .get(&format!("{BIN_DIR}/{name}"))
+            .map(|record| record.installed.as_str())
+    }
+}
+
+/// Whether `path` is `dir` or something in it.
+pub(crate) fn is_under(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether `path` is part of the record and not of what is installed.
+pub(crate) fn is_record(path: &str) -> bool {
+    is_under(path, RECORD_DIR)
+}
+
+/// Where the original of that hash is kept, relative to the tree.
+pub(crate) fn original_path(hash: &str) -> String {
+    format!("{ORIGINALS_DIR}/{hash}")
+}
+
+/// The SHA-256 of some bytes, in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The directories that must be there for `path`, the outermost first.
+pub(crate) fn parents(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
+}
+
+/// Everything that stands in `scripts/lto` and is in no record, relative to the tree, in order.
+pub(crate) fn foreign_files(dir: &Path, manifest: Option<&Manifest>) -> Result<Vec<String>> {
+    let root = dir.join(LTO_DIR);
+    let mut found = Vec::new();
+    if !root.exists() {
+        return Ok(found);
+    }
+    for entry in walkdir::WalkDir::new(&root)
+        .min_depth(1)
+        .sort_by_file_name()
+    {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(&root).to_path_buf();
+            Error::io("list", &path)(error.into())
+        })?;
+        let relative = entry.path().strip_prefix(dir).unwrap_or(entry.path());
+        let path = relative.to_string_lossy().into_owned();
+        let ours = is_record(&path) || manifest.is_some_and(|manifest| manifest.made(&path));
+        if !ours && !entry.file_type().is_dir() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_reads_back() {
+        let mut manifest = Manifest::new("1.2.3", vec!["a".into()]);
+        manifest.edited.insert(
+            "Makefile".into(),
+            EditedRecord {
+                original: Original {
+                    sha256: sha256(b""),
+                    mode: 0o644,
+                    modified: TimeStamp {
+                        seconds: -5,
+                        nanoseconds: 7,
+                    },
+                },
+                installed: sha256(b"x"),
+                plugins: vec!["a".into()],
+            },
+        );
+        let text = manifest.to_bytes();
+        assert_eq!(Manifest::parse(&text, Path::new("/t")).unwrap(), manifest);
+        assert_eq!(manifest.to_bytes(), text);
+    }
+
+    #[test]
+    fn a_manifest_of_another_form_or_with_a_path_outside_is_refused() {
+        let other = br#"{"format": 2, "all": "different"}"#;
+        let error = Manifest::parse(other, Path::new("/t")).unwrap_err();
+        assert!(error.contains("form 2"), "{error}");
+
+        let mut manifest = Manifest::new("1", Vec::new());
+        manifest.directories.insert("../etc".into());
+        let error = Manifest::parse(&manifest.to_bytes(), Path::new("/t")).unwrap_err();
+        assert!(error.contains("../etc"), "{error}");
+        assert!(Manifest::parse(b"{", Path::new("/t")).is_err());
+    }
+
+    #[test]
+    fn times_before_1970_have_a_system_time() {
+        let stamp = TimeStamp {
+            seconds: -2,
+            nanoseconds: 500_000_000,
+        };
+        let time = stamp.to_system_time().unwrap();
+        assert_eq!(
+            UNIX_EPOCH.duration_since(time).unwrap(),
+            Duration::from_millis(1500)
+        );
+    }
+
+    #[test]
+    fn parents_are_named_from_outside_in() {
+        let found: Vec<_> = parents("a/b/c").collect();
+        assert_eq!(found, ["a", "a/b"]);
+        assert_eq!(parents("a").count(), 0);
+    }
+
+    #[test]
+    fn under_means_a_whole_name() {
+        assert!(is_under("a/b", "a"));
+        assert!(is_under("a", "a"));
+        assert!(!is_under("ab", "a"));
+    }
+}

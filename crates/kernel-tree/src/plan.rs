@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What a tree will be: every edited and every new file, in memory, from the pristine texts.
+
+use crate::anchor::{self, headline};
+use crate::edits::{Condition, Edit, Hook, NewFile};
+use crate::error::{Error, Refusal, Result};
+use crate::manifest::{foreign_files, parents};
+use crate::plugin::{Generated, Resolved, Selection};
+use crate::tree::Tree;
+use crate::{BIN_DIR, LTO_DIR, VERSION_FILE};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs;
+
+/// A file that was there and is edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EditedFile {
+    /// Its content before.
+    pub pristine: Vec<u8>,
+    /// Its content after.
+    pub text: Vec<u8>,
+    /// Who edits it, in the order of the table. A hook's edit is counted to the first plugin that
+    /// has a fragment for the hook.
+    pub plugins: Vec<String>,
+    /// For each edit, in their order: who wants it, and why.
+    pub reasons: Vec<(String, String)>,
+}
+
+/// A file that was not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedFile {
+    /// Its content.
+    pub text: Vec<u8>,
+    /// Who makes it, in the order of the table.
+    pub plugins: Vec<String>,
+}
+
+/// A binary to be installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// Its name, and that of the package that builds it.
+    pub name: String,
+    /// Who needs it.
+    pub plugin: String,
+}
+
+impl Tool {
+    /// Where it goes, relative to the tree.
+    pub fn path(&self) -> String {
+        format!("{BIN_DIR}/{}", self.name)
+    }
+}
+
+/// Something the user should read about a plugin and this tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The plugin.
+    pub plugin: String,
+    /// What there is to say.
+    pub text: String,
+}
+
+/// A tree with a choice of plugins, computed and not yet written.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The version of the plugins.
+    pub version: String,
+    /// The plugins, in the order of the table.
+    pub plugins: Vec<String>,
+    /// The edited files, by path.
+    pub edited: BTreeMap<String, EditedFile>,
+    /// The new files, by path, without the binaries.
+    pub created: BTreeMap<String, CreatedFile>,
+    /// The binaries.
+    pub tools: Vec<Tool>,
+    /// What was passed over, and what the plugins had to say.
+    pub notes: Vec<Note>,
+}
+
+impl Plan {
+    /// Computes the tree with these plugins, from its pristine texts. `version` is written into
+    /// the tree, for the build to compare its tools with.
+    ///
+    /// Errors: [`Error::Refused`] with all that stands in the way; [`Error::Generate`] if a plugin
+    /// cannot compute its files; a file of the tree cannot be read.
+    pub fn new(tree: &Tree, selection: &Selection<'_>, version: &str) -> Result<Self> {
+        let mut planner = Planner {
+            tree,
+            edited: BTreeMap::new(),
+            created: BTreeMap::new(),
+            notes: Vec::new(),
+            refusals: Vec::new(),
+        };
+        planner.check_tree()?;
+        let hooks = planner.hook_files(selection)?;
+        planner.edit_hooks(selection, &hooks)?;
+        for resolved in &selection.plugins {
+            planner.plugin(resolved)?;
+        }
+        planner.create_hook_files(hooks);
+        let plugins: Vec<String> = selection.plugins().map(|p| p.name.to_owned()).collect();
+        planner.create(VERSION_FILE, format!("{version}\n"), plugins.first());
+        planner.check_paths()?;
+
+        let Planner {
+            tree,
+            edited,
+            created,
+            notes,
+            refusals,
+        } = planner;
+        let refusals = without_consequences(refusals);
+        if !refusals.is_empty() {
+            return Err(Error::Refused {
+                dir: tree.dir().to_path_buf(),
+                refusals,
+            });
+        }
+        let tools = selection
+            .plugins()
+            .flat_map(|plugin| {
+                plugin.tools.iter().map(|name| Tool {
+                    name: (*name).to_owned(),
+                    plugin: plugin.name.to_owned(),
+                })
+            })
+            .collect();
+        Ok(Self {
+            version: version.to_owned(),
+            plugins,
+            edited,
+            created,
+            tools,
+            notes,
+        })
+    }
+
+    /// The files that a plugin edits, in order.
+    pub fn edited_by<'a>(&'a self, plugin: &'a str) -> impl Iterator<Item = &'a str> {
+        self.edited
+            .iter()
+            .filter(move |(_, file)| file.plugins.iter().any(|name| name == plugin))
+            .map(|(path, _)| path.as_str())
+    }
+
+    /// The files that a plugin makes, in order, without its binaries.
+    pub fn created_by<'a>(&'a self, plugin: &'a str) -> impl Iterator<Item = &'a str> {
+        self.created
+            .iter()
+            .filter(move |(_, file)| file.plugins.iter().any(|name| name == plugin))
+            .map(|(path, _)| path.as_str())
+    }
+}
+
+/// A hook that some plugin uses: the text of its file, and who contributes.
+struct HookFile {
+    name: String,
+    text: String,
+    plugins: Vec<String>,
+}
+
+struct Planner<'a> {
+    tree: &'a Tree,
+    edited: BTreeMap<String, EditedFile>,
+    created: BTreeMap<String, CreatedFile>,
+    notes: Vec<Note>,
+    refusals: Vec<Refusal>,
+}
+
+impl Planner<'_> {
+    /// Refuses trees that others have brought LTO, or a `scripts/lto`, to.
+    fn check_tree(&mut self) -> Result<()> {
+        if let Some(refusal) = has_lto(self.tree)? {
+            self.refusals.push(refusal);
+        }
+        if self.tree.manifest().is_none() {
+            let files = foreign_files(self.tree.dir(), None)?;
+            if !files.is_empty() {
+                self.refusals.push(Refusal::ForeignDirectory { files });
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins the fragments for each hook.
+    fn hook_files(&mut self, selection: &Selection<'_>) -> Result<Vec<HookFile>> {
+        let mut files = Vec::new();
+        for hook in &selection.hooks.hooks {
+            let mut parts = Vec::new();
+            for resolved in &selection.plugins {
+                for fragment in &resolved.edits.fragments {
+                    let what = format!("the fragment {}", fragment.source);
+                    if fragment.hook == hook.name
+                        && self.applies(resolved.plugin.name, &what, &fragment.when)?
+                    {
+                        // Table::new has made sure that the text is there.
+                        let text = resolved.plugin.glue_text(&fragment.source);
+                        parts.push((resolved.plugin.name, text.unwrap_or_default()));
+                    }
+                }
+            }
+            if parts.is_empty() {
+                continue;
+            }
+            let mut plugins: Vec<String> = parts.iter().map(|(name, _)| (*name).into()).collect();
+            plugins.dedup();
+            files.push(HookFile {
+                name: hook.name.clone(),
+                text: joined(hook, &parts),
+                plugins,
+            });
+        }
+        Ok(files)
+    }
+
+    fn edit_hooks(&mut self, selection: &Selection<'_>, hooks: &[HookFile]) -> Result<()> {
+        for edit in &selection.hooks.edits {
+            let used = hooks
+                .iter()
+                .find(|hook| edit.hook.as_ref() == Some(&hook.name));
+            if let Some(HookFile { name, plugins, .. }) = used
+                && let Some(plugin) = plugins.first()
+                && self.applies(plugin, &format!("an edit for the hook {name}"), &edit.when)?
+            {
+                self.edit(plugin, edit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn plugin(&mut self, resolved: &Resolved) -> Result<()> {
+        let Resolved { plugin, edits } = resolved;
+        for edit in &edits.edits {
+            let what = format!("the edit of {} at `{}`", edit.file, headline(&edit.anchor));
+            if self.applies(plugin.name, &what, &edit.when)? {
+                self.edit(plugin.name, edit)?;
+            }
+        }
+        for NewFile { source, dest, when } in &edits.files {
+            if self.applies(plugin.name, dest, when)? {
+                let text = plugin.glue_text(source).unwrap_or_default();
+                self.create(dest, text.to_owned(), Some(&plugin.name.to_owned()));
+            }
+        }
+        let Some(generate) = plugin.generate else {
+            return Ok(());
+        };
+        let generated = generate(self.tree).map_err(|source| Error::Generate {
+            plugin: plugin.name.into(),
+            source,
+        })?;
+        for Generated { path, text, notes } in generated {
+            self.create(&path, text, Some(&plugin.name.to_owned()));
+            for text in notes {
+                self.note(plugin.name, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all conditions hold; if not, notes which one does not.
+    fn applies(&mut self, plugin: &str, what: &str, when: &[Condition]) -> Result<bool> {
+        for condition in when {
+            if !condition.holds(self.tree)? {
+                self.note(
+                    plugin,
+                    format!("passed over: {what} (only when {condition})"),
+                );
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn note(&mut self, plugin: &str, text: String) {
+        self.notes.push(Note {
+            plugin: plugin.to_owned(),
+            text,
+        });
+    }
+
+    fn edit(&mut self, plugin: &str, edit: &Edit) -> Result<()> {
+        let file = match self.edited.entry(edit.file.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let Some(pristine) = self.tree.read(&edit.file)? else {
+                    self.refusals.push(Refusal::FileMissing {
+                        plugin: plugin.into(),
+                        file: edit.file.clone(),
+                    });
+                    return Ok(());
+                };
+                if anchor::contains(&pristine, LTO_DIR) {
+                    self.refusals.push(Refusal::InstalledWithoutRecord {
+                        file: edit.file.clone(),
+                    });
+                }
+                entry.insert(EditedFile {
+                    text: pristine.clone(),
+                    pristine,
+                    plugins: Vec::new(),
+                    reasons: Vec::new(),
+                })
+            }
+        };
+        match anchor::apply(&file.text, edit) {
+            Ok(text) => file.text = text,
+            Err(mismatch) => self.refusals.push(Refusal::Anchor {
+                plugin: plugin.into(),
+                file: edit.file.clone(),
+                anchor: headline(&edit.anchor).to_owned(),
+                mismatch,
+            }),
+        }
+        if !file.plugins.iter().any(|name| name == plugin) {
+            file.plugins.push(plugin.to_owned());
+        }
+        file.reasons.push((plugin.to_owned(), edit.reason.clone()));
+        Ok(())
+    }
+
+    fn create(&mut self, path: &str, text: String, plugin: Option<&String>) {
+        let plugins: Vec<String> = plugin.into_iter().cloned().collect();
+        self.create_for(path, text, plugins);
+    }
+
+    fn create_for(&mut self, path: &str, text: String, plugins: Vec<String>) {
+        let plugin = || plugins.first().cloned().unwrap_or_default();
+        match self.created.entry(path.to_owned()) {
+            Entry::Occupied(_) => self.refusals.push(Refusal::MadeTwice {
+                plugin: plugin(),
+                file: path.to_owned(),
+            }),
+            Entry::Vacant(entry) => {
+                entry.insert(CreatedFile {
+                    text: text.into_bytes(),
+                    plugins,
+                });
+            }
+        }
+    }
+
+    fn create_hook_files(&mut self, hooks: Vec<HookFile>) {
+        for HookFile {
+            name,
+            text,
+            plugins,
+        } in hooks
+        {
+            self.create_for(&format!("{LTO_DIR}/{name}"), text, plugins);
+        }
+    }
+
+    /// No new file may stand where one is, no edited one may be reached through a link, and the
+    /// record and the binaries are nobody's to make.
+    fn check_paths(&mut self) -> Result<()> {
+        let mut refusals = Vec::new();
+        for (path, created) in &self.created {
+            let plugin = created.plugins.first().cloned().unwrap_or_default();
+            let reserved = crate::manifest::is_record(path)
+                || crate::manifest::is_under(path, BIN_DIR)
+                || self.edited.contains_key(path);
+            if reserved || self.tree.has(path)? {
+                refusals.push(Refusal::FileExists {
+                    plugin,
+                    file: path.clone(),
+                });
+            }
+        }
+        for path in self.edited.keys().chain(self.created.keys()) {
+            refusals.extend(not_plain(self.tree, path)?);
+        }
+        self.refusals.append(&mut refusals);
+        Ok(())
+    }
+}
+
+/// The text of a hook's file. Each part begins under a line that names its plugin; the licence
+/// line that every part begins with is written once.
+fn joined(hook: &Hook, parts: &[(&str, &str)]) -> String {
+    let (open, close) = match hook.comment.as_str() {
+        "/*" => ("/*", " */"),
+        other => (other, ""),
+    };
+    let mut text = format!(
+        "{open} SPDX-License-Identifier: GPL-2.0-only{close}\n\
+         {open} Made by `cargo xtask install` of kbuild-lto from the parts of its plugins.{close}\n"
+    );
+    for (plugin, part) in parts {
+        let body: String = part
+            .split_inclusive('\n')
+            .skip_while(|line| line.contains("SPDX-License-Identifier") || line.trim().is_empty())
+            .collect();
+        text.push_str(&format!("\n{open} plugin: {plugin}{close}\n{body}"));
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A tree whose record is gone is refused for that alone: what else is found follows from it.
+fn without_consequences(refusals: Vec<Refusal>) -> Vec<Refusal> {
+    let is_cause = |refusal: &Refusal| matches!(refusal, Refusal::InstalledWithoutRecord { .. });
+    if refusals.iter().any(is_cause) {
+        return refusals.into_iter().filter(is_cause).collect();
+    }
+    refusals
+}
+
+/// Facts that show that the tree has LTO without us.
+fn has_lto(tree: &Tree) -> Result<Option<Refusal>> {
+    const SHOWN_BY: [(&str, &str, &str); 4] = [
+        ("arch/Kconfig", "\nconfig LTO_CLANG\n", "`config LTO_CLANG`"),
+        ("Makefile", "CC_FLAGS_LTO", "`CC_FLAGS_LTO`"),
+        ("scripts/Makefile.build", "CC_FLAGS_LTO", "`CC_FLAGS_LTO`"),
+        (
+            "include/linux/init.h",
+            "__initcall_stub",
+            "`__initcall_stub`",
+        ),
+    ];
+    let mut facts = Vec::new();
+    for (file, text, name) in SHOWN_BY {
+        if tree.contains(file, text)? {
+            facts.push(format!("{file} has {name}"));
+        }
+    }
+    // Without the options, the rest may be a back-ported part that plugins know how to meet.
+    if !tree.contains(SHOWN_BY[0].0, SHOWN_BY[0].1)? {
+        return Ok(None);
+    }
+    // Upstream came to all of these together; a hand-made port seldom has them all.
+    let native = facts.len() == SHOWN_BY.len() || tree.has("scripts/Makefile.vmlinux_o")?;
+    Ok(Some(Refusal::HasLto { facts, native }))
+}
+
+/// Whether a file of the tree is reached through a symbolic link, or is none that is plain.
+fn not_plain(tree: &Tree, path: &str) -> Result<Option<Refusal>> {
+    for part in parents(path).chain([path]) {
+        let full = tree.full(part)?;
+        let Ok(metadata) = fs::symlink_metadata(&full) else {
+            // Not there: it will be made.
+            return Ok(None);
+        };
+        let what = if metadata.is_symlink() {
+            "a symbolic link"
+        } else if part != path && !metadata.is_dir() {
+            "no directory"
+        } else if part == path && !metadata.is_file() {
+            "no plain file"
+        } else {
+            continue;
+        };
+        return Ok(Some(Refusal::NotPlain {
+            file: path.to_owned(),
+            what: format!("{part} is {what}"),
+        }));
+    }
+    Ok(None)
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Plugins, the table they stand in, and a choice of them.
+
+use crate::edits::{Edits, EditsError, Hook};
+use crate::error::{Error, Result};
+use crate::tree::Tree;
+use std::collections::BTreeSet;
+
+/// One text that a plugin brings, from `kconfig/<plugin>/`.
+#[derive(Debug, Clone, Copy)]
+pub struct GlueFile {
+    /// Its name in that directory.
+    pub name: &'static str,
+    /// Its content.
+    pub text: &'static str,
+}
+
+/// A file that a plugin computed from the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated {
+    /// Where it goes, relative to the tree. Nothing may stand there in the pristine tree.
+    pub path: String,
+    /// Its content.
+    pub text: String,
+    /// What the user should read about it, for instance a pattern that matched nothing.
+    pub notes: Vec<String>,
+}
+
+/// What [`Plugin::generate`] returns.
+pub type GenerateResult =
+    std::result::Result<Vec<Generated>, Box<dyn std::error::Error + Send + Sync>>;
+
+/// One plugin, as its crate's `glue.rs` describes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Plugin {
+    /// The name of its crate and of its directory in `kconfig/`.
+    pub name: &'static str,
+    /// One line, as the subject of a patch has it: imperative, no full stop.
+    pub title: &'static str,
+    /// The titles of the patches of the Clang LTO series that it stands for.
+    pub upstream: &'static [&'static str],
+    /// The plugins without which it does not work. They stand before it in the table.
+    pub requires: &'static [&'static str],
+    /// The binaries that it installs; each is built by the package of the same name.
+    pub tools: &'static [&'static str],
+    /// Its texts; the one named `edits.toml` says what is done with the others.
+    pub glue: &'static [GlueFile],
+    /// Computes more files from the facts of a tree.
+    pub generate: Option<fn(&Tree) -> GenerateResult>,
+}
+
+impl Plugin {
+    /// The glue text of that name.
+    pub fn glue_text(&self, name: &str) -> Option<&'static str> {
+        self.glue
+            .iter()
+            .find(|file| file.name == name)
+            .map(|file| file.text)
+    }
+}
+
+/// A plugin with its `edits.toml` read.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolved {
+    pub plugin: Plugin,
+    pub edits: Edits,
+}
+
+/// All plugins there are, in the order in which they are installed, and the hooks they use.
+#[derive(Debug, Clone)]
+pub struct Table {
+    hooks: Edits,
+    plugins: Vec<Resolved>,
+}
+
+impl Table {
+    /// Makes the table of `kconfig/hooks/edits.toml` and the plugins.
+    ///
+    /// Errors: an `edits.toml` that cannot be read or names a text or hook that is not there; two
+    /// plugins or two tools of one name; a plugin that stands before one it requires.
+    pub fn new(hooks: &str, plugins: Vec<Plugin>) -> Result<Self> {
+        let hooks = Edits::parse(hooks).map_err(|source| Error::Edits {
+            plugin: "hooks".into(),
+            source,
+        })?;
+        check_hooks(&hooks)?;
+        let plugins = plugins
+            .into_iter()
+            .map(resolve)
+            .collect::<Result<Vec<_>>>()?;
+        let mut names = BTreeSet::new();
+        let mut tools = BTreeSet::new();
+        for Resolved { plugin, edits } in &plugins {
+            if let Some(required) = plugin.requires.iter().find(|name| !names.contains(*name)) {
+                return Err(Error::Table(format!(
+                    "{} requires {required}, which does not stand before it",
+                    plugin.name
+                )));
+            }
+            if !names.insert(plugin.name) {
+                return Err(Error::Table(format!("{} stands in it twice", plugin.name)));
+            }
+            if let Some(tool) = plugin.tools.iter().find(|tool| !tools.insert(**tool)) {
+                return Err(Error::Table(format!("two plugins install {tool}")));
+            }
+            let known = |name: &String| hooks.hooks.iter().any(|hook| hook.name == *name);
+            if let Some(fragment) = edits.fragments.iter().find(|f| !known(&f.hook)) {
+                return Err(Error::Edits {
+                    plugin: plugin.name.into(),
+                    source: EditsError::Entry {
+                        entry: format!("[[fragment]] {}", fragment.source),
+                        reason: format!("there is no hook {}", fragment.hook),
+                    },
+                });
+            }
+        }
+        Ok(Self { hooks, plugins })
+    }
+
+    /// The plugins, in the order of the table.
+    pub fn plugins(&self) -> impl Iterator<Item = &Plugin> {
+        self.plugins.iter().map(|resolved| &resolved.plugin)
+    }
+
+    /// All plugins.
+    pub fn all(&self) -> Selection<'_> {
+        Selection {
+            hooks: &self.hooks,
+            plugins: self.plugins.iter().collect(),
+        }
+    }
+
+    /// The plugins of these names, in the order of the table.
+    ///
+    /// Errors: a name that is in no table, a plugin without one that it requires, no name at all.
+    pub fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Selection<'_>> {
+        let names: BTreeSet<&str> = names.iter().map(AsRef::as_ref).collect();
+        let known: Vec<&str> = self.plugins().map(|plugin| plugin.name).collect();
+        let unknown: Vec<&str> = names
+            .iter()
+            .copied()
+            .filter(|name| !known.contains(name))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(Error::Selection(format!(
+                "there is no plugin {}; there are {}",
+                unknown.join(", no "),
+                known.join(", ")
+            )));
+        }
+        if names.is_empty() {
+            return Err(Error::Selection(format!(
+                "no plugin was chosen; there are {}",
+                known.join(", ")
+            )));
+        }
+        let plugins: Vec<&Resolved> = self
+            .plugins
+            .iter()
+            .filter(|resolved| names.contains(resolved.plugin.name))
+            .collect();
+        let lacking: Vec<String> = plugins
+            .iter()
+            .flat_map(|resolved| {
+                let plugin = &resolved.plugin;
+                plugin
+                    .requires
+                    .iter()
+                    .filter(|required| !names.contains(*required))
+                    .map(|required| format!("{} requires {required}", plugin.name))
+            })
+            .collect();
+        if !lacking.is_empty() {
+            return Err(Error::Selection(format!(
+                "{}: choose what is required too",
+                lacking.join(", ")
+            )));
+        }
+        Ok(Selection {
+            hooks: &self.hooks,
+            plugins,
+        })
+    }
+}
+
+/// Plugins to be installed together: each with all that it requires, in the table's order.
+#[derive(Debug, Clone)]
+pub struct Selection<'table> {
+    pub(crate) hooks: &'table Edits,
+    pub(crate) plugins: Vec<&'table Resolved>,
+}
+
+impl Selection<'_> {
+    /// The plugins.
+    pub fn plugins(&self) -> impl Iterator<Item = &Plugin> {
+        self.plugins.iter().map(|resolved| &resolved.plugin)
+    }
+
+    /// The first `n` plugins. They need nothing of those after them.
+    #[must_use]
+    pub fn prefix(&self, n: usize) -> Self {
+        Self {
+            hooks: self.hooks,
+            plugins: self.plugins.iter().copied().take(n).collect(),
+        }
+    }
+}
+
+fn resolve(plugin: Plugin) -> Result<Resolved> {
+    let wrong = |entry: String, reason: String| Error::Edits {
+        plugin: plugin.name.into(),
+        source: EditsError::Entry { entry, reason },
+    };
+    let text = plugin
+        .glue_text("edits.toml")
+        .ok_or_else(|| Error::Table(format!("{} has no glue text edits.toml", plugin.name)))?;
+    let edits = Edits::parse(text).map_err(|source| Error::Edits {
+        plugin: plugin.name.into(),
+        source,
+    })?;
+    if let Some(hook) = edits.hooks.first() {
+        return Err(wrong(
+            format!("[[hook]] {}", hook.name),
+            "hooks are defined in kconfig/hooks/edits.toml".into(),
+        ));
+    }
+    if let Some(edit) = edits.edits.iter().find(|edit| edit.hook.is_some()) {
+        return Err(wrong(
+            format!("[[edit]] of {}", edit.file),
+            "the edits of hooks stand in kconfig/hooks/edits.toml".into(),
+        ));
+    }
+    let sources = edits
+        .files
+        .iter()
+        .map(|file| &file.source)
+        .chain(edits.fragments.iter().map(|fragment| &fragment.source));
+    for source in sources {
+        if plugin.glue_text(source).is_none() {
+            return Err(wrong(
+                format!("source {source}"),
+                "the plugin has no glue text of that name".into(),
+            ));
+        }
+    }
+    Ok(Resolved { plugin, edits })
+}
+
+/// The file of the hooks may hold hooks and their edits, and no hook may be without an edit.
+fn check_hooks(hooks: &Edits) -> Result<()> {
+    let wrong = |entry: String, reason: &str| {
+        Err(Error::Edits {
+            plugin: "hooks".into(),
+            source: EditsError::Entry {
+                entry,
+                reason: reason.into(),
+            },
+        })
+    };
+    let Edits {
+        hooks: defined,
+        edits,
+        files,
+        fragments,
+    } = hooks;
+    if !files.is_empty() || !fragments.is_empty() {
+        return wrong("[[file]] or [[fragment]]".into(), "only a plugin has these");
+    }
+    let is = |hook: &Hook, name: Option<&String>| name.is_some_and(|name| *name == hook.name);
+    for edit in edits {
+        if !defined.iter().any(|hook| is(hook, edit.hook.as_ref())) {
+            return wrong(
+                format!("[[edit]] of {}", edit.file),
+                "it names no hook that is defined",
+            );
+        }
+    }
+    let mut names = BTreeSet::new();
+    for hook in defined {
+        if !names.insert(&hook.name) {
+            return wrong(format!("[[hook]] {}", hook.name), "it is defined twice");
+        }
+        if !edits.iter().any(|edit| is(hook, edit.hook.as_ref())) {
+            return wrong(
+                format!("[[hook]] {}", hook.name),
+                "no edit makes the tree read it",
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! A plan as patches to be mailed: a cover letter, and one patch per plugin.
+
+use crate::LTO_DIR;
+use crate::diff;
+use crate::error::Result;
+use crate::plan::Plan;
+use crate::plugin::{Plugin, Selection};
+use crate::tree::Tree;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Who sends the patches, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// As the `From` line has it: `Name <mail>`.
+    pub name_and_mail: String,
+    /// As the `Date` line has it.
+    pub date: String,
+}
+
+/// One file of the series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patch {
+    /// The name of the file, `0001-….patch`.
+    pub file_name: String,
+    /// Its content.
+    pub text: Vec<u8>,
+}
+
+/// The difference that one plugin makes.
+struct Step<'a> {
+    plugin: &'a Plugin,
+    plan: Plan,
+    diff: Vec<u8>,
+    stat: Vec<(String, (usize, usize))>,
+}
+
+/// Makes the series: a cover letter, then one patch per plugin. The first n patches together make
+/// the plan of the first n plugins, without the binaries.
+///
+/// Errors: as for [`Plan::new`], for each of these plans.
+pub fn series(
+    tree: &Tree,
+    selection: &Selection<'_>,
+    version: &str,
+    author: &Author,
+) -> Result<Vec<Patch>> {
+    let mut before: BTreeMap<String, Text> = BTreeMap::new();
+    let mut steps = Vec::new();
+    for (index, plugin) in selection.plugins().enumerate() {
+        let plan = Plan::new(tree, &selection.prefix(index + 1), version)?;
+        let after = texts(&plan);
+        let mut step = Step {
+            plugin,
+            diff: Vec::new(),
+            stat: Vec::new(),
+            plan,
+        };
+        for (path, Text { pristine, text }) in &after {
+            // A file that the patches before this one did not touch is as it was.
+            let old = before
+                .get(path)
+                .map(|Text { text, .. }| text)
+                .or(pristine.as_ref());
+            step.add(path, old, Some(text));
+        }
+        for (path, Text { pristine, text }) in &before {
+            if !after.contains_key(path) {
+                step.add(path, Some(text), pristine.as_ref());
+            }
+        }
+        before = after;
+        steps.push(step);
+    }
+    let total = steps.len();
+    let mut patches = vec![cover_letter(tree, &steps, version, author)];
+    for (index, step) in steps.iter().enumerate() {
+        patches.push(step.to_patch(index + 1, total, author));
+    }
+    Ok(patches)
+}
+
+/// What a file is before the series, if it is there, and after some of it.
+struct Text {
+    pristine: Option<Vec<u8>>,
+    text: Vec<u8>,
+}
+
+fn texts(plan: &Plan) -> BTreeMap<String, Text> {
+    let edited = plan.edited.iter().map(|(path, file)| {
+        let pristine = Some(file.pristine.clone());
+        let text = file.text.clone();
+        (path.clone(), Text { pristine, text })
+    });
+    let created = plan.created.iter().map(|(path, file)| {
+        let text = file.text.clone();
+        (
+            path.clone(),
+            Text {
+                pristine: None,
+                text,
+            },
+        )
+    });
+    edited.chain(created).collect()
+}
+
+impl Step<'_> {
+    fn add(&mut self, path: &str, old: Option<&Vec<u8>>, new: Option<&Vec<u8>>) {
+        if old == new {
+            return;
+        }
+        let (old, new) = (old.map(Vec::as_slice), new.map(Vec::as_slice));
+        self.diff.extend(diff::unified(path, old, new));
+        let lines = diff::count(old.unwrap_or_default(), new.unwrap_or_default());
+        self.stat.push((path.to_owned(), lines));
+    }
+
+    fn subject(&self) -> String {
+        self.plugin.title.to_owned()
+    }
+
+    fn to_patch(&self, number: usize, total: usize, author: &Author) -> Patch {
+        let subject = self.subject();
+        let mut head = mail_head(&subject, number, total, author);
+        let body = self
+            .plugin
+            .glue_text("message.txt")
+            .unwrap_or_default()
+            .trim_end();
+        if !body.is_empty() {
+            let _ = write!(head, "{body}\n\n");
+        }
+        let reasons = self.reasons();
+        if !reasons.is_empty() {
+            head.push_str("What changes, and why:\n\n");
+            for (file, reason) in reasons {
+                let _ = writeln!(head, "{}", wrapped(&format!("- {file}: {reason}")));
+            }
+            head.push('\n');
+        }
+        if !self.plugin.upstream.is_empty() {
+            head.push_str("Stands for these patches of the Clang LTO series:\n\n");
+            for title in self.plugin.upstream {
+                let _ = writeln!(head, "- {title}");
+            }
+            head.push('\n');
+        }
+        let _ = write!(head, "---\n{}\n", diff::stat(&self.stat));
+        let mut text = head.into_bytes();
+        text.extend_from_slice(&self.diff);
+        text.extend_from_slice(SIGNATURE.as_bytes());
+        Patch {
+            file_name: format!("{number:04}-{}.patch", slug(&subject)),
+            text,
+        }
+    }
+
+    /// The edits that this plugin adds, each file with its reasons.
+    fn reasons(&self) -> Vec<(&str, &str)> {
+        self.plan
+            .edited
+            .iter()
+            .filter(|(path, _)| self.stat.iter().any(|(touched, _)| touched == *path))
+            .flat_map(|(path, file)| {
+                file.reasons
+                    .iter()
+                    .filter(|(plugin, _)| plugin == self.plugin.name)
+                    .map(|(_, reason)| (path.as_str(), reason.as_str()))
+            })
+            .collect()
+    }
+}
+
+fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author) -> Patch {
+    let mut text = mail_head("Clang LTO, by plugins", 0, steps.len(), author);
+    let _ = write!(
+        text,
+        "Clang Link Time Optimization for Linux {}, made by kbuild-lto {version}.\n\n\
+         Each patch is one plugin; the tree builds after each. The tools that the\n\
+         Makefiles call are not part of the patches, because they are binaries: build\n\
+         them in a checkout of kbuild-lto with\n\n\
+         \tcargo build --release{}\n\n\
+         and give make the directory with LTO_TOOLS=<checkout>/target/release, or copy\n\
+         them to {LTO_DIR}/bin.\n\n",
+        tree.version(),
+        steps
+            .iter()
+            .flat_map(|step| step.plugin.tools)
+            .fold(String::new(), |all, tool| all + " -p " + tool),
+    );
+    for step in steps {
+        let _ = writeln!(text, "  {}", step.subject());
+    }
+    let mut files: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (path, (added, removed)) in steps.iter().flat_map(|step| &step.stat) {
+        let sum = files.entry(path).or_default();
+        *sum = (sum.0 + added, sum.1 + removed);
+    }
+    let files: Vec<_> = files
+        .into_iter()
+        .map(|(path, lines)| (path.to_owned(), lines))
+        .collect();
+    let _ = write!(text, "\n{}\n", diff::stat(&files));
+    text.push_str(SIGNATURE);
+    Patch {
+        file_name: "0000-cover-letter.patch".into(),
+        text: text.into_bytes(),
+    }
+}
+
+/// What ends a mailed patch.
+const SIGNATURE: &str = concat!("-- \nkbuild-lto ", env!("CARGO_PKG_VERSION"), "\n\n");
+
+/// The head of a mail, in the form that `git format-patch` gives it and `git am` reads. The first
+/// line has the date that git itself always writes there.
+fn mail_head(subject: &str, number: usize, total: usize, author: &Author) -> String {
+    let Author {
+        name_and_mail,
+        date,
+    } = author;
+    let width = total.to_string().len();
+    format!(
+        "From {zeros} Mon Sep 17 00:00:00 2001\n\
+         From: {name_and_mail}\n\
+         Date: {date}\n\
+         Subject: [PATCH {number:0width$}/{total}] {subject}\n\
+         MIME-Version: 1.0\n\
+         Content-Type: text/plain; charset=UTF-8\n\
+         Content-Transfer-Encoding: 8bit\n\n",
+        zeros = "0".repeat(40),
+    )
+}
+
+/// A subject as part of a file name.
+fn slug(subject: &str) -> String {
+    /// As long as `git format-patch` makes it.
+    const LONGEST: usize = 52;
+    let mut slug = String::new();
+    for letter in subject.chars() {
+        if letter.is_ascii_alphanumeric() || letter == '.' || letter == '_' {
+            slug.push(letter);
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+    }
+    slug.truncate(LONGEST);
+    slug.trim_end_matches(['-', '.']).to_owned()
+}
+
+/// Breaks an item of a list into lines that a mail can hold.
+fn wrapped(item: &str) -> String {
+    const WIDTH: usize = 74;
+    let mut lines = vec![String::new()];
+    for word in item.split_whitespace() {
+        let last = lines.last_mut().map_or(0, |line| line.len());
+        if last > 0 && last + 1 + word.len() > WIDTH {
+            lines.push(format!("  {word}"));
+        } else if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_becomes_a_file_name() {
+        assert_eq!(
+            slug("init: lto: ensure initcall ordering"),
+            "init-lto-ensure-initcall-ordering"
+        );
+        assert_eq!(slug("a.b (c)"), "a.b-c");
+        assert!(slug(&"word ".repeat(30)).len() <= 52);
+    }
+
+    #[test]
+    fn long_items_are_broken() {
+        let text = wrapped(&format!("- {}", "word ".repeat(30)));
+        assert!(text.lines().count() > 1);
+        assert!(text.lines().all(|line| line.len() <= 74), "{text}");
+        assert!(
+            text.lines().skip(1).all(|line| line.starts_with("  word")),
+            "{text}"
+        );
+    }
+}
