@@ -1,2 +1,172 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! To be written.
+//! Finds the initcalls of a link and writes the linker script that keeps them in order.
+//!
+//! Initcalls run in link order. LTO compiles all objects as one and knows no link order, so a
+//! kernel with LTO gives every initcall a section of its own, named like the initcall, and hands
+//! the linker a script that lists these sections in the order of the objects, and within an object
+//! in the order of the source.
+//!
+//! In: objects in link order. Out: the script, or the same list as JSON.
+#![warn(missing_docs)]
+
+mod fault;
+mod initcall;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use object_model::{Binding, Faults, Input, Symbol};
+use serde::Serialize;
+
+pub use fault::{Fault, Malformed};
+pub use initcall::{Initcall, Level, MARK};
+
+/// All initcalls of a link, by level, in the order in which they are to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Initcalls {
+    levels: BTreeMap<Level, Vec<Initcall>>,
+}
+
+/// Collects the initcalls of `inputs`, which are in link order.
+///
+/// An initcall is a defined symbol whose name begins with `__initcall__`.
+///
+/// # Errors
+/// All faults found: names that cannot be taken apart, labels that are not local or not in the
+/// section that the script will name, two initcalls of one section or of one counter within an
+/// object, and no initcall at all.
+pub fn collect(inputs: &[Input<'_>]) -> Result<Initcalls, Faults<Fault>> {
+    let mut initcalls = Initcalls::default();
+    let mut faults = Vec::new();
+    let mut seen = HashMap::new();
+    for input in inputs {
+        for initcall in of_object(input, &mut faults) {
+            if let Some(first) = seen.insert(initcall.section(), input.name.clone()) {
+                faults.push(Fault::Duplicate {
+                    section: initcall.section(),
+                    first,
+                    second: input.name.clone(),
+                });
+            }
+            let level = initcalls.levels.entry(initcall.level).or_default();
+            level.push(initcall);
+        }
+    }
+    if initcalls.levels.is_empty() && faults.is_empty() {
+        faults.push(Fault::None {
+            objects: inputs.len(),
+        });
+    }
+    Faults::check(initcalls, faults)
+}
+
+/// The initcalls of one object in the order of its source, which is that of their counters.
+fn of_object(input: &Input<'_>, faults: &mut Vec<Fault>) -> Vec<Initcall> {
+    let mut initcalls = Vec::new();
+    for symbol in input.object.linker_symbols() {
+        if symbol.is_undefined() || !symbol.name.starts_with(MARK) {
+            continue;
+        }
+        match of_symbol(symbol, input) {
+            Ok(initcall) => initcalls.push(initcall),
+            Err(why) => faults.push(Fault::Malformed {
+                object: input.name.clone(),
+                symbol: symbol.name.to_owned(),
+                why,
+            }),
+        }
+    }
+    // The name settles what no counter should leave open, so that messages are the same each time.
+    initcalls.sort_by(|a, b| (a.counter, &a.symbol).cmp(&(b.counter, &b.symbol)));
+    for pair in initcalls.windows(2) {
+        if pair[0].counter == pair[1].counter && pair[0].section() != pair[1].section() {
+            faults.push(Fault::SameCounter {
+                object: input.name.clone(),
+                first: pair[0].symbol.clone(),
+                second: pair[1].symbol.clone(),
+            });
+        }
+    }
+    initcalls
+}
+
+fn of_symbol(symbol: &Symbol<'_>, input: &Input<'_>) -> Result<Initcall, Malformed> {
+    let initcall = Initcall::parse(symbol.name, &input.name)?;
+    if symbol.binding != Binding::Local {
+        return Err(Malformed::NotLocal);
+    }
+    // Bitcode does not say in which section module assembly defines a label.
+    match symbol.section_name {
+        Some(section) if section != initcall.section() => Err(Malformed::Section {
+            found: section.to_owned(),
+            expected: initcall.section(),
+        }),
+        _ => Ok(initcall),
+    }
+}
+
+impl Initcalls {
+    /// The levels that have initcalls, in the order of the linker script, each with its initcalls
+    /// in the order in which they run.
+    pub fn levels(&self) -> impl Iterator<Item = (Level, &[Initcall])> {
+        self.levels
+            .iter()
+            .map(|(&level, initcalls)| (level, initcalls.as_slice()))
+    }
+
+    /// The number of initcalls.
+    pub fn len(&self) -> usize {
+        self.levels.values().map(Vec::len).sum()
+    }
+
+    /// Whether there are none, which [`collect`] never returns.
+    pub fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    /// The linker script: for each level the input sections in order. Byte for byte what
+    /// `scripts/generate_initcall_order.pl` of Linux 5.12 and later prints.
+    pub fn linker_script(&self) -> String {
+        let mut script = String::from("SECTIONS {\n");
+        for (level, initcalls) in self.levels() {
+            // Writing to a string does not fail.
+            let _ = writeln!(script, "\t{} : {{", level.section());
+            for initcall in initcalls {
+                let _ = writeln!(script, "\t\t*({}) ;", initcall.section());
+            }
+            script.push_str("\t}\n");
+        }
+        script.push_str("}\n");
+        script
+    }
+
+    /// The list as JSON, in the order of the linker script: an array of levels, each with its
+    /// `level`, its output `section` and its `initcalls`.
+    pub fn json(&self) -> String {
+        #[derive(Serialize)]
+        struct LevelEntry<'a> {
+            level: Level,
+            section: String,
+            initcalls: Vec<InitcallEntry<'a>>,
+        }
+        #[derive(Serialize)]
+        struct InitcallEntry<'a> {
+            section: String,
+            #[serde(flatten)]
+            initcall: &'a Initcall,
+        }
+        let entry = |initcall| InitcallEntry {
+            section: Initcall::section(initcall),
+            initcall,
+        };
+        let levels: Vec<_> = self
+            .levels()
+            .map(|(level, initcalls)| LevelEntry {
+                level,
+                section: level.section(),
+                initcalls: initcalls.iter().map(entry).collect(),
+            })
+            .collect();
+        format!("{:#}\n", serde_json::json!(levels))
+    }
+}

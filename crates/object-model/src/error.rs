@@ -22,6 +22,9 @@ pub enum ReadError {
     /// An object was asked for and the file is another thing.
     #[error("is {article}{0} where an object is expected", article = article(*.0))]
     NotAnObject(FileKind),
+    /// Native code was asked for and the object is bitcode.
+    #[error("is {article}{0} where native code is expected", article = article(*.0))]
+    NotNative(FileKind),
     /// ELF structures contradict each other or reach beyond the end of the file.
     #[error("is a damaged ELF file: {what}")]
     Elf {

@@ -42,10 +42,21 @@ pub enum ArgumentFileError {
     },
 }
 
+/// The arguments of this process, its own name first, with those from files in place of `@FILE`;
+/// see [`expand_arguments`].
+///
+/// # Errors
+/// Those of [`expand_arguments`].
+pub fn arguments() -> Result<Vec<OsString>, ArgumentFileError> {
+    let mut arguments = std::env::args_os();
+    let mut expanded: Vec<_> = arguments.next().into_iter().collect();
+    expanded.extend(expand_arguments(arguments)?);
+    Ok(expanded)
+}
+
 /// Replaces each argument `@FILE` by the arguments that FILE holds, as the tools of GNU and LLVM
 /// do: white space separates, single and double quotation marks keep it, a backslash takes the
-/// next character as it is, inside quotation marks too. A lone `@` stays. The program's own name,
-/// if it is among the arguments, is treated like the others.
+/// next character as it is, inside quotation marks too. A lone `@` stays.
 ///
 /// # Errors
 /// A file that cannot be read, an open quotation mark, an `@FILE` within a file.

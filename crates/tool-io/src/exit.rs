@@ -2,6 +2,7 @@
 //! The end of a run: error report and exit code.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -65,6 +66,18 @@ impl From<ArgumentFileError> for Failure {
     fn from(error: ArgumentFileError) -> Self {
         Self::cannot_run(error)
     }
+}
+
+/// The end of a check: done if it found no fault, otherwise a failure that lists them all.
+///
+/// # Errors
+/// The `faults`, a line each.
+pub fn no_faults<F: Display>(faults: &[F]) -> Result<(), Failure> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    Err(Failure::fault(lines.join("\n")))
 }
 
 /// The exit code of a run: 0 done, 1 a fault was found, 2 it could not run. A failure is written

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use memmap2::Mmap;
-use object_model::{Faults, Input, InputError, Loader};
+use object_model::{Elf, Faults, Input, InputError, Loader, Object, ReadError};
 use typed_arena::Arena;
 
 /// Holds the input files of one run, mapped into memory, for as long as what borrows from them.
@@ -46,6 +46,21 @@ impl Files {
             Err(error) => Err(InputError {
                 name: path.display().to_string(),
                 error: error.into(),
+            }),
+        }
+    }
+
+    /// The one native object at `path`.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or is not an ELF file.
+    pub fn elf(&self, path: &Path) -> Result<Elf<'_>, InputError> {
+        let input = self.object(path)?;
+        match input.object {
+            Object::Elf(elf) => Ok(elf),
+            Object::Bitcode(bitcode) => Err(InputError {
+                name: input.name,
+                error: ReadError::NotNative(bitcode.kind()),
             }),
         }
     }

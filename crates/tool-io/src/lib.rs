@@ -10,7 +10,7 @@ mod exit;
 mod files;
 mod output;
 
-pub use arguments::{ArgumentFileError, expand_arguments};
-pub use exit::{Failure, exit};
+pub use arguments::{ArgumentFileError, arguments, expand_arguments};
+pub use exit::{Failure, exit, no_faults};
 pub use files::Files;
 pub use output::{WriteError, write_atomic, write_if_changed};

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What can be wrong with the initcalls of a link.
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A label that is not as the kernel's macros make it.
+    #[error("{object}: initcall {symbol} {why}")]
+    Malformed {
+        /// The object.
+        object: String,
+        /// The label.
+        symbol: String,
+        /// What is wrong with it.
+        why: Malformed,
+    },
+    /// Two initcalls whose sections have one name, so that a script cannot order them.
+    #[error("{second}: section {section} is also in {first}; is one object linked twice?")]
+    Duplicate {
+        /// The section name.
+        section: String,
+        /// The object that has it first in link order.
+        first: String,
+        /// The object that has it again, which may be the same.
+        second: String,
+    },
+    /// Two initcalls of one object whose order is unknown.
+    #[error(
+        "{object}: initcalls {first} and {second} have the same counter; \
+         give the objects that it was joined from instead"
+    )]
+    SameCounter {
+        /// The object.
+        object: String,
+        /// One label.
+        first: String,
+        /// The other label.
+        second: String,
+    },
+    /// No kernel is without initcalls.
+    #[error(
+        "no initcalls in {objects} objects; were they compiled with CONFIG_LTO_CLANG, \
+         and are they all of vmlinux's objects?"
+    )]
+    None {
+        /// The number of objects.
+        objects: usize,
+    },
+}
+
+/// What is wrong with an initcall's label.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// The parts of the name are missing.
+    #[error("has a name of another form than __initcall__MODULE__COUNTER_LINE_FUNCTIONLEVEL")]
+    Form,
+    /// The name does not end in a function and a level.
+    #[error(
+        "does not end in a function and one of the levels 0 to 7, 0s to 7s, early, rootfs, con"
+    )]
+    Level,
+    /// The label is known outside of its object.
+    #[error("is not a local symbol")]
+    NotLocal,
+    /// The label is not in the section that the script would name.
+    #[error("is in section {found} instead of {expected}")]
+    Section {
+        /// Where it is.
+        found: String,
+        /// Where it should be.
+        expected: String,
+    },
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The name of an initcall and what it says.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::fault::Malformed;
+
+/// What the names of all initcall labels begin with.
+pub const MARK: &str = "__initcall__";
+
+/// One initcall.
+///
+/// Its label is `__initcall__MODULE__COUNTER_LINE_FUNCTIONLEVEL`. Source: `___define_initcall` and
+/// `__initcall_id` in `include/linux/init.h` of Linux 5.12 and later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Initcall {
+    /// The whole name of the label.
+    pub symbol: String,
+    /// The object that it is in, as messages name it.
+    pub object: String,
+    /// `kmod_` and the name of the module that the source file belongs to.
+    pub module: String,
+    /// How many initcalls and other counted things stand before it in the source.
+    pub counter: u64,
+    /// The source line, as text.
+    pub line: String,
+    /// The function that is called.
+    pub function: String,
+    /// When it is called.
+    pub level: Level,
+}
+
+impl Initcall {
+    /// Takes apart the name of a label, which begins with [`MARK`], found in `object`.
+    ///
+    /// The counter and line are the last two numbers that stand as `__COUNTER_LINE_`; a module or
+    /// function name that looks the same is told apart as `generate_initcall_order.pl` does it.
+    ///
+    /// # Errors
+    /// A name of another form, or a level that the kernel does not have.
+    pub fn parse(symbol: &str, object: &str) -> Result<Self, Malformed> {
+        let rest = symbol.strip_prefix(MARK).ok_or(Malformed::Form)?;
+        let (module, counter, line, name) = split(rest).ok_or(Malformed::Form)?;
+        let counter = counter.parse().map_err(|_| Malformed::Form)?;
+        let (function, level) = Level::split_off(name).ok_or(Malformed::Level)?;
+        Ok(Self {
+            symbol: symbol.to_owned(),
+            object: object.to_owned(),
+            module: module.to_owned(),
+            counter,
+            line: line.to_owned(),
+            function: function.to_owned(),
+            level,
+        })
+    }
+
+    /// The name of its input section, such as `.initcall6.init..kmod_dev__1_7_net_dev_init`.
+    pub fn section(&self) -> String {
+        // What stands between the mark and the level, as it is in the symbol.
+        let end = self.symbol.len() - self.level.name().len();
+        format!(
+            "{}..{}",
+            self.level.section(),
+            &self.symbol[MARK.len()..end]
+        )
+    }
+}
+
+/// `MODULE__COUNTER_LINE_NAME`, split at the last place where that is possible.
+fn split(text: &str) -> Option<(&str, &str, &str, &str)> {
+    let at = |position: usize| {
+        let rest = text[position..].strip_prefix("__")?;
+        let (counter, rest) = rest.split_once('_')?;
+        let (line, name) = rest.split_once('_')?;
+        (is_number(counter) && is_number(line)).then_some((&text[..position], counter, line, name))
+    };
+    (0..text.len())
+        .rev()
+        .filter(|&position| text.is_char_boundary(position))
+        .find_map(at)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// When an initcall is called. The order is that of the linker script, which sorts by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Level(&'static str);
+
+impl Level {
+    /// Every level of the kernel: numbered, their `_sync` forms, and the named ones. Source:
+    /// `include/linux/init.h`.
+    const ALL: [&'static str; 19] = [
+        "0", "0s", "1", "1s", "2", "2s", "3", "3s", "4", "4s", "5", "5s", "6", "6s", "7", "7s",
+        "con", "early", "rootfs",
+    ];
+
+    /// Splits `name` into function and level. No level is the end of another.
+    fn split_off(name: &str) -> Option<(&str, Self)> {
+        Self::ALL
+            .iter()
+            .find_map(|level| Some((name.strip_suffix(level)?, Self(level))))
+            .filter(|(function, _)| !function.is_empty())
+    }
+
+    /// The level as the names of labels end: `6`, `6s`, `early`, `rootfs`, `con`.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// The name of its output section, such as `.initcall6.init`.
+    pub fn section(self) -> String {
+        if self.0 == "con" {
+            ".con_initcall.init".to_owned()
+        } else {
+            format!(".initcall{self}.init")
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Serialize for Level {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
