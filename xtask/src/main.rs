@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask`: everything that is done with the plugins and with kernels. One file per command.
 
+mod apt;
 mod install;
 mod kernel;
 mod llvm;

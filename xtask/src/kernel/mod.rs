@@ -5,6 +5,7 @@ pub mod arch;
 pub mod boot;
 pub mod build;
 pub mod config;
+pub mod fetch;
 mod guest;
 mod modules;
 
@@ -25,6 +26,7 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    Fetch(fetch::Args),
     Config(config::Args),
     Build(build::Args),
     Boot(boot::Args),
@@ -33,6 +35,7 @@ enum Command {
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
     match args.command {
+        Command::Fetch(args) => fetch::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Boot(args) => boot::run(args),

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Debian packages: which are installed, installing them, and fetching one from a suite that the
+//! machine is not set up for.
+
+use crate::process;
+use anyhow::Context as _;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The keys that sign the archive, from the package debian-archive-keyring.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Package lists of suites of our own choice, kept apart from those of the machine.
+pub struct Suites {
+    names: Vec<String>,
+    options: Vec<String>,
+}
+
+impl Suites {
+    /// Gets the package lists of `names` (such as `bullseye`, `bullseye-security`) into `dir`, from
+    /// the mirrors that this machine is configured with.
+    ///
+    /// # Errors
+    /// The machine has no Debian mirror, or apt cannot get the lists.
+    pub fn read(names: &[&str], dir: &Path) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            Path::new(KEYRING).is_file(),
+            "{KEYRING}: not there; install debian-archive-keyring"
+        );
+        let targets = process::output(
+            apt("apt-get")
+                .args(["indextargets", "--format"])
+                .arg(TARGET),
+        )?;
+        let list = source_list(names, &targets)?;
+        let file = dir.join("sources.list");
+        std::fs::write(&file, list).with_context(|| file.display().to_string())?;
+        for part in ["lists/partial", "cache/archives/partial"] {
+            let part = dir.join(part);
+            std::fs::create_dir_all(&part).with_context(|| part.display().to_string())?;
+        }
+        let dir = std::path::absolute(dir).with_context(|| dir.display().to_string())?;
+        let dir = dir.display();
+        let suites = Self {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            options: vec![
+                format!("Dir::Etc::SourceList={dir}/sources.list"),
+                "Dir::Etc::SourceParts=/dev/null".to_owned(),
+                format!("Dir::State={dir}"),
+                "Dir::State::Status=/var/lib/dpkg/status".to_owned(),
+                format!("Dir::Cache={dir}/cache"),
+                // Only the lists of packages, and by us: the user _apt cannot write here.
+                "Acquire::Languages=none".to_owned(),
+                "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
+                "APT::Sandbox::User=root".to_owned(),
+            ],
+        };
+        process::output(suites.apt("apt-get").arg("update"))?;
+        Ok(suites)
+    }
+
+    /// The versions of a package, newest first.
+    ///
+    /// # Errors
+    /// The suites do not have the package.
+    pub fn versions(&self, package: &str) -> anyhow::Result<Vec<String>> {
+        let table = process::output(self.apt("apt-cache").args(["madison", package]))?;
+        let versions = madison_versions(&table);
+        let suites = self.names.join(", ");
+        anyhow::ensure!(!versions.is_empty(), "{suites}: no package {package}");
+        Ok(versions)
+    }
+
+    /// Downloads a package and gives its file, which is in `dir`.
+    ///
+    /// # Errors
+    /// apt cannot get it.
+    pub fn download(&self, package: &str, version: &str, dir: &Path) -> anyhow::Result<PathBuf> {
+        process::output(
+            self.apt("apt-get")
+                .arg("download")
+                .arg(format!("{package}={version}"))
+                .current_dir(dir),
+        )?;
+        let mut entries = std::fs::read_dir(dir)
+            .with_context(|| dir.display().to_string())?
+            .flatten();
+        entries
+            .find(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                name.starts_with(&format!("{package}_")) && name.ends_with(".deb")
+            })
+            .map(|entry| entry.path())
+            .with_context(|| format!("{}: apt-get left no {package}_*.deb", dir.display()))
+    }
+
+    fn apt(&self, program: &str) -> Command {
+        let mut command = apt(program);
+        for option in &self.options {
+            command.args(["-o", option]);
+        }
+        command
+    }
+}
+
+/// A program of apt whose messages are not translated.
+fn apt(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("LC_ALL", "C").arg("-q");
+    command
+}
+
+/// What is asked about each list of the machine: where it is from and whose it is.
+const TARGET: &str = "$(CREATED_BY) $(ORIGIN) $(LABEL) $(REPO_URI)";
+
+/// A source list for `suites`, from the mirrors in `targets`, whose lines are as [`TARGET`] says.
+fn source_list(suites: &[&str], targets: &str) -> anyhow::Result<String> {
+    let mirror = |label: &str| {
+        targets
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("Packages Debian {label} ")))
+            .with_context(|| {
+                format!(
+                    "apt knows no mirror labelled {label}; run `apt-get update` on a Debian machine"
+                )
+            })
+    };
+    let mut list = String::new();
+    for suite in suites {
+        let label = if suite.ends_with("-security") {
+            "Debian-Security"
+        } else {
+            "Debian"
+        };
+        let _ = writeln!(
+            list,
+            "deb [signed-by={KEYRING}] {} {suite} main",
+            mirror(label)?
+        );
+    }
+    Ok(list)
+}
+
+/// The versions in a table of `apt-cache madison`: `package | version | source`, newest first.
+fn madison_versions(table: &str) -> Vec<String> {
+    let mut versions: Vec<String> = table
+        .lines()
+        .filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned()))
+        .collect();
+    versions.dedup();
+    versions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGETS: &str = "\
+        Packages Other Other http://other.example/\n\
+        DEP-11 Debian Debian http://wrong.example/debian/\n\
+        Packages Debian Debian http://mirror.example/debian/\n\
+        Packages Debian Debian-Security http://mirror.example/security/\n";
+
+    #[test]
+    fn a_suite_is_read_from_the_mirror_of_its_kind() {
+        let list = source_list(&["bullseye", "bullseye-security"], TARGETS).unwrap();
+        assert_eq!(
+            list,
+            format!(
+                "deb [signed-by={KEYRING}] http://mirror.example/debian/ bullseye main\n\
+                 deb [signed-by={KEYRING}] http://mirror.example/security/ bullseye-security main\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_machine_without_a_mirror_is_told_what_to_do() {
+        let error = source_list(
+            &["bullseye-security"],
+            "Packages Other Other http://other.example/\n",
+        );
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("Debian-Security; run `apt-get update`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn versions_are_taken_from_the_table_once_each() {
+        let table = "linux-source-6.1 |  6.1.192-2 | http://one.example bookworm-security/main amd64 Packages\n\
+                     linux-source-6.1 |  6.1.192-2 | http://two.example bookworm/main amd64 Packages\n\
+                     linux-source-6.1 |  6.1.176-1 | http://two.example bookworm/main amd64 Packages\n";
+        assert_eq!(madison_versions(table), ["6.1.192-2", "6.1.176-1"]);
+        assert!(madison_versions("").is_empty());
+    }
+}
