@@ -1,2 +1,185 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! To be written.
+//! Writes and checks the `.mod` file of a kernel module.
+//!
+//! Its first line names the objects that the module is made of; `scripts/mod/sumversion.c` reads
+//! it. Its second line, filled under `CONFIG_TRIM_UNUSED_KSYMS`, names the symbols that the module
+//! needs from elsewhere; `scripts/gen_autoksyms.sh` reads it and drops every export that no module
+//! needs. Source: `cmd_mod` and `undefined_syms` in `scripts/Makefile.build` of Linux 5.10.
+//!
+//! Under LTO the symbols must be read from native code: bitcode shows neither the library calls
+//! that code generation adds nor what inline assembly refers to, and where it is read archive
+//! member by archive member, each symbol comes as often as there are members that use it.
+#![warn(missing_docs)]
+
+use std::collections::BTreeSet;
+
+use object_model::{Binding, FileKind, Input, Object};
+
+/// What a `.mod` file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModFile {
+    parts: Vec<String>,
+    undefined: Vec<String>,
+}
+
+/// A `.mod` file that cannot be made from what was given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The module's object is bitcode.
+    #[error(
+        "{object}: is {kind}, which does not show every symbol that its code will need; \
+         link it to native code first (ld.lld -r, or lto-link module) and give that"
+    )]
+    Bitcode {
+        /// The object.
+        object: String,
+        /// What it is.
+        kind: FileKind,
+    },
+    /// The module's object has no symbol table.
+    #[error("{object}: has no symbol table, so what it needs is unknown; give it unstripped")]
+    Stripped {
+        /// The object.
+        object: String,
+    },
+    /// A name that the format cannot hold.
+    #[error("\"{name}\" cannot stand in a .mod file, where white space separates names")]
+    Name {
+        /// The name.
+        name: String,
+    },
+}
+
+/// One fault of a `.mod` file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The file is not two lines.
+    #[error("has {lines} complete lines instead of 2, so that part of it is not read")]
+    Lines {
+        /// Its number of lines.
+        lines: usize,
+    },
+    /// The first line is empty.
+    #[error("names no object")]
+    NoParts,
+    /// A symbol stands there again.
+    #[error("names {symbol} {times} times")]
+    Repeated {
+        /// The symbol.
+        symbol: String,
+        /// How often it is there.
+        times: usize,
+    },
+    /// A symbol that the module needs is not there.
+    #[error("lacks {symbol}, which {object} needs; the trimmed kernel would not export it")]
+    Missing {
+        /// The symbol.
+        symbol: String,
+        /// The module's object.
+        object: String,
+    },
+    /// A symbol is there that the module does not need.
+    #[error("names {symbol}, which {object} does not need; is it older than the object?")]
+    Surplus {
+        /// The symbol.
+        symbol: String,
+        /// The module's object.
+        object: String,
+    },
+}
+
+/// The symbols that `module`, an object of native code, needs from elsewhere: each once, in byte
+/// order. Weak references are left out, because the module can do without them.
+///
+/// These are the symbols that `nm` marks with `U`, in the order in which it prints them.
+///
+/// # Errors
+/// Bitcode, and an object without symbol table.
+pub fn undefined_symbols<'data>(module: &Input<'data>) -> Result<BTreeSet<&'data str>, Error> {
+    let object = || module.name.clone();
+    match &module.object {
+        Object::Bitcode(bitcode) => Err(Error::Bitcode {
+            object: object(),
+            kind: bitcode.kind(),
+        }),
+        Object::Elf(elf) if !elf.has_symbol_table() => Err(Error::Stripped { object: object() }),
+        Object::Elf(_) => Ok(module
+            .object
+            .linker_symbols()
+            .filter(|symbol| symbol.is_undefined() && symbol.binding != Binding::Weak)
+            .map(|symbol| symbol.name)
+            .collect()),
+    }
+}
+
+impl ModFile {
+    /// The file for a module made of `parts`, which are kept as they are, and, if the kernel is
+    /// trimmed, linked to the object `module`.
+    ///
+    /// # Errors
+    /// Those of [`undefined_symbols`], and names with white space.
+    pub fn new(parts: Vec<String>, module: Option<&Input<'_>>) -> Result<Self, Error> {
+        let undefined = match module {
+            Some(module) => undefined_symbols(module)?,
+            None => BTreeSet::new(),
+        };
+        let undefined: Vec<_> = undefined.into_iter().map(str::to_owned).collect();
+        let separated = |name: &&String| name.is_empty() || name.contains(char::is_whitespace);
+        match parts.iter().chain(&undefined).find(separated) {
+            Some(name) => Err(Error::Name { name: name.clone() }),
+            None => Ok(Self { parts, undefined }),
+        }
+    }
+
+    /// The text of the file: two lines.
+    pub fn text(&self) -> String {
+        format!("{}\n{}\n", self.parts.join(" "), self.undefined.join(" "))
+    }
+}
+
+/// Checks the `text` of a `.mod` file: that it is two lines, names objects, and no symbol twice.
+/// With the module's object also that its symbols are those that the object needs, all of them
+/// and no others.
+///
+/// Gives the faults found.
+///
+/// # Errors
+/// Those of [`undefined_symbols`].
+pub fn check(text: &str, module: Option<&Input<'_>>) -> Result<Vec<Fault>, Error> {
+    let mut faults = Vec::new();
+    let lines = text.matches('\n').count();
+    if lines != 2 || !text.ends_with('\n') {
+        faults.push(Fault::Lines { lines });
+    }
+    let mut text = text.lines();
+    if text.next().unwrap_or_default().trim().is_empty() {
+        faults.push(Fault::NoParts);
+    }
+    let listed: Vec<_> = text.next().unwrap_or_default().split_whitespace().collect();
+    let distinct: BTreeSet<_> = listed.iter().copied().collect();
+    if distinct.len() != listed.len() {
+        let times = |symbol| listed.iter().filter(|&&listed| listed == symbol).count();
+        let repeated = distinct.iter().filter_map(|&symbol| match times(symbol) {
+            1 => None,
+            times => Some(Fault::Repeated {
+                symbol: symbol.to_owned(),
+                times,
+            }),
+        });
+        faults.extend(repeated);
+    }
+    if let Some(module) = module {
+        let needed = undefined_symbols(module)?;
+        faults.extend(needed.difference(&distinct).map(|symbol| Fault::Missing {
+            symbol: (*symbol).to_owned(),
+            object: module.name.clone(),
+        }));
+        faults.extend(distinct.difference(&needed).map(|symbol| Fault::Surplus {
+            symbol: (*symbol).to_owned(),
+            object: module.name.clone(),
+        }));
+    }
+    Ok(faults)
+}

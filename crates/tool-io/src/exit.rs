@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use object_model::{Faults, InputError, WithCauses};
 
-use crate::{ArgumentFileError, WriteError};
+use crate::{ArgumentFileError, ReadTextError, WriteError};
 
 /// Why a tool did not do what it was asked to.
 #[derive(Debug)]
@@ -58,6 +58,12 @@ impl From<InputError> for Failure {
 
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
+        Self::cannot_run(error)
+    }
+}
+
+impl From<ReadTextError> for Failure {
+    fn from(error: ReadTextError) -> Self {
         Self::cannot_run(error)
     }
 }

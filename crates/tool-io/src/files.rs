@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Input files, mapped into memory.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use object_model::{Elf, Faults, Input, InputError, Loader, Object, ReadError};
@@ -86,4 +86,26 @@ impl<'files> Loader<'files> for &'files Files {
     fn load(&self, path: &Path) -> io::Result<&'files [u8]> {
         self.bytes(path)
     }
+}
+
+/// A text file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be read", path.display())]
+pub struct ReadTextError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why not.
+    #[source]
+    pub source: io::Error,
+}
+
+/// The text of the file at `path`.
+///
+/// # Errors
+/// Those of opening and reading it, and bytes that are not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, ReadTextError> {
+    fs::read_to_string(path).map_err(|source| ReadTextError {
+        path: path.to_owned(),
+        source,
+    })
 }

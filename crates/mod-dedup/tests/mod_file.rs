@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `.mod` files over modules that clang and ld.lld make in the test.
+
+use std::process::Command;
+
+use test_support::TestDir;
+
+const TARGET: &str = "--target=aarch64-linux-gnu";
+
+/// One part of a module: a copy that becomes a call of memcpy only in code generation, a symbol
+/// that only inline assembly mentions, one that each part needs, and a weak reference.
+fn part(number: usize) -> String {
+    format!(
+        r#"
+struct big {{ char bytes[4096]; }};
+extern int shared_import(void);
+extern __attribute__((weak)) int weak_import(void);
+void part_{number}(struct big *to, struct big *from)
+{{
+    *to = *from;
+    asm volatile("bl only_in_asm_{number}");
+    shared_import();
+    if (weak_import)
+        weak_import();
+}}
+"#
+    )
+}
+
+/// A module of two parts: `a.o` and `b.o`, bitcode, joined to the native `module.o`.
+fn module() -> TestDir {
+    let dir = TestDir::new();
+    for (number, name) in ["b.o", "a.o"].iter().enumerate() {
+        dir.c(name, &part(number), &[TARGET, "-O2", "-flto=thin"]);
+    }
+    let arguments = ["-r", "-m", "aarch64elf", "-o", "module.o", "b.o", "a.o"];
+    dir.run("ld.lld", &arguments);
+    dir
+}
+
+/// Exit code, standard output and standard error of the tool.
+fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mod-dedup"));
+    command.args(arguments).current_dir(dir.path());
+    let output = test_support::output(&mut command);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn success() -> (Option<i32>, String, String) {
+    (Some(0), String::new(), String::new())
+}
+
+fn fault(lines: &[&str]) -> (Option<i32>, String, String) {
+    let line = |line: &&str| format!("mod-dedup: error: {line}\n");
+    (Some(1), String::new(), lines.iter().map(line).collect())
+}
+
+#[test]
+fn the_file_lists_parts_as_given_and_every_needed_symbol_once() {
+    let dir = module();
+    let arguments = [
+        "-o",
+        "m.mod",
+        "--undefined",
+        "module.o",
+        "--",
+        "fs/m/b.o",
+        "fs/m/a.o",
+    ];
+    assert_eq!(run(&dir, &arguments), success());
+    assert_eq!(
+        dir.read_text("m.mod"),
+        "fs/m/b.o fs/m/a.o\nmemcpy only_in_asm_0 only_in_asm_1 shared_import\n"
+    );
+    assert_eq!(
+        run(&dir, &["check", "m.mod", "--object", "module.o"]),
+        success()
+    );
+}
+
+#[test]
+fn without_an_object_the_second_line_is_empty() {
+    let dir = TestDir::new();
+    assert_eq!(run(&dir, &["-o", "m.mod", "--", "b.o"]), success());
+    assert_eq!(dir.read_text("m.mod"), "b.o\n\n");
+    assert_eq!(run(&dir, &["check", "m.mod"]), success());
+}
+
+#[test]
+fn the_file_is_what_the_commands_of_linux_5_10_write() {
+    let dir = module();
+    run(
+        &dir,
+        &["-o", "m.mod", "--undefined", "module.o", "--", "b.o", "a.o"],
+    );
+    // `undefined_syms` and `cmd_mod` in scripts/Makefile.build, with the parts filled in.
+    let script = r#"{ echo b.o a.o; "$NM" module.o |
+        awk '$1 == "U" { printf("%s%s", x++ ? " " : "", $2) }'; echo; }"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).current_dir(dir.path());
+    command.env("NM", test_support::llvm_tool("llvm-nm"));
+    assert_eq!(dir.read_text("m.mod"), test_support::stdout(&mut command));
+}
+
+#[test]
+fn parts_can_come_from_a_file() {
+    let dir = TestDir::new();
+    let parts: Vec<_> = (0..5000)
+        .map(|number| format!("drivers/m/part_{number}.o"))
+        .collect();
+    dir.write("parts", parts.join("\n"));
+    assert_eq!(run(&dir, &["-o", "m.mod", "--", "@parts"]), success());
+    assert_eq!(dir.read_text("m.mod"), parts.join(" ") + "\n\n");
+}
+
+#[test]
+fn bitcode_is_refused_with_what_to_do() {
+    let dir = module();
+    let (code, _, message) = run(&dir, &["-o", "m.mod", "--undefined", "a.o", "--", "a.o"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        message,
+        "mod-dedup: error: a.o: is LLVM bitcode, which does not show every symbol that its code \
+         will need; link it to native code first (ld.lld -r, or lto-link module) and give that\n"
+    );
+    assert!(!dir.join("m.mod").exists());
+    dir.write("m.mod", "a.o\n\n");
+    assert_eq!(run(&dir, &["check", "m.mod", "--object", "a.o"]).0, Some(1));
+}
+
+#[test]
+fn an_object_without_symbol_table_is_refused() {
+    let dir = module();
+    dir.run("llvm-objcopy", &["--strip-all", "module.o", "stripped.o"]);
+    assert_eq!(
+        run(
+            &dir,
+            &["-o", "m.mod", "--undefined", "stripped.o", "--", "a.o"]
+        ),
+        fault(&[
+            "stripped.o: has no symbol table, so what it needs is unknown; \
+                 give it unstripped"
+        ])
+    );
+}
+
+#[test]
+fn names_with_white_space_are_refused() {
+    let dir = TestDir::new();
+    for name in ["a b.o", "a\tb.o", ""] {
+        assert_eq!(
+            run(&dir, &["-o", "m.mod", "--", name]),
+            fault(&[&format!(
+                "\"{name}\" cannot stand in a .mod file, where white space separates names"
+            )])
+        );
+    }
+}
+
+#[test]
+fn check_names_every_fault_of_a_file() {
+    let dir = module();
+    let check = |text: &str| {
+        dir.write("m.mod", text);
+        run(&dir, &["check", "m.mod", "--object", "module.o"])
+    };
+    assert_eq!(
+        check("a.o\nmemcpy only_in_asm_0 memcpy stale only_in_asm_1 memcpy\n"),
+        fault(&[
+            "m.mod: names memcpy 3 times",
+            "m.mod: lacks shared_import, which module.o needs; \
+             the trimmed kernel would not export it",
+            "m.mod: names stale, which module.o does not need; is it older than the object?",
+        ])
+    );
+    // As a pipe through `sort -u` alone leaves it: gen_autoksyms.sh reads line 2 only.
+    assert_eq!(
+        check("a.o\nmemcpy only_in_asm_0 only_in_asm_1\nshared_import\n"),
+        fault(&[
+            "m.mod: has 3 complete lines instead of 2, so that part of it is not read",
+            "m.mod: lacks shared_import, which module.o needs; \
+             the trimmed kernel would not export it",
+        ])
+    );
+    let whole = "memcpy only_in_asm_0 only_in_asm_1 shared_import";
+    assert_eq!(
+        check(&format!("a.o\n{whole}")),
+        fault(&["m.mod: has 1 complete lines instead of 2, so that part of it is not read"])
+    );
+    assert_eq!(
+        check(&format!(" \n{whole}\n")),
+        fault(&["m.mod: names no object"])
+    );
+}
+
+#[test]
+fn what_cannot_be_read_or_written_ends_with_2() {
+    let dir = module();
+    for arguments in [
+        &["-o", "m.mod", "--undefined", "missing.o", "--", "a.o"][..],
+        &["-o", "missing/m.mod", "--", "a.o"],
+        &["check", "missing.mod"],
+        &["-o", "m.mod"],
+        &["--", "a.o"],
+        &["-o", "m.mod", "a.o"],
+    ] {
+        let (code, _, message) = run(&dir, arguments);
+        assert_eq!(code, Some(2), "{arguments:?}");
+        assert!(!message.is_empty());
+    }
+}
