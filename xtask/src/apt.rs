@@ -10,7 +10,46 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The keys that sign the archive, from the package debian-archive-keyring.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Renews the package lists of the machine.
+///
+/// # Errors
+/// apt cannot get them, or this is not root and there is no sudo.
+pub fn update() -> anyhow::Result<()> {
+    process::output(as_root().args(["apt-get", "-q", "update"])).map(|_| ())
+}
+
+/// Whether the machine's package lists have a package.
+pub fn has(package: &str) -> bool {
+    process::output(apt("apt-cache").args(["show", package])).is_ok()
+}
+
+/// Installs packages, without those they only recommend.
+///
+/// # Errors
+/// apt cannot install them, or this is not root and there is no sudo.
+pub fn install(packages: &[String]) -> anyhow::Result<()> {
+    let mut command = as_root();
+    command
+        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "install"])
+        .args(["--yes", "--no-install-recommends"])
+        .args(packages);
+    process::output(&mut command).map(|_| ())
+}
+
+/// The start of a command line that is run by root: `env`, or `sudo env`.
+fn as_root() -> Command {
+    let mut command = if nix::unistd::geteuid().is_root() {
+        Command::new("env")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("env");
+        sudo
+    };
+    command.arg("LC_ALL=C");
+    command
+}
 
 /// Package lists of suites of our own choice, kept apart from those of the machine.
 pub struct Suites {

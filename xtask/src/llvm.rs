@@ -21,8 +21,12 @@ const TOOLS: [&str; 9] = [
     "llvm-strip",
 ];
 
+/// The oldest LLVM that kernels were built with and booted.
+pub const OLDEST: u32 = 19;
+
 /// The directory with clang, ld.lld and the llvm tools without a version in their names: what
-/// `KBUILD_LTO_LLVM` names, else the newest `/usr/lib/llvm-*/bin` that has them all.
+/// `KBUILD_LTO_LLVM` names, else the newest `/usr/lib/llvm-*/bin` that has them all and is not older
+/// than [`OLDEST`].
 ///
 /// # Errors
 /// No such directory, or the one named lacks a tool.
@@ -35,7 +39,7 @@ pub fn bin_dir() -> anyhow::Result<PathBuf> {
         }
         None => newest(Path::new("/usr/lib")).with_context(|| {
             format!(
-                "no /usr/lib/llvm-*/bin has {}; run `cargo xtask setup`, or set {VARIABLE} to a directory that has them",
+                "no /usr/lib/llvm-*/bin of version {OLDEST} or newer has {}; run `cargo xtask setup`, or set {VARIABLE} to a directory that has them",
                 TOOLS.join(", ")
             )
         }),
@@ -50,7 +54,7 @@ pub fn complete(dir: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The newest complete `<lib>/llvm-<version>/bin`.
+/// The newest complete `<lib>/llvm-<version>/bin` that is not older than [`OLDEST`].
 fn newest(lib: &Path) -> Option<PathBuf> {
     std::fs::read_dir(lib)
         .ok()?
@@ -60,7 +64,7 @@ fn newest(lib: &Path) -> Option<PathBuf> {
             let version: u32 = name.to_str()?.strip_prefix("llvm-")?.parse().ok()?;
             Some((version, entry.path().join("bin")))
         })
-        .filter(|(_, bin)| complete(bin).is_ok())
+        .filter(|(version, bin)| *version >= OLDEST && complete(bin).is_ok())
         .max_by_key(|(version, _)| *version)
         .map(|(_, bin)| bin)
 }
@@ -80,17 +84,18 @@ mod tests {
     #[test]
     fn the_newest_complete_llvm_is_chosen_by_number() {
         let lib = tempfile::tempdir().unwrap();
-        install(lib.path(), "9", &TOOLS);
-        install(lib.path(), "19", &TOOLS);
-        install(lib.path(), "22", &TOOLS[1..]);
+        install(lib.path(), "99", &TOOLS);
+        install(lib.path(), "100", &TOOLS);
+        install(lib.path(), "101", &TOOLS[1..]);
         install(lib.path(), "next", &TOOLS);
-        assert_eq!(newest(lib.path()), Some(lib.path().join("llvm-19/bin")));
+        assert_eq!(newest(lib.path()), Some(lib.path().join("llvm-100/bin")));
     }
 
     #[test]
-    fn no_complete_llvm_is_none() {
+    fn an_incomplete_llvm_and_an_old_one_are_not_taken() {
         let lib = tempfile::tempdir().unwrap();
         install(lib.path(), "22", &TOOLS[1..]);
+        install(lib.path(), "14", &TOOLS);
         assert_eq!(newest(lib.path()), None);
         assert_eq!(newest(&lib.path().join("absent")), None);
     }

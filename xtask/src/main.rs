@@ -10,6 +10,7 @@ mod plugins;
 mod process;
 mod progress;
 mod series;
+mod setup;
 mod status;
 mod uninstall;
 
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "cargo xtask", version)]
 enum Command {
+    Setup(setup::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
     Status(status::Args),
@@ -29,6 +31,7 @@ enum Command {
 
 fn main() -> ExitCode {
     outcome::report(match Command::parse() {
+        Command::Setup(args) => setup::run(&args),
         Command::Install(args) => install::run(args),
         Command::Uninstall(args) => uninstall::run(args),
         Command::Status(args) => status::run(args),

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask setup`: the system packages that building and booting a kernel needs.
+
+use crate::apt;
+use crate::kernel::arch::Arch;
+use crate::llvm;
+use crate::outcome::Outcome;
+use std::path::Path;
+
+/// Installs the system packages that are missing.
+///
+/// They are what fetching, building and booting a kernel needs; apt installs them, as root or by
+/// sudo.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask setup
+  cargo xtask setup --arch x86_64 --no-install")]
+pub struct Args {
+    /// The architecture that kernels will be built for.
+    #[arg(long, value_enum, default_value = "arm64")]
+    arch: Arch,
+    /// Install nothing: stop, and name what is missing.
+    #[arg(long)]
+    no_install: bool,
+}
+
+/// What must be there, and whether it may be installed.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The architecture that kernels will be built for.
+    pub arch: Arch,
+    /// Whether missing packages are installed.
+    pub install: bool,
+}
+
+/// A thing that a kernel build, or what is done around it, calls or reads.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    /// A program of the search path, or an absolute path.
+    thing: &'static str,
+    /// The Debian package that has it.
+    package: &'static str,
+}
+
+const fn need(thing: &'static str, package: &'static str) -> Need {
+    Need { thing, package }
+}
+
+/// What kernels of every architecture need. With `LLVM=1` the programs of the host are compiled by
+/// clang, whose package brings the C library and the linker that takes.
+const ALWAYS: [Need; 6] = [
+    need("make", "make"),
+    // kernel/time/timeconst.bc
+    need("bc", "bc"),
+    // The parsers of Kconfig, of device trees and of genksyms.
+    need("bison", "bison"),
+    need("flex", "flex"),
+    // The kernel's source in its package.
+    need("xz", "xz-utils"),
+    need(apt::KEYRING, "debian-archive-keyring"),
+];
+
+/// What objtool is linked with.
+const X86_64: [Need; 1] = [need("/usr/include/libelf.h", "libelf-dev")];
+
+/// The LLVM versions that kernels were built with, newest first.
+const LLVM_VERSIONS: [u32; 2] = [22, llvm::OLDEST];
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let Args { arch, no_install } = *args;
+    ensure(Options {
+        arch,
+        install: !no_install,
+    })?;
+    println!("everything is there");
+    Ok(())
+}
+
+/// Sees to it that everything that a kernel build needs is there.
+///
+/// # Errors
+/// Something is missing and may not or could not be installed; the error names the packages.
+pub fn ensure(options: Options) -> anyhow::Result<()> {
+    let Options { arch, install } = options;
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
+    let search_path: Vec<_> = std::env::split_paths(&search_path).collect();
+    let missing = missing(arch, |thing| {
+        search_path.iter().any(|dir| dir.join(thing).is_file())
+    });
+    let needs_llvm = llvm::bin_dir().is_err();
+    if missing.is_empty() && !needs_llvm {
+        return Ok(());
+    }
+    let mut packages: Vec<String> = missing
+        .iter()
+        .map(|package| (*package).to_owned())
+        .collect();
+    if !install {
+        if needs_llvm {
+            packages.extend(llvm_packages(packaged_llvm().unwrap_or(LLVM_VERSIONS[0])));
+        }
+        anyhow::bail!("missing packages: {}", packages.join(" "));
+    }
+    apt::update()?;
+    if needs_llvm {
+        let Some(version) = packaged_llvm() else {
+            anyhow::bail!(
+                "apt has no clang of version {LLVM_VERSIONS:?}; set {} to the bin directory of one",
+                llvm::VARIABLE
+            );
+        };
+        packages.extend(llvm_packages(version));
+    }
+    eprintln!("installing {}", packages.join(" "));
+    apt::install(&packages)?;
+    llvm::bin_dir().map(|_| ())
+}
+
+/// The packages of the things that are not there. `in_path` says whether a program is found.
+fn missing(arch: Arch, in_path: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let for_arch: &[Need] = match arch {
+        Arch::Arm64 => &[],
+        Arch::X86_64 => &X86_64,
+    };
+    let qemu = need(arch.qemu(), arch.qemu_package());
+    let there = |thing: &str| {
+        if thing.starts_with('/') {
+            Path::new(thing).exists()
+        } else {
+            in_path(thing)
+        }
+    };
+    ALWAYS
+        .iter()
+        .chain(for_arch)
+        .chain(std::iter::once(&qemu))
+        .filter(|need| !there(need.thing))
+        .map(|need| need.package)
+        .collect()
+}
+
+/// The newest LLVM that kernels were built with and that apt has.
+fn packaged_llvm() -> Option<u32> {
+    LLVM_VERSIONS.into_iter().find(|version| {
+        llvm_packages(*version)
+            .iter()
+            .all(|package| apt::has(package))
+    })
+}
+
+fn llvm_packages(version: u32) -> [String; 3] {
+    ["clang", "lld", "llvm"].map(|tool| format!("{tool}-{version}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_found_is_named_by_its_package() {
+        assert_eq!(
+            missing(Arch::Arm64, |thing| thing != "xz"
+                && thing != "qemu-system-aarch64"),
+            ["xz-utils", "qemu-system-arm"]
+        );
+        assert!(missing(Arch::X86_64, |_| false).contains(&"qemu-system-x86"));
+        assert!(missing(Arch::Arm64, |_| true).is_empty());
+    }
+}
