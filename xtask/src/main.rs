@@ -13,6 +13,7 @@ mod series;
 mod setup;
 mod status;
 mod uninstall;
+mod verify;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ enum Command {
     Status(status::Args),
     Series(series::Args),
     Kernel(kernel::Args),
+    Verify(verify::Args),
 }
 
 fn main() -> ExitCode {
@@ -37,5 +39,6 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Series(args) => series::run(args),
         Command::Kernel(args) => kernel::run(args),
+        Command::Verify(args) => verify::run(&args),
     })
 }

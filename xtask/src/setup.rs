@@ -88,7 +88,12 @@ pub fn ensure(options: Options) -> anyhow::Result<()> {
     let missing = missing(arch, |thing| {
         search_path.iter().any(|dir| dir.join(thing).is_file())
     });
-    let needs_llvm = llvm::bin_dir().is_err();
+    let needs_llvm = match llvm::bin_dir() {
+        Ok(_) => false,
+        // A directory that was named stays the one that counts, whatever is installed.
+        Err(error) if std::env::var_os(llvm::VARIABLE).is_some() => return Err(error),
+        Err(_) => true,
+    };
     if missing.is_empty() && !needs_llvm {
         return Ok(());
     }

@@ -75,9 +75,38 @@ pub fn check_module(module: &Elf, reference: Option<&Reference>) -> Vec<Fault> {
 
 /// Whether the kernel looks the section up, or places it, by its name.
 fn is_special(name: &str) -> bool {
-    let two_dots = SPLIT.iter().any(|prefix| {
-        name.strip_prefix(prefix)
-            .is_some_and(|rest| rest.starts_with('.') && !rest.starts_with(".L"))
-    });
-    two_dots || name == "__patchable_function_entries"
+    let after_two_dots = |prefix: &&str| name.strip_prefix(*prefix)?.strip_prefix('.');
+    // What the compiler names for itself has two dots as well.
+    let by_compiler = |rest: &str| rest.starts_with('L') || rest.starts_with("compoundliteral");
+    let mut rest = SPLIT.iter().filter_map(after_two_dots);
+    rest.any(|rest| !by_compiler(rest)) || name == "__patchable_function_entries"
+}
+
+/// Whether what is done only once can be done again: `clear_warn_once` in debugfs resets what
+/// stands between `__start_once` and `__end_once` of `vmlinux`, which must be the `.data.once`
+/// sections (`.data..once` in later kernels) of `object`, the vmlinux.o that it was linked from.
+pub fn check_once(vmlinux: &Elf, object: &Elf) -> Option<OnceFault> {
+    let symbols = vmlinux.symbol_map();
+    let address = |name| symbols.named(name).first().map(|symbol| symbol.value);
+    let found = address("__end_once")?.checked_sub(address("__start_once")?)?;
+    let names = [".data.once", ".data..once"];
+    let once = object
+        .sections()
+        .iter()
+        .filter(|section| names.contains(&section.name));
+    let expected: u64 = once.map(|section| section.size).sum();
+    (found < expected).then_some(OnceFault { expected, found })
+}
+
+/// The once-only flags are not where `clear_warn_once` looks for them.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{found} bytes between __start_once and __end_once, expected {expected}: another pattern of \
+     the linker script takes .data.once first"
+)]
+pub struct OnceFault {
+    /// Bytes that vmlinux.o has of them.
+    pub expected: u64,
+    /// Bytes between the symbols.
+    pub found: u64,
 }

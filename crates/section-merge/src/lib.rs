@@ -14,5 +14,5 @@
 mod check;
 mod glue;
 
-pub use check::{Fault, Reference, check_module};
+pub use check::{Fault, OnceFault, Reference, check_module, check_once};
 pub use glue::plugin;

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Tables on the terminal, all of one look.
+
+use comfy_table::Table;
+use comfy_table::presets;
+
+/// A table with `rows`.
+pub fn of<const COLUMNS: usize>(rows: impl IntoIterator<Item = [String; COLUMNS]>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    for row in rows {
+        table.add_row(row);
+    }
+    table
+}

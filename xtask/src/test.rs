@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask test`: everything that is checked before a change is taken.
+
+use crate::demo;
+use crate::kernel::arch::Arch;
+use crate::kernel::config::Lto;
+use crate::kernel::config::Profile;
+use crate::kernel::fetch;
+use crate::llvm;
+use crate::outcome::Failure;
+use crate::outcome::Outcome;
+use crate::process;
+use crate::process::End;
+use crate::setup;
+use crate::table;
+use anyhow::Context as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+/// Runs all checks and tests of this repository.
+///
+/// Format, lints and documentation, the tests of every crate, and then kernels: built with LTO and
+/// without, booted and compared. Missing system packages are installed first.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask test --quick
+  cargo xtask test")]
+pub struct Args {
+    /// Build no kernel.
+    #[arg(long)]
+    quick: bool,
+    /// Install no system package: stop, and name what is missing.
+    #[arg(long)]
+    no_install: bool,
+}
+
+/// The environment variable by which tests find the scripts of a kernel that has native LTO.
+const LINUX_SCRIPTS: &str = "KBUILD_LTO_LINUX61_SCRIPTS";
+
+/// How one step went.
+#[derive(Debug, PartialEq)]
+struct Step {
+    name: String,
+    passed: usize,
+    failed: usize,
+    took: Duration,
+}
+
+/// A test that builds kernels in a directory of its own; it may use again what is there.
+type KernelTest = fn(&Path) -> Outcome;
+
+/// The tests that `--quick` leaves out.
+const KERNEL_TESTS: [(&str, KernelTest); 1] = [("kernel: ci profile, thin LTO against none", thin_against_none)];
+
+fn thin_against_none(workdir: &Path) -> Outcome {
+    demo::demonstrate(&demo::Options {
+        tree: None,
+        workdir,
+        arch: Arch::Arm64,
+        profile: Profile::Ci,
+        lto: Lto::Thin,
+        install: false,
+    })
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let Args { quick, no_install } = *args;
+    setup::ensure(setup::Options { arch: Arch::Arm64, install: !no_install })?;
+    let root = root()?;
+    let trees = root.join("target/trees");
+    let linux = fetch::fetch(fetch::Options { version: "6.1", package_version: None, into: &trees })?;
+    let mut steps = Vec::new();
+    for (name, command) in cargo_steps(&root, &linux.join("scripts"), has_nextest())? {
+        steps.push(cargo_step(name, command)?);
+    }
+    if !quick {
+        let workdir = root.join("target/kernel-tests");
+        steps.extend(KERNEL_TESTS.map(|(name, test)| kernel_step(name, test, &workdir)));
+    }
+    summarize(&steps)
+}
+
+/// The workspace.
+fn root() -> anyhow::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    root.map(Path::to_owned).context("the workspace of xtask")
+}
+
+/// The steps that cargo runs.
+fn cargo_steps(
+    root: &Path,
+    linux_scripts: &Path,
+    nextest: bool,
+) -> anyhow::Result<Vec<(&'static str, Command)>> {
+    let llvm = llvm::bin_dir()?;
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command
+            .current_dir(root)
+            .args(arguments)
+            .env(llvm::VARIABLE, &llvm)
+            .env(LINUX_SCRIPTS, linux_scripts);
+        command
+    };
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    let tests: &[&str] = if nextest {
+        &["nextest", "run", "--workspace", "--no-fail-fast"]
+    } else {
+        &["test", "--workspace", "--all-targets", "--no-fail-fast"]
+    };
+    Ok(vec![
+        ("format", cargo(&["fmt", "--all", "--check"])),
+        ("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+        ("rustdoc", doc),
+        ("tests", cargo(tests)),
+        ("examples in the documentation", cargo(&["test", "--workspace", "--doc", "--no-fail-fast"])),
+    ])
+}
+
+/// Whether cargo-nextest, which runs tests side by side, is installed.
+fn has_nextest() -> bool {
+    Command::new("cargo-nextest")
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Runs cargo and counts the tests it reports; a command that reports none counts as one.
+fn cargo_step(name: &str, command: Command) -> anyhow::Result<Step> {
+    eprintln!("{name}: {}", process::shown(&command));
+    let started = Instant::now();
+    let mut output = String::new();
+    let end = process::follow(command, None, |line| {
+        eprintln!("{line}");
+        output.push_str(line);
+        output.push('\n');
+        Ok(())
+    })?;
+    let good = matches!(end, End::Exited(status) if status.success());
+    let (passed, failed) = count(&output, good);
+    Ok(Step { name: name.to_owned(), passed, failed, took: started.elapsed() })
+}
+
+/// Passed and failed tests in the output of cargo. What fails without a failed test, such as a
+/// crate that does not compile, is one failure.
+fn count(output: &str, good: bool) -> (usize, usize) {
+    let summaries: Vec<&str> = output
+        .lines()
+        .filter(|line| line.starts_with("test result: ") || line.contains(" tests run: "))
+        .collect();
+    let sum = |word: &str| summaries.iter().filter_map(|line| number_before(line, word)).sum::<usize>();
+    let (passed, failed) = (sum("passed"), sum("failed") + sum("timed out"));
+    match (good, failed) {
+        (true, 0) if summaries.is_empty() => (1, 0),
+        (false, 0) => (passed, 1),
+        _ => (passed, failed),
+    }
+}
+
+/// The number in front of `word`: `12 passed`.
+fn number_before(line: &str, word: &str) -> Option<usize> {
+    let (before, _) = line.split_once(&format!(" {word}"))?;
+    before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn kernel_step(name: &str, test: KernelTest, workdir: &Path) -> Step {
+    eprintln!("{name}");
+    let started = Instant::now();
+    let outcome = test(workdir);
+    let failed = usize::from(outcome.is_err());
+    if let Err(Failure::Fault(error) | Failure::CannotRun(error)) = outcome {
+        eprintln!("{name}: {error:#}");
+    }
+    Step { name: name.to_owned(), passed: 1 - failed, failed, took: started.elapsed() }
+}
+
+/// Prints the steps and the sums.
+fn summarize(steps: &[Step]) -> Outcome {
+    let rows = steps.iter().map(|Step { name, passed, failed, took }| {
+        let result = format!("{passed} passed, {failed} failed");
+        [name.clone(), result, format!("{:.0} s", took.as_secs_f64())]
+    });
+    let passed: usize = steps.iter().map(|step| step.passed).sum();
+    let failed: usize = steps.iter().map(|step| step.failed).sum();
+    println!("{}", table::of(rows));
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 {
+        return Ok(());
+    }
+    let names: Vec<_> = steps.iter().filter(|step| step.failed > 0).map(|step| step.name.as_str()).collect();
+    Err(Failure::Fault(anyhow::anyhow!("failed: {}", names.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_counted_over_all_crates() {
+        let output = "test result: ok. 34 passed; 0 failed; 0 ignored; 0 measured\n\
+                      test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured\n";
+        assert_eq!(count(output, false), (39, 2));
+    }
+
+    #[test]
+    fn the_summary_of_nextest_is_counted() {
+        let summary = "     Summary [   3.5s] 120 tests run: 117 passed (1 slow), 2 failed, 1 timed out, 0 skipped\n";
+        assert_eq!(count(summary, false), (117, 3));
+        assert_eq!(count("Summary [ 1s] 7 tests run: 7 passed, 0 skipped\n", true), (7, 0));
+    }
+
+    #[test]
+    fn what_runs_no_tests_counts_as_one() {
+        assert_eq!(count("", true), (1, 0));
+        assert_eq!(count("error: could not compile\n", false), (0, 1));
+        assert_eq!(count("test result: ok. 3 passed; 0 failed\nerror: could not compile\n", false), (3, 1));
+    }
+
+    #[test]
+    fn a_failed_step_makes_the_outcome_a_fault_that_names_it() {
+        let step = |name: &str, failed| Step {
+            name: name.to_owned(),
+            passed: 1,
+            failed,
+            took: Duration::from_secs(1),
+        };
+        assert!(summarize(&[step("clippy", 0)]).is_ok());
+        let Err(Failure::Fault(error)) = summarize(&[step("clippy", 0), step("tests", 2)]) else {
+            panic!("no fault")
+        };
+        assert_eq!(error.to_string(), "failed: tests");
+    }
+}

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The checks, each of them a plugin's, over the files of an object tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use lto_disable::BuiltObject;
+use modversions::Symvers;
+use object_model::{Elf, FileKind};
+use prel32_fix::Table;
+use section_merge::Reference;
+use tool_io::Files;
+
+use super::settings::Settings;
+use super::{Check, Sizes};
+
+/// An object tree and what is read of it once.
+pub struct Objtree<'files> {
+    pub root: PathBuf,
+    settings: Settings,
+    /// Paths of the modules, relative to the tree, without `.ko`.
+    modules: Vec<String>,
+    vmlinux: Elf<'files>,
+    tables: Vec<Table>,
+    table_faults: Vec<prel32_fix::Fault>,
+    files: &'files Files,
+}
+
+impl<'files> Objtree<'files> {
+    /// Reads what all checks need of the object tree at `root`.
+    pub fn open(root: &Path, files: &'files Files) -> anyhow::Result<Self> {
+        let settings = Settings::read(&root.join("include/config/auto.conf"))?;
+        let order = match fs::read_to_string(root.join("modules.order")) {
+            Ok(order) => order,
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                return Err(error).context(root.join("modules.order").display().to_string());
+            }
+        };
+        let vmlinux = files
+            .elf(&root.join("vmlinux"))
+            .context("is the kernel built?")?;
+        let (tables, table_faults) = prel32_fix::tables(&vmlinux);
+        Ok(Self {
+            root: root.to_owned(),
+            modules: order
+                .lines()
+                .map(|line| line.trim_end_matches(".ko").to_owned())
+                .collect(),
+            settings,
+            vmlinux,
+            tables,
+            table_faults,
+            files,
+        })
+    }
+
+    /// Whether the kernel was configured for LTO.
+    pub fn has_lto(&self) -> bool {
+        self.settings.is_set("LTO_CLANG")
+    }
+
+    /// The size of its vmlinux.
+    pub fn sizes(&self) -> Sizes {
+        Sizes::of(&self.vmlinux)
+    }
+
+    fn module(&self, module: &str, suffix: &str) -> PathBuf {
+        self.root.join(format!("{module}{suffix}"))
+    }
+
+    /// The inputs of the link of `object`, if a record of it was left.
+    fn record(&self, object: &str) -> anyhow::Result<Option<Vec<BuiltObject>>> {
+        let path = self.root.join(lto_link::inputs_path(Path::new(object)));
+        let record = match lto_link::read_record(&path) {
+            Ok(record) => record,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).context(path.display().to_string()),
+        };
+        let inputs = record
+            .into_iter()
+            .map(|input| self.built_object(Path::new(&input.path)));
+        inputs.collect::<anyhow::Result<_>>().map(Some)
+    }
+
+    /// What `path` is now, whatever a record says.
+    fn built_object(&self, path: &Path) -> anyhow::Result<BuiltObject> {
+        let file = self.root.join(path);
+        let mut magic = Vec::new();
+        fs::File::open(&file)
+            .and_then(|file| file.take(8).read_to_end(&mut magic))
+            .with_context(|| file.display().to_string())?;
+        let is_bitcode = matches!(
+            FileKind::of(&magic),
+            Some(FileKind::RawBitcode | FileKind::WrappedBitcode)
+        );
+        Ok(BuiltObject::new(path, is_bitcode, &self.root))
+    }
+}
+
+/// LTO is really on: what vmlinux.o and the modules were linked from.
+pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
+    let check = Check::new("lto");
+    if !tree.has_lto() {
+        return Ok(check.not_applicable("the kernel is configured without LTO"));
+    }
+    let list = [
+        "source/scripts/lto/lto-disabled.mk",
+        "scripts/lto/lto-disabled.mk",
+    ];
+    let list = list
+        .iter()
+        .map(|path| tree.root.join(path))
+        .find(|path| path.exists());
+    let Some((list, vmlinux)) = list.zip(tree.record("vmlinux.o")?) else {
+        return Ok(
+            check.not_applicable("no record of the link: the tree was not built with lto-link")
+        );
+    };
+    let text = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
+    let disabled = lto_disable::parse_fragment(&text);
+    let (report, faults) = lto_disable::check(&vmlinux, &disabled);
+    let mut faults: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("vmlinux.o: {fault}"))
+        .collect();
+    let mut n_modules = 0;
+    for module in &tree.modules {
+        let (n_bitcode, module_faults) = module_inputs(tree, module, &disabled)?;
+        n_modules += usize::from(n_bitcode > 0);
+        faults.extend(module_faults);
+    }
+    let figure = format!(
+        "vmlinux.o: {} bitcode, {} native; modules from bitcode: {n_modules} of {}",
+        report.n_bitcode,
+        report.n_native,
+        tree.modules.len()
+    );
+    Ok(check.found(figure, faults))
+}
+
+/// How many bitcode inputs `module` was linked from, and what is wrong with its inputs.
+fn module_inputs(
+    tree: &Objtree,
+    module: &str,
+    disabled: &lto_disable::Matcher,
+) -> anyhow::Result<(usize, Vec<String>)> {
+    let object = format!("{module}.o");
+    let inputs = match tree.record(&object)? {
+        Some(inputs) if inputs.len() != 1 => inputs,
+        // A single-object module: its bitcode lies beside it, under another name, and the record
+        // does not say from which source it is.
+        _ => {
+            let made = BuiltObject::new(Path::new(&object), false, &tree.root).made;
+            let path = Path::new(&object);
+            let name = format!(".lto_{}", path.file_name().unwrap_or_default().display());
+            let bitcode = path.with_file_name(name);
+            let input = if tree.root.join(&bitcode).exists() {
+                tree.built_object(&bitcode)?
+            } else {
+                BuiltObject {
+                    path: object.clone(),
+                    is_bitcode: false,
+                    made,
+                }
+            };
+            vec![input]
+        }
+    };
+    let (report, faults) = lto_disable::check(&inputs, disabled);
+    Ok((
+        report.n_bitcode,
+        faults
+            .iter()
+            .map(|fault| format!("{object}: {fault}"))
+            .collect(),
+    ))
+}
+
+/// The functions of each initcall level, in table order, by their names in the source.
+fn initcall_levels(tables: &[Table]) -> BTreeMap<&str, Vec<&str>> {
+    let levels = tables
+        .iter()
+        .filter_map(|table| Some((table.name.strip_prefix("initcall ")?, table)));
+    levels
+        .map(|(level, table)| {
+            let names = table
+                .entries
+                .iter()
+                .map(|entry| entry.source_name().unwrap_or("?"));
+            (level, names.collect())
+        })
+        .collect()
+}
+
+/// Initcalls run in link order, and in the order of the kernel to compare with.
+pub fn initcalls(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
+    let check = Check::new("initcalls");
+    let found = initcall_levels(&tree.tables);
+    let n_found: usize = found.values().map(Vec::len).sum();
+    let mut faults = Vec::new();
+    let mut references = Vec::new();
+    let record = lto_link::inputs_path(&tree.root.join("vmlinux.o"));
+    if tree.has_lto() && record.exists() {
+        let record =
+            lto_link::read_record(&record).with_context(|| record.display().to_string())?;
+        let paths: Vec<_> = record
+            .iter()
+            .map(|input| tree.root.join(&input.path))
+            .collect();
+        let inputs = tree.files.link_order(&paths)?;
+        let collected = initcall_order::collect(&inputs)?;
+        let mut levels: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (level, initcalls) in collected.levels() {
+            // The table of a level ends with that of its sync form: 6, then 6s.
+            let level = level.name().trim_end_matches('s');
+            let level = if level == "rootf" { "rootfs" } else { level };
+            let functions = initcalls.iter().map(|initcall| initcall.function.clone());
+            levels
+                .entry(level.to_owned())
+                .or_default()
+                .extend(functions);
+        }
+        faults.extend(order_faults("the link order", &found, &borrowed(&levels)));
+        references.push("link order");
+    }
+    if let Some(against) = against {
+        let expected = initcall_levels(&against.tables);
+        faults.extend(order_faults("the build to compare with", &found, &expected));
+        references.push("the build to compare with");
+    }
+    if references.is_empty() {
+        return Ok(check.not_applicable("no record of the link, and no build to compare with"));
+    }
+    let n_wrong = faults.len();
+    let figure = format!(
+        "{} of {n_found} as in {}",
+        n_found.saturating_sub(n_wrong),
+        references.join(" and ")
+    );
+    Ok(check.found(figure, faults))
+}
+
+fn borrowed(levels: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, Vec<&str>> {
+    let borrowed = levels.iter();
+    borrowed
+        .map(|(level, names)| (level.as_str(), names.iter().map(String::as_str).collect()))
+        .collect()
+}
+
+/// One fault for every place of a level at which another function stands.
+fn order_faults(
+    reference: &str,
+    found: &BTreeMap<&str, Vec<&str>>,
+    expected: &BTreeMap<&str, Vec<&str>>,
+) -> Vec<String> {
+    let levels: BTreeSet<_> = found.keys().chain(expected.keys()).collect();
+    let mut faults = Vec::new();
+    for level in levels {
+        let found = found.get(*level).map(Vec::as_slice).unwrap_or_default();
+        let expected = expected.get(*level).map(Vec::as_slice).unwrap_or_default();
+        for place in 0..found.len().max(expected.len()) {
+            let (found, expected) = (found.get(place), expected.get(place));
+            if found != expected {
+                faults.push(format!(
+                    "vmlinux: initcall level {level}, place {place}: expected {} by {reference}, found {}",
+                    expected.unwrap_or(&"none"),
+                    found.unwrap_or(&"none"),
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// CRCs are there, are not zero, and are those of the kernel to compare with.
+pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
+    let check = Check::new("crcs");
+    if !tree.settings.is_set("MODVERSIONS") {
+        return Ok(check.not_applicable("the kernel is configured without MODVERSIONS"));
+    }
+    let found = read_symvers(&tree.root)?;
+    let mut faults = found.zero_crcs();
+    if let Some(against) = against {
+        faults.extend(found.differences(&read_symvers(&against.root)?));
+    }
+    let figure = format!(
+        "{} of {} {}",
+        found.len().saturating_sub(faults.len()),
+        found.len(),
+        if against.is_some() {
+            "equal to the build to compare with"
+        } else {
+            "set"
+        }
+    );
+    let faults = faults
+        .iter()
+        .map(|fault| format!("Module.symvers: {fault}"))
+        .collect();
+    Ok(check.found(figure, faults))
+}
+
+fn read_symvers(root: &Path) -> anyhow::Result<Symvers> {
+    let path = root.join("Module.symvers");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    Symvers::parse(&text).with_context(|| path.display().to_string())
+}
+
+/// Every entry of every PREL32 table resolves.
+pub fn prel32(tree: &Objtree) -> anyhow::Result<Check> {
+    let (mut report, faults) = prel32_fix::check(&tree.vmlinux)?;
+    let all = faults.iter().chain(&tree.table_faults);
+    let mut faults: Vec<String> = all.map(|fault| format!("vmlinux: {fault}")).collect();
+    for module in &tree.modules {
+        let path = tree.module(module, ".ko");
+        let (module_report, module_faults) = prel32_fix::check(&tree.files.elf(&path)?)?;
+        report.n_entries += module_report.n_entries;
+        report.n_tables += module_report.n_tables;
+        faults.extend(
+            module_faults
+                .iter()
+                .map(|fault| format!("{module}.ko: {fault}")),
+        );
+    }
+    let n_good = report.n_entries.saturating_sub(faults.len());
+    let figure = format!(
+        "{n_good} of {} entries of {} tables resolve",
+        report.n_entries, report.n_tables
+    );
+    Ok(Check::new("prel32").found(figure, faults))
+}
+
+/// Modules have the sections that they have without LTO, and the kernel those that it looks up.
+pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
+    let mut faults = Vec::new();
+    for module in &tree.modules {
+        let reference = match against {
+            Some(against) => {
+                let path = against.module(module, ".ko");
+                path.exists().then(|| tree.files.elf(&path)).transpose()?
+            }
+            None => None,
+        };
+        let reference = reference.as_ref().map(Reference::of);
+        let elf = tree.files.elf(&tree.module(module, ".ko"))?;
+        let found = section_merge::check_module(&elf, reference.as_ref());
+        faults.extend(found.iter().map(|fault| format!("{module}.ko: {fault}")));
+    }
+    let object = tree.root.join("vmlinux.o");
+    if object.exists() {
+        let object = tree.files.elf(&object)?;
+        let found = section_merge::check_once(&tree.vmlinux, &object);
+        faults.extend(found.map(|fault| format!("vmlinux: {fault}")));
+    }
+    let figure = format!("{} modules and vmlinux", tree.modules.len());
+    Ok(Check::new("sections").found(figure, faults))
+}
+
+/// `.mod` files name each undefined symbol of their module once.
+pub fn mod_files(tree: &Objtree) -> anyhow::Result<Check> {
+    let check = Check::new("mod-files");
+    if tree.modules.is_empty() {
+        return Ok(check.not_applicable("the kernel has no modules"));
+    }
+    let mut faults = Vec::new();
+    for module in &tree.modules {
+        let path = tree.module(module, ".mod");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let object = tree.files.object(&tree.module(module, ".o"))?;
+        // Only then are the undefined symbols listed.
+        let object = tree.settings.is_set("TRIM_UNUSED_KSYMS").then_some(&object);
+        let found = mod_dedup::check(&text, object)?;
+        faults.extend(found.iter().map(|fault| format!("{module}.mod: {fault}")));
+    }
+    Ok(check.found(format!("{} files", tree.modules.len()), faults))
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask verify`: is a built kernel what it should be?
+
+mod checks;
+mod settings;
+mod sizes;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use clap::ValueEnum;
+use comfy_table::Table;
+use serde::Serialize;
+use tool_io::Files;
+
+use crate::outcome::{Failure, Outcome};
+pub use sizes::Sizes;
+
+/// Check a built kernel: LTO really on, initcalls in order, CRCs, tables, sections, .mod files
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask verify --objtree /build/thin
+  cargo xtask verify --objtree /build/thin --against /build/none --format json
+
+Reads only. Exit status: 0 no fault, 1 a fault was found, 2 could not run.")]
+pub struct Args {
+    /// The object tree of the kernel
+    #[arg(long, value_name = "DIR")]
+    objtree: PathBuf,
+    /// The object tree of the same kernel, built without LTO
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table
+    Text,
+    /// JSON
+    Json,
+}
+
+/// What one check found.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub name: &'static str,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// In numbers, or why it was not done.
+    pub figure: String,
+    /// Every fault: file, symbol, what was expected and what stands there.
+    pub faults: Vec<String>,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// No fault.
+    Ok,
+    /// At least one.
+    Fault,
+    /// There was nothing to check.
+    NotApplicable,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::Fault => "FAULT",
+            Self::NotApplicable => "n/a",
+        })
+    }
+}
+
+impl Check {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            verdict: Verdict::Ok,
+            figure: String::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    fn not_applicable(self, reason: &str) -> Self {
+        Self {
+            verdict: Verdict::NotApplicable,
+            figure: reason.to_owned(),
+            ..self
+        }
+    }
+
+    fn found(self, figure: String, faults: Vec<String>) -> Self {
+        let verdict = if faults.is_empty() {
+            Verdict::Ok
+        } else {
+            Verdict::Fault
+        };
+        Self {
+            verdict,
+            figure,
+            faults,
+            ..self
+        }
+    }
+}
+
+/// What was found out about a kernel.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The checks, in the order in which they were done.
+    pub checks: Vec<Check>,
+    /// The size of vmlinux, in bytes.
+    pub sizes: Sizes,
+    /// That of the kernel to compare with.
+    pub sizes_against: Option<Sizes>,
+}
+
+impl Report {
+    /// How many faults there are in all.
+    pub fn n_faults(&self) -> usize {
+        self.checks.iter().map(|check| check.faults.len()).sum()
+    }
+}
+
+/// Checks the kernel in the object tree `objtree`, and compares it with the one in `against`.
+///
+/// # Errors
+/// Files that are missing or cannot be read; a fault that was found is none.
+pub fn verify(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Report> {
+    let files = Files::new();
+    let open = |root: &Path| checks::Objtree::open(root, &files);
+    let tree = open(objtree)?;
+    let against = against
+        .map(open)
+        .transpose()
+        .context("the build to compare with")?;
+    let against = against.as_ref();
+    Ok(Report {
+        checks: vec![
+            checks::lto(&tree)?,
+            checks::initcalls(&tree, against)?,
+            checks::crcs(&tree, against)?,
+            checks::prel32(&tree)?,
+            checks::sections(&tree, against)?,
+            checks::mod_files(&tree)?,
+        ],
+        sizes: tree.sizes(),
+        sizes_against: against.map(checks::Objtree::sizes),
+    })
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let Args {
+        objtree,
+        against,
+        format,
+    } = args;
+    let report = verify(objtree, against.as_deref())?;
+    match format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Text => print(&report),
+    }
+    match report.n_faults() {
+        0 => Ok(()),
+        n => Err(Failure::Fault(anyhow!("{}: {n} faults", objtree.display()))),
+    }
+}
+
+fn print(report: &Report) {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    for check in &report.checks {
+        table.add_row([check.name, &check.verdict.to_string(), &check.figure]);
+    }
+    println!("{table}");
+    for check in &report.checks {
+        for fault in &check.faults {
+            println!("{}: {fault}", check.name);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The configuration that a kernel was built with.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+/// What `include/config/auto.conf` sets: options that are off do not stand in it.
+pub struct Settings(HashMap<String, String>);
+
+impl Settings {
+    /// Reads the file.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("{}: is this the object tree of a kernel?", path.display()))?;
+        let lines = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='));
+        Ok(Self(
+            lines
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        ))
+    }
+
+    /// Whether the option, named without `CONFIG_`, is built in.
+    pub fn is_set(&self, option: &str) -> bool {
+        self.0.get(option).is_some_and(|value| value == "y")
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! How large a kernel is.
+
+use object_model::Elf;
+use serde::Serialize;
+
+/// Bytes in memory, as `size` counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// Code and what is read only.
+    pub text: u64,
+    /// What is written to and has content in the file.
+    pub data: u64,
+    /// What is zero at the start.
+    pub bss: u64,
+}
+
+impl Sizes {
+    /// The sizes of `elf`.
+    pub fn of(elf: &Elf) -> Self {
+        let mut sizes = Self::default();
+        for section in elf
+            .sections()
+            .iter()
+            .filter(|section| section.is_allocated())
+        {
+            if !section.is_writable() {
+                sizes.text += section.size;
+            } else if section.data.is_empty() {
+                sizes.bss += section.size;
+            } else {
+                sizes.data += section.size;
+            }
+        }
+        sizes
+    }
+}
