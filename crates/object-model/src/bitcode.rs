@@ -38,9 +38,9 @@ pub struct Bitcode<'data> {
 /// The kind of link that a bitcode file was written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LtoKind {
-    /// `-flto=thin`: a module has a summary for the thin link.
+    /// `-flto=thin`: it takes part in the thin link, and is compiled on its own.
     Thin,
-    /// `-flto` or `-flto=full`: no module has one.
+    /// `-flto` or `-flto=full`: it is merged with all others, and compiled with them.
     Full,
 }
 

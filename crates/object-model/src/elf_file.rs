@@ -30,6 +30,8 @@ pub struct Elf<'data> {
     sections: Vec<Section<'data>>,
     symbols: Vec<Symbol<'data>>,
     has_symbol_table: bool,
+    /// Sections with relocations and the relocation sections that apply to them, ordered.
+    relocation_sections: Vec<(SectionIndex, SectionIndex)>,
 }
 
 /// One section of an ELF file. Field names are those of the ELF specification, without `sh_`.
@@ -172,9 +174,14 @@ impl<'data> Elf<'data> {
     /// # Errors
     /// A relocation section that is damaged or refers to a symbol that does not exist.
     pub fn relocations(&self, target: SectionIndex) -> Result<Vec<Relocation>, ReadError> {
+        let sections = &self.relocation_sections;
+        let start = sections.partition_point(|&(applies_to, _)| applies_to < target);
         let mut relocations = Vec::new();
-        for section in &self.sections {
-            if is_relocation_section(section) && section.info as usize == target.0 {
+        for &(applies_to, index) in &sections[start..] {
+            if applies_to != target {
+                break;
+            }
+            if let Some(section) = self.section(index) {
                 relocations.extend(self.relocations_in(section)?);
             }
         }
@@ -293,6 +300,12 @@ where
         .symbols(endian, data, elf::SHT_SYMTAB)
         .map_err(damaged("the symbol table"))?;
     let symbols = symbols::<E>(&symbol_table, endian, machine, &sections)?;
+    let mut relocation_sections: Vec<_> = sections
+        .iter()
+        .filter(|section| is_relocation_section(section))
+        .map(|section| (SectionIndex(section.info as usize), section.index))
+        .collect();
+    relocation_sections.sort_unstable();
     Ok(Elf {
         data,
         is_64: header.is_type_64(),
@@ -300,6 +313,7 @@ where
         file_type: header.e_type(endian),
         machine,
         has_symbol_table: !symbol_table.is_empty(),
+        relocation_sections,
         sections,
         symbols,
     })
@@ -401,7 +415,8 @@ where
         };
         let is_function = matches!(kind, SymbolKind::Function | SymbolKind::IndirectFunction);
         let is_code = is_function || section.is_some_and(Section::is_executable);
-        let is_format = matches!(kind, SymbolKind::Section | SymbolKind::File);
+        let is_format = matches!(kind, SymbolKind::Section | SymbolKind::File)
+            || (binding == Binding::Local && is_mapping_symbol(name, machine));
         let mut flags = SymbolFlags::default();
         flags.set(SymbolFlags::EXECUTABLE, is_code);
         flags.set(SymbolFlags::TLS, symbol_type == elf::STT_TLS);
@@ -423,6 +438,23 @@ where
         });
     }
     Ok(symbols)
+}
+
+/// Whether a local symbol with this name only tells disassemblers where code and data begin.
+///
+/// Sources: the ELF supplements of Arm (`$a`, `$t`, `$d`), 64-bit Arm (`$x`, `$d`) and RISC-V (`$x`,
+/// `$d`). Arm and 64-bit Arm allow a suffix behind a dot, RISC-V one behind `$x`.
+fn is_mapping_symbol(name: &str, machine: Machine) -> bool {
+    let is = |mark| {
+        name.strip_prefix(mark)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    match machine {
+        elf::EM_ARM => is("$a") || is("$t") || is("$d"),
+        elf::EM_AARCH64 => is("$x") || is("$d"),
+        elf::EM_RISCV => is("$d") || name.starts_with("$x"),
+        _ => false,
+    }
 }
 
 /// What a reserved section number says about a symbol.

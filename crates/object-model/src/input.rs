@@ -9,10 +9,10 @@ use crate::object_file::unknown;
 use crate::{Faults, FileKind, InputError, Object, ReadError};
 
 /// Archives in archives deeper than this are taken for a circle. Kernel builds nest once at most.
-const MAX_NESTING: usize = 16;
+const MAX_NESTING: usize = 8;
 /// More objects than this are taken for an archive that multiplies itself. A kernel with
 /// everything switched on has about 30,000.
-const MAX_INPUTS: usize = 1 << 20;
+const MAX_INPUTS: usize = 1 << 17;
 
 /// Supplies the bytes of files.
 pub trait Loader<'data> {

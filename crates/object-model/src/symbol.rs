@@ -151,7 +151,7 @@ impl Symbol<'_> {
     }
 
     /// Whether it belongs to the format and is no name for the linker: ELF section and file
-    /// symbols, `llvm.` names of bitcode.
+    /// symbols, mapping symbols (`$x`, `$d`), `llvm.` names of bitcode.
     pub fn is_format_specific(&self) -> bool {
         self.flags.has(SymbolFlags::FORMAT_SPECIFIC)
     }

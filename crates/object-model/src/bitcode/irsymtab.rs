@@ -250,3 +250,111 @@ impl<'data> Tables<'data> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRTAB: &[u8] = b"tripleabc.sec";
+
+    /// A symbol table with one module and one common symbol `abc`, which asks for `.sec`.
+    fn symtab(version: u32) -> Vec<u32> {
+        let flags = flag::HAS_UNCOMMON | flag::COMMON | flag::GLOBAL;
+        let uncommon: &[u32] = match version {
+            4 => &[1, 2, 4, 0, 0, 9, 4],
+            _ => &[1, 4, 0, 0, 9, 4],
+        };
+        let words = [
+            // Version, producer, modules, comdats, symbols, uncommons.
+            &[version, 0, 6, 76, 1, 88, 0, 88, 1, 112, 1][..],
+            // Target triple, source file, linker options, dependent libraries.
+            &[0, 6, 6, 3, 0, 0, 112, 0],
+            &[0, 1, 0],
+            &[6, 3, 6, 3, u32::MAX, flags],
+            uncommon,
+        ];
+        words.concat()
+    }
+
+    fn parse_words(words: &[u32]) -> Result<(String, Vec<Symbol<'static>>), ReadError> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let table = parse(bytes.leak(), STRTAB, "LLVM0")?;
+        Ok((table.triple.to_owned(), table.symbols))
+    }
+
+    fn error(words: &[u32]) -> String {
+        parse_words(words).expect_err("it is damaged").to_string()
+    }
+
+    #[test]
+    fn versions_3_and_4_are_read_by_their_layout() {
+        for (version, size) in [(3, 1), (4, 1 | 2 << 32)] {
+            let (triple, symbols) = parse_words(&symtab(version)).unwrap();
+            assert_eq!(triple, "triple");
+            let [symbol] = symbols[..] else {
+                panic!("{symbols:?}")
+            };
+            assert_eq!((symbol.name, symbol.size), ("abc", size));
+            assert_eq!(symbol.section_name, Some(".sec"));
+            assert_eq!(symbol.definition, Definition::Common);
+        }
+    }
+
+    #[test]
+    fn other_versions_are_refused_by_number() {
+        for version in [0, 1, 2, 5] {
+            assert_eq!(
+                error(&symtab(version)),
+                format!(
+                    "is LLVM bitcode whose symbol table has version {version} (made by \
+                     \"LLVM0\"); versions 3 (LLVM 13 and later) and 4 can be read"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn tables_that_contradict_each_other_are_refused() {
+        let with = |changes: &[(usize, u32)]| {
+            let mut words = symtab(3);
+            for &(position, value) in changes {
+                words[position] = value;
+            }
+            error(&words)
+        };
+        let damaged = |what: &str| format!("is damaged LLVM bitcode: {what}");
+        let cases: [(&[(usize, u32)], &str); 9] = [
+            (&[(8, 2)], "symbols that belong to no module"),
+            (&[(20, 0)], "symbols that belong to no module"),
+            (&[(19, 1)], "modules whose symbols do not follow each other"),
+            (
+                &[(4, u32::MAX)],
+                "the table of modules reaches beyond its block",
+            ),
+            (
+                &[(7, u32::MAX)],
+                "the table of symbols reaches beyond its block",
+            ),
+            (
+                &[(10, 2)],
+                "the table of uncommon symbols reaches beyond its block",
+            ),
+            (&[(10, 0)], "fewer uncommon records than uncommon symbols"),
+            (&[(22, 20)], "a name reaches beyond the string table"),
+            (
+                &[(27, flag::VISIBILITY_MASK)],
+                "symbol abc has an unknown visibility",
+            ),
+        ];
+        for (changes, what) in cases {
+            assert_eq!(with(changes), damaged(what), "{changes:?}");
+        }
+        for length in 1..symtab(3).len() {
+            assert!(
+                error(&symtab(3)[..length]).starts_with("is damaged"),
+                "{length}"
+            );
+        }
+        assert_eq!(error(&[]), damaged("the symbol table ends too early"));
+    }
+}
