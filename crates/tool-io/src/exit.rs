@@ -110,3 +110,40 @@ fn report(tool: &str, failure: &Failure) -> String {
     }
     report
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn a_report_is_one_line_with_its_causes() {
+        let failure = Failure::from(WriteError {
+            path: PathBuf::from("out.lds"),
+            source: io::Error::other("the disk is full"),
+        });
+        assert_eq!(
+            report("tool", &failure),
+            "tool: error: out.lds cannot be written: the disk is full\n"
+        );
+        assert_eq!(failure.code(), 2);
+    }
+
+    #[test]
+    fn faults_are_a_line_each() {
+        let failure = no_faults(&["first", "second"]).unwrap_err();
+        assert_eq!(
+            report("tool", &failure),
+            "tool: error: first\ntool: error: second\n"
+        );
+        assert_eq!(failure.code(), 1);
+        assert!(no_faults::<&str>(&[]).is_ok());
+    }
+
+    #[test]
+    fn a_run_without_failure_ends_with_0() {
+        assert_eq!(exit("tool", Ok(())), ExitCode::SUCCESS);
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Input files.
+
+use std::fs;
+
+use test_support::TestDir;
+use tool_io::{Files, read_text};
+
+const TARGET: &str = "--target=aarch64-linux-gnu";
+
+#[test]
+fn inputs_come_in_link_order_and_outlive_their_files_names() {
+    let dir = TestDir::new();
+    dir.c("a.o", "int a;", &[TARGET]);
+    dir.c("d/b.o", "int b;", &[TARGET, "-flto"]);
+    let archive = dir.archive("cDPrST", "d/built-in.a", &["d/b.o"]);
+    let files = Files::new();
+    let inputs = files
+        .link_order(&[archive.clone(), dir.join("a.o")])
+        .unwrap();
+    fs::remove_dir_all(dir.join("d")).unwrap();
+    assert_eq!(inputs.len(), 2);
+    assert_eq!(
+        inputs[0].name,
+        format!("{} in {}", dir.join("d/b.o").display(), archive.display())
+    );
+    assert_eq!(inputs[0].path.as_deref(), Some(dir.join("d/b.o").as_path()));
+    assert_eq!(inputs[1].name, dir.join("a.o").display().to_string());
+    assert_eq!(inputs[1].data, dir.read("a.o"));
+}
+
+#[test]
+fn one_object_is_asked_for_and_anything_else_is_an_error() {
+    let dir = TestDir::new();
+    let elf = dir.c("elf.o", "int a;", &[TARGET]);
+    let bitcode = dir.c("bitcode.o", "int a;", &[TARGET, "-flto"]);
+    let archive = dir.archive("cr", "lib.a", &["elf.o"]);
+    let empty = dir.write("empty.o", "");
+    let files = Files::new();
+    assert!(files.object(&elf).is_ok());
+    assert!(files.elf(&elf).is_ok());
+    assert!(files.object(&bitcode).is_ok());
+    let prefix = format!("{}/", dir.path().display());
+    let message = |error: object_model::InputError| {
+        object_model::WithCauses(&error)
+            .to_string()
+            .replace(&prefix, "")
+    };
+    assert_eq!(
+        message(files.elf(&bitcode).unwrap_err()),
+        "bitcode.o: is LLVM bitcode where native code is expected"
+    );
+    assert_eq!(
+        message(files.object(&archive).unwrap_err()),
+        "lib.a: is an archive where an object is expected"
+    );
+    assert_eq!(
+        message(files.object(&empty).unwrap_err()),
+        "empty.o: is empty; remove it and build it again"
+    );
+    assert_eq!(
+        message(files.object(&dir.join("none.o")).unwrap_err()),
+        "none.o: cannot be opened: No such file or directory (os error 2)"
+    );
+    // A directory opens, but has no bytes.
+    assert!(message(files.object(dir.path()).unwrap_err()).contains("cannot be opened: "));
+}
+
+#[test]
+fn text_is_read_or_the_file_is_named() {
+    let dir = TestDir::new();
+    let path = dir.write("text", "two\nlines\n");
+    assert_eq!(read_text(&path).unwrap(), "two\nlines\n");
+    let path = dir.write("binary", b"\xff");
+    assert_eq!(
+        read_text(&path).unwrap_err().to_string(),
+        format!("{} cannot be read", path.display())
+    );
+    assert!(read_text(&dir.join("none")).is_err());
+}
