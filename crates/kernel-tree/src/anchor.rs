@@ -136,7 +136,7 @@ fn places(text: &[u8], anchor: &[u8]) -> Vec<usize> {
 
 /// The number, from 1, of the line in which the byte at `at` stands.
 fn line_of(text: &[u8], at: usize) -> usize {
-    text[..at].iter().filter(|&&byte| byte == b'\n').count() + 1
+    text[..at].split(|&byte| byte == b'\n').count()
 }
 
 /// Where `needle` first stands in `haystack`.

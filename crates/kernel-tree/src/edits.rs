@@ -26,7 +26,7 @@ pub enum EditsError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits {
     pub(crate) hooks: Vec<Hook>,
-    pub(crate) edits: Vec<Edit>,
+    pub(crate) changes: Vec<Edit>,
     pub(crate) files: Vec<NewFile>,
     pub(crate) fragments: Vec<Fragment>,
 }
@@ -148,7 +148,7 @@ impl Edits {
             .into_iter()
             .map(checked_hook)
             .collect::<Result<_, _>>()?;
-        let edits = raw
+        let changes = raw
             .edit
             .into_iter()
             .map(Edit::try_from)
@@ -165,7 +165,7 @@ impl Edits {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             hooks,
-            edits,
+            changes,
             files,
             fragments,
         })
@@ -386,7 +386,7 @@ include y
         .unwrap();
         assert_eq!(edits.hooks[0].name, "Makefile.top");
         assert_eq!(edits.hooks[0].comment, "#");
-        let edit = &edits.edits[0];
+        let edit = &edits.changes[0];
         assert_eq!(edit.anchor, "include x\n");
         assert_eq!(edit.occurs, 1);
         assert_eq!(edit.change, Change::After("include y\n".into()));

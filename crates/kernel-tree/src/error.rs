@@ -285,10 +285,8 @@ fn former_content(kept: Option<&str>) -> String {
 }
 
 fn listed(refusals: &[Refusal]) -> String {
-    refusals
-        .iter()
-        .map(|refusal| format!("\n  {refusal}"))
-        .collect()
+    let lines: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    format!("\n  {}", lines.join("\n  "))
 }
 
 /// Names the first few, and says how many there are.

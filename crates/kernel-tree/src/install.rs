@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Making a tree what a plan says, and giving it back.
 
+use crate::changes::{Planned, to_install, to_uninstall};
 use crate::diff;
 use crate::disk::{Content, Disk, RealDisk};
 use crate::error::{Error, Refusal, Result};
 use crate::journal::{self, Change, Changes, Recovery};
-use crate::manifest::{
-    CreatedRecord, EditedRecord, MANIFEST, Manifest, Original, TimeStamp, foreign_files, is_record,
-    original_path, parents, sha256,
-};
+use crate::manifest::{Manifest, foreign_files, is_record, sha256};
 use crate::plan::Plan;
-use crate::tree::{Tree, read_original};
+use crate::tree::Tree;
 use rustix::fs::{Access, FlockOperation};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
 use std::path::Path;
-
-/// The permission bits of a new text, and of a new binary.
-const TEXT_MODE: u32 = 0o644;
-const BINARY_MODE: u32 = 0o755;
-/// All permission bits of a file's mode.
-const PERMISSIONS: u32 = 0o7777;
 
 /// What an install or uninstall did, file by file, relative to the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +56,7 @@ pub struct Preview {
 ///
 /// Errors: another command is at work in the tree; what was left cannot be finished.
 pub fn recover(dir: &Path) -> Result<Recovery> {
-    if !dir.join(crate::manifest::RECORD_DIR).exists() {
+    if !dir.join(crate::LTO_DIR).exists() {
         return Ok(Recovery::Nothing);
     }
     let _lock = lock(dir)?;
@@ -90,10 +80,17 @@ pub fn install(
     install_on(&mut RealDisk, tree, plan, binaries, discard_changes)
 }
 
+/// Says whether [`install`] would refuse, before the binaries are built.
+pub fn check_install(tree: &Tree, plan: &Plan, discard_changes: bool) -> Result<()> {
+    let planned = to_install(tree, plan, None)?;
+    allowed(tree, planned, discard_changes).map(drop)
+}
+
 /// What [`install`] would do, but for the content of the binaries: one that is installed and
-/// unchanged counts as right. Writes nothing.
+/// unchanged counts as right. Installed files that were changed are among what would be changed.
+/// Writes nothing.
 pub fn preview(tree: &Tree, plan: &Plan) -> Result<Preview> {
-    let Install { changes, .. } = plan_install(tree, plan, None)?;
+    let changes = to_install(tree, plan, None)?.changes;
     let mut report = report(&changes, Vec::new());
     for tool in &plan.tools {
         let path = tool.path();
@@ -141,8 +138,8 @@ pub(crate) fn install_on(
     discard_changes: bool,
 ) -> Result<Report> {
     let _lock = lock_and_check(tree)?;
-    let Install { changes, refusals } = plan_install(tree, plan, Some(binaries))?;
-    write(disk, tree, &changes, refusals, discard_changes)
+    let planned = to_install(tree, plan, Some(binaries))?;
+    write(disk, tree, planned, discard_changes)
 }
 
 pub(crate) fn uninstall_on(
@@ -154,40 +151,42 @@ pub(crate) fn uninstall_on(
     let manifest = tree.manifest().ok_or_else(|| Error::NotInstalled {
         dir: tree.dir().to_path_buf(),
     })?;
-    let Install { changes, refusals } = plan_uninstall(tree, manifest)?;
-    write(disk, tree, &changes, refusals, discard_changes)
-}
-
-/// The changes of an install or uninstall, and the installed files that they would overwrite
-/// although someone changed them.
-struct Install {
-    changes: Changes,
-    refusals: Vec<Refusal>,
+    let planned = to_uninstall(tree, manifest)?;
+    write(disk, tree, planned, discard_changes)
 }
 
 fn write(
     disk: &mut dyn Disk,
     tree: &Tree,
-    changes: &Changes,
-    mut refusals: Vec<Refusal>,
+    planned: Planned,
     discard_changes: bool,
 ) -> Result<Report> {
-    if discard_changes {
-        refusals.clear();
-    }
-    refusals.extend(without_access(tree.dir(), changes));
-    if !refusals.is_empty() {
-        return Err(Error::Refused {
-            dir: tree.dir().to_path_buf(),
-            refusals,
-        });
-    }
+    let changes = allowed(tree, planned, discard_changes)?;
     if !changes.files.is_empty() {
-        journal::commit(disk, tree.dir(), changes)?;
+        journal::commit(disk, tree.dir(), &changes)?;
     }
     let manifest = Manifest::read(tree.dir())?;
     let foreign = foreign_files(tree.dir(), manifest.as_ref())?;
-    Ok(report(changes, foreign))
+    Ok(report(&changes, foreign))
+}
+
+/// The changes, if nothing speaks against making them.
+fn allowed(tree: &Tree, planned: Planned, discard_changes: bool) -> Result<Changes> {
+    let Planned {
+        changes,
+        mut refusals,
+    } = planned;
+    if discard_changes {
+        refusals.clear();
+    }
+    refusals.extend(without_access(tree.dir(), &changes));
+    if refusals.is_empty() {
+        return Ok(changes);
+    }
+    Err(Error::Refused {
+        dir: tree.dir().to_path_buf(),
+        refusals,
+    })
 }
 
 fn report(changes: &Changes, foreign: Vec<String>) -> Report {
@@ -206,321 +205,6 @@ fn report(changes: &Changes, foreign: Vec<String>) -> Report {
         }
     }
     report
-}
-
-/// Computes what must be written for a plan. Without `binaries`, those that are recorded stay, and
-/// those that are not are left out.
-fn plan_install(
-    tree: &Tree,
-    plan: &Plan,
-    binaries: Option<&BTreeMap<String, Vec<u8>>>,
-) -> Result<Install> {
-    let none = Manifest::new("", Vec::new());
-    let before = tree.manifest().unwrap_or(&none);
-    let mut after = Manifest::new(&plan.version, plan.plugins.clone());
-    let mut originals = BTreeMap::new();
-    let mut edits = Vec::new();
-    let mut creations = Vec::new();
-    let mut refusals = Vec::new();
-
-    let edited: BTreeSet<&String> = plan.edited.keys().chain(before.edited.keys()).collect();
-    for path in edited {
-        let present = present(tree, path)?;
-        let (original, pristine) = original_of(tree, before, path, present.as_ref())?;
-        let (text, plugins) = match plan.edited.get(path) {
-            Some(file) => (&file.text, file.plugins.clone()),
-            None => (&pristine, Vec::new()),
-        };
-        let installed = sha256(text);
-        if let Some(present) = &present
-            && is_foreign_text(
-                &present.bytes,
-                [
-                    Some(&installed),
-                    Some(&original.sha256),
-                    before.edited.get(path).map(|record| &record.installed),
-                ],
-            )
-        {
-            refusals.push(Refusal::Changed { file: path.clone() });
-        }
-        let content = Content {
-            bytes: text.clone(),
-            mode: original.mode,
-            modified: None,
-        };
-        push_unless_equal(&mut edits, path, present, content);
-        originals.insert(original_path(&original.sha256), pristine);
-        let record = EditedRecord {
-            original,
-            installed,
-            plugins,
-        };
-        after.edited.insert(path.clone(), record);
-    }
-
-    let kept_tools: BTreeSet<String> = match binaries {
-        Some(_) => BTreeSet::new(),
-        None => plan.tools.iter().map(crate::plan::Tool::path).collect(),
-    };
-    for (path, wanted) in created_files(plan, binaries)? {
-        let present = present(tree, &path)?;
-        let installed = sha256(&wanted.content.bytes);
-        if let Some(present) = &present
-            && is_foreign_text(
-                &present.bytes,
-                [
-                    Some(&installed),
-                    before.created.get(&path).map(|record| &record.installed),
-                    None,
-                ],
-            )
-        {
-            refusals.push(Refusal::Changed { file: path.clone() });
-        }
-        push_unless_equal(&mut creations, &path, present, wanted.content);
-        let record = CreatedRecord {
-            installed,
-            plugins: wanted.plugins,
-        };
-        after.created.insert(path, record);
-    }
-    for path in &kept_tools {
-        if let Some(record) = before.created.get(path) {
-            after.created.insert(path.clone(), record.clone());
-        }
-    }
-    let mut removals = Vec::new();
-    for (path, record) in &before.created {
-        if after.created.contains_key(path) || kept_tools.contains(path) {
-            continue;
-        }
-        let change = removal(tree, path)?;
-        if let Some(Change { old: Some(old), .. }) = &change
-            && sha256(&old.bytes) != record.installed
-        {
-            refusals.push(Refusal::Changed { file: path.clone() });
-        }
-        removals.extend(change);
-    }
-
-    after.directories = directories(tree.dir(), before, &after);
-    let mut files = Vec::new();
-    for (path, bytes) in originals {
-        let present = present(tree, &path)?;
-        push_unless_equal(&mut files, &path, present, text_content(bytes));
-    }
-    files.extend(creations);
-    files.extend(edits);
-    files.extend(removals);
-    let manifest = present(tree, MANIFEST)?;
-    push_unless_equal(
-        &mut files,
-        MANIFEST,
-        manifest,
-        text_content(after.to_bytes()),
-    );
-    let dropped = before.directories.difference(&after.directories).cloned();
-    Ok(Install {
-        changes: Changes {
-            command: "install",
-            files,
-            dropped_directories: dropped.collect(),
-        },
-        refusals,
-    })
-}
-
-fn plan_uninstall(tree: &Tree, manifest: &Manifest) -> Result<Install> {
-    let mut files = Vec::new();
-    let mut refusals = Vec::new();
-    let mut originals = BTreeSet::new();
-    for (path, record) in &manifest.edited {
-        let EditedRecord {
-            original,
-            installed,
-            plugins: _,
-        } = record;
-        let present = present(tree, path)?;
-        if let Some(present) = &present
-            && is_foreign_text(
-                &present.bytes,
-                [Some(installed), Some(&original.sha256), None],
-            )
-        {
-            refusals.push(Refusal::Changed { file: path.clone() });
-        }
-        let new = Some(Content {
-            bytes: read_original(tree.dir(), &original.sha256)?,
-            mode: original.mode,
-            modified: Some(original.modified),
-        });
-        if present != new {
-            files.push(Change {
-                path: path.clone(),
-                old: present,
-                new,
-            });
-        }
-        originals.insert(original_path(&original.sha256));
-    }
-    for (path, record) in &manifest.created {
-        let change = removal(tree, path)?;
-        if let Some(Change { old: Some(old), .. }) = &change
-            && sha256(&old.bytes) != record.installed
-        {
-            refusals.push(Refusal::Changed { file: path.clone() });
-        }
-        files.extend(change);
-    }
-    for path in originals.iter().map(String::as_str).chain([MANIFEST]) {
-        files.extend(removal(tree, path)?);
-    }
-    Ok(Install {
-        changes: Changes {
-            command: "uninstall",
-            files,
-            dropped_directories: manifest.directories.clone(),
-        },
-        refusals,
-    })
-}
-
-/// A new file, and for whom it is made.
-struct Wanted {
-    content: Content,
-    plugins: Vec<String>,
-}
-
-/// All new files of a plan: texts, and the binaries if there are any.
-fn created_files(
-    plan: &Plan,
-    binaries: Option<&BTreeMap<String, Vec<u8>>>,
-) -> Result<BTreeMap<String, Wanted>> {
-    let mut files: BTreeMap<String, Wanted> = plan
-        .created
-        .iter()
-        .map(|(path, file)| {
-            let wanted = Wanted {
-                content: text_content(file.text.clone()),
-                plugins: file.plugins.clone(),
-            };
-            (path.clone(), wanted)
-        })
-        .collect();
-    let Some(binaries) = binaries else {
-        return Ok(files);
-    };
-    for tool in &plan.tools {
-        let bytes = binaries.get(&tool.name).ok_or_else(|| {
-            Error::Table(format!(
-                "{} installs {}, which was not built",
-                tool.plugin, tool.name
-            ))
-        })?;
-        let content = Content {
-            bytes: bytes.clone(),
-            mode: BINARY_MODE,
-            modified: None,
-        };
-        let plugins = vec![tool.plugin.clone()];
-        files.insert(tool.path(), Wanted { content, plugins });
-    }
-    Ok(files)
-}
-
-fn text_content(bytes: Vec<u8>) -> Content {
-    Content {
-        bytes,
-        mode: TEXT_MODE,
-        modified: None,
-    }
-}
-
-/// How a file was before any install, and its content then.
-fn original_of(
-    tree: &Tree,
-    before: &Manifest,
-    path: &str,
-    present: Option<&Content>,
-) -> Result<(Original, Vec<u8>)> {
-    if let Some(record) = before.edited.get(path) {
-        let original = record.original.clone();
-        let content = read_original(tree.dir(), &original.sha256)?;
-        return Ok((original, content));
-    }
-    // The plan has read it, so that it is missing only if someone removed it since.
-    let Some(Content {
-        bytes,
-        mode,
-        modified: Some(modified),
-    }) = present
-    else {
-        let full = tree.full(path)?;
-        return Err(Error::io("read", &full)(ErrorKind::NotFound.into()));
-    };
-    let original = Original {
-        sha256: sha256(bytes),
-        mode: *mode,
-        modified: *modified,
-    };
-    Ok((original, bytes.clone()))
-}
-
-/// Whether a text is none of those that an install wrote, found, or is about to write.
-fn is_foreign_text(text: &[u8], known: [Option<&String>; 3]) -> bool {
-    let hash = sha256(text);
-    !known.into_iter().flatten().any(|known| *known == hash)
-}
-
-/// What stands at `path` now.
-fn present(tree: &Tree, path: &str) -> Result<Option<Content>> {
-    let full = tree.full(path)?;
-    let Some(bytes) = tree.read_present(path)? else {
-        return Ok(None);
-    };
-    let metadata = fs::metadata(&full).map_err(Error::io("look at", &full))?;
-    Ok(Some(Content {
-        bytes,
-        mode: metadata.mode() & PERMISSIONS,
-        modified: Some(TimeStamp::of(&metadata)),
-    }))
-}
-
-/// Adds the change of a file, unless it has the content already, and is executable if it should
-/// be. Other permission bits are the user's: a tree may be shared with a group, or not.
-fn push_unless_equal(files: &mut Vec<Change>, path: &str, old: Option<Content>, new: Content) {
-    const EXECUTABLE: u32 = 0o100;
-    let equal = old.as_ref().is_some_and(|old| {
-        old.bytes == new.bytes && old.mode & EXECUTABLE == new.mode & EXECUTABLE
-    });
-    if !equal {
-        files.push(Change {
-            path: path.to_owned(),
-            old,
-            new: Some(new),
-        });
-    }
-}
-
-/// The removal of a file, if it is there.
-fn removal(tree: &Tree, path: &str) -> Result<Option<Change>> {
-    Ok(present(tree, path)?.map(|old| Change {
-        path: path.to_owned(),
-        old: Some(old),
-        new: None,
-    }))
-}
-
-/// The directories that are there, or will be, only for what is installed.
-fn directories(dir: &Path, before: &Manifest, after: &Manifest) -> BTreeSet<String> {
-    after
-        .created
-        .keys()
-        .flat_map(|path| parents(path))
-        .filter(|path| before.directories.contains(*path) || !dir.join(path).exists())
-        .map(str::to_owned)
-        .collect()
 }
 
 /// The directories in which something must be written and may not be.
@@ -545,8 +229,19 @@ fn without_access(dir: &Path, changes: &Changes) -> Vec<Refusal> {
         .collect()
 }
 
-/// Locks a tree against other installs and uninstalls, until the result is dropped.
-fn lock(dir: &Path) -> Result<File> {
+/// Held by who may write to a tree.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said, because a process that is just being started elsewhere in this one may share the
+        // file until it begins. That it fails cannot happen to who holds the lock.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Locks a tree against other installs and uninstalls.
+fn lock(dir: &Path) -> Result<Lock> {
     let file = File::open(dir).map_err(Error::io("open", dir))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Busy {
@@ -554,13 +249,13 @@ fn lock(dir: &Path) -> Result<File> {
         }),
         // Some network file systems lock no directories: there, two commands at once are the
         // user's to avoid.
-        Ok(()) | Err(_) => Ok(file),
+        Ok(()) | Err(_) => Ok(Lock(file)),
     }
 }
 
 /// Locks the tree, and makes sure that it is still as it was when it was opened.
-fn lock_and_check(tree: &Tree) -> Result<File> {
-    let file = lock(tree.dir())?;
+fn lock_and_check(tree: &Tree) -> Result<Lock> {
+    let lock = lock(tree.dir())?;
     let changed =
         journal::is_pending(tree.dir())? || Manifest::read(tree.dir())?.as_ref() != tree.manifest();
     if changed {
@@ -568,5 +263,8 @@ fn lock_and_check(tree: &Tree) -> Result<File> {
             dir: tree.dir().to_path_buf(),
         });
     }
-    Ok(file)
+    Ok(lock)
 }
+
+#[cfg(test)]
+mod tests;

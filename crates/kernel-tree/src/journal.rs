@@ -324,9 +324,6 @@ impl Writer<'_> {
         for (index, step) in journal.steps.iter().enumerate() {
             self.step_forward(index, step, journal)?;
         }
-        for directory in &journal.dropped_directories {
-            self.remove_dir_if_empty(directory)?;
-        }
         self.finish(journal)
     }
 
@@ -356,7 +353,7 @@ impl Writer<'_> {
         for (index, step) in journal.steps.iter().enumerate().rev() {
             self.step_back(index, step, journal)?;
         }
-        self.remove_made_directories(journal)?;
+        self.remove_empty(journal.made_directories.iter().rev())?;
         self.finish(journal)
     }
 
@@ -406,8 +403,11 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn remove_made_directories(&mut self, journal: &Journal) -> Result<()> {
-        for directory in journal.made_directories.iter().rev() {
+    fn remove_empty<'d>(
+        &mut self,
+        directories: impl IntoIterator<Item = &'d String>,
+    ) -> Result<()> {
+        for directory in directories {
             self.remove_dir_if_empty(directory)?;
         }
         Ok(())
@@ -432,9 +432,11 @@ impl Writer<'_> {
             }
             swept |= self.remove_dir_if_empty(directory)?;
         }
-        // One that was not written to its end stands for directories that were not made yet.
-        if let Ok(Some(back)) = Journal::read(self.dir, BACK_JOURNAL) {
-            self.remove_made_directories(&back)?;
+        // One that was not written to its end stands for directories that were not made yet. The
+        // others are dropped here and not in `forward`, so that `back` never finds them gone.
+        if let Ok(Some(journal)) = Journal::read(self.dir, BACK_JOURNAL) {
+            self.remove_empty(journal.made_directories.iter().rev())?;
+            self.remove_empty(&journal.dropped_directories)?;
         }
         for journal in [NEXT_JOURNAL, BACK_JOURNAL] {
             if self.dir.join(journal).exists() {
@@ -519,3 +521,6 @@ fn is_empty_dir(path: &Path) -> io::Result<bool> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 mod anchor;
+mod changes;
 mod diff;
 mod disk;
 mod edits;
@@ -27,10 +28,13 @@ mod series;
 mod status;
 mod tree;
 
+#[cfg(test)]
+mod sample;
+
 pub use anchor::{Mismatch, Nearest};
 pub use edits::{Condition, Edits, EditsError};
 pub use error::{Error, Refusal, Result};
-pub use install::{Preview, Report, install, preview, recover, uninstall};
+pub use install::{Preview, Report, check_install, install, preview, recover, uninstall};
 pub use journal::Recovery;
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
 pub use plugin::{GenerateResult, Generated, GlueFile, Plugin, Selection, Table};

@@ -10,6 +10,7 @@ use crate::tree::Tree;
 use crate::{BIN_DIR, LTO_DIR, VERSION_FILE};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt::Write as _;
 use std::fs;
 
 /// A file that was there and is edited.
@@ -214,7 +215,7 @@ impl Planner<'_> {
     }
 
     fn edit_hooks(&mut self, selection: &Selection<'_>, hooks: &[HookFile]) -> Result<()> {
-        for edit in &selection.hooks.edits {
+        for edit in &selection.hooks.changes {
             let used = hooks
                 .iter()
                 .find(|hook| edit.hook.as_ref() == Some(&hook.name));
@@ -230,7 +231,7 @@ impl Planner<'_> {
 
     fn plugin(&mut self, resolved: &Resolved) -> Result<()> {
         let Resolved { plugin, edits } = resolved;
-        for edit in &edits.edits {
+        for edit in &edits.changes {
             let what = format!("the edit of {} at `{}`", edit.file, headline(&edit.anchor));
             if self.applies(plugin.name, &what, &edit.when)? {
                 self.edit(plugin.name, edit)?;
@@ -391,7 +392,8 @@ fn joined(hook: &Hook, parts: &[(&str, &str)]) -> String {
             .split_inclusive('\n')
             .skip_while(|line| line.contains("SPDX-License-Identifier") || line.trim().is_empty())
             .collect();
-        text.push_str(&format!("\n{open} plugin: {plugin}{close}\n{body}"));
+        // Writing to a String does not fail.
+        let _ = write!(text, "\n{open} plugin: {plugin}{close}\n{body}");
         if !text.ends_with('\n') {
             text.push('\n');
         }

@@ -224,7 +224,7 @@ fn resolve(plugin: Plugin) -> Result<Resolved> {
             "hooks are defined in kconfig/hooks/edits.toml".into(),
         ));
     }
-    if let Some(edit) = edits.edits.iter().find(|edit| edit.hook.is_some()) {
+    if let Some(edit) = edits.changes.iter().find(|edit| edit.hook.is_some()) {
         return Err(wrong(
             format!("[[edit]] of {}", edit.file),
             "the edits of hooks stand in kconfig/hooks/edits.toml".into(),
@@ -259,7 +259,7 @@ fn check_hooks(hooks: &Edits) -> Result<()> {
     };
     let Edits {
         hooks: defined,
-        edits,
+        changes,
         files,
         fragments,
     } = hooks;
@@ -267,7 +267,7 @@ fn check_hooks(hooks: &Edits) -> Result<()> {
         return wrong("[[file]] or [[fragment]]".into(), "only a plugin has these");
     }
     let is = |hook: &Hook, name: Option<&String>| name.is_some_and(|name| *name == hook.name);
-    for edit in edits {
+    for edit in changes {
         if !defined.iter().any(|hook| is(hook, edit.hook.as_ref())) {
             return wrong(
                 format!("[[edit]] of {}", edit.file),
@@ -280,7 +280,7 @@ fn check_hooks(hooks: &Edits) -> Result<()> {
         if !names.insert(&hook.name) {
             return wrong(format!("[[hook]] {}", hook.name), "it is defined twice");
         }
-        if !edits.iter().any(|edit| is(hook, edit.hook.as_ref())) {
+        if !changes.iter().any(|edit| is(hook, edit.hook.as_ref())) {
             return wrong(
                 format!("[[hook]] {}", hook.name),
                 "no edit makes the tree read it",
@@ -288,4 +288,127 @@ fn check_hooks(hooks: &Edits) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{CORE, EXTRA, HOOKS, SOLO, table};
+
+    fn names(selection: &Selection<'_>) -> Vec<&'static str> {
+        selection.plugins().map(|plugin| plugin.name).collect()
+    }
+
+    #[test]
+    fn a_selection_has_the_order_of_the_table() {
+        let table = table();
+        assert_eq!(names(&table.all()), ["core", "extra", "solo"]);
+        let chosen = table.select(&["solo", "core"]).unwrap();
+        assert_eq!(names(&chosen), ["core", "solo"]);
+        assert_eq!(names(&chosen.prefix(1)), ["core"]);
+    }
+
+    #[test]
+    fn unknown_missing_and_no_plugins_are_named() {
+        let table = table();
+        let error = |names: &[&str]| table.select(names).unwrap_err().to_string();
+        assert_eq!(
+            error(&["core", "cor"]),
+            "there is no plugin cor; there are core, extra, solo"
+        );
+        assert_eq!(
+            error(&["extra", "solo"]),
+            "extra requires core: choose what is required too"
+        );
+        assert!(error(&[]).starts_with("no plugin was chosen"));
+    }
+
+    /// The error of a table, with its cause.
+    fn table_error(hooks: &str, plugins: Vec<Plugin>) -> String {
+        let error = Table::new(hooks, plugins).unwrap_err();
+        let cause = std::error::Error::source(&error);
+        format!(
+            "{error}: {}",
+            cause.map(ToString::to_string).unwrap_or_default()
+        )
+    }
+
+    fn with_edits(text: &'static str) -> Plugin {
+        let glue = vec![GlueFile {
+            name: "edits.toml",
+            text,
+        }];
+        Plugin {
+            glue: Vec::leak(glue),
+            ..CORE
+        }
+    }
+
+    #[test]
+    fn a_table_that_contradicts_itself_is_refused() {
+        let no_glue = Plugin { glue: &[], ..CORE };
+        let same_tool = Plugin {
+            tools: &["solo"],
+            ..CORE
+        };
+        let cases = [
+            (
+                vec![EXTRA, CORE],
+                "extra requires core, which does not stand before it",
+            ),
+            (vec![CORE, CORE], "core stands in it twice"),
+            (vec![same_tool, SOLO], "two plugins install solo"),
+            (vec![no_glue], "core has no glue text edits.toml"),
+            (
+                vec![with_edits("[[fragment]]\nhook='Kconfig'\nsource='K'\n")],
+                "source K: the plugin has no glue text of that name",
+            ),
+            (
+                vec![with_edits("[[fragment]]\nhook='Kc'\nsource='edits.toml'\n")],
+                "there is no hook Kc",
+            ),
+            (
+                vec![with_edits("[[hook]]\nname='Kconfig'\n")],
+                "hooks are defined in kconfig/hooks/edits.toml",
+            ),
+            (
+                vec![with_edits(
+                    "[[edit]]\nhook='Kconfig'\nfile='f'\nanchor='a'\nreplace='b'\nreason='r'\n",
+                )],
+                "the edits of hooks stand in kconfig/hooks/edits.toml",
+            ),
+            (
+                vec![with_edits("[[edit]]")],
+                "kconfig/core/edits.toml: TOML parse error",
+            ),
+        ];
+        for (plugins, said) in cases {
+            let error = table_error(HOOKS, plugins);
+            assert!(error.contains(said), "`{said}` is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn hooks_that_lead_nowhere_are_refused() {
+        let edit =
+            |hook: &str| format!("[[edit]]\n{hook}file='f'\nanchor='a'\nreplace='b'\nreason='r'\n");
+        let hook = "[[hook]]\nname='Kconfig'\n";
+        let cases = [
+            (hook.to_owned(), "no edit makes the tree read it"),
+            (edit(""), "it names no hook that is defined"),
+            (edit("hook='Kc'\n"), "it names no hook that is defined"),
+            (
+                format!("{hook}{hook}{}", edit("hook='Kconfig'\n")),
+                "it is defined twice",
+            ),
+            (
+                "[[file]]\nsource='s'\ndest='d'\n".into(),
+                "only a plugin has these",
+            ),
+        ];
+        for (hooks, said) in cases {
+            let error = table_error(&hooks, Vec::new());
+            assert!(error.contains(said), "`{said}` is not in: {error}");
+        }
+    }
 }

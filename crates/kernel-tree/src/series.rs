@@ -270,6 +270,116 @@ fn wrapped(item: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::{SampleTree, table};
+    use std::fs;
+    use std::process::Command;
+
+    fn author() -> Author {
+        Author {
+            name_and_mail: "A Maintainer <a@example.org>".into(),
+            date: "Fri, 2 Jan 2026 03:04:05 +0000".into(),
+        }
+    }
+
+    /// Runs git where no configuration of the user's reaches it.
+    fn git(dir: &std::path::Path, arguments: &[&str]) {
+        let output = Command::new("git")
+            .args(["-c", "user.name=T", "-c", "user.email=t@example.org"])
+            .args(["-c", "core.autocrlf=false", "-c", "init.defaultBranch=main"])
+            .args(arguments)
+            .current_dir(dir)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .output()
+            .expect("this test needs git");
+        assert!(
+            output.status.success(),
+            "git {arguments:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    #[test]
+    fn git_applies_each_patch_to_the_plan_of_its_plugins() {
+        let sample = SampleTree::new();
+        let tree = sample.open();
+        let table = table();
+        let patches = series(&tree, &table.all(), "1.0", &author()).unwrap();
+        let names: Vec<_> = patches
+            .iter()
+            .map(|patch| patch.file_name.as_str())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "0000-cover-letter.patch",
+                "0001-Do-what-the-core-does.patch",
+                "0002-Do-more-than-the-core-does.patch",
+                "0003-Stand-alone.patch",
+            ]
+        );
+        let plans: Vec<_> = (1..=3)
+            .map(|n| Plan::new(&tree, &table.all().prefix(n), "1.0").unwrap())
+            .collect();
+        git(sample.dir(), &["init", "-q"]);
+        git(sample.dir(), &["add", "-A"]);
+        git(sample.dir(), &["commit", "-q", "-m", "pristine"]);
+        let mail = tempfile::tempdir().expect("a temporary directory");
+        for (patch, plan) in patches[1..].iter().zip(&plans) {
+            let file = mail.path().join(&patch.file_name);
+            fs::write(&file, &patch.text).expect("a writable directory");
+            git(
+                sample.dir(),
+                &["am", "-q", "--keep-cr", &file.display().to_string()],
+            );
+            for (path, Text { text, .. }) in texts(plan) {
+                assert_eq!(fs::read(sample.path(&path)).expect(&path), text, "{path}");
+            }
+            assert!(!sample.path("scripts/lto/bin").exists());
+        }
+    }
+
+    #[test]
+    fn a_patch_says_what_changes_and_why() {
+        let sample = SampleTree::new();
+        let patches = series(&sample.open(), &table().all(), "1.0", &author()).unwrap();
+        let text = |index: usize| String::from_utf8_lossy(&patches[index].text).into_owned();
+        for (index, parts) in [
+            &[
+                "Subject: [PATCH 0/3] ",
+                "for Linux 5.10.262, made by kbuild-lto 1.0",
+                "cargo build --release -p core-tool -p solo",
+                "  Stand alone\n",
+                " scripts/link-vmlinux.sh ",
+            ][..],
+            &[
+                "From: A Maintainer <a@example.org>\nDate: Fri, 2 Jan 2026 03:04:05 +0000\n\
+                 Subject: [PATCH 1/3] Do what the core does\n",
+                "- arch/Kconfig: the options\n",
+                "- kbuild: add the core\n",
+                " scripts/lto/VERSION ",
+            ],
+            &["- include/linux/init.h: more about initcalls\n"],
+            &[
+                "- scripts/link-vmlinux.sh: solo links twice\n",
+                "- kbuild: all alone\n",
+            ],
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for part in parts {
+                assert!(
+                    text(index).contains(part),
+                    "`{part}` is not in: {}",
+                    text(index)
+                );
+            }
+        }
+        // What an earlier plugin changed, and why, is not said again.
+        assert!(!text(2).contains("initcalls are the core's"), "{}", text(2));
+    }
 
     #[test]
     fn a_subject_becomes_a_file_name() {

@@ -130,35 +130,6 @@ impl Tree {
         self.read_present(path)
     }
 
-    /// The paths of all files that the tree had before any install, in order, relative to it.
-    /// Version control's own directories and files that begin with a dot are left out.
-    pub fn files(&self) -> Result<Vec<String>> {
-        let mut files = Vec::new();
-        let walk = walkdir::WalkDir::new(&self.dir)
-            .sort_by_file_name()
-            .into_iter()
-            .filter_entry(|entry| {
-                entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
-            });
-        for entry in walk {
-            let entry = entry.map_err(|error| {
-                let path = error.path().unwrap_or(&self.dir).to_path_buf();
-                Error::io("list", &path)(error.into())
-            })?;
-            if entry.file_type().is_dir() {
-                continue;
-            }
-            // A name that is not UTF-8 is none that a pattern could mean.
-            let relative = entry.path().strip_prefix(&self.dir).ok();
-            if let Some(path) = relative.and_then(Path::to_str)
-                && !self.is_installed_only(path)
-            {
-                files.push(path.to_owned());
-            }
-        }
-        Ok(files)
-    }
-
     /// The content that the file `path` has now.
     pub(crate) fn read_present(&self, path: &str) -> Result<Option<Vec<u8>>> {
         read_if_there(&self.full(path)?)

@@ -1,0 +1,659 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+use super::*;
+use crate::plugin::{GlueFile, Plugin, Table};
+use crate::sample::{
+    ALL, CORE, HOOKS, SampleTree, assert_says, binaries, install_of, plan_of, table,
+};
+use crate::status::status;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+/// The error of planning and installing all plugins.
+fn refused(sample: &SampleTree) -> String {
+    let tree = sample.open();
+    let result = plan_of(&tree, &ALL).and_then(|plan| install(&tree, &plan, &binaries(), false));
+    let error = result.expect_err("the tree was not refused");
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    error.to_string()
+}
+
+#[test]
+fn an_install_edits_and_makes_what_the_plugins_say() {
+    let sample = SampleTree::new();
+    let report = install_of(&sample, &ALL);
+    assert_eq!(
+        report.made,
+        [
+            "include/lto/core.h",
+            "scripts/lto/Kconfig",
+            "scripts/lto/Makefile.build",
+            "scripts/lto/VERSION",
+            "scripts/lto/bin/core-tool",
+            "scripts/lto/bin/solo",
+            "scripts/lto/extra.list",
+        ]
+    );
+    assert_eq!(
+        report.changed,
+        [
+            "arch/Kconfig",
+            "include/linux/init.h",
+            "scripts/Makefile.build",
+            "scripts/link-vmlinux.sh",
+        ]
+    );
+    assert_eq!(
+        sample.read("arch/Kconfig"),
+        "config A\n\tbool\n\nsource \"scripts/lto/Kconfig\"\n\nconfig B\n\tbool\n"
+    );
+    assert_says(
+        &sample.read("include/linux/init.h"),
+        &["/* extra */\n#define initcall(fn) core(fn)\n#define console"],
+    );
+    assert_eq!(
+        sample.read("scripts/link-vmlinux.sh"),
+        "#!/bin/sh\nsolo()\n{\n\tld -r\n}\nsolo\nsolo\n"
+    );
+    assert_eq!(
+        sample.read("scripts/lto/Makefile.build"),
+        "# SPDX-License-Identifier: GPL-2.0-only\n\
+         # Made by `cargo xtask install` of kbuild-lto from the parts of its plugins.\n\n\
+         # plugin: core\ncore := y\n\n# plugin: extra\nextra := y\n"
+    );
+    assert_eq!(sample.read("scripts/lto/VERSION"), "1.0\n");
+    assert_eq!(sample.read("scripts/lto/extra.list"), "a.o\n");
+    let mode = |path: &str| {
+        fs::metadata(sample.path(path))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777
+    };
+    assert_eq!(mode("scripts/lto/bin/solo"), 0o755);
+    assert_eq!(mode("scripts/lto/Kconfig"), 0o644);
+    // An edited file keeps its permissions.
+    assert_eq!(mode("scripts/Makefile.build"), 0o444);
+    assert_eq!(mode("scripts/link-vmlinux.sh"), 0o755);
+}
+
+#[test]
+fn a_hook_that_no_plugin_uses_is_not_edited() {
+    let sample = SampleTree::new();
+    let makefile = sample.read("Makefile");
+    install_of(&sample, &ALL);
+    assert_eq!(sample.read("Makefile"), makefile);
+
+    let alone = SampleTree::new();
+    let kconfig = alone.read("arch/Kconfig");
+    install_of(&alone, &["solo"]);
+    assert_eq!(alone.read("arch/Kconfig"), kconfig);
+}
+
+#[test]
+fn an_uninstall_gives_the_tree_back_with_modes_and_times() {
+    for names in [&ALL[..], &["core"], &["solo"], &["core", "solo"]] {
+        let sample = SampleTree::new();
+        let pristine = sample.snapshot();
+        install_of(&sample, names);
+        assert_ne!(sample.snapshot(), pristine);
+        uninstall(&sample.open(), false).unwrap();
+        sample
+            .snapshot()
+            .assert_eq(&pristine, "after the uninstall");
+        // And it can be installed again.
+        assert!(!install_of(&sample, names).is_unchanged());
+    }
+}
+
+#[test]
+fn a_second_install_touches_nothing() {
+    let sample = SampleTree::new();
+    install_of(&sample, &ALL);
+    let installed = sample.snapshot();
+    let report = install_of(&sample, &ALL);
+    assert!(report.is_unchanged(), "{report:?}");
+    sample.snapshot().assert_eq(&installed, "after the second");
+}
+
+#[test]
+fn another_choice_is_planned_from_the_pristine_tree() {
+    let choices = [&ALL[..], &["core"], &["solo"], &["core", "extra"]];
+    for first in choices {
+        for second in choices {
+            let sample = SampleTree::new();
+            let pristine = sample.snapshot();
+            install_of(&sample, first);
+            install_of(&sample, second);
+
+            let fresh = SampleTree::new();
+            install_of(&fresh, second);
+            let tree = |sample: &SampleTree| sample.snapshot().without_record().without_times();
+            tree(&sample).assert_eq(&tree(&fresh), "after the second choice");
+
+            uninstall(&sample.open(), false).unwrap();
+            sample
+                .snapshot()
+                .assert_eq(&pristine, "after the uninstall");
+        }
+    }
+}
+
+#[test]
+fn a_file_given_back_by_another_choice_is_new_to_make() {
+    let sample = SampleTree::new();
+    let path = "scripts/link-vmlinux.sh";
+    let time = |sample: &SampleTree| fs::metadata(sample.path(path)).unwrap().modified().unwrap();
+    let before = time(&sample);
+    install_of(&sample, &ALL);
+    install_of(&sample, &["core"]);
+    assert!(time(&sample) > before, "objects built from it would stay");
+}
+
+#[test]
+fn a_new_version_replaces_what_changed_and_nothing_else() {
+    let sample = SampleTree::new();
+    install_of(&sample, &ALL);
+    let tree = sample.open();
+    let plan = Plan::new(&tree, &table().all(), "1.1").unwrap();
+    let mut built = binaries();
+    built.insert("solo".into(), b"another".to_vec());
+    let report = install(&tree, &plan, &built, false).unwrap();
+    assert_eq!(
+        report.changed,
+        ["scripts/lto/VERSION", "scripts/lto/bin/solo"]
+    );
+    assert!(report.made.is_empty() && report.removed.is_empty());
+    assert_eq!(sample.read("scripts/lto/bin/solo"), "another");
+}
+
+#[test]
+fn facts_are_those_of_the_pristine_tree() {
+    let sample = SampleTree::new();
+    install_of(&sample, &ALL);
+    let tree = sample.open();
+    assert!(!tree.has("scripts/lto").unwrap());
+    assert!(!tree.has("include/lto/core.h").unwrap());
+    assert!(tree.has("include/linux/init.h").unwrap());
+    assert!(!tree.contains("include/linux/init.h", "core(fn)").unwrap());
+    assert!(
+        tree.contains("include/linux/init.h", "initcall(fn) fn")
+            .unwrap()
+    );
+    assert_eq!(tree.read("include/lto/core.h").unwrap(), None);
+    assert_eq!(tree.version().to_string(), "5.10.262");
+}
+
+#[test]
+fn entries_passed_over_and_notes_of_plugins_are_told() {
+    let sample = SampleTree::new();
+    let plan = plan_of(&sample.open(), &ALL).unwrap();
+    let notes: Vec<_> = plan
+        .notes
+        .iter()
+        .map(|note| format!("{}: {}", note.plugin, note.text))
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            "core: passed over: include/linux/never.h (only when arch/riscv is there)",
+            "extra: b.c matched nothing",
+        ]
+    );
+}
+
+#[test]
+fn a_preview_shows_the_difference_and_writes_nothing() {
+    let sample = SampleTree::new();
+    let pristine = sample.snapshot();
+    let tree = sample.open();
+    let plan = plan_of(&tree, &ALL).unwrap();
+    let shown = preview(&tree, &plan).unwrap();
+    sample.snapshot().assert_eq(&pristine, "after the preview");
+    assert!(shown.drift);
+    let text = String::from_utf8_lossy(&shown.diff).into_owned();
+    assert_says(
+        &text,
+        &[
+            "--- a/scripts/Makefile.build\n+++ b/scripts/Makefile.build\n",
+            "+include $(srctree)/scripts/lto/Makefile.build\n",
+            "--- /dev/null\n+++ b/scripts/lto/VERSION\n",
+        ],
+    );
+    assert!(!text.contains(".install"), "{text}");
+    assert!(
+        shown
+            .report
+            .made
+            .contains(&"scripts/lto/bin/solo".to_owned())
+    );
+
+    install_of(&sample, &ALL);
+    let tree = sample.open();
+    let plan = plan_of(&tree, &ALL).unwrap();
+    let shown = preview(&tree, &plan).unwrap();
+    assert_eq!(shown, Preview::default());
+}
+
+#[test]
+fn drift_is_seen_of_every_kind() {
+    let drifts = |change: &dyn Fn(&SampleTree)| {
+        let sample = SampleTree::new();
+        install_of(&sample, &ALL);
+        change(&sample);
+        let tree = sample.open();
+        preview(&tree, &plan_of(&tree, &ALL).unwrap())
+            .unwrap()
+            .drift
+    };
+    assert!(!drifts(&|_| {}));
+    assert!(drifts(&|sample| sample.append("arch/Kconfig", "\n")));
+    assert!(drifts(&|sample| sample.remove("scripts/lto/VERSION")));
+    assert!(drifts(&|sample| sample.append("scripts/lto/bin/solo", "x")));
+    assert!(drifts(&|sample| sample.remove("scripts/lto/bin/solo")));
+    assert!(drifts(&|sample| sample.write("scripts/lto/Kconfig", b"")));
+    // What other plugins of the same version would leave is drift, too.
+    let sample = SampleTree::new();
+    install_of(&sample, &["core"]);
+    let tree = sample.open();
+    assert!(
+        preview(&tree, &plan_of(&tree, &ALL).unwrap())
+            .unwrap()
+            .drift
+    );
+}
+
+#[test]
+fn the_status_tells_changed_reverted_missing_and_foreign_files() {
+    let sample = SampleTree::new();
+    let before = status(&sample.open()).unwrap();
+    assert_eq!(before.installed, None);
+    assert_eq!(before.kernel, "5.10.262");
+    let pristine = fs::read(sample.path("arch/Kconfig")).unwrap();
+    install_of(&sample, &ALL);
+    let intact = status(&sample.open()).unwrap().installed.unwrap();
+    assert!(intact.is_intact());
+    assert_eq!(intact.plugins, ALL);
+    assert_eq!(intact.edited.len(), 4);
+    assert_eq!(intact.created.len(), 7);
+
+    sample.append("include/linux/init.h", "mine");
+    sample.write("arch/Kconfig", &pristine);
+    sample.remove("scripts/lto/bin/solo");
+    sample.write("scripts/lto/notes/mine", b"");
+    let status = status(&sample.open()).unwrap();
+    let installed = status.installed.unwrap();
+    assert_eq!(installed.changed, ["include/linux/init.h"]);
+    assert_eq!(installed.reverted, ["arch/Kconfig"]);
+    assert_eq!(installed.missing, ["scripts/lto/bin/solo"]);
+    assert!(!installed.is_intact());
+    assert_eq!(status.foreign, ["scripts/lto/notes/mine"]);
+}
+
+#[test]
+fn what_is_missing_or_reverted_is_installed_again() {
+    let sample = SampleTree::new();
+    let pristine = fs::read(sample.path("arch/Kconfig")).unwrap();
+    install_of(&sample, &ALL);
+    let installed = sample.snapshot().without_times();
+    sample.remove("scripts/lto/bin/solo");
+    sample.remove("scripts/lto/Kconfig");
+    sample.remove("include/linux/init.h");
+    sample.write("arch/Kconfig", &pristine);
+    install_of(&sample, &ALL);
+    let again = sample.snapshot().without_times();
+    again.assert_eq(&installed, "after the second install");
+}
+
+#[test]
+fn an_uninstall_brings_back_what_is_missing() {
+    let sample = SampleTree::new();
+    let pristine = sample.snapshot();
+    install_of(&sample, &ALL);
+    sample.remove("scripts/lto/bin/solo");
+    sample.remove("include/linux/init.h");
+    fs::remove_dir_all(sample.path("scripts/lto/bin")).unwrap();
+    uninstall(&sample.open(), false).unwrap();
+    sample
+        .snapshot()
+        .assert_eq(&pristine, "after the uninstall");
+}
+
+#[test]
+fn changes_since_the_install_are_refused_or_given_up() {
+    for path in ["include/linux/init.h", "scripts/lto/Kconfig"] {
+        let sample = SampleTree::new();
+        let pristine = sample.snapshot();
+        install_of(&sample, &ALL);
+        let installed = sample.snapshot().without_times();
+        sample.append(path, "mine\n");
+        let changed = sample.snapshot();
+
+        assert_says(&refused(&sample), &[path, "--discard-changes"]);
+        let error = uninstall(&sample.open(), false).unwrap_err();
+        assert_says(&error.to_string(), &[path, "--discard-changes"]);
+        // Another choice would overwrite or remove it just the same.
+        let tree = sample.open();
+        let plan = plan_of(&tree, &["solo"]).unwrap();
+        assert!(check_install(&tree, &plan, false).is_err());
+        assert!(check_install(&tree, &plan, true).is_ok());
+        sample.snapshot().assert_eq(&changed, "after the refusals");
+
+        let plan = plan_of(&tree, &ALL).unwrap();
+        install(&tree, &plan, &binaries(), true).unwrap();
+        let again = sample.snapshot().without_times();
+        again.assert_eq(&installed, "after the changes were given up");
+        sample.append(path, "mine\n");
+        uninstall(&sample.open(), true).unwrap();
+        sample
+            .snapshot()
+            .assert_eq(&pristine, "after the uninstall");
+    }
+}
+
+#[test]
+fn a_directory_that_is_no_kernel_tree_is_refused_with_what_it_lacks() {
+    for (missing, named) in [
+        ("Makefile", "Makefile with VERSION"),
+        ("Kconfig", "Kconfig"),
+        ("scripts/Makefile.build", "scripts/Makefile.build"),
+    ] {
+        let sample = SampleTree::new();
+        sample.remove(missing);
+        let error = Tree::open(sample.dir()).unwrap_err().to_string();
+        assert_says(&error, &["is not a kernel tree", named]);
+    }
+    let sample = SampleTree::new();
+    fs::remove_dir_all(sample.path("arch")).unwrap();
+    sample.write("Makefile", b"all:\n\techo PATCHLEVEL = 1\n");
+    let error = Tree::open(sample.dir()).unwrap_err().to_string();
+    assert_says(&error, &["no Makefile with VERSION", "no arch"]);
+    let error = Tree::open(&sample.path("nowhere")).unwrap_err();
+    assert!(matches!(error, Error::NotAKernelTree { .. }), "{error}");
+}
+
+#[test]
+fn all_anchors_that_fail_are_told_at_once() {
+    let sample = SampleTree::new();
+    let pristine = sample.snapshot();
+    sample.write("arch/Kconfig", b"config A\n\tbool\n\nconfig BB\n");
+    sample.write(
+        "scripts/Makefile.build",
+        b"targets := $(targets)\ntargets := $(targets)\n",
+    );
+    sample.remove("scripts/link-vmlinux.sh");
+    let changed = sample.snapshot();
+    assert_ne!(changed, pristine);
+    assert_says(
+        &refused(&sample),
+        &[
+            "core: arch/Kconfig: the text that begins `config B` is not there; nearest is line 4, \
+             which has `config BB` where `config B` should be",
+            "core: scripts/Makefile.build: the text that begins `targets := $(targets)` is there \
+             2 times (lines 1, 2), not 1",
+            "solo: scripts/link-vmlinux.sh: the file to be edited is not there",
+        ],
+    );
+    sample.snapshot().assert_eq(&changed, "after the refusal");
+}
+
+#[test]
+fn a_new_file_does_not_replace_one_that_is_there() {
+    let sample = SampleTree::new();
+    sample.write("include/lto/core.h", b"theirs");
+    assert_says(
+        &refused(&sample),
+        &["core: include/lto/core.h", "already there"],
+    );
+    assert_eq!(sample.read("include/lto/core.h"), "theirs");
+}
+
+#[test]
+fn two_plugins_do_not_make_the_same_file() {
+    const SAME: Plugin = Plugin {
+        name: "same",
+        glue: &[
+            GlueFile {
+                name: "edits.toml",
+                text: "[[file]]\nsource='core.h'\ndest='include/lto/core.h'\n",
+            },
+            GlueFile {
+                name: "core.h",
+                text: "",
+            },
+        ],
+        tools: &[],
+        ..CORE
+    };
+    let sample = SampleTree::new();
+    let table = Table::new(HOOKS, vec![CORE, SAME]).unwrap();
+    let error = Plan::new(&sample.open(), &table.all(), "1").unwrap_err();
+    assert_says(
+        &error.to_string(),
+        &["same: include/lto/core.h: another plugin"],
+    );
+}
+
+#[test]
+fn links_are_not_edited_through() {
+    let sample = SampleTree::new();
+    fs::rename(sample.path("arch/Kconfig"), sample.path("elsewhere")).unwrap();
+    symlink("../elsewhere", sample.path("arch/Kconfig")).unwrap();
+    assert_says(&refused(&sample), &["arch/Kconfig is a symbolic link"]);
+
+    let sample = SampleTree::new();
+    fs::rename(sample.path("include"), sample.path("elsewhere")).unwrap();
+    symlink("elsewhere", sample.path("include")).unwrap();
+    assert_says(
+        &refused(&sample),
+        &["include/linux/init.h: include is a symbolic link"],
+    );
+}
+
+#[test]
+fn a_scripts_lto_of_others_is_refused() {
+    let sample = SampleTree::new();
+    sample.write("scripts/lto/Makefile", b"theirs");
+    assert_says(
+        &refused(&sample),
+        &["scripts/lto is there", "scripts/lto/Makefile"],
+    );
+}
+
+#[test]
+fn an_install_whose_record_is_gone_is_told_from_a_missing_anchor() {
+    let sample = SampleTree::new();
+    install_of(&sample, &ALL);
+    fs::remove_dir_all(sample.path("scripts/lto")).unwrap();
+    let error = refused(&sample);
+    assert_says(
+        &error,
+        &[
+            "arch/Kconfig refers to scripts/lto",
+            "scripts/lto/.install, is gone",
+        ],
+    );
+    assert!(!error.contains("is not there; nearest"), "{error}");
+    let error = uninstall(&sample.open(), false).unwrap_err();
+    assert!(matches!(error, Error::NotInstalled { .. }), "{error}");
+}
+
+#[test]
+fn a_tree_with_lto_is_refused_with_the_facts() {
+    let sample = SampleTree::new();
+    sample.append("arch/Kconfig", "\nconfig LTO_CLANG\n\tbool\n");
+    assert_says(
+        &refused(&sample),
+        &["arch/Kconfig has `config LTO_CLANG`", "patched by hand"],
+    );
+    sample.write("scripts/Makefile.vmlinux_o", b"");
+    assert_says(&refused(&sample), &["Its own build knows LTO_CLANG"]);
+    // A part that was ported back is not LTO.
+    let part = SampleTree::new();
+    part.append("Makefile", "CC_FLAGS_LTO :=\n");
+    assert!(plan_of(&part.open(), &ALL).is_ok());
+}
+
+#[test]
+fn foreign_files_stay_and_are_told() {
+    let sample = SampleTree::new();
+    install_of(&sample, &ALL);
+    sample.write("scripts/lto/mine", b"mine");
+    sample.write("include/lto/mine.h", b"mine");
+    let report = uninstall(&sample.open(), false).unwrap();
+    assert_eq!(report.foreign, ["scripts/lto/mine"]);
+    assert_eq!(sample.read("scripts/lto/mine"), "mine");
+    assert_eq!(sample.read("include/lto/mine.h"), "mine");
+    assert!(!sample.path("scripts/lto/bin").exists());
+    assert!(!sample.path("scripts/lto/.install").exists());
+}
+
+#[test]
+fn two_commands_at_once_are_refused() {
+    let sample = SampleTree::new();
+    let tree = sample.open();
+    let plan = plan_of(&tree, &ALL).unwrap();
+    let held = lock(sample.dir()).unwrap();
+    let error = install(&tree, &plan, &binaries(), false).unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    drop(held);
+    install(&tree, &plan, &binaries(), false).unwrap();
+    // What was read before that install is no ground for another one.
+    let error = install(&tree, &plan, &binaries(), false).unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+}
+
+#[test]
+fn a_damaged_record_is_named() {
+    let damaged = |path: &str, content: &[u8]| {
+        let sample = SampleTree::new();
+        install_of(&sample, &ALL);
+        sample.write(path, content);
+        let result = Tree::open(sample.dir()).and_then(|tree| uninstall(&tree, false));
+        result.unwrap_err().to_string()
+    };
+    let manifest = "scripts/lto/.install/manifest.json";
+    assert_says(&damaged(manifest, b"{"), &[manifest]);
+    assert_says(
+        &damaged(manifest, br#"{"format": 9}"#),
+        &[manifest, "form 9"],
+    );
+
+    let sample = SampleTree::new();
+    let kconfig = fs::read(sample.path("arch/Kconfig")).unwrap();
+    let original = crate::manifest::original_path(&sha256(&kconfig));
+    assert_says(&damaged(&original, b"x"), &[&original, "was changed"]);
+}
+
+mod random {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Lines that no anchor is among, and that are no UTF-8 at times.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        proptest::collection::vec(0_u8..=255, 0..200).prop_map(|mut bytes| {
+            bytes.retain(|&byte| byte != b'@');
+            bytes
+        })
+    }
+
+    #[derive(Debug, Clone)]
+    struct RandomFile {
+        before: Vec<u8>,
+        after: Vec<u8>,
+        mode: u32,
+        seconds: i64,
+        /// 0: replace, 1: before, 2: after.
+        kind: usize,
+        inserted: String,
+    }
+
+    fn file() -> impl Strategy<Value = RandomFile> {
+        let mode = proptest::sample::select(vec![0o600, 0o640, 0o444, 0o644, 0o755, 0o4755]);
+        let inserted = "[ -~]{1,40}";
+        (
+            text(),
+            text(),
+            mode,
+            -5_000_000_i64..5_000_000_000,
+            0..3_usize,
+            inserted,
+        )
+            .prop_map(
+                |(before, after, mode, seconds, kind, inserted)| RandomFile {
+                    before,
+                    after,
+                    mode,
+                    seconds,
+                    kind,
+                    inserted,
+                },
+            )
+    }
+
+    fn leaked(text: String) -> &'static str {
+        Box::leak(text.into_boxed_str())
+    }
+
+    /// A plugin with one edit per file, at the anchor `@ANCHOR@`.
+    fn plugin(files: &[RandomFile]) -> Plugin {
+        let edits: Vec<String> = files
+            .iter()
+            .enumerate()
+            .map(|(index, file)| {
+                let kind = ["replace", "before", "after"][file.kind];
+                format!(
+                    "[[edit]]\nfile = 'random/{index}'\nanchor = '@ANCHOR@'\nreason = 'r'\n\
+                     {kind} = {}\n",
+                    toml::Value::from(file.inserted.clone())
+                )
+            })
+            .collect();
+        let glue = vec![GlueFile {
+            name: "edits.toml",
+            text: leaked(edits.concat()),
+        }];
+        Plugin {
+            glue: Vec::leak(glue),
+            tools: &[],
+            ..CORE
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_tree_comes_back(files in proptest::collection::vec(file(), 1..6)) {
+            let sample = SampleTree::new();
+            for (index, file) in files.iter().enumerate() {
+                let path = format!("random/{index}");
+                let content = [&file.before[..], b"@ANCHOR@", &file.after].concat();
+                sample.write(&path, &content);
+                sample.set(&path, file.mode, file.seconds);
+            }
+            let pristine = sample.snapshot();
+            let table = Table::new(HOOKS, vec![plugin(&files)]).unwrap();
+            let tree = sample.open();
+            let plan = Plan::new(&tree, &table.all(), "1").unwrap();
+            install(&tree, &plan, &BTreeMap::new(), false).unwrap();
+            for (index, file) in files.iter().enumerate() {
+                let inserted = file.inserted.as_bytes();
+                let middle = match file.kind {
+                    0 => inserted.to_vec(),
+                    1 => [inserted, b"@ANCHOR@"].concat(),
+                    _ => [b"@ANCHOR@", inserted].concat(),
+                };
+                let expected = [&file.before[..], &middle, &file.after].concat();
+                let found = fs::read(sample.path(&format!("random/{index}"))).unwrap();
+                prop_assert_eq!(found, expected);
+            }
+            let installed = sample.snapshot();
+            let tree = sample.open();
+            let plan = Plan::new(&tree, &table.all(), "1").unwrap();
+            install(&tree, &plan, &BTreeMap::new(), false).unwrap();
+            sample.snapshot().assert_eq(&installed, "after the second install");
+            uninstall(&sample.open(), false).unwrap();
+            sample.snapshot().assert_eq(&pristine, "after the uninstall");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+use super::*;
+use crate::disk::RealDisk;
+use crate::disk::faulty::{Fault, FaultyDisk};
+use crate::install::{Report, install_on, recover, uninstall, uninstall_on};
+use crate::sample::{ALL, SampleTree, Snapshot, assert_says, binaries, install_of, plan_of};
+use crate::tree::Tree;
+
+#[test]
+fn a_damaged_journal_is_named() {
+    let sample = SampleTree::new();
+    install_of(&sample, &ALL);
+    let journal = "scripts/lto/.install/journal";
+    sample.write(journal, b"{");
+    assert_says(&recover(sample.dir()).unwrap_err().to_string(), &[journal]);
+    let error = Tree::open(sample.dir()).unwrap_err();
+    assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+    assert_says(&error.to_string(), &["cargo xtask status --tree"]);
+    let foreign = br#"{"format":1,"command":"install","direction":"forward",
+        "steps":[{"path":"../../etc/passwd","old":null,"new":null}],
+        "made_directories":[],"dropped_directories":[]}"#;
+    sample.write(journal, foreign);
+    assert_says(
+        &recover(sample.dir()).unwrap_err().to_string(),
+        &["../../etc/passwd"],
+    );
+}
+
+/// A command that is made to fail, and the trees it begins and ends with.
+struct Scene {
+    command: &'static str,
+    /// What is installed when it begins.
+    from: &'static [&'static str],
+    /// What is installed when it ends; nothing for an uninstall.
+    to: &'static [&'static str],
+}
+
+const SCENES: [Scene; 4] = [
+    Scene {
+        command: "install",
+        from: &[],
+        to: &ALL,
+    },
+    Scene {
+        command: "install",
+        from: &["core"],
+        to: &["solo"],
+    },
+    Scene {
+        command: "install",
+        from: &["solo"],
+        to: &ALL,
+    },
+    Scene {
+        command: "uninstall",
+        from: &ALL,
+        to: &[],
+    },
+];
+
+impl Scene {
+    fn begin(&self) -> SampleTree {
+        let sample = SampleTree::new();
+        if !self.from.is_empty() {
+            install_of(&sample, self.from);
+        }
+        sample
+    }
+
+    fn run(&self, sample: &SampleTree, disk: &mut dyn Disk) -> Result<Report> {
+        let tree = sample.open();
+        if self.to.is_empty() {
+            return uninstall_on(disk, &tree, false);
+        }
+        let plan = plan_of(&tree, self.to)?;
+        install_on(disk, &tree, &plan, &binaries(), false)
+    }
+
+    /// The tree after the command, when nothing goes wrong.
+    fn end(&self) -> Snapshot {
+        let sample = self.begin();
+        self.run(&sample, &mut RealDisk).unwrap();
+        sample.snapshot().without_times()
+    }
+}
+
+/// Ends the scene at every change of the disk in turn, as a kill would, and has the next command
+/// find the tree. There must be no third state, and an uninstall must give the tree back.
+#[test]
+fn a_kill_at_any_step_is_finished_or_forgotten() {
+    let pristine = SampleTree::new().snapshot();
+    for scene in &SCENES {
+        let end = scene.end();
+        let mut outcomes = BTreeSet::new();
+        for at in 0.. {
+            let sample = scene.begin();
+            let begin = sample.snapshot();
+            let mut disk = FaultyDisk::new(Fault::Kill, at);
+            let result = scene.run(&sample, &mut disk);
+            if !disk.went_wrong() {
+                result.unwrap();
+                assert!(at > 20, "only {at} steps were tried");
+                break;
+            }
+            result.unwrap_err();
+            let what = format!("{} killed at step {at}", scene.command);
+            match recover(sample.dir()).unwrap_or_else(|e| panic!("{what}: {e}")) {
+                Recovery::Finished { command } => {
+                    assert_eq!(command, scene.command);
+                    sample.snapshot().without_times().assert_eq(&end, &what);
+                    outcomes.insert("finished");
+                }
+                Recovery::Swept | Recovery::Nothing => {
+                    let now = sample.snapshot();
+                    // The last steps of a command only sweep; what they leave is swept.
+                    if now.clone().without_times() == end {
+                        outcomes.insert("done");
+                    } else {
+                        now.assert_eq(&begin, &what);
+                        outcomes.insert("forgotten");
+                    }
+                }
+                Recovery::Undone { .. } => panic!("{what}: a kill is not undone"),
+            }
+            assert_eq!(recover(sample.dir()).unwrap(), Recovery::Nothing, "{what}");
+            let tree = sample.open();
+            if tree.manifest().is_some() {
+                uninstall(&tree, false).unwrap_or_else(|e| panic!("{what}: {e}"));
+            }
+            sample.snapshot().assert_eq(&pristine, &what);
+        }
+        assert_eq!(outcomes.len(), 3, "{outcomes:?}");
+    }
+}
+
+/// A kill of the command that finishes what a kill left is finished, too.
+#[test]
+fn a_kill_while_recovering_is_recovered() {
+    let scene = &SCENES[0];
+    let end = scene.end();
+    let pristine = SampleTree::new().snapshot();
+    // Every seventh step of the first command, every step of the second.
+    for at in (0..).step_by(7) {
+        for again in 0.. {
+            let sample = scene.begin();
+            let mut disk = FaultyDisk::new(Fault::Kill, at);
+            let first = scene.run(&sample, &mut disk);
+            if !disk.went_wrong() {
+                first.unwrap();
+                return;
+            }
+            let mut disk = FaultyDisk::new(Fault::Kill, again);
+            let second = super::recover(&mut disk, sample.dir());
+            let recovered = !disk.went_wrong();
+            if recovered {
+                second.unwrap();
+            }
+            let what = format!("killed at step {at}, and recovering at step {again}");
+            recover(sample.dir()).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let now = sample.snapshot();
+            if now.clone().without_times() != end {
+                now.assert_eq(&pristine, &what);
+            }
+            if recovered {
+                break;
+            }
+        }
+    }
+}
+
+/// A change of the disk that fails leaves the tree as it was, at once or, where putting it back
+/// fails as well, after the next command has finished what was decided.
+#[test]
+fn a_failure_at_any_step_leaves_the_tree_as_it_was() {
+    for fault in [Fault::Error, Fault::Full] {
+        for scene in &SCENES {
+            let end = scene.end();
+            let mut undone = false;
+            for at in 0.. {
+                let sample = scene.begin();
+                let begin = sample.snapshot();
+                let mut disk = FaultyDisk::new(fault, at);
+                let result = scene.run(&sample, &mut disk);
+                if !disk.went_wrong() {
+                    result.unwrap();
+                    break;
+                }
+                let what = format!("{} with {fault:?} at step {at}", scene.command);
+                match result {
+                    // A full disk does not hinder a step that needs no space.
+                    Ok(_) => assert_eq!(fault, Fault::Full, "{what}"),
+                    Err(Error::Undone(_)) => {
+                        undone = true;
+                        let now = sample.snapshot();
+                        assert!(!now_has_staging(&sample), "{what}");
+                        now.assert_eq(&begin, &what);
+                        continue;
+                    }
+                    Err(Error::Io { .. }) => {}
+                    Err(error) => panic!("{what}: {error}"),
+                }
+                recover(sample.dir()).unwrap_or_else(|e| panic!("{what}: {e}"));
+                let now = sample.snapshot();
+                if now.clone().without_times() != end {
+                    now.assert_eq(&begin, &what);
+                }
+            }
+            // Space runs out before anything is decided, so that nothing is ever to be undone.
+            assert_eq!(undone, fault == Fault::Error, "{}", scene.command);
+        }
+    }
+}
+
+fn now_has_staging(sample: &SampleTree) -> bool {
+    ["journal", "journal.back", "journal.forward", "new", "old"]
+        .iter()
+        .any(|name| sample.path("scripts/lto/.install").join(name).exists())
+}
+
+/// Who changes a file while a command is interrupted loses nothing.
+#[test]
+fn a_file_changed_during_an_interruption_is_not_overwritten() {
+    let scene = &SCENES[0];
+    let path = "scripts/link-vmlinux.sh";
+    let mut conflicts = 0;
+    for at in 0.. {
+        let sample = scene.begin();
+        let begin = sample.snapshot();
+        let mut disk = FaultyDisk::new(Fault::Kill, at);
+        let result = scene.run(&sample, &mut disk);
+        if !disk.went_wrong() {
+            result.unwrap();
+            break;
+        }
+        let pristine = sample.read(path).contains("link()");
+        sample.write(path, b"mine");
+        let what = format!("changed after a kill at step {at}");
+        match recover(sample.dir()) {
+            Ok(_) => {}
+            Err(Error::Undone(error)) => {
+                conflicts += 1;
+                assert!(pristine, "{what}");
+                assert!(matches!(*error, Error::Conflict { .. }), "{what}: {error}");
+                assert_says(&error.to_string(), &[path]);
+                sample.write(path, b"#!/bin/sh\nlink()\n{\n\tld -r\n}\nlink\nlink\n");
+                let times = |snapshot: Snapshot| snapshot.without_times();
+                times(sample.snapshot()).assert_eq(&times(begin), &what);
+                continue;
+            }
+            Err(error) => panic!("{what}: {error}"),
+        }
+        assert_eq!(sample.read(path), "mine", "{what}");
+    }
+    assert!(conflicts > 5, "only {conflicts} conflicts were met");
+}
