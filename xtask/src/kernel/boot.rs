@@ -98,15 +98,14 @@ impl Report {
             .count()
     }
 
-    /// Every fault and every module that was not loaded, one per line.
-    pub fn problems(&self) -> String {
+    /// Every fault and every module that was not loaded.
+    pub fn problems(&self) -> Vec<String> {
         let modules = self.modules.iter().filter(|(_, result)| *result != LOADED);
         self.faults
             .iter()
             .cloned()
             .chain(modules.map(|(name, result)| format!("module {name}: {result}")))
-            .collect::<Vec<_>>()
-            .join("\n")
+            .collect()
     }
 }
 
@@ -145,7 +144,7 @@ pub fn run(args: Args) -> Outcome {
         Verdict::Failed => Err(Failure::Fault(anyhow::anyhow!(
             "the boot failed; the console is in {}\n{}",
             log.display(),
-            report.problems()
+            report.problems().join("\n")
         ))),
     }
 }

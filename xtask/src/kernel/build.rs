@@ -106,8 +106,12 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
     }
     let jobs = jobs.map_or_else(cpus, NonZero::get);
     let log_path = objtree.join("build.log");
-    let mut log =
-        std::fs::File::create(&log_path).with_context(|| log_path.display().to_string())?;
+    let mut log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(&log_path)
+        .with_context(|| log_path.display().to_string())?;
+    writeln!(log, "{START}").with_context(|| log_path.display().to_string())?;
     let mut make = super::make(tree, arch, objtree, &llvm::bin_dir()?)?;
     make.arg(format!("-j{jobs}")).arg("all");
 
@@ -167,15 +171,42 @@ fn seconds(time: TimeVal) -> f64 {
     time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
 }
 
+/// What stands before each build in build.log, which keeps them all: a build that finds much of its
+/// work done warns of little, and a comparison needs what was warned of before.
+const START: &str = "kernel build starts";
+
+/// Warnings of the last build of `objtree` that no build of `against` had; both are of `tree`.
+///
+/// # Errors
+/// A build.log cannot be read.
+pub fn new_warnings(tree: &Path, objtree: &Path, against: &Path) -> anyhow::Result<Vec<String>> {
+    let read = |objtree: &Path| {
+        let path = objtree.join("build.log");
+        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+    };
+    let log = read(objtree)?;
+    let last = log.rsplit(START).next().unwrap_or_default();
+    let known = warnings(&read(against)?, &[tree, against]);
+    Ok(warnings(last, &[tree, objtree])
+        .difference(&known)
+        .cloned()
+        .collect())
+}
+
 /// The warnings in the log of a build, without the directories in `roots`, so that the logs of two
 /// object trees can be compared.
-pub fn warnings(log: &str, roots: &[&Path]) -> BTreeSet<String> {
+fn warnings(log: &str, roots: &[&Path]) -> BTreeSet<String> {
+    let roots: Vec<String> = roots
+        .iter()
+        .map(|root| std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf()))
+        .map(|root| format!("{}/", root.display()))
+        .collect();
     log.lines()
         .filter(|line| line.contains("warning:") || line.contains("WARNING:"))
         .map(|line| {
-            roots.iter().fold(line.trim().to_owned(), |line, root| {
-                line.replace(&format!("{}/", root.display()), "")
-            })
+            roots
+                .iter()
+                .fold(line.trim().to_owned(), |line, root| line.replace(root, ""))
         })
         .collect()
 }
@@ -185,26 +216,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn warnings_are_the_same_in_two_object_trees() {
-        let log = |objtree: &str| {
+    fn warnings_of_two_object_trees_are_compared_without_their_paths() {
+        let tree = Path::new("/src/linux");
+        let old = |objtree: &Path| {
             format!(
-                "  CC      init/main.o\n\
+                "{START}\n  CC      init/main.o\n\
                  /src/linux/init/main.c:12:3: warning: unused variable 'x' [-Wunused-variable]\n\
-                 WARNING: modpost: {objtree}/vmlinux.o(.text+0x10): Section mismatch\n\
-                 1 warning generated.\n"
+                 WARNING: modpost: {}/vmlinux.o(.text+0x10): Section mismatch\n\
+                 1 warning generated.\n",
+                objtree.display()
             )
         };
-        let tree = Path::new("/src/linux");
-        let one = warnings(&log("/build/one"), &[tree, Path::new("/build/one")]);
-        let two = warnings(&log("/build/two"), &[tree, Path::new("/build/two")]);
-        assert_eq!(one, two);
+        let one = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let (one, other) = (one.path(), other.path());
+        std::fs::write(other.join("build.log"), old(other) + START + "\n").unwrap();
+        std::fs::write(one.join("build.log"), old(one)).unwrap();
+        assert!(new_warnings(tree, one, other).unwrap().is_empty());
+
+        let new = "ld.lld: warning: something else\n";
+        std::fs::write(one.join("build.log"), old(one) + new).unwrap();
         assert_eq!(
-            one.into_iter().collect::<Vec<_>>(),
-            [
-                "WARNING: modpost: vmlinux.o(.text+0x10): Section mismatch",
-                "init/main.c:12:3: warning: unused variable 'x' [-Wunused-variable]",
-            ]
+            new_warnings(tree, one, other).unwrap(),
+            ["ld.lld: warning: something else"]
         );
+
+        // Only the last build counts.
+        std::fs::write(one.join("build.log"), old(one) + new + START + "\n").unwrap();
+        assert!(new_warnings(tree, one, other).unwrap().is_empty());
     }
 
     #[test]

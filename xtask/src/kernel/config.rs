@@ -91,6 +91,14 @@ pub struct Options<'a> {
 }
 
 impl Profile {
+    /// The name that `--profile` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ci => "ci",
+            Self::Wide => "wide",
+        }
+    }
+
     /// The fragments, of which later ones stand above earlier ones.
     fn fragments(self, arch: Arch) -> [&'static str; 3] {
         let for_arch = match arch {

@@ -6,6 +6,7 @@ use crate::outcome::Outcome;
 use crate::process;
 use crate::progress::Step;
 use anyhow::Context as _;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -178,26 +179,32 @@ fn pipeline<const N: usize>(mut commands: [Command; N]) -> anyhow::Result<()> {
         let mut child = command
             .stdin(input)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting `{shown}`"))?;
         input = child.stdout.take().map_or_else(Stdio::null, Stdio::from);
         running.push((child, shown));
     }
     drop(input);
-    // The first that fails is the cause; those before it only lost their reader.
-    let mut failed = None;
-    for (mut child, shown) in running {
-        let status = child
-            .wait()
+    // The last one first: it ends only if those before it do, and may have most to say. All that
+    // failed are told, because one may have failed only by losing its reader.
+    let mut failed = String::new();
+    for (child, shown) in running.into_iter().rev() {
+        let output = child
+            .wait_with_output()
             .with_context(|| format!("waiting for `{shown}`"))?;
-        if !status.success() && failed.is_none() {
-            failed = Some(format!("`{shown}` failed ({status})"));
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let _ = write!(
+                failed,
+                "\n`{shown}` failed ({}): {}",
+                output.status,
+                said.trim_end()
+            );
         }
     }
-    match failed {
-        None => Ok(()),
-        Some(message) => anyhow::bail!(message),
-    }
+    anyhow::ensure!(failed.is_empty(), "unpacking failed{failed}");
+    Ok(())
 }
 
 #[cfg(test)]
@@ -267,6 +274,11 @@ mod tests {
         assert!(into.join("linux-source-5.10/Makefile").is_file());
 
         let error = unpack(&dir.path().join("absent.deb"), "linux-source-5.10", &into).unwrap_err();
-        assert!(error.to_string().contains("absent.deb` failed"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("absent.deb` failed (exit status: 2): dpkg-deb: error"),
+            "{error}"
+        );
     }
 }
