@@ -1,2 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Tests over several crates.
+//! What tests over several crates share.
+#![warn(missing_docs)]
+
+pub mod object_differential;

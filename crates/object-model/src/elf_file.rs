@@ -416,7 +416,7 @@ where
         let is_function = matches!(kind, SymbolKind::Function | SymbolKind::IndirectFunction);
         let is_code = is_function || section.is_some_and(Section::is_executable);
         let is_format = matches!(kind, SymbolKind::Section | SymbolKind::File)
-            || (binding == Binding::Local && is_mapping_symbol(name, machine));
+            || (binding == Binding::Local && is_mark(name, machine));
         let mut flags = SymbolFlags::default();
         flags.set(SymbolFlags::EXECUTABLE, is_code);
         flags.set(SymbolFlags::TLS, symbol_type == elf::STT_TLS);
@@ -440,11 +440,13 @@ where
     Ok(symbols)
 }
 
-/// Whether a local symbol with this name only tells disassemblers where code and data begin.
+/// Whether a local symbol with this name is a mark for other tools: mapping symbols, which tell
+/// disassemblers where code and data begin, and RISC-V's labels for differences.
 ///
-/// Sources: the ELF supplements of Arm (`$a`, `$t`, `$d`), 64-bit Arm (`$x`, `$d`) and RISC-V (`$x`,
-/// `$d`). Arm and 64-bit Arm allow a suffix behind a dot, RISC-V one behind `$x`.
-fn is_mapping_symbol(name: &str, machine: Machine) -> bool {
+/// Sources: the ELF supplements of Arm (`$a`, `$t`, `$d`), 64-bit Arm (`$x`, `$d`) and RISC-V
+/// (`$x`, `$d`); for the labels what assemblers write. Arm allows a suffix behind a dot, RISC-V one
+/// behind `$x`.
+fn is_mark(name: &str, machine: Machine) -> bool {
     let is = |mark| {
         name.strip_prefix(mark)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -452,7 +454,7 @@ fn is_mapping_symbol(name: &str, machine: Machine) -> bool {
     match machine {
         elf::EM_ARM => is("$a") || is("$t") || is("$d"),
         elf::EM_AARCH64 => is("$x") || is("$d"),
-        elf::EM_RISCV => is("$d") || name.starts_with("$x"),
+        elf::EM_RISCV => is("$d") || name.starts_with("$x") || name == ".L0 ",
         _ => false,
     }
 }
