@@ -1,18 +1,339 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask install`.
+//! `cargo xtask install`: plugins into a kernel tree.
 
-use crate::outcome::Outcome;
-use std::path::PathBuf;
+use crate::llvm;
+use crate::outcome::{Failure, Outcome, print};
+use crate::plugins;
+use crate::process;
+use crate::status;
+use crate::table;
+use anyhow::Context as _;
+use kernel_tree::{Plan, Report, Selection, Table, Tool, Tree};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Puts plugins into a kernel tree.
+///
+/// New files go into scripts/lto of the tree; existing files get a few lines each, at places that
+/// must be exactly as the plugins know them. Every edited file is kept, and `uninstall` gives it
+/// back. A tree that has plugins already gets those that are named now, and no others.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask install --tree ~/linux-5.10 --dry-run
+  cargo xtask install --tree ~/linux-5.10
+  cargo xtask install --tree ~/linux-5.10 --plugins lto-link,modversions --check
+
+Exit code: 0 done; 1 --check found the tree different; 2 the tree was refused, and not changed.")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
+    /// The plugins, with all that they require [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    plugins: Vec<String>,
+    /// Change nothing: show what would be changed.
+    #[arg(long, conflicts_with = "check")]
+    dry_run: bool,
+    /// Change nothing: fail if the tree is not as this install would leave it.
+    #[arg(long, conflicts_with = "discard_changes")]
+    check: bool,
+    /// Give up changes that were made to installed files since they were installed.
+    #[arg(long)]
+    discard_changes: bool,
+    /// The directory of the LLVM tools to build with: check that they are fit for LTO.
+    #[arg(long, value_name = "DIR")]
+    llvm: Option<PathBuf>,
+}
+
+/// What is installed, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The kernel tree.
+    pub tree: &'a Path,
+    /// The names of the plugins; all if there are none.
+    pub plugins: &'a [String],
+    /// Whether changes to installed files may be overwritten.
+    pub discard_changes: bool,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
-    Err(anyhow::anyhow!("{}: not written yet", args.tree.display()).into())
+    let Args {
+        tree,
+        plugins,
+        dry_run,
+        check,
+        discard_changes,
+        llvm,
+    } = args;
+    let options = Options {
+        tree: &tree,
+        plugins: &plugins,
+        discard_changes,
+    };
+    if let Some(dir) = &llvm {
+        check_llvm(dir).with_context(|| format!("--llvm {}", dir.display()))?;
+    }
+    if dry_run {
+        return show(&options);
+    }
+    if check {
+        return compare(&options);
+    }
+    let (plan, report) = install(&options)?;
+    print(&done(&plan, &report, &tree, llvm.as_deref()))?;
+    Ok(())
+}
+
+/// Installs the plugins: finishes what an interrupted command left, plans, builds the tools, and
+/// writes.
+///
+/// # Errors
+/// The tree is refused, the tools cannot be built, the tree cannot be written.
+pub fn install(options: &Options<'_>) -> anyhow::Result<(Plan, Report)> {
+    let table = plugins::table()?;
+    let selection = selected(&table, options.plugins)?;
+    install_with(&selection, options, build_tools)
+}
+
+fn install_with(
+    selection: &Selection<'_>,
+    options: &Options<'_>,
+    build: impl FnOnce(&[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>>,
+) -> anyhow::Result<(Plan, Report)> {
+    let Options {
+        tree,
+        plugins: _,
+        discard_changes,
+    } = *options;
+    status::recover(tree)?;
+    let tree = Tree::open(tree)?;
+    let plan = Plan::new(&tree, selection, plugins::VERSION)?;
+    kernel_tree::check_install(&tree, &plan, discard_changes)?;
+    let binaries = build(&plan.tools)?;
+    let report = kernel_tree::install(&tree, &plan, &binaries, discard_changes)?;
+    Ok((plan, report))
+}
+
+/// The plugins of these names; all if there are none.
+pub fn selected<'table>(
+    table: &'table Table,
+    names: &[String],
+) -> kernel_tree::Result<Selection<'table>> {
+    if names.is_empty() {
+        return Ok(table.all());
+    }
+    table.select(names)
+}
+
+/// What an install would do: the plan, and the difference to the tree as it is.
+fn previewed(options: &Options<'_>) -> anyhow::Result<(Plan, kernel_tree::Preview)> {
+    let table = plugins::table()?;
+    let tree = Tree::open(options.tree)?;
+    let plan = Plan::new(&tree, &selected(&table, options.plugins)?, plugins::VERSION)?;
+    let preview = kernel_tree::preview(&tree, &plan)?;
+    Ok((plan, preview))
+}
+
+fn show(options: &Options<'_>) -> Outcome {
+    let (plan, preview) = previewed(options)?;
+    let mut text = preview.diff;
+    text.extend(listed("would be new", &preview.report.made).bytes());
+    text.extend(listed("would be edited", &preview.report.changed).bytes());
+    text.extend(listed("would be removed", &preview.report.removed).bytes());
+    text.extend(notes(&plan).bytes());
+    text.extend(b"Nothing was changed.\n");
+    print(&text)?;
+    Ok(())
+}
+
+fn compare(options: &Options<'_>) -> Outcome {
+    let (_, preview) = previewed(options)?;
+    if !preview.drift {
+        return Ok(());
+    }
+    let report = &preview.report;
+    let mut text = listed("missing", &report.made);
+    text += &listed("different", &report.changed);
+    text += &listed("not of these plugins", &report.removed);
+    if text.is_empty() {
+        text += "the record of the install names other plugins or another version\n";
+    }
+    Err(Failure::Fault(anyhow::anyhow!(
+        "{}: not as the install would leave it:\n{text}`cargo xtask install --tree {}` mends it",
+        options.tree.display(),
+        options.tree.display(),
+    )))
+}
+
+/// Paths under a heading, or nothing.
+fn listed(heading: &str, paths: &[String]) -> String {
+    match paths {
+        [] => String::new(),
+        paths => format!("{heading}:\n  {}\n", paths.join("\n  ")),
+    }
+}
+
+/// What was passed over, and what the plugins had to say.
+fn notes(plan: &Plan) -> String {
+    let notes = plan.notes.iter();
+    notes.fold(String::new(), |mut text, note| {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{}: {}", note.plugin, note.text);
+        text
+    })
+}
+
+/// What is told after an install.
+fn done(plan: &Plan, report: &Report, tree: &Path, llvm: Option<&Path>) -> Vec<u8> {
+    let joined = |paths: &mut dyn Iterator<Item = &str>| paths.collect::<Vec<_>>().join("\n");
+    let heading = ["plugin", "edits", "new files"].map(str::to_owned);
+    let rows = plan.plugins.iter().map(|name| {
+        let tools = plan.tools.iter().filter(|tool| tool.plugin == *name);
+        let tools: Vec<String> = tools.map(Tool::path).collect();
+        let mut new = plan
+            .created_by(name)
+            .chain(tools.iter().map(String::as_str));
+        [
+            name.clone(),
+            joined(&mut plan.edited_by(name)),
+            joined(&mut new),
+        ]
+    });
+    let mut text = format!("{}\n", table::of(std::iter::once(heading).chain(rows)));
+    text += &notes(plan);
+    if !report.foreign.is_empty() {
+        text += &listed("left alone in scripts/lto", &report.foreign);
+    }
+    let tree = tree.display();
+    if report.is_unchanged() {
+        let _ = writeln!(text, "{tree}: was already so, nothing was changed");
+    } else {
+        let Report {
+            made,
+            changed,
+            removed,
+            foreign: _,
+        } = report;
+        let _ = writeln!(
+            text,
+            "{tree}: {} files made, {} changed, {} removed",
+            made.len(),
+            changed.len(),
+            removed.len()
+        );
+    }
+    let path = llvm.map_or_else(String::new, |dir| format!("PATH={}:$PATH ", dir.display()));
+    let make = format!(
+        "{path}make -C {tree} O=$PWD/build ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- LLVM=1 \
+         LLVM_IAS=1"
+    );
+    let _ = write!(
+        text,
+        "\nNext, for instance:\n  {make} defconfig\n  {tree}/scripts/config --file build/.config \
+         -d LTO_NONE -e LTO_CLANG_THIN\n  {make} olddefconfig all -j$(nproc)\n"
+    );
+    text.into_bytes()
+}
+
+/// Checks that the tools in a directory can build a kernel with LTO, and that what its clang
+/// writes can be read.
+fn check_llvm(dir: &Path) -> anyhow::Result<()> {
+    const SOURCE: &str = "int lto_probe(void) { return 0; }\n";
+    llvm::complete(dir)?;
+    let scratch = tempfile::tempdir().context("a temporary directory")?;
+    let (source, object) = (
+        scratch.path().join("probe.c"),
+        scratch.path().join("probe.o"),
+    );
+    fs::write(&source, SOURCE).with_context(|| source.display().to_string())?;
+    let mut clang = Command::new(dir.join("clang"));
+    clang
+        .args(["-flto=thin", "-c", "-o"])
+        .args([&object, &source]);
+    process::output(&mut clang).context("its clang makes no bitcode")?;
+    let content = fs::read(&object).with_context(|| object.display().to_string())?;
+    let unreadable = "the bitcode of its clang cannot be read; use another version of LLVM";
+    let bitcode = object_model::Bitcode::parse(&content).context(unreadable)?;
+    let mut symbols = bitcode.symbols().iter();
+    anyhow::ensure!(
+        symbols.any(|symbol| symbol.name == "lto_probe" && symbol.is_defined()),
+        "{unreadable}"
+    );
+    Ok(())
+}
+
+/// One line of what cargo writes about a build; the others have no such `reason`.
+#[derive(Deserialize)]
+struct Artifact {
+    reason: String,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// Builds the tools, and reads them.
+fn build_tools(tools: &[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    if tools.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--release", "--quiet"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    for tool in tools {
+        command.args(["--package", &tool.name]);
+    }
+    let shown = process::shown(&command);
+    eprintln!("building the tools: {shown}");
+    let output = command
+        .output()
+        .with_context(|| format!("starting `{shown}`"))?;
+    anyhow::ensure!(
+        output.status.success(),
+        "`{shown}` failed ({})",
+        output.status
+    );
+    let said = String::from_utf8(output.stdout).with_context(|| format!("what `{shown}` wrote"))?;
+    let executables = executables(&said).with_context(|| format!("what `{shown}` wrote"))?;
+    tools
+        .iter()
+        .map(|Tool { name, plugin }| {
+            let path = executables.get(name).with_context(|| {
+                format!("{plugin}: the package {name} builds no binary of that name")
+            })?;
+            let content = fs::read(path).with_context(|| path.display().to_string())?;
+            Ok((name.clone(), content))
+        })
+        .collect()
+}
+
+/// The executables that cargo says it built, by name.
+fn executables(said: &str) -> serde_json::Result<BTreeMap<String, PathBuf>> {
+    let mut found = BTreeMap::new();
+    for line in said.lines() {
+        let Artifact {
+            reason,
+            target,
+            executable,
+        } = serde_json::from_str(line)?;
+        if reason == "compiler-artifact"
+            && let (Some(Target { name }), Some(path)) = (target, executable)
+        {
+            found.insert(name, path);
+        }
+    }
+    Ok(found)
 }

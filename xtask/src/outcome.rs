@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! How a command ends: done, a fault found, or not able to run.
 
+use anyhow::Context as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 /// Why a command did not end well.
@@ -22,14 +24,24 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// Prints the error, if there is one, with its causes, and gives the exit code.
+/// Prints the error, if there is one, with its causes, and gives the exit code, as every tool does.
 pub fn report(outcome: Outcome) -> ExitCode {
-    let (error, code) = match outcome {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Fault(error)) => (error, 1),
-        Err(Failure::CannotRun(error)) => (error, 2),
-    };
-    // `{:#}` writes the causes after the message, separated by colons.
-    eprintln!("xtask: {error:#}");
-    ExitCode::from(code)
+    tool_io::exit(
+        "xtask",
+        outcome.map_err(|failure| match failure {
+            Failure::Fault(error) => tool_io::Failure::fault(error),
+            Failure::CannotRun(error) => tool_io::Failure::cannot_run(error),
+        }),
+    )
+}
+
+/// Writes a result to standard output. That nobody reads it to its end, as `head` does not, is no
+/// failure.
+pub fn print(text: &[u8]) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("writing the result")
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,18 +1,87 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask series`.
+//! `cargo xtask series`: an install as patches to be mailed.
 
-use crate::outcome::Outcome;
-use std::path::PathBuf;
+use crate::install::selected;
+use crate::outcome::{Outcome, print};
+use crate::plugins;
+use crate::process;
+use anyhow::Context as _;
+use kernel_tree::{Author, Tree};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// Writes an install as a patch series, ready to mail.
+/// Writes an install as a patch series, ready to be looked at and mailed.
+///
+/// A cover letter and one patch per plugin, in the form of `git format-patch`, which `git am`
+/// takes. The tree is not changed. The tools are not part of the patches; the cover letter says
+/// how they are built.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches
+  cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches --author 'A Maintainer <a@example.org>'")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
+    /// Where the patches go; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    into: PathBuf,
+    /// The plugins, with all that they require [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    plugins: Vec<String>,
+    /// Who sends the patches [default: what git knows in the tree].
+    #[arg(long, value_name = "NAME <MAIL>")]
+    author: Option<String>,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
-    Err(anyhow::anyhow!("{}: not written yet", args.tree.display()).into())
+    let Args {
+        tree,
+        into,
+        plugins,
+        author,
+    } = args;
+    let name_and_mail = match author {
+        Some(author) => author,
+        None => author_of(&tree)?,
+    };
+    let author = Author {
+        name_and_mail,
+        date: date()?,
+    };
+    let table = plugins::table()?;
+    let selection = selected(&table, &plugins)?;
+    let patches = kernel_tree::series(&Tree::open(&tree)?, &selection, plugins::VERSION, &author)?;
+    fs::create_dir_all(&into).with_context(|| into.display().to_string())?;
+    let mut written = Vec::new();
+    for patch in patches {
+        let path = into.join(&patch.file_name);
+        fs::write(&path, &patch.text).with_context(|| path.display().to_string())?;
+        written.push(format!("{}\n", path.display()));
+    }
+    print(written.concat().as_bytes())?;
+    Ok(())
+}
+
+/// What git knows of who works in the tree.
+fn author_of(tree: &Path) -> anyhow::Result<String> {
+    let ask = |key: &str| {
+        process::output(Command::new("git").current_dir(tree).args(["config", key]))
+            .map(|value| value.trim().to_owned())
+            .context("git does not know who sends the patches: say it with --author")
+    };
+    Ok(format!("{} <{}>", ask("user.name")?, ask("user.email")?))
+}
+
+/// The time of now as a mail has it, or of `SOURCE_DATE_EPOCH`, by which builds that are to give
+/// the same bytes twice set it.
+fn date() -> anyhow::Result<String> {
+    let mut command = Command::new("date");
+    command.args(["-R", "-u"]).env("LC_ALL", "C");
+    if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
+        command.arg(format!("--date=@{epoch}"));
+    }
+    Ok(process::output(&mut command)?.trim().to_owned())
 }

@@ -1,18 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask uninstall`.
+//! `cargo xtask uninstall`: a kernel tree as it was.
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, print};
+use crate::status;
+use kernel_tree::{Report, Tree};
 use std::path::PathBuf;
 
-/// Gives a kernel tree back as it was before the install.
+/// Gives a kernel tree back as it was before the first install: every file byte for byte, with its
+/// permissions and its time stamp.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask uninstall --tree ~/linux-5.10
+
+Exit code: 0 done; 2 refused, and the tree was not changed.")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
+    /// Give up changes that were made to installed files since they were installed.
+    #[arg(long)]
+    discard_changes: bool,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
-    Err(anyhow::anyhow!("{}: not written yet", args.tree.display()).into())
+    let Args {
+        tree,
+        discard_changes,
+    } = args;
+    status::recover(&tree)?;
+    let report = kernel_tree::uninstall(&Tree::open(&tree)?, discard_changes)?;
+    let Report {
+        made,
+        changed,
+        removed,
+        foreign,
+    } = report;
+    let mut lines = vec![format!(
+        "{}: {} files given back, {} removed",
+        tree.display(),
+        made.len() + changed.len(),
+        removed.len()
+    )];
+    lines.extend(foreign.iter().map(|path| format!("left alone: {path}")));
+    // Their objects are newer than the sources that came back with their old times.
+    lines.push("Object trees that were built meanwhile: run `make clean` there first.\n".into());
+    print(lines.join("\n").as_bytes())?;
+    Ok(())
 }
