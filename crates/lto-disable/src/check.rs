@@ -52,7 +52,7 @@ pub fn made_from(cmd_file: &str) -> Made {
         .and_then(|line| line.split_once(":="))
         .map(|(_, path)| path.trim());
     match source {
-        Some(path) if path.ends_with(".c") => Made::FromC,
+        Some(path) if Path::new(path).extension().is_some_and(|e| e == "c") => Made::FromC,
         _ => Made::Otherwise,
     }
 }

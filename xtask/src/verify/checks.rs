@@ -149,26 +149,21 @@ fn module_inputs(
     disabled: &lto_disable::Matcher,
 ) -> anyhow::Result<(usize, Vec<String>)> {
     let object = format!("{module}.o");
-    let inputs = match tree.record(&object)? {
-        Some(inputs) if inputs.len() != 1 => inputs,
-        // A single-object module: its bitcode lies beside it, under another name, and the record
-        // does not say from which source it is.
-        _ => {
-            let made = BuiltObject::new(Path::new(&object), false, &tree.root).made;
-            let path = Path::new(&object);
-            let name = format!(".lto_{}", path.file_name().unwrap_or_default().display());
-            let bitcode = path.with_file_name(name);
-            let input = if tree.root.join(&bitcode).exists() {
-                tree.built_object(&bitcode)?
-            } else {
-                BuiltObject {
-                    path: object.clone(),
-                    is_bitcode: false,
-                    made,
-                }
-            };
-            vec![input]
-        }
+    let path = Path::new(&object);
+    // A record may be left over from a build in which the module was linked by lto-link.
+    let file_name = path.file_name().unwrap_or_default().display();
+    let command = tree
+        .root
+        .join(path.with_file_name(format!(".{file_name}.cmd")));
+    let command = fs::read_to_string(&command).with_context(|| command.display().to_string())?;
+    let record = if command.contains("/lto-link module ") {
+        tree.record(&object)?
+    } else {
+        None
+    };
+    let inputs = match record {
+        Some(inputs) => inputs,
+        None => vec![tree.built_object(path)?],
     };
     let (report, faults) = lto_disable::check(&inputs, disabled);
     Ok((
