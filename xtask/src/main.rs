@@ -2,6 +2,7 @@
 //! `cargo xtask`: everything that is done with the plugins and with kernels. One file per command.
 
 mod apt;
+mod demo;
 mod install;
 mod kernel;
 mod llvm;
@@ -12,6 +13,8 @@ mod progress;
 mod series;
 mod setup;
 mod status;
+mod table;
+mod test;
 mod uninstall;
 mod verify;
 
@@ -22,6 +25,8 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "cargo xtask", version)]
 enum Command {
+    Demo(demo::Args),
+    Test(test::Args),
     Setup(setup::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
@@ -33,6 +38,8 @@ enum Command {
 
 fn main() -> ExitCode {
     outcome::report(match Command::parse() {
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Setup(args) => setup::run(&args),
         Command::Install(args) => install::run(args),
         Command::Uninstall(args) => uninstall::run(args),

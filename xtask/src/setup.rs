@@ -5,6 +5,7 @@ use crate::apt;
 use crate::kernel::arch::Arch;
 use crate::llvm;
 use crate::outcome::Outcome;
+use crate::outcome::print;
 use std::path::Path;
 
 /// Installs the system packages that are missing.
@@ -73,7 +74,7 @@ pub fn run(args: &Args) -> Outcome {
         arch,
         install: !no_install,
     })?;
-    println!("everything is there");
+    print(b"everything is there\n")?;
     Ok(())
 }
 

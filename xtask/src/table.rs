@@ -7,7 +7,7 @@ use comfy_table::presets;
 /// A table with `rows`.
 pub fn of<const COLUMNS: usize>(rows: impl IntoIterator<Item = [String; COLUMNS]>) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING);
     for row in rows {
         table.add_row(row);
     }

@@ -9,6 +9,7 @@ use crate::kernel::fetch;
 use crate::llvm;
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
+use crate::outcome::print;
 use crate::process;
 use crate::process::End;
 use crate::setup;
@@ -54,7 +55,10 @@ struct Step {
 type KernelTest = fn(&Path) -> Outcome;
 
 /// The tests that `--quick` leaves out.
-const KERNEL_TESTS: [(&str, KernelTest); 1] = [("kernel: ci profile, thin LTO against none", thin_against_none)];
+const KERNEL_TESTS: [(&str, KernelTest); 1] = [(
+    "kernel: ci profile, thin LTO against none",
+    thin_against_none,
+)];
 
 fn thin_against_none(workdir: &Path) -> Outcome {
     demo::demonstrate(&demo::Options {
@@ -70,10 +74,17 @@ fn thin_against_none(workdir: &Path) -> Outcome {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let Args { quick, no_install } = *args;
-    setup::ensure(setup::Options { arch: Arch::Arm64, install: !no_install })?;
+    setup::ensure(setup::Options {
+        arch: Arch::Arm64,
+        install: !no_install,
+    })?;
     let root = root()?;
     let trees = root.join("target/trees");
-    let linux = fetch::fetch(fetch::Options { version: "6.1", package_version: None, into: &trees })?;
+    let linux = fetch::fetch(fetch::Options {
+        version: "6.1",
+        package_version: None,
+        into: &trees,
+    })?;
     let mut steps = Vec::new();
     for (name, command) in cargo_steps(&root, &linux.join("scripts"), has_nextest())? {
         steps.push(cargo_step(name, command)?);
@@ -107,7 +118,12 @@ fn cargo_steps(
             .env(LINUX_SCRIPTS, linux_scripts);
         command
     };
-    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
+    let mut doc = cargo(&[
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     let tests: &[&str] = if nextest {
         &["nextest", "run", "--workspace", "--no-fail-fast"]
@@ -116,10 +132,23 @@ fn cargo_steps(
     };
     Ok(vec![
         ("format", cargo(&["fmt", "--all", "--check"])),
-        ("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+        (
+            "clippy",
+            cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ),
         ("rustdoc", doc),
         ("tests", cargo(tests)),
-        ("examples in the documentation", cargo(&["test", "--workspace", "--doc", "--no-fail-fast"])),
+        (
+            "examples in the documentation",
+            cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]),
+        ),
     ])
 }
 
@@ -146,7 +175,12 @@ fn cargo_step(name: &str, command: Command) -> anyhow::Result<Step> {
     })?;
     let good = matches!(end, End::Exited(status) if status.success());
     let (passed, failed) = count(&output, good);
-    Ok(Step { name: name.to_owned(), passed, failed, took: started.elapsed() })
+    Ok(Step {
+        name: name.to_owned(),
+        passed,
+        failed,
+        took: started.elapsed(),
+    })
 }
 
 /// Passed and failed tests in the output of cargo. What fails without a failed test, such as a
@@ -156,7 +190,12 @@ fn count(output: &str, good: bool) -> (usize, usize) {
         .lines()
         .filter(|line| line.starts_with("test result: ") || line.contains(" tests run: "))
         .collect();
-    let sum = |word: &str| summaries.iter().filter_map(|line| number_before(line, word)).sum::<usize>();
+    let sum = |word: &str| {
+        summaries
+            .iter()
+            .filter_map(|line| number_before(line, word))
+            .sum::<usize>()
+    };
     let (passed, failed) = (sum("passed"), sum("failed") + sum("timed out"));
     match (good, failed) {
         (true, 0) if summaries.is_empty() => (1, 0),
@@ -168,7 +207,11 @@ fn count(output: &str, good: bool) -> (usize, usize) {
 /// The number in front of `word`: `12 passed`.
 fn number_before(line: &str, word: &str) -> Option<usize> {
     let (before, _) = line.split_once(&format!(" {word}"))?;
-    before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    before
+        .rsplit(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn kernel_step(name: &str, test: KernelTest, workdir: &Path) -> Step {
@@ -179,24 +222,43 @@ fn kernel_step(name: &str, test: KernelTest, workdir: &Path) -> Step {
     if let Err(Failure::Fault(error) | Failure::CannotRun(error)) = outcome {
         eprintln!("{name}: {error:#}");
     }
-    Step { name: name.to_owned(), passed: 1 - failed, failed, took: started.elapsed() }
+    Step {
+        name: name.to_owned(),
+        passed: 1 - failed,
+        failed,
+        took: started.elapsed(),
+    }
 }
 
 /// Prints the steps and the sums.
 fn summarize(steps: &[Step]) -> Outcome {
-    let rows = steps.iter().map(|Step { name, passed, failed, took }| {
-        let result = format!("{passed} passed, {failed} failed");
-        [name.clone(), result, format!("{:.0} s", took.as_secs_f64())]
-    });
+    let rows = steps.iter().map(
+        |Step {
+             name,
+             passed,
+             failed,
+             took,
+         }| {
+            let result = format!("{passed} passed, {failed} failed");
+            [name.clone(), result, format!("{:.0} s", took.as_secs_f64())]
+        },
+    );
     let passed: usize = steps.iter().map(|step| step.passed).sum();
     let failed: usize = steps.iter().map(|step| step.failed).sum();
-    println!("{}", table::of(rows));
-    println!("{passed} passed, {failed} failed");
+    let table = table::of(rows);
+    print(format!("{table}\n{passed} passed, {failed} failed\n").as_bytes())?;
     if failed == 0 {
         return Ok(());
     }
-    let names: Vec<_> = steps.iter().filter(|step| step.failed > 0).map(|step| step.name.as_str()).collect();
-    Err(Failure::Fault(anyhow::anyhow!("failed: {}", names.join(", "))))
+    let names: Vec<_> = steps
+        .iter()
+        .filter(|step| step.failed > 0)
+        .map(|step| step.name.as_str())
+        .collect();
+    Err(Failure::Fault(anyhow::anyhow!(
+        "failed: {}",
+        names.join(", ")
+    )))
 }
 
 #[cfg(test)]
@@ -214,14 +276,23 @@ mod tests {
     fn the_summary_of_nextest_is_counted() {
         let summary = "     Summary [   3.5s] 120 tests run: 117 passed (1 slow), 2 failed, 1 timed out, 0 skipped\n";
         assert_eq!(count(summary, false), (117, 3));
-        assert_eq!(count("Summary [ 1s] 7 tests run: 7 passed, 0 skipped\n", true), (7, 0));
+        assert_eq!(
+            count("Summary [ 1s] 7 tests run: 7 passed, 0 skipped\n", true),
+            (7, 0)
+        );
     }
 
     #[test]
     fn what_runs_no_tests_counts_as_one() {
         assert_eq!(count("", true), (1, 0));
         assert_eq!(count("error: could not compile\n", false), (0, 1));
-        assert_eq!(count("test result: ok. 3 passed; 0 failed\nerror: could not compile\n", false), (3, 1));
+        assert_eq!(
+            count(
+                "test result: ok. 3 passed; 0 failed\nerror: could not compile\n",
+                false
+            ),
+            (3, 1)
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::modules;
 use super::modules::Module;
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
+use crate::outcome::print;
 use crate::process;
 use crate::progress::Step;
 use anyhow::Context as _;
@@ -129,15 +130,16 @@ pub fn run(args: Args) -> Outcome {
         output,
         timeout,
     })?;
-    match format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Format::Text => println!(
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(&report)?,
+        Format::Text => format!(
             "{} of {} modules loaded, {} faults",
             report.loaded(),
             report.modules.len(),
             report.faults.len()
         ),
-    }
+    };
+    print(format!("{text}\n").as_bytes())?;
     let log = output.join("boot.log");
     match report.result {
         Verdict::Ok => Ok(()),

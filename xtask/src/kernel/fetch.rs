@@ -3,6 +3,7 @@
 
 use crate::apt::Suites;
 use crate::outcome::Outcome;
+use crate::outcome::print;
 use crate::process;
 use crate::progress::Step;
 use anyhow::Context as _;
@@ -56,7 +57,7 @@ pub fn run(args: &Args) -> Outcome {
         package_version,
         into,
     })?;
-    println!("{}", tree.display());
+    print(format!("{}\n", tree.display()).as_bytes())?;
     Ok(())
 }
 

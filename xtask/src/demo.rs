@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask demo`: from nothing to a kernel with LTO that is booted and compared with the same
+//! kernel without.
+
+use crate::install;
+use crate::kernel::arch::Arch;
+use crate::kernel::boot;
+use crate::kernel::build;
+use crate::kernel::config;
+use crate::kernel::config::Lto;
+use crate::kernel::config::Profile;
+use crate::kernel::fetch;
+use crate::outcome::Failure;
+use crate::outcome::Outcome;
+use crate::outcome::print;
+use crate::setup;
+use crate::table;
+use crate::verify;
+use crate::verify::Verdict;
+use anyhow::Context as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The version of the kernel that is fetched: it has no LTO of its own.
+const KERNEL: &str = "5.10";
+
+/// How long a guest may run. It takes seconds; a busy machine takes longer.
+const BOOT_TIME: Duration = Duration::from_secs(300);
+
+/// Gives a real kernel LTO, boots it, and compares it with the same kernel without LTO.
+///
+/// Installs the system packages that are missing, fetches the source of linux 5.10, installs all
+/// plugins into it, builds it with LTO and without, boots both and loads every module, and checks
+/// what must be the same. What is there from an earlier run is used again.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask demo
+  cargo xtask demo --tree ~/linux-5.10 --lto full --profile wide
+
+The last line is `demo: ok` (exit code 0) or `demo: FAILED: <what>` (exit code 1).")]
+pub struct Args {
+    /// A kernel tree that is already there [default: fetched by package name].
+    #[arg(long, value_name = "DIR")]
+    tree: Option<PathBuf>,
+    /// Which link time optimization is shown.
+    #[arg(long, value_enum, default_value = "thin")]
+    lto: Lto,
+    /// Where the kernel is fetched to and built [default: target/demo of this repository].
+    #[arg(long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// The architecture the kernel is built for.
+    #[arg(long, value_enum, default_value = "arm64")]
+    arch: Arch,
+    /// What the kernel is to have.
+    #[arg(long, value_enum, default_value = "ci")]
+    profile: Profile,
+    /// Install no system package: stop, and name what is missing.
+    #[arg(long)]
+    no_install: bool,
+}
+
+/// What is shown, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// A kernel tree; fetched if it is not said.
+    pub tree: Option<&'a Path>,
+    /// Which link time optimization is shown.
+    pub lto: Lto,
+    /// Where the kernel is fetched to and built.
+    pub workdir: &'a Path,
+    /// The architecture the kernel is built for.
+    pub arch: Arch,
+    /// What the kernel is to have.
+    pub profile: Profile,
+    /// Whether missing system packages are installed.
+    pub install: bool,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+struct Row {
+    what: String,
+    verdict: Verdict,
+    figure: String,
+    faults: Vec<String>,
+}
+
+impl Row {
+    /// A figure that nothing is asked of.
+    fn figure(what: &str, figure: String) -> Self {
+        Self {
+            what: what.to_owned(),
+            verdict: Verdict::NotApplicable,
+            figure,
+            faults: Vec::new(),
+        }
+    }
+
+    /// A figure that is good if there are no faults.
+    fn checked(what: String, figure: String, faults: Vec<String>) -> Self {
+        let verdict = if faults.is_empty() {
+            Verdict::Ok
+        } else {
+            Verdict::Fault
+        };
+        Self {
+            what,
+            verdict,
+            figure,
+            faults,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let Args {
+        tree,
+        lto,
+        workdir,
+        arch,
+        profile,
+        no_install,
+    } = args;
+    let workdir = workdir.clone().unwrap_or_else(default_workdir);
+    let outcome = demonstrate(&Options {
+        tree: tree.as_deref(),
+        lto: *lto,
+        workdir: &workdir,
+        arch: *arch,
+        profile: *profile,
+        install: !no_install,
+    });
+    match &outcome {
+        Ok(()) => print(b"demo: ok\n")?,
+        Err(Failure::Fault(error)) => {
+            let what = format!("{error:#}");
+            let what = what.lines().next().unwrap_or_default();
+            print(format!("demo: FAILED: {what}\n").as_bytes())?;
+        }
+        Err(Failure::CannotRun(_)) => {}
+    }
+    outcome
+}
+
+/// `target/demo` of this repository.
+fn default_workdir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo")
+}
+
+/// Does everything, and prints the table.
+///
+/// # Errors
+/// A step could not be done; as a fault, a build that fails or a check that finds something.
+pub fn demonstrate(options: &Options<'_>) -> Outcome {
+    let Options {
+        tree,
+        lto,
+        workdir,
+        arch,
+        profile,
+        install,
+    } = *options;
+    setup::ensure(setup::Options { arch, install })?;
+    let trees = workdir.join("trees");
+    let tree = match tree {
+        Some(tree) => tree.to_owned(),
+        None => fetch::fetch(fetch::Options {
+            version: KERNEL,
+            package_version: None,
+            into: &trees,
+        })?,
+    };
+    install::install(&install::Options {
+        tree: &tree,
+        plugins: &[],
+        discard_changes: false,
+    })?;
+
+    let one = Kernel::make(&tree, workdir, arch, profile, lto)?;
+    let other = match lto {
+        Lto::None => None,
+        _ => Some(Kernel::make(&tree, workdir, arch, profile, Lto::None)?),
+    };
+    let against = other.as_ref().map(|other| other.objtree.as_path());
+    let report = verify::verify(&one.objtree, against)?;
+    let mut rows = verified(&report);
+    rows.push(one.boot_row(lto));
+    if let Some(other) = &other {
+        rows.push(other.boot_row(Lto::None));
+        rows.push(warnings_row(&tree, &one, other)?);
+    }
+    rows.extend(size_rows(&report, &one, other.as_ref())?);
+    if lto != Lto::None {
+        rows.push(link_row(&one.objtree)?);
+    }
+    print(format!("{}\n", table::of(rows.iter().map(cells))).as_bytes())?;
+    judge(&rows)
+}
+
+/// A kernel that was built and booted.
+struct Kernel {
+    arch: Arch,
+    objtree: PathBuf,
+    boot: boot::Report,
+}
+
+impl Kernel {
+    fn make(
+        tree: &Path,
+        workdir: &Path,
+        arch: Arch,
+        profile: Profile,
+        lto: Lto,
+    ) -> Result<Self, Failure> {
+        let objtree = workdir.join(format!("{}-{}-{}", arch.name(), profile.name(), lto.name()));
+        let objtree = objtree.as_path();
+        config::configure(config::Options {
+            tree,
+            arch,
+            objtree,
+            profile,
+            lto,
+            set: &[],
+        })?;
+        build::build(build::Options {
+            tree,
+            arch,
+            objtree,
+            jobs: None,
+        })?;
+        let boot = boot::boot(boot::Options {
+            arch,
+            objtree,
+            output: objtree,
+            timeout: BOOT_TIME,
+        })?;
+        Ok(Self {
+            arch,
+            objtree: objtree.to_owned(),
+            boot,
+        })
+    }
+
+    fn boot_row(&self, lto: Lto) -> Row {
+        let what = format!("modules loaded, {} LTO", lto.name());
+        let figure = format!("{} of {}", self.boot.loaded(), self.boot.modules.len());
+        Row::checked(what, figure, self.boot.problems())
+    }
+
+    fn image_size(&self) -> anyhow::Result<u64> {
+        let image = self.arch.image(&self.objtree);
+        let size = image
+            .metadata()
+            .with_context(|| image.display().to_string())?
+            .len();
+        Ok(size)
+    }
+}
+
+/// The checks of `verify`.
+fn verified(report: &verify::Report) -> Vec<Row> {
+    let name = |name: &str| match name {
+        "lto" => "LTO really on".to_owned(),
+        "initcalls" => "initcalls in order".to_owned(),
+        "crcs" => "symbol CRCs equal".to_owned(),
+        other => other.to_owned(),
+    };
+    report
+        .checks
+        .iter()
+        .map(|check| Row {
+            what: name(check.name),
+            verdict: check.verdict,
+            figure: check.figure.clone(),
+            faults: check.faults.clone(),
+        })
+        .collect()
+}
+
+/// Warnings of the compiler, the linker or modpost that the build without LTO does not have.
+fn warnings_row(tree: &Path, one: &Kernel, other: &Kernel) -> anyhow::Result<Row> {
+    let new = build::new_warnings(tree, &one.objtree, &other.objtree)?;
+    Ok(Row::checked(
+        "new warnings".to_owned(),
+        new.len().to_string(),
+        new,
+    ))
+}
+
+/// How large the kernels are.
+fn size_rows(
+    report: &verify::Report,
+    one: &Kernel,
+    other: Option<&Kernel>,
+) -> anyhow::Result<Vec<Row>> {
+    let against = report.sizes_against;
+    Ok(vec![
+        Row::figure(
+            "text of vmlinux",
+            compared(report.sizes.text, against.map(|sizes| sizes.text)),
+        ),
+        Row::figure(
+            "data of vmlinux",
+            compared(report.sizes.data, against.map(|sizes| sizes.data)),
+        ),
+        Row::figure(
+            "kernel image",
+            compared(
+                one.image_size()?,
+                other.map(Kernel::image_size).transpose()?,
+            ),
+        ),
+    ])
+}
+
+/// A size in bytes, next to that without LTO.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a percentage of kernel sizes, which are far below 2^52"
+)]
+fn compared(with: u64, without: Option<u64>) -> String {
+    match without {
+        None => format!("{with} bytes"),
+        Some(without) => {
+            let percent = (with as f64 / without as f64 - 1.0) * 100.0;
+            format!("{with} bytes, {without} without LTO ({percent:+.1} %)")
+        }
+    }
+}
+
+/// What the link of vmlinux.o cost.
+#[expect(clippy::cast_precision_loss, reason = "memory in MiB with no decimals")]
+fn link_row(objtree: &Path) -> anyhow::Result<Row> {
+    let path = lto_link::usage_path(&objtree.join("vmlinux.o"));
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let usage: lto_link::Usage =
+        serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    Ok(Row::figure(
+        "link of vmlinux.o",
+        format!(
+            "{:.1} s, {:.1} s of CPU, peak memory {:.0} MiB",
+            usage.wall_seconds,
+            usage.cpu_seconds,
+            usage.peak_rss_kib as f64 / 1024.0
+        ),
+    ))
+}
+
+fn cells(row: &Row) -> [String; 3] {
+    let verdict = match row.verdict {
+        Verdict::NotApplicable if row.faults.is_empty() => String::new(),
+        verdict => verdict.to_string(),
+    };
+    [row.what.clone(), verdict, row.figure.clone()]
+}
+
+/// A fault that names what was found wrong first, and all of it below.
+fn judge(rows: &[Row]) -> Outcome {
+    let wrong: Vec<&Row> = rows
+        .iter()
+        .filter(|row| row.verdict == Verdict::Fault)
+        .collect();
+    let Some(first) = wrong.first() else {
+        return Ok(());
+    };
+    let faults: Vec<String> = wrong
+        .iter()
+        .flat_map(|row| {
+            row.faults
+                .iter()
+                .map(|fault| format!("{}: {fault}", row.what))
+        })
+        .collect();
+    Err(Failure::Fault(anyhow::anyhow!(
+        "{}: {}\n{}",
+        first.what,
+        first.figure,
+        faults.join("\n")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_shown_with_their_difference() {
+        assert_eq!(
+            compared(950, Some(1000)),
+            "950 bytes, 1000 without LTO (-5.0 %)"
+        );
+        assert_eq!(compared(950, None), "950 bytes");
+    }
+
+    #[test]
+    fn the_first_fault_is_the_headline_and_all_are_told() {
+        let good = Row::checked(
+            "initcalls in order".to_owned(),
+            "9 of 9".to_owned(),
+            Vec::new(),
+        );
+        let crcs = Row::checked(
+            "symbol CRCs equal".to_owned(),
+            "1 of 2".to_owned(),
+            vec!["printk".to_owned()],
+        );
+        let boot = Row::checked(
+            "modules loaded".to_owned(),
+            "0 of 1".to_owned(),
+            vec!["fat".to_owned()],
+        );
+        assert!(judge(&[Row::figure("kernel image", "3 bytes".to_owned())]).is_ok());
+        let Err(Failure::Fault(error)) = judge(&[good, crcs, boot]) else {
+            panic!("no fault")
+        };
+        assert_eq!(
+            error.to_string(),
+            "symbol CRCs equal: 1 of 2\nsymbol CRCs equal: printk\nmodules loaded: fat"
+        );
+    }
+}
