@@ -13,8 +13,11 @@ pub fn table() -> kernel_tree::Result<Table> {
         include_str!("../../kconfig/hooks/edits.toml"),
         vec![
             lto_link::plugin(),
-            section_merge::plugin(),
+            initcall_order::plugin(),
             modversions::plugin(),
+            section_merge::plugin(),
+            mod_dedup::plugin(),
+            prel32_fix::plugin(),
             lto_disable::plugin(),
         ],
     )
@@ -27,7 +30,7 @@ mod tests {
     #[test]
     fn the_table_makes_sense() {
         let table = table().unwrap_or_else(|error| panic!("{:#}", anyhow::Error::new(error)));
-        assert!(table.plugins().count() >= 4);
+        assert!(table.plugins().count() >= 7);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod fault;
+mod glue;
 mod initcall;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,6 +20,7 @@ use object_model::{Binding, Faults, Input, Symbol};
 use serde::Serialize;
 
 pub use fault::{Fault, Malformed};
+pub use glue::plugin;
 pub use initcall::{Initcall, Level, MARK};
 
 /// All initcalls of a link, by level, in the order in which they are to run.
@@ -29,35 +31,62 @@ pub struct Initcalls {
 
 /// Collects the initcalls of `inputs`, which are in link order.
 ///
-/// An initcall is a defined symbol whose name begins with `__initcall__`.
-///
 /// # Errors
-/// All faults found: names that cannot be taken apart, labels that are not local or not in the
-/// section that the script will name, two initcalls of one section or of one counter within an
-/// object, and no initcall at all.
+/// Those of [`Collector::finish`].
 pub fn collect(inputs: &[Input<'_>]) -> Result<Initcalls, Faults<Fault>> {
-    let mut initcalls = Initcalls::default();
-    let mut faults = Vec::new();
-    let mut seen = HashMap::new();
+    let mut collector = Collector::default();
     for input in inputs {
-        for initcall in of_object(input, &mut faults) {
-            if let Some(first) = seen.insert(initcall.section(), input.name.clone()) {
-                faults.push(Fault::Duplicate {
-                    section: initcall.section(),
-                    first,
+        collector.add(input);
+    }
+    collector.finish()
+}
+
+/// Collects the initcalls of objects that come one after the other, in link order.
+///
+/// An initcall is a defined symbol whose name begins with `__initcall__`.
+#[derive(Debug, Default)]
+pub struct Collector {
+    initcalls: Initcalls,
+    faults: Vec<Fault>,
+    /// The object in which each section name came first.
+    sections: HashMap<String, String>,
+    objects: usize,
+}
+
+impl Collector {
+    /// Takes the initcalls of the next object.
+    pub fn add(&mut self, input: &Input<'_>) {
+        self.objects += 1;
+        for initcall in of_object(input, &mut self.faults) {
+            let section = initcall.section();
+            if let Some(first) = self.sections.get(&section) {
+                self.faults.push(Fault::Duplicate {
+                    section,
+                    first: first.clone(),
                     second: input.name.clone(),
                 });
+            } else {
+                self.sections.insert(section, input.name.clone());
             }
-            let level = initcalls.levels.entry(initcall.level).or_default();
+            let level = self.initcalls.levels.entry(initcall.level).or_default();
             level.push(initcall);
         }
     }
-    if initcalls.levels.is_empty() && faults.is_empty() {
-        faults.push(Fault::None {
-            objects: inputs.len(),
-        });
+
+    /// All initcalls that were collected.
+    ///
+    /// # Errors
+    /// All faults found: names that cannot be taken apart, labels that are not local or not in the
+    /// section that the script will name, two initcalls of one section or of one counter within an
+    /// object, and no initcall at all.
+    pub fn finish(mut self) -> Result<Initcalls, Faults<Fault>> {
+        if self.initcalls.is_empty() && self.faults.is_empty() {
+            self.faults.push(Fault::None {
+                objects: self.objects,
+            });
+        }
+        Faults::check(self.initcalls, self.faults)
     }
-    Faults::check(initcalls, faults)
 }
 
 /// The initcalls of one object in the order of its source, which is that of their counters.

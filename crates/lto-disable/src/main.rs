@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use lto_disable::{BuiltObject, DisabledEntry, LIST, List, check, made_from, parse_fragment};
+use lto_disable::{BuiltObject, DisabledEntry, LIST, List, check, parse_fragment};
 use object_model::Input;
 use tool_io::{Failure, Files};
 

@@ -11,9 +11,13 @@
 //! member by archive member, each symbol comes as often as there are members that use it.
 #![warn(missing_docs)]
 
+mod glue;
+
 use std::collections::BTreeSet;
 
 use object_model::{Binding, FileKind, Input, Object};
+
+pub use glue::plugin;
 
 /// What a `.mod` file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
