@@ -337,3 +337,137 @@ fn executables(said: &str) -> serde_json::Result<BTreeMap<String, PathBuf>> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel_tree::{GlueFile, Plugin};
+    use std::os::unix::fs::symlink;
+
+    const PLUGIN: Plugin = Plugin {
+        name: "sample",
+        title: "Be a sample",
+        upstream: &[],
+        requires: &[],
+        tools: &["sample-tool"],
+        glue: &[GlueFile {
+            name: "edits.toml",
+            text: "[[edit]]\nfile = 'Kconfig'\nanchor = 'a'\nreplace = 'b'\nreason = 'r'\n\
+                   [[edit]]\nfile = 'Kconfig'\nanchor = 'x'\nreplace = 'y'\nreason = 'r'\n\
+                   when = [{ exists = 'no' }]\n",
+        }],
+        generate: None,
+    };
+
+    fn tree() -> tempfile::TempDir {
+        let tree = tempfile::tempdir().expect("a temporary directory");
+        for dir in ["arch", "scripts"] {
+            fs::create_dir(tree.path().join(dir)).expect(dir);
+        }
+        for (path, text) in [
+            ("Makefile", "VERSION = 5\nPATCHLEVEL = 10\n"),
+            ("Kconfig", "a"),
+            ("scripts/Makefile.build", ""),
+        ] {
+            fs::write(tree.path().join(path), text).expect(path);
+        }
+        tree
+    }
+
+    fn options(tree: &tempfile::TempDir) -> Options<'_> {
+        Options {
+            tree: tree.path(),
+            plugins: &[],
+            discard_changes: false,
+        }
+    }
+
+    fn built(tools: &[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+        let binary = |tool: &Tool| (tool.name.clone(), b"binary".to_vec());
+        Ok(tools.iter().map(binary).collect())
+    }
+
+    #[test]
+    fn what_was_done_is_told_with_the_next_command() {
+        let tree = tree();
+        let table = Table::new("", vec![PLUGIN]).unwrap();
+        let (plan, report) = install_with(&table.all(), &options(&tree), built).unwrap();
+        let path = Path::new("/llvm/bin");
+        let text = String::from_utf8(done(&plan, &report, tree.path(), Some(path))).unwrap();
+        for part in [
+            " sample  Kconfig  scripts/lto/VERSION",
+            "scripts/lto/bin/sample-tool",
+            "sample: passed over: the edit of Kconfig at `x` (only when no is there)\n",
+            ": 2 files made, 1 changed, 0 removed\n",
+            "  PATH=/llvm/bin:$PATH make -C ",
+            " -e LTO_CLANG_THIN\n",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+        let (plan, report) = install_with(&table.all(), &options(&tree), built).unwrap();
+        let text = String::from_utf8(done(&plan, &report, tree.path(), None)).unwrap();
+        assert!(text.contains("nothing was changed"), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_built_for_a_tree_that_is_refused() {
+        let tree = tree();
+        fs::remove_file(tree.path().join("Kconfig")).unwrap();
+        symlink("Makefile", tree.path().join("Kconfig")).unwrap();
+        let table = Table::new("", vec![PLUGIN]).unwrap();
+        let build = |_: &[Tool]| panic!("the tools were built");
+        let error = install_with(&table.all(), &options(&tree), build).unwrap_err();
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_written_if_the_tools_cannot_be_built() {
+        let tree = tree();
+        let table = Table::new("", vec![PLUGIN]).unwrap();
+        let build = |_: &[Tool]| anyhow::bail!("no compiler");
+        let error = install_with(&table.all(), &options(&tree), build).unwrap_err();
+        assert_eq!(error.to_string(), "no compiler");
+        assert!(!tree.path().join("scripts/lto").exists());
+    }
+
+    #[test]
+    fn what_cargo_built_is_read_from_what_it_says() {
+        let said = r#"{"reason":"compiler-artifact","target":{"name":"a-lib"},"executable":null}
+{"reason":"build-script-executed","package_id":"x"}
+{"reason":"compiler-artifact","target":{"name":"a-tool","kind":["bin"]},"executable":"/t/a-tool"}
+{"reason":"build-finished","success":true}
+"#;
+        let found = executables(said).unwrap();
+        assert_eq!(found, [("a-tool".into(), "/t/a-tool".into())].into());
+        assert!(executables("Compiling").is_err());
+    }
+
+    #[test]
+    fn llvm_is_tried_out() {
+        check_llvm(&llvm::bin_dir().unwrap()).unwrap();
+
+        let real = llvm::bin_dir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let error = check_llvm(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("no clang"), "{error}");
+        // One whose clang makes native code, whatever it is asked for.
+        for entry in fs::read_dir(&real).unwrap() {
+            let name = entry.unwrap().file_name();
+            if name != "clang" {
+                symlink(real.join(&name), dir.path().join(&name)).unwrap();
+            }
+        }
+        let clang = dir.path().join("clang");
+        let script = format!("#!/bin/sh\nexec {}/clang \"$@\" -fno-lto\n", real.display());
+        fs::write(&clang, script).unwrap();
+        fs::set_permissions(&clang, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let error = check_llvm(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("cannot be read"), "{error:#}");
+        fs::write(&clang, "#!/bin/sh\necho broken >&2; exit 1\n").unwrap();
+        let error = format!("{:#}", check_llvm(dir.path()).unwrap_err());
+        assert!(
+            error.contains("makes no bitcode") && error.contains("broken"),
+            "{error}"
+        );
+    }
+}

@@ -522,6 +522,82 @@ fn two_commands_at_once_are_refused() {
     assert!(matches!(error, Error::Busy { .. }), "{error}");
 }
 
+/// Sets the permissions of all directories of a tree.
+fn set_directories(sample: &SampleTree, mode: u32) {
+    for entry in walkdir::WalkDir::new(sample.dir()).contents_first(true) {
+        let entry = entry.unwrap();
+        if entry.file_type().is_dir() {
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+}
+
+/// Does something as a user whom permissions hold back; they do not hold back root.
+fn unprivileged<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            if rustix::process::geteuid().is_root() {
+                let nobody = rustix::fs::Uid::from_raw(65534);
+                // Of this thread, which ends.
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            }
+            act()
+        });
+        thread.join().unwrap()
+    })
+}
+
+#[test]
+fn a_tree_that_may_not_be_written_is_refused_with_its_directories() {
+    let sample = SampleTree::new();
+    let parent = sample.dir().parent().unwrap();
+    fs::set_permissions(parent, fs::Permissions::from_mode(0o755)).unwrap();
+    // Only there may something be written: it is not named.
+    let before = || {
+        set_directories(&sample, 0o555);
+        fs::set_permissions(
+            sample.path("include/linux"),
+            fs::Permissions::from_mode(0o777),
+        )
+    };
+    for file in ["arch/Kconfig", "arch/arm64/Kconfig"] {
+        fs::set_permissions(sample.path(file), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    before().unwrap();
+    let pristine = sample.snapshot();
+    let error = unprivileged(|| refused(&sample));
+    let scripts = sample.path("scripts").display().to_string();
+    assert_says(
+        &error,
+        &[&format!("{scripts} cannot be written (Permission denied")],
+    );
+    assert!(!error.contains("include/linux"), "{error}");
+    sample.snapshot().assert_eq(&pristine, "after the refusal");
+
+    // The same for an uninstall.
+    set_directories(&sample, 0o755);
+    install_of(&sample, &ALL);
+    before().unwrap();
+    let installed = sample.snapshot();
+    let error = unprivileged(|| uninstall(&sample.open(), false).unwrap_err().to_string());
+    assert_says(
+        &error,
+        &[&format!("{scripts} cannot be written (Permission denied")],
+    );
+    sample.snapshot().assert_eq(&installed, "after the refusal");
+    // What is to be read only can be read.
+    unprivileged(|| {
+        assert!(
+            status(&sample.open())
+                .unwrap()
+                .installed
+                .unwrap()
+                .is_intact()
+        )
+    });
+    set_directories(&sample, 0o755);
+}
+
 #[test]
 fn a_damaged_record_is_named() {
     let damaged = |path: &str, content: &[u8]| {
