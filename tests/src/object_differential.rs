@@ -5,6 +5,7 @@
 //! Each comparison gives the differences, one text for each. No difference is ignored.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +16,8 @@ use object_model::{Binding, Definition, Elf, FileKind, Object, Symbol, SymbolKin
 /// Files for one run of `llvm-nm`: far below the longest command line, far above its start-up cost.
 const FILES_PER_RUN: usize = 200;
 
-/// Every ELF file and bitcode file below `directory`, by path. Links are not followed.
+/// Every object (`.o`), module (`.ko`) and linked kernel (`vmlinux`) below `directory` that is ELF
+/// or bitcode, by path. Links are not followed.
 ///
 /// # Panics
 /// Where a directory or file cannot be read.
@@ -23,8 +25,14 @@ pub fn object_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in walkdir::WalkDir::new(directory).sort_by_file_name() {
         let entry = entry.unwrap_or_else(|error| panic!("{error}"));
+        let path = entry.path();
+        let is_object = ["o", "ko"]
+            .map(OsStr::new)
+            .map(Some)
+            .contains(&path.extension());
         if entry.file_type().is_file()
-            && FileKind::of(&first_bytes(entry.path())).is_some_and(|kind| !kind.is_archive())
+            && (is_object || path.ends_with("vmlinux"))
+            && FileKind::of(&first_bytes(path)).is_some_and(|kind| !kind.is_archive())
         {
             files.push(entry.into_path());
         }
@@ -151,7 +159,7 @@ pub fn against_goblin(data: &[u8]) -> Vec<String> {
     let parts = [
         ("header", header(&ours), goblin_header(&theirs)),
         ("sections", sections(&ours), goblin_sections(&theirs)),
-        ("symbols", symbols(&ours), goblin_symbols(&theirs)),
+        ("symbols", symbols(&ours), goblin_symbols(&theirs, data)),
         (
             "relocations",
             relocations(&ours),
@@ -250,25 +258,29 @@ fn symbols(file: &Elf<'_>) -> Vec<String> {
     file.symbols().iter().map(describe).collect()
 }
 
-fn goblin_symbols(file: &goblin::elf::Elf<'_>) -> Vec<String> {
-    use goblin::elf::section_header::{SHN_ABS, SHN_COMMON, SHN_UNDEF};
+fn goblin_symbols(file: &goblin::elf::Elf<'_>, data: &[u8]) -> Vec<String> {
+    use goblin::elf::section_header::{SHN_ABS, SHN_COMMON, SHN_UNDEF, SHN_XINDEX};
 
-    let describe = |symbol: goblin::elf::Sym| {
+    let long_numbers = long_section_numbers(file, data);
+    let section_name = |number: usize| {
+        let section = file.section_headers.get(number);
+        section
+            .and_then(|section| file.shdr_strtab.get_at(section.sh_name))
+            .unwrap_or("?")
+    };
+    let describe = |(position, symbol): (usize, goblin::elf::Sym)| {
         let binding = match symbol.st_bind() {
             STB_LOCAL => "Local",
             STB_GLOBAL | STB_GNU_UNIQUE => "Global",
             STB_WEAK => "Weak",
             _ => "?",
         };
-        let index = symbol.st_shndx;
-        let section = file.section_headers.get(index);
-        let section = match u32::try_from(index) {
+        let section = match u32::try_from(symbol.st_shndx) {
             Ok(SHN_UNDEF) => "undefined",
             Ok(SHN_COMMON) => "common",
             Ok(SHN_ABS) => "absolute",
-            _ => section
-                .and_then(|section| file.shdr_strtab.get_at(section.sh_name))
-                .unwrap_or("?"),
+            Ok(SHN_XINDEX) => section_name(long_numbers[position]),
+            _ => section_name(symbol.st_shndx),
         };
         format!(
             "{} {binding} {section} value {} size {}",
@@ -277,7 +289,29 @@ fn goblin_symbols(file: &goblin::elf::Elf<'_>) -> Vec<String> {
             symbol.st_size
         )
     };
-    file.syms.iter().skip(1).map(describe).collect()
+    let symbols = file.syms.iter().enumerate().skip(1);
+    symbols.map(describe).collect()
+}
+
+/// The section numbers of symbols beyond 16 bits, which goblin leaves to its caller: the words of
+/// the `SHT_SYMTAB_SHNDX` section, one for each symbol. Empty where there is no such section.
+fn long_section_numbers(file: &goblin::elf::Elf<'_>, data: &[u8]) -> Vec<usize> {
+    use goblin::elf::section_header::SHT_SYMTAB_SHNDX;
+
+    let mut sections = file.section_headers.iter();
+    let table = sections.find(|section| section.sh_type == SHT_SYMTAB_SHNDX);
+    let words = table.map_or(&[][..], |table| {
+        &data[table.file_range().expect("the table has bytes")]
+    });
+    let number = |word: &[u8]| {
+        let word = word.try_into().expect("a word has four bytes");
+        if file.little_endian {
+            u32::from_le_bytes(word) as usize
+        } else {
+            u32::from_be_bytes(word) as usize
+        }
+    };
+    words.chunks_exact(4).map(number).collect()
 }
 
 fn relocations(file: &Elf<'_>) -> Vec<String> {

@@ -8,15 +8,22 @@ pub fn plugin() -> Plugin {
     Plugin {
         name: env!("CARGO_PKG_NAME"),
         title: "Run initcalls in link order under LTO",
-        upstream: &[
-            "init: lto: ensure initcall ordering",
-        ],
+        upstream: &["init: lto: ensure initcall ordering"],
         requires: &[],
         tools: &["initcall-order"],
         glue: &[
-            GlueFile { name: "edits.toml", text: include_str!("../../../kconfig/initcall-order/edits.toml") },
-            GlueFile { name: "Kconfig", text: include_str!("../../../kconfig/initcall-order/Kconfig") },
-            GlueFile { name: "lto_initcall.h", text: include_str!("../../../kconfig/initcall-order/lto_initcall.h") },
+            GlueFile {
+                name: "edits.toml",
+                text: include_str!("../../../kconfig/initcall-order/edits.toml"),
+            },
+            GlueFile {
+                name: "Kconfig",
+                text: include_str!("../../../kconfig/initcall-order/Kconfig"),
+            },
+            GlueFile {
+                name: "lto_initcall.h",
+                text: include_str!("../../../kconfig/initcall-order/lto_initcall.h"),
+            },
         ],
         generate: None,
     }

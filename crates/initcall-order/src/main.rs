@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use initcall_order::Collector;
 use tool_io::{Failure, Files};
 
 const EXAMPLES: &str = "\
@@ -41,9 +42,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let arguments = Arguments::parse_from(tool_io::arguments()?);
-    let files = Files::new();
-    let inputs = files.link_order(&arguments.inputs)?;
-    let initcalls = initcall_order::collect(&inputs).map_err(Failure::fault)?;
+    let mut collector = Collector::default();
+    Files::for_process().visit_link_order(&arguments.inputs, |input| collector.add(&input))?;
+    let initcalls = collector.finish().map_err(Failure::fault)?;
     let text = match arguments.format {
         Format::Lds => initcalls.linker_script(),
         Format::Json => initcalls.json(),

@@ -84,26 +84,44 @@ pub fn link_order<'data, P: AsRef<Path>>(
     loader: &impl Loader<'data>,
     paths: &[P],
 ) -> Result<Vec<Input<'data>>, Faults<InputError>> {
+    let mut inputs = Vec::new();
+    visit_link_order(loader, paths, |input| inputs.push(input))?;
+    Ok(inputs)
+}
+
+/// Like [`link_order`], but hands each object to `visit` as it comes. For what looks at each
+/// object once, this takes far less memory.
+///
+/// # Errors
+/// Every file and member that cannot be read, each with its name. Those that can are visited all
+/// the same.
+pub fn visit_link_order<'data, P: AsRef<Path>>(
+    loader: &impl Loader<'data>,
+    paths: &[P],
+    visit: impl FnMut(Input<'data>),
+) -> Result<(), Faults<InputError>> {
     let mut scan = Scan {
         loader,
-        inputs: Vec::new(),
+        visit,
+        visited: 0,
         faults: Vec::new(),
     };
     for path in paths {
         let path = path.as_ref();
         scan.file(path, &path.display().to_string(), 0);
     }
-    Faults::check(scan.inputs, scan.faults)
+    Faults::check((), scan.faults)
 }
 
-/// State of one [`link_order`].
-struct Scan<'loader, 'data, L> {
+/// State of one [`visit_link_order`].
+struct Scan<'loader, L, V> {
     loader: &'loader L,
-    inputs: Vec<Input<'data>>,
+    visit: V,
+    visited: usize,
     faults: Vec<InputError>,
 }
 
-impl<'data, L: Loader<'data>> Scan<'_, 'data, L> {
+impl<'data, L: Loader<'data>, V: FnMut(Input<'data>)> Scan<'_, L, V> {
     fn fault(&mut self, name: &str, error: ReadError) {
         self.faults.push(InputError {
             name: name.to_owned(),
@@ -130,8 +148,9 @@ impl<'data, L: Loader<'data>> Scan<'_, 'data, L> {
         depth: usize,
     ) {
         // One fault ends an archive that multiplies itself: what follows would only repeat it.
-        if self.inputs.len() + self.faults.len() >= MAX_INPUTS {
-            if self.inputs.len() + self.faults.len() == MAX_INPUTS {
+        let seen = self.visited + self.faults.len();
+        if seen >= MAX_INPUTS {
+            if seen == MAX_INPUTS {
                 self.fault(name, ReadError::TooManyInputs(MAX_INPUTS));
             }
             return;
@@ -145,7 +164,10 @@ impl<'data, L: Loader<'data>> Scan<'_, 'data, L> {
                 self.archive(data, anchor, name, depth);
             }
             Some(_) => match Input::with_name(name.to_owned(), path.map(Path::to_owned), data) {
-                Ok(input) => self.inputs.push(input),
+                Ok(input) => {
+                    self.visited += 1;
+                    (self.visit)(input);
+                }
                 Err(error) => self.faults.push(error),
             },
         }

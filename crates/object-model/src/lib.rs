@@ -33,7 +33,7 @@ pub use object::elf;
 
 pub use error::{InputError, ReadError};
 pub use faults::{Faults, WithCauses};
-pub use input::{Input, Loader, link_order};
+pub use input::{Input, Loader, link_order, visit_link_order};
 pub use kind::FileKind;
 pub use object_file::Object;
 pub use symbol::{Binding, Definition, Symbol, SymbolIndex, SymbolKind, Visibility};

@@ -7,7 +7,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use object_model::{Archive, FileKind, Input, Loader, MemberContent, WithCauses, link_order};
+use object_model::{
+    Archive, FileKind, Input, Loader, MemberContent, WithCauses, link_order, visit_link_order,
+};
 use test_support::TestDir;
 
 /// Reads files below a directory and keeps them for the rest of the test.
@@ -238,4 +240,20 @@ fn what_is_no_archive_is_an_error() {
     let error = Archive::parse(b"!<arch>").unwrap_err();
     assert_eq!(error.to_string(), "is an archive with no archive magic");
     assert!(Archive::parse(b"!<arch>\nx").is_err());
+}
+
+#[test]
+fn what_can_be_read_is_visited_though_something_else_cannot() {
+    let dir = objects(&["a.o", "b.o"]);
+    dir.write("text.o", "text");
+    let loading = Loading {
+        directory: dir.path(),
+        loaded: RefCell::default(),
+    };
+    let mut visited = Vec::new();
+    let result = visit_link_order(&loading, &["a.o", "text.o", "b.o"], |input| {
+        visited.push(input.name);
+    });
+    assert_eq!(visited, ["a.o", "b.o"]);
+    assert_eq!(result.unwrap_err().iter().count(), 1);
 }

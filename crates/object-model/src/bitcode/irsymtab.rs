@@ -198,8 +198,8 @@ impl<'data> Tables<'data> {
     ) -> Result<Symbol<'data>, ReadError> {
         let has = |flag| flags & flag != 0;
         let name = self.string(entry, 0)?;
-        // Symbols of module assembly have no name in the IR.
-        let from_asm = self.string(entry, 8)?.is_empty();
+        // Symbols of module assembly have no name in the IR: its length is 0.
+        let from_asm = word(entry, 12)? == 0;
         let binding = if has(flag::WEAK) {
             Binding::Weak
         } else if has(flag::GLOBAL) {
