@@ -14,8 +14,6 @@ use object_model::{Faults, Input, InputError, Loader, Object, link_order};
 pub struct Inputs<'data> {
     /// Those that are linked in any case, then those of the libraries, in link order.
     pub objects: Vec<Input<'data>>,
-    /// How many of them belong to the first kind.
-    pub n_whole: usize,
 }
 
 /// What an input was made of.
@@ -59,10 +57,9 @@ impl<'data> Inputs<'data> {
         objs: &[PathBuf],
         libs: &[PathBuf],
     ) -> Result<Self, Faults<InputError>> {
-        let mut objects = link_order(loader, objs)?;
-        let n_whole = objects.len();
-        objects.extend(link_order(loader, libs)?);
-        Ok(Self { objects, n_whole })
+        let paths: Vec<_> = objs.iter().chain(libs).collect();
+        let objects = link_order(loader, &paths)?;
+        Ok(Self { objects })
     }
 
     /// How many objects are of `kind`.

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Running the linker and putting its output in place.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use object_model::{Faults, InputError};
+use object_model::Faults;
 use serde::{Deserialize, Serialize};
 use tool_io::WriteError;
 
@@ -32,9 +33,6 @@ pub struct Usage {
 /// Why there is no output.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// Inputs that are not what they should be.
-    #[error("the inputs cannot be read:\n{0}")]
-    Inputs(Faults<InputError>),
     /// The initcalls of the inputs have no order.
     #[error("the initcalls cannot be put in order:\n{0}")]
     Initcalls(Box<dyn std::error::Error + Send + Sync>),
@@ -55,7 +53,7 @@ pub enum LinkError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// A file or a process is in the way.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Io {
         /// What was tried.
         what: String,
@@ -87,7 +85,8 @@ pub fn usage_path(output: &Path) -> PathBuf {
 /// link has cost stand beside it.
 ///
 /// # Errors
-/// Faults of the inputs, a linker that fails, files that cannot be written. The output is then
+/// Initcalls without an order, exports without a CRC, a linker that fails, files that cannot be
+/// written. The output is then
 /// as it was before.
 pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> {
     let scripts = Scripts::resolve(options, inputs)?;
@@ -169,5 +168,7 @@ fn write_relink_script(tar: &Path) -> Result<PathBuf, LinkError> {
          exec \"${{LD:-ld.lld}}\" @response.txt \"$@\"\n"
     );
     tool_io::write_atomic(&script, text.as_bytes())?;
+    fs::set_permissions(&script, Permissions::from_mode(0o755))
+        .map_err(io_error(format!("making {} executable", script.display())))?;
     Ok(script)
 }

@@ -24,7 +24,7 @@ Examples:
       --libs lib/lib.a -- ld.lld -EL -maarch64elf -mllvm -import-instr-limit=5
   lto-link module -o fs/ext4/ext4.o --objs fs/ext4/balloc.o fs/ext4/inode.o -- ld.lld -maarch64elf
 
-Exit status: 0 linked, 1 a fault in the inputs or the link failed, 2 could not run.";
+Exit status: 0 linked, 1 a fault was found or the link failed, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Kind {
@@ -66,14 +66,14 @@ struct LinkArgs {
 }
 
 fn main() -> ExitCode {
-    let (kind, args) = match Cli::parse().command {
+    tool_io::exit("lto-link", run())
+}
+
+fn run() -> Result<(), Failure> {
+    let (kind, args) = match Cli::parse_from(tool_io::arguments()?).command {
         Kind::Vmlinux(args) => (LinkKind::Vmlinux, args),
         Kind::Module(args) => (LinkKind::Module, args),
     };
-    tool_io::exit("lto-link", run(kind, args))
-}
-
-fn run(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
     let jobs = Jobs::take(args.jobs.unwrap_or_else(cpus));
     let options = LinkOptions {
         kind,
@@ -90,8 +90,7 @@ fn run(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         jobs: jobs.count(),
     };
     let files = Files::new();
-    let inputs = Inputs::read(&&files, &options.objs, &options.libs)
-        .map_err(|faults| Failure::fault(LinkError::Inputs(faults)))?;
+    let inputs = Inputs::read(&&files, &options.objs, &options.libs)?;
     if kind == LinkKind::Vmlinux && std::env::var_os("quiet").is_none_or(|quiet| quiet != "silent_")
     {
         println!(

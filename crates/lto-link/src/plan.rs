@@ -136,7 +136,9 @@ impl LinkCommand {
         let lto_output = temporary(output, ".lto");
         let mut argv = linker.clone();
         argv.push("-r".into());
+        // The second bounds what lld does beside code generation; each has the CPUs as default.
         argv.push(format!("--thinlto-jobs={jobs}").into());
+        argv.push(format!("--threads={jobs}").into());
         if let Some(cache) = cache {
             argv.push(joined("--thinlto-cache-dir=", cache.dir.as_os_str()));
             argv.push(joined("--thinlto-cache-policy=", OsStr::new(&cache.policy)));

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Links that `lto-link` makes with ld.lld, of objects that clang makes in the test.
+
+mod cache;
+mod capture;
+mod failures;
+mod jobs;
+mod module;
+mod support;
+mod vmlinux;
