@@ -224,14 +224,30 @@ pub fn configure(options: Options<'_>) -> Outcome {
         config.display(),
         refused.join(", ")
     );
-    if lto != Lto::None && !given.contains("CONFIG_LTO_NONE") {
-        let tree = tree.display();
-        let _ = write!(
-            message,
-            "; the tree has no LTO, which `cargo xtask install --tree {tree}` gives it"
-        );
-    }
+    message += &hint(tree, lto, &given);
     Err(Failure::Fault(anyhow::anyhow!(message)))
+}
+
+/// What to do if the tree's LTO is what was refused.
+fn hint(tree: &Path, lto: Lto, given: &str) -> String {
+    let tree = tree.display();
+    let is_set = |option: &str| {
+        given
+            .lines()
+            .any(|line| line == format!("CONFIG_{option}=y"))
+    };
+    if lto == Lto::None || is_set(&lto.setting().name) {
+        String::new()
+    } else if !given.contains("CONFIG_LTO_NONE") {
+        format!("; the tree has no LTO, which `cargo xtask install --tree {tree}` gives it")
+    } else if !is_set("HAS_LTO_CLANG") {
+        format!(
+            "; HAS_LTO_CLANG is not met: its dependencies are in {tree}/scripts/lto/Kconfig or {tree}/arch/Kconfig, \
+             and `cargo xtask status --tree {tree}` names the plugins that are installed"
+        )
+    } else {
+        String::new()
+    }
 }
 
 /// Everything that is asked for, each option once.
@@ -388,6 +404,23 @@ mod tests {
             ),
             ["EXPERT=n (is y)", "KVM=y (is m)", "SLS=y (is n)"]
         );
+    }
+
+    #[test]
+    fn a_tree_that_refuses_lto_is_told_what_to_look_at() {
+        let hint = |lto, given| hint(Path::new("linux"), lto, given);
+        assert!(hint(Lto::Thin, "CONFIG_MODULES=y\n").contains("install --tree linux"));
+        assert!(hint(Lto::Full, "CONFIG_LTO_NONE=y\n").contains("HAS_LTO_CLANG is not met"));
+        assert_eq!(
+            hint(
+                Lto::Thin,
+                "CONFIG_HAS_LTO_CLANG=y\n# CONFIG_LTO_NONE is not set\n"
+            ),
+            ""
+        );
+        assert_eq!(hint(Lto::None, "CONFIG_MODULES=y\n"), "");
+        // Another option was refused.
+        assert_eq!(hint(Lto::Thin, "CONFIG_LTO_CLANG_THIN=y\n"), "");
     }
 
     #[test]
