@@ -1,0 +1,665 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The rules of `docs/architecture.md`, held against the repository.
+//!
+//! Each rule is a function that gives its breaches, one text for each. It is used twice: over the
+//! repository, where it must find none, and over something that breaks the rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use toml::{Table, Value};
+
+/// The crates that are not plugins, and the crates of the workspace that each may depend on.
+const FOUNDATION: [(&str, &[&str]); 4] = [
+    ("object-model", &[]),
+    ("tool-io", &["object-model"]),
+    ("kernel-tree", &[]),
+    ("test-support", &[]),
+];
+
+/// What a plugin may depend on.
+const KNOWN_TO_PLUGINS: [&str; 3] = ["object-model", "tool-io", "kernel-tree"];
+
+/// The plugin that may depend on other plugins.
+const COMPOSER: &str = "lto-link";
+
+/// The crate that only tests may depend on.
+const FOR_TESTS: &str = "test-support";
+
+/// What no library names: options come as plain structs, results are returned.
+const IN_NO_LIBRARY: [&str; 6] = ["clap", "print", "println", "eprint", "eprintln", "dbg"];
+
+/// What some libraries do not name, because of what their invariants say.
+const IN_SOME_LIBRARY: [(&str, &[&str]); 9] = [
+    ("object-model", &["fs", "env", "net", "process", "Command"]),
+    ("tool-io", &["Command"]),
+    ("kernel-tree", &["Command"]),
+    ("initcall-order", &["fs", "Command"]),
+    ("modversions", &["fs", "Command"]),
+    ("section-merge", &["fs", "Command"]),
+    ("mod-dedup", &["fs", "Command"]),
+    ("prel32-fix", &["fs", "Command"]),
+    ("lto-disable", &["object_model", "Command"]),
+];
+
+/// Files that can hold no licence line, and why.
+const WITHOUT_LICENCE_LINE: [(&str, &str); 3] = [
+    ("Cargo.lock", "cargo writes it"),
+    ("LICENSE-GPL-2.0", "is the licence"),
+    ("LICENSE-MIT", "is the licence"),
+];
+
+/// Hosts of package registries, in two parts, so that this file names none.
+const REGISTRIES: [(&str, &str); 12] = [
+    ("apt.llvm", "org"),
+    ("crates", "io"),
+    ("debian", "org"),
+    ("docker", "io"),
+    ("ghcr", "io"),
+    ("golang", "org"),
+    ("npmjs", "com"),
+    ("npmjs", "org"),
+    ("pypi", "org"),
+    ("quay", "io"),
+    ("rubygems", "org"),
+    ("ubuntu", "com"),
+];
+
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    root.expect("the workspace of this package").to_owned()
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every file of the repository, relative to it.
+fn committed_files() -> Vec<String> {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z"]).current_dir(root());
+    let output = test_support::stdout(&mut git);
+    let files = output.split('\0').filter(|file| !file.is_empty());
+    files.map(str::to_owned).collect()
+}
+
+/// Committed files whose path begins and ends so.
+fn files_in(begin: &str, end: &str) -> Vec<String> {
+    let mut files = committed_files();
+    files.retain(|file| file.starts_with(begin) && file.ends_with(end));
+    assert!(!files.is_empty(), "no {begin}*{end} in the repository");
+    files
+}
+
+/// The folders in `crates/`.
+fn crates() -> BTreeSet<String> {
+    let manifests = files_in("crates/", "/Cargo.toml");
+    let names = manifests.iter().filter_map(|path| path.split('/').nth(1));
+    names.map(str::to_owned).collect()
+}
+
+fn plugins() -> BTreeSet<String> {
+    let mut plugins = crates();
+    for (name, _) in FOUNDATION {
+        assert!(plugins.remove(name), "crates/{name} is not there");
+    }
+    plugins
+}
+
+/// The sources of a crate's library: all but its command line.
+fn library_sources(name: &str) -> Vec<String> {
+    let mut files = files_in(&format!("crates/{name}/src/"), ".rs");
+    files.retain(|file| !file.ends_with("/main.rs"));
+    files
+}
+
+#[test]
+fn crates_depend_only_on_what_they_may_know() {
+    let crates = crates();
+    let mut faults = Vec::new();
+    for name in &crates {
+        let manifest = read(format!("crates/{name}/Cargo.toml"));
+        faults.extend(dependency_faults(name, &manifest, &crates));
+    }
+    let manifest = read("xtask/Cargo.toml");
+    faults.extend(dependency_faults("xtask", &manifest, &crates));
+    assert_eq!(faults, [""; 0]);
+}
+
+/// Dependencies within the workspace that the crate `name` may not have.
+fn dependency_faults(name: &str, manifest: &str, crates: &BTreeSet<String>) -> Vec<String> {
+    let manifest: Table = manifest.parse().unwrap_or_else(|e| panic!("{name}: {e}"));
+    let foundation = FOUNDATION.iter().find(|(known, _)| *known == name);
+    let is_foundation = |other: &str| FOUNDATION.iter().any(|(known, _)| *known == other);
+    let may_know = |other: &str| match foundation {
+        Some((_, allowed)) => allowed.contains(&other),
+        None if name == "xtask" => other != FOR_TESTS,
+        None if name == COMPOSER && !is_foundation(other) => other != "xtask",
+        None => KNOWN_TO_PLUGINS.contains(&other),
+    };
+    let ours = |other: &str| crates.contains(other) || ["xtask", "kernel-tests"].contains(&other);
+    let mut faults = Vec::new();
+    for (kind, other) in dependencies(&manifest) {
+        let for_tests = kind == "dev-dependencies" && other == FOR_TESTS;
+        if ours(&other) && !for_tests && !may_know(&other) {
+            faults.push(format!("{name} has {other} in its {kind}"));
+        }
+    }
+    faults
+}
+
+/// Kind and package of every dependency, those of single targets included.
+fn dependencies(manifest: &Table) -> Vec<(&'static str, String)> {
+    let targets = manifest.get("target").and_then(Value::as_table);
+    let of_targets = targets.into_iter().flat_map(Table::values);
+    let tables = of_targets.filter_map(Value::as_table);
+    let mut found = Vec::new();
+    for table in tables.chain([manifest]) {
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let section = table.get(kind).and_then(Value::as_table);
+            for (name, dependency) in section.into_iter().flatten() {
+                let package = dependency.get("package").and_then(Value::as_str);
+                found.push((kind, package.unwrap_or(name).to_owned()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_forbidden_dependency_is_found() {
+    let crates = crates();
+    let faults = |name, manifest| dependency_faults(name, manifest, &crates);
+    for (name, manifest) in [
+        ("object-model", "[dependencies]\ntool-io.workspace = true\n"),
+        (
+            "object-model",
+            "[dev-dependencies]\ntool-io.workspace = true\n",
+        ),
+        ("tool-io", "[dependencies]\nkernel-tree.workspace = true\n"),
+        (
+            "mod-dedup",
+            "[dependencies]\nmodversions.workspace = true\n",
+        ),
+        (
+            "mod-dedup",
+            "[build-dependencies]\nother = { package = \"lto-link\", path = \"../lto-link\" }\n",
+        ),
+        (
+            "mod-dedup",
+            "[target.'cfg(unix)'.dependencies]\nlto-link.workspace = true\n",
+        ),
+        (
+            "lto-link",
+            "[dependencies]\ntest-support.workspace = true\n",
+        ),
+        (
+            "lto-link",
+            "[dependencies]\nxtask = { path = \"../../xtask\" }\n",
+        ),
+        ("xtask", "[dependencies]\ntest-support.workspace = true\n"),
+        (
+            "a-new-plugin",
+            "[dependencies]\nlto-link.workspace = true\n",
+        ),
+    ] {
+        assert_eq!(faults(name, manifest).len(), 1, "{name}: {manifest}");
+    }
+    let composer = "[dependencies]\nmodversions.workspace = true\ntool-io.workspace = true\n\
+                    clap.workspace = true\n[dev-dependencies]\ntest-support.workspace = true\n";
+    assert_eq!(faults("lto-link", composer), [""; 0]);
+}
+
+#[test]
+fn libraries_name_nothing_that_they_must_not_know() {
+    let mut faults = Vec::new();
+    for name in crates() {
+        let of_crate = IN_SOME_LIBRARY.iter().find(|(known, _)| *known == name);
+        let mut forbidden: Vec<&str> = IN_NO_LIBRARY.to_vec();
+        forbidden.extend(of_crate.map_or(&[][..], |(_, words)| *words));
+        for file in library_sources(&name) {
+            let found = forbidden_words(&read(&file), &forbidden);
+            faults.extend(found.iter().map(|word| format!("{file}: names {word}")));
+        }
+    }
+    assert_eq!(faults, [""; 0]);
+}
+
+/// Those of `forbidden` that are identifiers in `code`; comments, texts and test modules do not
+/// count.
+fn forbidden_words<'word>(code: &str, forbidden: &[&'word str]) -> Vec<&'word str> {
+    let tokens: TokenStream = code.parse().unwrap_or_else(|e| panic!("{e} in:\n{code}"));
+    let mut identifiers = BTreeSet::new();
+    collect_identifiers(tokens, &mut identifiers);
+    let found = forbidden.iter().filter(|word| identifiers.contains(**word));
+    found.copied().collect()
+}
+
+fn collect_identifiers(tokens: TokenStream, identifiers: &mut BTreeSet<String>) {
+    let mut for_tests = false;
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => {
+                let attribute = group.stream().to_string().replace(' ', "");
+                for_tests |= attribute == "cfg(test)";
+                collect_identifiers(group.stream(), identifiers);
+            }
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && for_tests => {
+                for_tests = false;
+            }
+            TokenTree::Group(group) => collect_identifiers(group.stream(), identifiers),
+            TokenTree::Punct(punct) if punct.as_char() == ';' => for_tests = false,
+            TokenTree::Ident(identifier) => {
+                identifiers.insert(identifier.to_string());
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
+
+#[test]
+fn a_forbidden_word_is_found() {
+    let words = ["fs", "File", "println"];
+    let found = |code| forbidden_words(code, &words);
+    assert_eq!(found("use std::fs::File;"), ["fs", "File"]);
+    assert_eq!(found("use std::{fmt, fs as files};"), ["fs"]);
+    assert_eq!(found("fn f() { if x { println!(\"{y}\") } }"), ["println"]);
+    assert_eq!(found("#[cfg(test)] mod a; use std::fs;"), ["fs"]);
+    assert_eq!(found("#[cfg(test)] mod a { } use std::fs;"), ["fs"]);
+    let good = "//! fs\n/// File\nfn f() { g(\"println\") } // fs\n\
+                #[cfg(test)]\nmod tests { use std::fs; fn f() { println!() } }";
+    assert_eq!(found(good), [""; 0]);
+}
+
+#[test]
+fn libraries_document_all_that_is_public() {
+    let without = crates().into_iter().filter(|name| {
+        !read(format!("crates/{name}/src/lib.rs")).contains("\n#![warn(missing_docs)]\n")
+    });
+    assert_eq!(without.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn every_plugin_has_all_its_parts() {
+    let committed: BTreeSet<_> = committed_files().into_iter().collect();
+    let mut expected: Vec<String> = Vec::new();
+    for name in plugins() {
+        expected.extend(
+            ["lib.rs", "main.rs", "glue.rs"].map(|file| format!("crates/{name}/src/{file}")),
+        );
+        expected.push(format!("kconfig/{name}/edits.toml"));
+        expected.push(format!("docs/plugins/{name}.md"));
+    }
+    expected.extend(
+        crates()
+            .iter()
+            .map(|name| format!("crates/{name}/README.md")),
+    );
+    expected.retain(|file| !committed.contains(file));
+    assert_eq!(expected, [""; 0], "these files are missing");
+}
+
+#[test]
+fn every_folder_of_glue_belongs_to_a_plugin() {
+    let mut allowed = plugins();
+    allowed.insert("hooks".to_owned());
+    let mut files = files_in("kconfig/", "");
+    files.retain(|file| {
+        let folder = file.split('/').nth(1).unwrap_or_default();
+        !allowed.contains(folder)
+    });
+    assert_eq!(files, [""; 0]);
+}
+
+#[test]
+fn the_one_table_has_every_plugin() {
+    let table = read("xtask/src/plugins.rs");
+    let calls = |name: &str| format!("{}::plugin()", name.replace('-', "_"));
+    let mut missing = plugins();
+    missing.retain(|name| !table.contains(&calls(name)));
+    assert!(
+        missing.is_empty(),
+        "not in xtask/src/plugins.rs: {missing:?}"
+    );
+    for file in files_in("xtask/src/", ".rs") {
+        let text = read(&file);
+        let mut second = plugins();
+        second.retain(|name| file != "xtask/src/plugins.rs" && text.contains(&calls(name)));
+        assert!(second.is_empty(), "{file} is a second table: {second:?}");
+    }
+}
+
+#[test]
+fn every_invariant_stands_in_the_page() {
+    let mut of_crates = BTreeMap::new();
+    for name in crates() {
+        if let Some(text) = invariant_of_library(&read(format!("crates/{name}/src/lib.rs"))) {
+            of_crates.insert(name, text);
+        }
+    }
+    let of_page = invariants_of_page(&read("docs/architecture.md"));
+    let mut faults = Vec::new();
+    for name in crates() {
+        let (library, page) = (of_crates.get(&name), of_page.get(&name));
+        if library.is_none() || library != page {
+            faults.push(format!(
+                "{name}\n  lib.rs:          {library:?}\n  architecture.md: {page:?}"
+            ));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let crates = crates();
+    let gone: Vec<_> = of_page
+        .keys()
+        .filter(|name| !crates.contains(*name))
+        .collect();
+    assert!(
+        gone.is_empty(),
+        "in architecture.md, but no crates: {gone:?}"
+    );
+}
+
+const INVARIANT: &str = "**Invariant:** ";
+
+/// The paragraph that begins so in the documentation of a crate.
+fn invariant_of_library(text: &str) -> Option<String> {
+    let lines = text.lines().map_while(|line| line.strip_prefix("//"));
+    let lines = lines
+        .filter_map(|line| line.strip_prefix('!'))
+        .map(str::trim);
+    let mut paragraph = lines.skip_while(|line| !line.starts_with(INVARIANT));
+    let first = paragraph.next()?.strip_prefix(INVARIANT)?;
+    let rest = paragraph.take_while(|line| !line.is_empty());
+    Some(plain([first].into_iter().chain(rest)))
+}
+
+/// Crate and invariant of every list item that begins with the folder of a crate.
+fn invariants_of_page(text: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for item in text.split("\n- `crates/").skip(1) {
+        let end = item.find("\n- ").into_iter().chain(item.find("\n\n")).min();
+        let item = item.get(..end.unwrap_or(item.len())).unwrap_or_default();
+        if let Some((name, rest)) = item.split_once('`')
+            && let Some((_, invariant)) = rest.split_once(INVARIANT)
+        {
+            found.insert(name.to_owned(), plain(invariant.lines()));
+        }
+    }
+    found
+}
+
+/// Lines as one text, without the brackets of links.
+fn plain<'line>(lines: impl Iterator<Item = &'line str>) -> String {
+    let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    words.join(" ").replace(['[', ']'], "")
+}
+
+#[test]
+fn invariants_are_read_from_libraries_and_page() {
+    let library =
+        "// SPDX\n//! What.\n//!\n//! **Invariant:** knows [`A`]\n//! and b.\n//!\n//! More.\n";
+    let page = "# Crates\n- `crates/a`: what. **Invariant:** knows `A`\n  and b.\n\
+                - `crates/b`: has none.\n- `crates/c`: **Invariant:** c.\n\nMore.\n";
+    assert_eq!(invariant_of_library(library).unwrap(), "knows `A` and b.");
+    assert_eq!(invariant_of_library("//! What.\n//! **Other:** a\n"), None);
+    let of_page = invariants_of_page(page);
+    assert_eq!(of_page["a"], "knows `A` and b.");
+    assert_eq!(of_page["c"], "c.");
+    assert_eq!(of_page.len(), 2);
+}
+
+#[test]
+fn every_file_has_its_licence_line() {
+    let files = committed_files();
+    let faults: Vec<_> = files
+        .iter()
+        .filter_map(|file| licence_fault(file))
+        .collect();
+    assert_eq!(faults, [""; 0]);
+    for (file, reason) in WITHOUT_LICENCE_LINE {
+        assert!(
+            files.contains(&file.to_owned()),
+            "{file} ({reason}) is gone"
+        );
+    }
+}
+
+fn licence_fault(file: &str) -> Option<String> {
+    if WITHOUT_LICENCE_LINE.iter().any(|(known, _)| *known == file) {
+        return None;
+    }
+    let bytes = fs::read(root().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    licence_line_fault(file, &String::from_utf8_lossy(&bytes))
+}
+
+/// A licence line stands among the first three; what goes into a kernel tree is GPL-2.0-only.
+fn licence_line_fault(file: &str, text: &str) -> Option<String> {
+    let expected = if file.starts_with("kconfig/") {
+        "GPL-2.0-only"
+    } else {
+        "GPL-2.0-only OR MIT"
+    };
+    let mut first = text.lines().take(3);
+    let line = first.find_map(|line| line.split_once("SPDX-License-Identifier: "));
+    let Some((_, licence)) = line else {
+        return Some(format!("{file}: no licence line"));
+    };
+    let licence = ["-->", "*/"]
+        .iter()
+        .fold(licence, |text, end| text.trim_end_matches(end));
+    let licence = licence.trim();
+    (licence != expected).then(|| format!("{file}: {licence} instead of {expected}"))
+}
+
+#[test]
+fn a_wrong_licence_line_is_found() {
+    let key = "SPDX-License-Identifier: ";
+    for (file, line, good) in [
+        ("a.rs", format!("// {key}GPL-2.0-only OR MIT\n"), true),
+        ("a.md", format!("<!-- {key}GPL-2.0-only OR MIT -->\n"), true),
+        (
+            "a.sh",
+            format!("#!/bin/sh\n# {key}GPL-2.0-only OR MIT\n"),
+            true,
+        ),
+        ("kconfig/a.h", format!("/* {key}GPL-2.0-only */\n"), true),
+        (
+            "kconfig/a.h",
+            format!("/* {key}GPL-2.0-only OR MIT */\n"),
+            false,
+        ),
+        ("a.rs", format!("// {key}GPL-2.0-only\n"), false),
+        (
+            "a.rs",
+            format!("\n\n\n// {key}GPL-2.0-only OR MIT\n"),
+            false,
+        ),
+        ("a.rs", "fn main() {}\n".to_owned(), false),
+    ] {
+        assert_eq!(
+            licence_line_fault(file, &line).is_none(),
+            good,
+            "{file}: {line}"
+        );
+    }
+}
+
+#[test]
+fn no_file_names_the_host_of_a_registry() {
+    let mut files = committed_files();
+    files.retain(|file| file != "Cargo.lock");
+    let mut faults = Vec::new();
+    for file in files {
+        let bytes = fs::read(root().join(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        let hosts = registry_hosts(&String::from_utf8_lossy(&bytes));
+        faults.extend(hosts.iter().map(|host| format!("{file}: {host}")));
+    }
+    assert_eq!(faults, [""; 0]);
+}
+
+fn registry_hosts(text: &str) -> Vec<String> {
+    let text = text.to_lowercase();
+    let hosts = REGISTRIES.map(|(name, domain)| format!("{name}.{domain}"));
+    hosts
+        .into_iter()
+        .filter(|host| text.contains(host))
+        .collect()
+}
+
+#[test]
+fn the_host_of_a_registry_is_found() {
+    for (name, domain) in REGISTRIES {
+        let text = format!("see HTTPS://mirror.{name}.{domain}/pool");
+        assert_eq!(registry_hosts(&text), [format!("{name}.{domain}")]);
+    }
+    assert_eq!(registry_hosts("a@example.org, crates/io.rs"), [""; 0]);
+}
+
+#[test]
+fn every_help_has_examples() {
+    let mut mains = files_in("crates/", "/src/main.rs");
+    mains.push("xtask/src/main.rs".to_owned());
+    let commands = files_in("xtask/src/", ".rs");
+    let commands = commands.into_iter().filter(|file| {
+        let text = read(file);
+        // A command that only groups others shows their list.
+        text.contains("derive(clap::Args)") && !text.contains("#[command(subcommand)]")
+    });
+    let mut without: Vec<String> = mains.into_iter().chain(commands).collect();
+    without.retain(|file| !has_examples(&read(file)));
+    assert_eq!(without, [""; 0]);
+}
+
+fn has_examples(text: &str) -> bool {
+    text.contains("after_help = ")
+        && (text.contains("Examples:\n  ") || text.contains("Example:\n  "))
+}
+
+#[test]
+fn a_help_without_examples_is_found() {
+    assert!(has_examples(
+        "#[command(after_help = \"Examples:\n  tool -o x\")]"
+    ));
+    assert!(!has_examples("#[command(after_help = \"Exit code: 0.\")]"));
+    assert!(!has_examples("// Examples:\n  x"));
+}
+
+#[test]
+fn the_page_names_only_files_that_are_there() {
+    let page = read("docs/architecture.md");
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
+    let folders = ["crates/", "docs/", "kconfig/", "tests/", "xtask/"];
+    let ours = |text: &&&str| folders.iter().any(|folder| text.starts_with(folder));
+    let named: Vec<&str> = named.iter().filter(ours).copied().collect();
+    assert!(
+        named.len() > 30,
+        "the page names {} files only",
+        named.len()
+    );
+    let gone = named
+        .iter()
+        .filter(|path| !path.contains('<') && !root().join(path).exists());
+    assert_eq!(gone.collect::<Vec<_>>(), [&""; 0]);
+}
+
+#[test]
+fn the_index_has_every_page() {
+    let index = read("docs/README.md");
+    let mut pages = files_in("docs/", ".md");
+    pages.retain(|page| page != "docs/README.md");
+    pages.retain(|page| !index.contains(&format!("]({})", page.trim_start_matches("docs/"))));
+    assert_eq!(pages, [""; 0], "docs/README.md does not name these");
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut faults = Vec::new();
+    for file in files_in("", ".md") {
+        let folder = root()
+            .join(&file)
+            .parent()
+            .map(Path::to_owned)
+            .unwrap_or_default();
+        for target in links(&read(&file)) {
+            if !folder.join(&target).exists() {
+                faults.push(format!("{file}: {target}"));
+            }
+        }
+    }
+    assert_eq!(faults, [""; 0]);
+}
+
+/// The targets of links to files, without the places in them.
+fn links(text: &str) -> Vec<String> {
+    let targets = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    let files = targets.filter_map(|target| target.split('#').next());
+    let files = files.filter(|file| !file.is_empty() && !file.contains("://"));
+    files.map(str::to_owned).collect()
+}
+
+#[test]
+fn links_are_taken_from_text() {
+    let text = "[a](b.md), [c](d/e.md#f), [g](#h) and [i](https://example.org/j)";
+    assert_eq!(links(text), ["b.md", "d/e.md"]);
+}
+
+#[test]
+fn every_message_of_troubleshooting_is_one_that_is_printed() {
+    let mut printed = String::new();
+    let places = [("crates/", ".rs"), ("xtask/src/", ".rs"), ("kconfig/", "")];
+    for file in places.iter().flat_map(|(begin, end)| files_in(begin, end)) {
+        if !file.contains("/tests/") && !file.ends_with("/tests.rs") {
+            printed.push_str(&as_printed(&read(&file)));
+        }
+    }
+    let page = read("docs/troubleshooting.md");
+    let messages = messages(&page);
+    assert!(messages.len() > 20, "only {} messages", messages.len());
+    let unknown = messages
+        .iter()
+        .filter(|message| !is_printed(message, &printed));
+    assert_eq!(unknown.collect::<Vec<_>>(), [&""; 0]);
+}
+
+/// The headings that are messages: a code span, `…` where a value stands.
+fn messages(page: &str) -> Vec<&str> {
+    let headings = page.lines().filter_map(|line| line.strip_prefix("### `"));
+    headings
+        .map(|heading| heading.trim_matches(['`', ' ']))
+        .collect()
+}
+
+/// Source text with the lines of continued texts joined, and quotation marks as they are printed.
+fn as_printed(source: &str) -> String {
+    let mut lines = source.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    let joined = lines.fold(first, |text, line| text + line.trim_start());
+    joined.replace("\\\"", "\"")
+}
+
+/// Whether all parts of a message stand in the sources.
+fn is_printed(message: &str, printed: &str) -> bool {
+    let mut parts = message
+        .split('…')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    parts.all(|part| printed.contains(part))
+}
+
+#[test]
+fn a_message_that_nobody_prints_is_found() {
+    let source = "#[error(\"{object}: symbol {symbol} has \\\n         no \\\"CRC\\\"\")]";
+    let printed = as_printed(source);
+    let page = "### `…: symbol … has no \"CRC\"`\n### ``: sym`bol``\n### Not a message\n";
+    let messages = messages(page);
+    assert_eq!(messages, ["…: symbol … has no \"CRC\"", ": sym`bol"]);
+    assert!(is_printed(messages[0], &printed));
+    assert!(!is_printed(messages[1], &printed));
+}
