@@ -23,10 +23,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The version of the kernel that is fetched: it has no LTO of its own.
-const KERNEL: &str = "5.10";
+pub const KERNEL: &str = "5.10";
 
 /// How long a guest may run. It takes seconds; a busy machine takes longer.
-const BOOT_TIME: Duration = Duration::from_secs(300);
+pub const BOOT_TIME: Duration = Duration::from_secs(300);
 
 /// Gives a real kernel LTO, boots it, and compares it with the same kernel without LTO.
 ///
@@ -199,6 +199,11 @@ pub fn demonstrate(options: &Options<'_>) -> Outcome {
     judge(&rows)
 }
 
+/// Where in `workdir` the kernel of this kind is built.
+pub fn objtree(workdir: &Path, arch: Arch, profile: Profile, lto: Lto) -> PathBuf {
+    workdir.join(format!("{}-{}-{}", arch.name(), profile.name(), lto.name()))
+}
+
 /// A kernel that was built and booted.
 struct Kernel {
     arch: Arch,
@@ -214,7 +219,7 @@ impl Kernel {
         profile: Profile,
         lto: Lto,
     ) -> Result<Self, Failure> {
-        let objtree = workdir.join(format!("{}-{}-{}", arch.name(), profile.name(), lto.name()));
+        let objtree = objtree(workdir, arch, profile, lto);
         let objtree = objtree.as_path();
         config::configure(config::Options {
             tree,

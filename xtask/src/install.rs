@@ -382,16 +382,19 @@ mod tests {
         }
     }
 
-    fn built(tools: &[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-        let binary = |tool: &Tool| (tool.name.clone(), b"binary".to_vec());
-        Ok(tools.iter().map(binary).collect())
+    fn installed(tree: &tempfile::TempDir, table: &Table) -> (Plan, Report) {
+        let build = |tools: &[Tool]| {
+            let binary = |tool: &Tool| (tool.name.clone(), b"binary".to_vec());
+            Ok(tools.iter().map(binary).collect())
+        };
+        install_with(&table.all(), &options(tree), build).expect("an install")
     }
 
     #[test]
     fn what_was_done_is_told_with_the_next_command() {
         let tree = tree();
         let table = Table::new("", vec![PLUGIN]).unwrap();
-        let (plan, report) = install_with(&table.all(), &options(&tree), built).unwrap();
+        let (plan, report) = installed(&tree, &table);
         let path = Path::new("/llvm/bin");
         let text = String::from_utf8(done(&plan, &report, tree.path(), Some(path))).unwrap();
         for part in [
@@ -404,7 +407,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "`{part}` is not in: {text}");
         }
-        let (plan, report) = install_with(&table.all(), &options(&tree), built).unwrap();
+        let (plan, report) = installed(&tree, &table);
         let text = String::from_utf8(done(&plan, &report, tree.path(), None)).unwrap();
         assert!(text.contains("nothing was changed"), "{text}");
     }

@@ -5,6 +5,7 @@ mod apt;
 mod demo;
 mod install;
 mod kernel;
+mod kernel_tests;
 mod llvm;
 mod outcome;
 mod plugins;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask test`: everything that is checked before a change is taken.
 
-use crate::demo;
 use crate::kernel::arch::Arch;
-use crate::kernel::config::Lto;
-use crate::kernel::config::Profile;
 use crate::kernel::fetch;
+use crate::kernel_tests::{KernelTest, TESTS};
 use crate::llvm;
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
@@ -29,11 +27,15 @@ use std::time::Instant;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask test --quick
-  cargo xtask test")]
+  cargo xtask test
+  cargo xtask test --only 'thin LTO against none'")]
 pub struct Args {
     /// Build no kernel.
     #[arg(long)]
     quick: bool,
+    /// Run only the kernel tests whose name contains this, and no others.
+    #[arg(long, value_name = "TEXT", conflicts_with = "quick")]
+    only: Option<String>,
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
@@ -51,47 +53,36 @@ struct Step {
     took: Duration,
 }
 
-/// A test that builds kernels in a directory of its own; it may use again what is there.
-type KernelTest = fn(&Path) -> Outcome;
-
-/// The tests that `--quick` leaves out.
-const KERNEL_TESTS: [(&str, KernelTest); 1] = [(
-    "kernel: ci profile, thin LTO against none",
-    thin_against_none,
-)];
-
-fn thin_against_none(workdir: &Path) -> Outcome {
-    demo::demonstrate(&demo::Options {
-        tree: None,
-        workdir,
-        arch: Arch::Arm64,
-        profile: Profile::Ci,
-        lto: Lto::Thin,
-        install: false,
-    })
-}
-
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let Args { quick, no_install } = *args;
+    let Args {
+        quick,
+        ref only,
+        no_install,
+    } = *args;
     setup::ensure(setup::Options {
         arch: Arch::Arm64,
         install: !no_install,
     })?;
     let root = root()?;
-    let trees = root.join("target/trees");
+    let trees = trees()?;
     let linux = fetch::fetch(fetch::Options {
         version: "6.1",
         package_version: None,
         into: &trees,
     })?;
     let mut steps = Vec::new();
-    for (name, command) in cargo_steps(&root, &linux.join("scripts"), has_nextest())? {
-        steps.push(cargo_step(name, command)?);
+    if only.is_none() {
+        for (name, command) in cargo_steps(&root, &linux.join("scripts"), has_nextest())? {
+            steps.push(cargo_step(name, command)?);
+        }
     }
     if !quick {
         let workdir = root.join("target/kernel-tests");
-        steps.extend(KERNEL_TESTS.map(|(name, test)| kernel_step(name, test, &workdir)));
+        let asked = |name: &str| only.as_ref().is_none_or(|only| name.contains(only));
+        for (name, test) in TESTS.into_iter().filter(|(name, _)| asked(name)) {
+            steps.push(kernel_step(name, test, &workdir));
+        }
     }
     summarize(&steps)
 }
@@ -100,6 +91,11 @@ pub fn run(args: &Args) -> Outcome {
 fn root() -> anyhow::Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     root.map(Path::to_owned).context("the workspace of xtask")
+}
+
+/// Where kernels are fetched to that tests only read.
+pub fn trees() -> anyhow::Result<PathBuf> {
+    Ok(root()?.join("target/trees"))
 }
 
 /// The steps that cargo runs.

@@ -4,7 +4,7 @@
 use crate::outcome::{Outcome, print};
 use crate::status;
 use kernel_tree::{Report, Tree};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Gives a kernel tree back as it was before the first install: every file byte for byte, with its
 /// permissions and its time stamp.
@@ -28,14 +28,12 @@ pub fn run(args: Args) -> Outcome {
         tree,
         discard_changes,
     } = args;
-    status::recover(&tree)?;
-    let report = kernel_tree::uninstall(&Tree::open(&tree)?, discard_changes)?;
     let Report {
         made,
         changed,
         removed,
         foreign,
-    } = report;
+    } = uninstall(&tree, discard_changes)?;
     let mut lines = vec![format!(
         "{}: {} files given back, {} removed",
         tree.display(),
@@ -47,4 +45,14 @@ pub fn run(args: Args) -> Outcome {
     lines.push("Object trees that were built meanwhile: run `make clean` there first.\n".into());
     print(lines.join("\n").as_bytes())?;
     Ok(())
+}
+
+/// Gives the tree back as it was before plugins were installed, after finishing what an interrupted
+/// command left.
+///
+/// # Errors
+/// The tree is refused or cannot be written.
+pub fn uninstall(tree: &Path, discard_changes: bool) -> anyhow::Result<Report> {
+    status::recover(tree)?;
+    Ok(kernel_tree::uninstall(&Tree::open(tree)?, discard_changes)?)
 }

@@ -157,7 +157,7 @@ fn installed_tree() -> TestDir {
     let dir = kernel_tree();
     dir.write("Kconfig", "edited");
     dir.write("scripts/lto/VERSION", "new");
-    dir.write(&format!("scripts/lto/.install/originals/{nothing}"), "");
+    dir.write(format!("scripts/lto/.install/originals/{nothing}"), "");
     let manifest = format!(
         r#"{{"format": 1, "version": "0.0.9", "plugins": ["lto-link"],
         "edited": {{"Kconfig": {{"original": {{"sha256": "{nothing}", "mode": 420,
@@ -233,9 +233,9 @@ fn an_interrupted_command_is_finished_by_the_next_and_only_told_of_by_a_look() {
         "steps": [{}], "made_directories": [], "dropped_directories": []}}"#,
         steps.join(", ")
     );
-    dir.write(&format!("{record}/old/0"), "new");
+    dir.write(format!("{record}/old/0"), "new");
     fs::write(dir.path().join(record).join("old/1"), staged).unwrap();
-    dir.write(&format!("{record}/journal"), &journal);
+    dir.write(format!("{record}/journal"), &journal);
 
     for option in ["--dry-run", "--check"] {
         let output = xtask(&["install", option], dir.path());

@@ -175,19 +175,27 @@ fn seconds(time: TimeVal) -> f64 {
 /// work done warns of little, and a comparison needs what was warned of before.
 const START: &str = "kernel build starts";
 
+/// What make printed in the last build of `objtree`.
+///
+/// # Errors
+/// Its build.log cannot be read.
+pub fn last_log(objtree: &Path) -> anyhow::Result<String> {
+    let log = whole_log(objtree)?;
+    Ok(log.rsplit(START).next().unwrap_or_default().to_owned())
+}
+
+fn whole_log(objtree: &Path) -> anyhow::Result<String> {
+    let path = objtree.join("build.log");
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
 /// Warnings of the last build of `objtree` that no build of `against` had; both are of `tree`.
 ///
 /// # Errors
 /// A build.log cannot be read.
 pub fn new_warnings(tree: &Path, objtree: &Path, against: &Path) -> anyhow::Result<Vec<String>> {
-    let read = |objtree: &Path| {
-        let path = objtree.join("build.log");
-        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
-    };
-    let log = read(objtree)?;
-    let last = log.rsplit(START).next().unwrap_or_default();
-    let known = warnings(&read(against)?, &[tree, against]);
-    Ok(warnings(last, &[tree, objtree])
+    let known = warnings(&whole_log(against)?, &[tree, against]);
+    Ok(warnings(&last_log(objtree)?, &[tree, objtree])
         .difference(&known)
         .cloned()
         .collect())

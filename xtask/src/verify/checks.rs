@@ -25,7 +25,6 @@ pub struct Objtree<'files> {
     modules: Vec<String>,
     vmlinux: Elf<'files>,
     tables: Vec<Table>,
-    table_faults: Vec<prel32_fix::Fault>,
     files: &'files Files,
 }
 
@@ -43,7 +42,7 @@ impl<'files> Objtree<'files> {
         let vmlinux = files
             .elf(&root.join("vmlinux"))
             .context("is the kernel built?")?;
-        let (tables, table_faults) = prel32_fix::tables(&vmlinux);
+        let (tables, _) = prel32_fix::tables(&vmlinux);
         Ok(Self {
             root: root.to_owned(),
             modules: order
@@ -53,7 +52,6 @@ impl<'files> Objtree<'files> {
             settings,
             vmlinux,
             tables,
-            table_faults,
             files,
         })
     }
@@ -308,8 +306,8 @@ fn read_symvers(root: &Path) -> anyhow::Result<Symvers> {
 /// Every entry of every PREL32 table resolves.
 pub fn prel32(tree: &Objtree) -> anyhow::Result<Check> {
     let (mut report, faults) = prel32_fix::check(&tree.vmlinux)?;
-    let all = faults.iter().chain(&tree.table_faults);
-    let mut faults: Vec<String> = all.map(|fault| format!("vmlinux: {fault}")).collect();
+    let faults = faults.iter();
+    let mut faults: Vec<String> = faults.map(|fault| format!("vmlinux: {fault}")).collect();
     for module in &tree.modules {
         let path = tree.module(module, ".ko");
         let (module_report, module_faults) = prel32_fix::check(&tree.files.elf(&path)?)?;

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Artefacts and tools that are broken on purpose.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+use tool_io::Files;
+
+use super::{ARCH, expect, fault, kernel_tree, objtree};
+use crate::kernel::config::Lto;
+use crate::kernel::make;
+use crate::outcome::Outcome;
+use crate::{llvm, process, verify};
+
+/// A file at the top of an object tree, and what it is replaced with.
+type Replacement = (&'static str, Vec<u8>);
+
+/// An object tree that is the one at `objtree`, but for the files that are replaced.
+fn shadow(objtree: &Path, replaced: &[Replacement]) -> anyhow::Result<TempDir> {
+    let shadow = tempfile::tempdir().context("a directory for a broken object tree")?;
+    let objtree = std::path::absolute(objtree)?;
+    for entry in fs::read_dir(&objtree).with_context(|| objtree.display().to_string())? {
+        let name = entry?.file_name();
+        if replaced.iter().all(|(replaced, _)| name != *replaced) {
+            symlink(objtree.join(&name), shadow.path().join(&name))?;
+        }
+    }
+    for (name, content) in replaced {
+        fs::write(shadow.path().join(name), content)?;
+    }
+    Ok(shadow)
+}
+
+/// Where in the file the bytes of the first entry of the named table stand.
+fn table_offset(vmlinux: &Path, start: &str) -> anyhow::Result<usize> {
+    let files = Files::new();
+    let elf = files.elf(vmlinux)?;
+    let symbols = elf.symbol_map();
+    let address = symbols
+        .named(start)
+        .first()
+        .with_context(|| format!("no {start}"))?
+        .value;
+    let holds = |section: &&object_model::Section| {
+        section.is_allocated()
+            && (section.address..section.address + section.size).contains(&address)
+    };
+    let section = elf
+        .sections()
+        .iter()
+        .find(holds)
+        .with_context(|| format!("no section has {start}"))?;
+    Ok(usize::try_from(section.offset + address - section.address)?)
+}
+
+/// Breaks one thing at a time, and expects that exactly the check it belongs to sees it.
+pub fn verify_sees(workdir: &Path) -> Outcome {
+    let good = objtree(workdir, Lto::Thin);
+    let against = objtree(workdir, Lto::None);
+    let read = |name: &str| {
+        fs::read(good.join(name)).with_context(|| good.join(name).display().to_string())
+    };
+    let vmlinux = read("vmlinux")?;
+
+    let mut swapped = vmlinux.clone();
+    let at = table_offset(&good.join("vmlinux"), "__initcall6_start")?;
+    swap_entries(&mut swapped, at).context("the table of initcalls")?;
+
+    let mut moved = vmlinux.clone();
+    let at = table_offset(&good.join("vmlinux"), "__start_pci_fixups_final")? + 12;
+    let entry = moved
+        .get_mut(at..at + 4)
+        .context("the table of PCI fixups")?;
+    let offset = i32::from_le_bytes(entry.try_into()?);
+    entry.copy_from_slice(&(offset + 4).to_le_bytes());
+
+    let symvers = String::from_utf8(read("Module.symvers")?)?;
+    let (first, _) = symvers.split_once('\t').context("Module.symvers")?;
+    let zeroed = symvers.replacen(first, "0x00000000", 1);
+
+    let record = String::from_utf8(read("vmlinux.o.lto-inputs")?)?;
+    let reversed = record
+        .lines()
+        .rev()
+        .flat_map(|line| [line, "\n"])
+        .collect::<String>();
+
+    // What is left where LTO was off for one object.
+    let native = fs::read(good.join("scripts/mod/empty.o")).context("scripts/mod/empty.o")?;
+    let off = vec![
+        (
+            "vmlinux.o.lto-inputs",
+            format!("{record}elf\tnative.o\n").into_bytes(),
+        ),
+        ("native.o", native),
+        (".native.o.cmd", b"source_native.o := native.c\n".to_vec()),
+    ];
+
+    let cases: [(&str, usize, Vec<Replacement>); 5] = [
+        // Two places, each against the link order and against the build without LTO.
+        ("initcalls", 4, vec![("vmlinux", swapped)]),
+        (
+            "initcalls",
+            1,
+            vec![("vmlinux.o.lto-inputs", reversed.into_bytes())],
+        ),
+        ("prel32", 1, vec![("vmlinux", moved)]),
+        // It is zero, and it is not that of the build without LTO.
+        ("crcs", 2, vec![("Module.symvers", zeroed.into_bytes())]),
+        ("lto", 1, off),
+    ];
+    for (check, at_least, replaced) in cases {
+        let broken = shadow(&good, &replaced)?;
+        let report = verify::verify(broken.path(), Some(&against))?;
+        for found in &report.checks {
+            let n_faults = found.faults.len();
+            let file = replaced.first().map_or("", |(file, _)| file);
+            if found.name == check {
+                expect(n_faults >= at_least, || {
+                    format!("{file} broken: {check} has {n_faults} faults, expected {at_least}")
+                })?;
+            } else {
+                expect(n_faults == 0, || {
+                    format!(
+                        "{file} broken: {} has faults: {:?}",
+                        found.name, found.faults
+                    )
+                })?;
+            }
+        }
+    }
+    let good = verify::verify(&good, Some(&against))?;
+    expect(good.n_faults() == 0, || {
+        "the untouched build has faults".into()
+    })
+}
+
+/// Swaps two relative entries, so that each still refers to what it did.
+fn swap_entries(bytes: &mut [u8], at: usize) -> Option<()> {
+    let read =
+        |bytes: &[u8], at: usize| Some(i32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let (first, second) = (read(bytes, at)?, read(bytes, at + 4)?);
+    bytes
+        .get_mut(at..at + 4)?
+        .copy_from_slice(&(second + 4).to_le_bytes());
+    bytes
+        .get_mut(at + 4..at + 8)?
+        .copy_from_slice(&(first - 4).to_le_bytes());
+    Some(())
+}
+
+pub fn missing_tools(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let mut make = make(&tree, ARCH, &objtree(workdir, Lto::Thin), &llvm::bin_dir()?)?;
+    make.args(["LTO_TOOLS=/nonexistent", "vmlinux"]);
+    let Err(error) = process::output(&mut make) else {
+        return Err(fault("make went through without the tools"));
+    };
+    let text = format!("{error:#}");
+    expect(text.contains("cargo xtask install --tree"), || {
+        format!("make does not say what mends it: {text}")
+    })?;
+    expect(!text.contains("  CC "), || {
+        format!("make compiled before it looked: {text}")
+    })
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The tests of `cargo xtask test` that build kernels.
+//!
+//! They run in the order of [`TESTS`] and use the trees and object trees of those before.
+
+mod broken;
+mod objects;
+mod rebuild;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use crate::demo;
+use crate::kernel::arch::Arch;
+use crate::kernel::build;
+use crate::kernel::config::{self, Lto, Profile, Setting};
+use crate::kernel::fetch;
+use crate::outcome::{Failure, Outcome};
+
+/// A test; the directory is where it finds and leaves kernels.
+pub type KernelTest = fn(&Path) -> Outcome;
+
+/// All of them.
+pub const TESTS: [(&str, KernelTest); 13] = [
+    ("thin LTO against none", thin),
+    ("make again rebuilds nothing", rebuild::nothing),
+    (
+        "a touched file rebuilds what depends on it",
+        rebuild::touched,
+    ),
+    (
+        "-j1 and another object directory give the same order",
+        rebuild::one_job,
+    ),
+    (
+        "an external module keeps to its own directory",
+        rebuild::external_module,
+    ),
+    ("full LTO against none", full),
+    (
+        "every object is read as llvm-nm and goblin read it",
+        objects::readers_agree,
+    ),
+    (
+        "the initcall script is that of the kernel's own script",
+        objects::initcall_script,
+    ),
+    (
+        "verify sees each artefact that is broken on purpose",
+        broken::verify_sees,
+    ),
+    (
+        "a file behind .incbin is as new as its content",
+        rebuild::included_content,
+    ),
+    (
+        "missing tools stop the build at once",
+        broken::missing_tools,
+    ),
+    ("uninstall gives the tree back", tree::uninstall),
+    (
+        "Kconfig offers LTO only with the plugins it takes",
+        tree::gates,
+    ),
+];
+
+const ARCH: Arch = Arch::Arm64;
+const PROFILE: Profile = Profile::Ci;
+
+fn thin(workdir: &Path) -> Outcome {
+    demonstrate(workdir, Lto::Thin)
+}
+
+fn full(workdir: &Path) -> Outcome {
+    demonstrate(workdir, Lto::Full)
+}
+
+fn demonstrate(workdir: &Path, lto: Lto) -> Outcome {
+    demo::demonstrate(&demo::Options {
+        tree: None,
+        workdir,
+        arch: ARCH,
+        profile: PROFILE,
+        lto,
+        install: false,
+    })
+}
+
+/// The kernel tree of the demo in `workdir`.
+fn kernel_tree(workdir: &Path) -> anyhow::Result<PathBuf> {
+    fetch_into(&workdir.join("trees"))
+}
+
+fn fetch_into(into: &Path) -> anyhow::Result<PathBuf> {
+    fetch::fetch(fetch::Options {
+        version: demo::KERNEL,
+        package_version: None,
+        into,
+    })
+}
+
+/// Its object tree.
+fn objtree(workdir: &Path, lto: Lto) -> PathBuf {
+    demo::objtree(workdir, ARCH, PROFILE, lto)
+}
+
+fn configure(tree: &Path, objtree: &Path, lto: Lto, set: &[Setting]) -> Outcome {
+    config::configure(config::Options {
+        tree,
+        arch: ARCH,
+        objtree,
+        profile: PROFILE,
+        lto,
+        set,
+    })
+}
+
+/// Builds, and gives the lines that make printed.
+fn build(tree: &Path, objtree: &Path, jobs: Option<usize>) -> Result<Vec<String>, Failure> {
+    let jobs = jobs.and_then(std::num::NonZero::new);
+    build::build(build::Options {
+        tree,
+        arch: ARCH,
+        objtree,
+        jobs,
+    })?;
+    Ok(build::last_log(objtree)?
+        .lines()
+        .map(str::to_owned)
+        .collect())
+}
+
+/// A fault with this text.
+fn fault(text: impl Into<String>) -> Failure {
+    Failure::Fault(anyhow::anyhow!(text.into()))
+}
+
+/// A fault with this text, unless `good`.
+fn expect(good: bool, text: impl FnOnce() -> String) -> Outcome {
+    if good { Ok(()) } else { Err(fault(text())) }
+}

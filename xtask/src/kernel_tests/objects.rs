@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Our readers and writers against others, over everything that a kernel is built from.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::{expect, fault, objtree};
+use crate::kernel::config::Lto;
+use crate::kernel::fetch;
+use crate::llvm;
+use crate::outcome::Outcome;
+use crate::process;
+
+pub fn readers_agree(workdir: &Path) -> Outcome {
+    for lto in [Lto::None, Lto::Thin, Lto::Full] {
+        let objtree = objtree(workdir, lto);
+        let mut test = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        test.current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args([
+                "test",
+                "--quiet",
+                "--package",
+                "kernel-tests",
+                "--features",
+                "kernel",
+            ])
+            .args(["--test", "kernel_objects"])
+            .env("KBUILD_LTO_OBJTREE", std::path::absolute(&objtree)?)
+            .env(llvm::VARIABLE, llvm::bin_dir()?);
+        process::output(&mut test).map_err(|error| fault(format!("{}: {error:#}", lto.name())))?;
+    }
+    Ok(())
+}
+
+/// The script that comes with kernels that have native LTO, over the inputs of our link.
+pub fn initcall_script(workdir: &Path) -> Outcome {
+    let scripts = fetch::fetch(fetch::Options {
+        version: "6.1",
+        package_version: None,
+        into: &crate::test::trees()?,
+    })?;
+    for lto in [Lto::Thin, Lto::Full] {
+        let objtree = std::path::absolute(objtree(workdir, lto))?;
+        let record = lto_link::inputs_path(&objtree.join("vmlinux.o"));
+        let inputs =
+            lto_link::read_record(&record).with_context(|| record.display().to_string())?;
+        let theirs = process::output(
+            Command::new("perl")
+                .arg(scripts.join("scripts/generate_initcall_order.pl"))
+                .args(inputs.iter().map(|input| &input.path))
+                .env("NM", llvm::bin_dir()?.join("llvm-nm"))
+                .env("objtree", &objtree)
+                .current_dir(&objtree),
+        )?;
+        let ours = objtree.join(".tmp_vmlinux.o.initcalls.lds");
+        let ours = fs::read_to_string(&ours).with_context(|| ours.display().to_string())?;
+        expect(theirs.lines().count() > 100, || {
+            "their script has hardly any initcalls".into()
+        })?;
+        expect(ours == theirs, || {
+            format!("{}: the scripts differ", lto.name())
+        })?;
+    }
+    Ok(())
+}

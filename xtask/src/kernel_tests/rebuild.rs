@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What make does again, and what comes out of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use flate2::read::GzDecoder;
+use tool_io::Files;
+
+use super::{ARCH, build, configure, expect, fault, kernel_tree, objtree};
+use crate::kernel::config::Lto;
+use crate::kernel::{boot, make};
+use crate::outcome::Outcome;
+use crate::{llvm, process};
+
+/// What kbuild prints in front of the file that it makes.
+fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
+    let mut made = Vec::new();
+    for line in lines {
+        let mut words = line.split_whitespace();
+        if words.next() == Some(tag) {
+            made.extend(words.find(|word| *word != "[M]"));
+        }
+    }
+    made
+}
+
+/// The links that are part of every change.
+const LINKS: [&str; 5] = ["AR", "LD", "LTO", "KSYMS", "AS"];
+
+pub fn nothing(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    for lto in [Lto::Thin, Lto::None] {
+        let objtree = objtree(workdir, lto);
+        let vmlinux = objtree.join("vmlinux");
+        let before = modified(&vmlinux)?;
+        let lines = build(&tree, &objtree, None)?;
+        for tag in LINKS.iter().chain(&["CC", "MODPOST"]) {
+            let made = made(&lines, tag);
+            expect(made.is_empty(), || {
+                format!("{}: {tag} of {}", lto.name(), made.join(" "))
+            })?;
+        }
+        expect(before == modified(&vmlinux)?, || {
+            format!("{}: vmlinux is new", lto.name())
+        })?;
+    }
+    Ok(())
+}
+
+fn modified(path: &Path) -> anyhow::Result<std::time::SystemTime> {
+    let metadata = path
+        .metadata()
+        .with_context(|| path.display().to_string())?;
+    Ok(metadata.modified()?)
+}
+
+pub fn touched(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = objtree(workdir, Lto::Thin);
+    // A built-in file, the part of a module, and a module of its own.
+    for (source, relinked) in [
+        ("lib/kobject.c", &["LTO vmlinux.o"][..]),
+        (
+            "fs/ext4/balloc.c",
+            &["LTO fs/ext4/ext4.o", "LD fs/ext4/ext4.ko"],
+        ),
+        (
+            "fs/fat/namei_vfat.c",
+            &["LTO fs/fat/vfat.o", "LD fs/fat/vfat.ko"],
+        ),
+    ] {
+        let path = tree.join(source);
+        let file = fs::File::open(&path).with_context(|| path.display().to_string())?;
+        file.set_modified(std::time::SystemTime::now())?;
+        let lines = build(&tree, &objtree, None)?;
+        let object = source.replace(".c", ".o");
+        // Each link of vmlinux has a new version file.
+        let compiled: BTreeSet<_> = made(&lines, "CC").into_iter().collect();
+        let allowed = BTreeSet::from([object.as_str(), "init/version.o"]);
+        expect(
+            compiled.contains(object.as_str()) && compiled.is_subset(&allowed),
+            || format!("{source} touched: compiled {compiled:?}"),
+        )?;
+        let links = made(&lines, "LTO")
+            .into_iter()
+            .map(|file| format!("LTO {file}"));
+        let links = links.chain(
+            made(&lines, "LD")
+                .into_iter()
+                .map(|file| format!("LD {file}")),
+        );
+        let links: BTreeSet<String> = links.collect();
+        let mut missing = relinked.iter().filter(|link| !links.contains(**link));
+        if let Some(missing) = missing.next() {
+            return Err(fault(format!(
+                "{source} touched: no {missing} among {links:?}"
+            )));
+        }
+        let others = links
+            .iter()
+            .filter(|link| !relinked.contains(&link.as_str()) && !link.contains("vmlinux"));
+        let others: Vec<_> = others.collect();
+        expect(others.is_empty(), || {
+            format!("{source} touched: also made {others:?}")
+        })?;
+        let is_module = relinked[0] != "LTO vmlinux.o";
+        let vmlinux = links.iter().any(|link| link.contains("vmlinux"));
+        expect(vmlinux != is_module, || {
+            format!("{source} touched: links were {links:?}")
+        })?;
+    }
+    Ok(())
+}
+
+/// The names of vmlinux's symbols by ascending address.
+fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
+    let files = Files::new();
+    let vmlinux = files.elf(&objtree.join("vmlinux"))?;
+    let mut symbols: Vec<_> = vmlinux
+        .symbols()
+        .iter()
+        .filter(|symbol| !symbol.is_format_specific())
+        .collect();
+    symbols.sort_by_key(|symbol| (symbol.value, symbol.name));
+    // Local labels of the kallsyms tables depend on the time that the kernel was built at.
+    Ok(symbols
+        .iter()
+        .map(|symbol| symbol.name.to_owned())
+        .collect())
+}
+
+pub fn one_job(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let parallel = objtree(workdir, Lto::Thin);
+    let serial = workdir.join("one-job");
+    configure(&tree, &serial, Lto::Thin, &[])?;
+    build(&tree, &serial, Some(1))?;
+    let usage = lto_link::usage_path(&serial.join("vmlinux.o"));
+    let text = fs::read_to_string(&usage).with_context(|| usage.display().to_string())?;
+    let usage: lto_link::Usage = serde_json::from_str(&text).context("the cost of the link")?;
+    expect(usage.jobs == 1, || {
+        format!("make -j1 linked with {} jobs", usage.jobs)
+    })?;
+    for script in [
+        ".tmp_vmlinux.o.initcalls.lds",
+        ".tmp_vmlinux.o.symversions.lds",
+    ] {
+        let read = |objtree: &Path| {
+            let path = objtree.join(script);
+            fs::read(&path).with_context(|| path.display().to_string())
+        };
+        expect(read(&parallel)? == read(&serial)?, || {
+            format!("{script} differs")
+        })?;
+    }
+    let (expected, found) = (symbol_order(&parallel)?, symbol_order(&serial)?);
+    let first = expected
+        .iter()
+        .zip(&found)
+        .find(|(expected, found)| expected != found);
+    expect(expected == found, || {
+        format!(
+            "{} and {} symbols, the first in another place: {first:?}",
+            expected.len(),
+            found.len()
+        )
+    })?;
+    let mut clean = make(&tree, ARCH, &serial, &llvm::bin_dir()?)?;
+    process::output(clean.args(["-s", "distclean"]))?;
+    let left: Vec<PathBuf> = walkdir::WalkDir::new(&serial)
+        .into_iter()
+        .filter_map(Result::ok)
+        .map(walkdir::DirEntry::into_path)
+        .filter(|path| {
+            let path = path.to_string_lossy();
+            [".thinlto-cache", ".symversions", ".lto-", ".lto_"]
+                .iter()
+                .any(|ours| path.contains(ours))
+        })
+        .collect();
+    expect(left.is_empty(), || format!("make distclean left {left:?}"))
+}
+
+pub fn external_module(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = objtree(workdir, Lto::Thin);
+    let module = workdir.join("external");
+    let write = |name: &str, text: &str| {
+        let path = module.join(name);
+        fs::write(&path, text).with_context(|| path.display().to_string())
+    };
+    fs::create_dir_all(&module).context("the external module")?;
+    write(
+        "Makefile",
+        "obj-m := outside.o lonely.o\noutside-objs := one.o two.o\n",
+    )?;
+    write(
+        "one.c",
+        "#include <linux/module.h>\nint two(void);\nint outside_answer(void)\n{\n\treturn two();\n}\nEXPORT_SYMBOL(outside_answer);\nMODULE_LICENSE(\"GPL\");\n",
+    )?;
+    write(
+        "two.c",
+        "int two(void);\nint two(void)\n{\n\treturn 2;\n}\n",
+    )?;
+    write(
+        "lonely.c",
+        "#include <linux/module.h>\nint outside_answer(void);\nstatic int __init lonely(void)\n{\n\treturn outside_answer() - 2;\n}\nmodule_init(lonely);\nMODULE_LICENSE(\"GPL\");\n",
+    )?;
+    let before = listing(&objtree)?;
+    let make = |target: &str| -> anyhow::Result<String> {
+        let mut make = make(&tree, ARCH, &objtree, &llvm::bin_dir()?)?;
+        process::output(make.arg(format!("M={}", module.display())).arg(target))
+    };
+    make("modules")?;
+    expect(module.join(".thinlto-cache").is_dir(), || {
+        "no cache beside the module".into()
+    })?;
+    let new: Vec<_> = listing(&objtree)?.difference(&before).cloned().collect();
+    expect(new.is_empty(), || {
+        format!("the kernel's object tree has new files: {new:?}")
+    })?;
+    let symvers = fs::read_to_string(module.join("Module.symvers")).context("Module.symvers")?;
+    let symvers = modversions::Symvers::parse(&symvers).context("Module.symvers")?;
+    let crc = symvers.get("outside_answer").map(|export| export.crc);
+    expect(crc.is_some_and(|crc| crc != 0), || {
+        format!("the CRC of outside_answer is {crc:?}")
+    })?;
+    make("clean")?;
+    let left: Vec<_> = listing(&module)?
+        .into_iter()
+        .filter(|path| {
+            path.extension().is_none_or(|extension| extension != "c") && !path.ends_with("Makefile")
+        })
+        .collect();
+    expect(left.is_empty(), || format!("make clean left {left:?}"))
+}
+
+/// All files below `root`.
+fn listing(root: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    for entry in walkdir::WalkDir::new(root) {
+        let entry = entry?;
+        if entry.file_type().is_file() {
+            files.insert(entry.into_path());
+        }
+    }
+    Ok(files)
+}
+
+pub fn included_content(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = objtree(workdir, Lto::Thin);
+    for name in ["before", "after"] {
+        let setting = format!("DEFAULT_HOSTNAME=\"incbin-{name}\"").parse()?;
+        configure(&tree, &objtree, Lto::Thin, &[setting])?;
+        build(&tree, &objtree, None)?;
+        let path = objtree.join("vmlinux");
+        let vmlinux = fs::read(&path).with_context(|| path.display().to_string())?;
+        let config = embedded_config(&vmlinux).context("no configuration in vmlinux")?;
+        let line = format!("CONFIG_DEFAULT_HOSTNAME=\"incbin-{name}\"");
+        expect(config.contains(&line), || {
+            format!("the configuration in vmlinux has no {line}")
+        })?;
+    }
+    boot_well(&objtree)
+}
+
+fn boot_well(objtree: &Path) -> Outcome {
+    let report = boot::boot(boot::Options {
+        arch: ARCH,
+        objtree,
+        output: objtree,
+        timeout: crate::demo::BOOT_TIME,
+    })?;
+    let problems = report.problems();
+    expect(problems.is_empty(), || problems.join("\n"))
+}
+
+/// The `.config` in a kernel: gzip between `IKCFG_ST` and `IKCFG_ED` (`kernel/configs.c`).
+fn embedded_config(vmlinux: &[u8]) -> Option<String> {
+    let mark = b"IKCFG_ST";
+    let at = vmlinux
+        .windows(mark.len())
+        .position(|bytes| bytes == mark)?;
+    let mut text = String::new();
+    GzDecoder::new(vmlinux.get(at + mark.len()..)?)
+        .read_to_string(&mut text)
+        .ok()?;
+    Some(text)
+}
