@@ -24,10 +24,14 @@ use std::process::ExitCode;
 
 /// Clang LTO for a Linux kernel tree, as plugins: install, build, boot and prove it.
 #[derive(Parser)]
-#[command(name = "cargo xtask", version, after_help = "Examples:
+#[command(
+    name = "cargo xtask",
+    version,
+    after_help = "Examples:
   cargo xtask demo
   cargo xtask test --quick
-  cargo xtask install --tree ~/linux-5.10")]
+  cargo xtask install --tree ~/linux-5.10"
+)]
 enum Command {
     Demo(demo::Args),
     Test(test::Args),
