@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use object_model::{Definition, Faults, Input, Object};
+use object_model::{Definition, Elf, Faults, Input, Object, Symbol};
 
 /// The names that `object` exports, in symbol-table order: what is X in a defined `__ksymtab_X`.
 pub fn exports<'data>(object: &Object<'data>) -> impl Iterator<Item = &'data str> {
@@ -79,7 +79,7 @@ pub enum Fault {
         text: String,
     },
     /// The file is there and cannot be read.
-    #[error("{}: {source}", file.display())]
+    #[error("{} cannot be read", file.display())]
     Read {
         /// The `.symversions` file.
         file: PathBuf,
@@ -114,7 +114,7 @@ pub fn collect(
     for input in inputs {
         match &input.object {
             Object::Bitcode(_) => collect_bitcode(input, &read, &mut collected, &mut faults),
-            Object::Elf(_) => check_native(input, &mut faults),
+            Object::Elf(elf) => check_native(input, elf, &mut faults),
         }
     }
     Faults::check(collected, faults)
@@ -182,7 +182,7 @@ fn collect_bitcode(
 
 /// A native object's own link has set `__crc_NAME`: to the CRC, or with relative CRCs to the
 /// place that holds it.
-fn check_native(input: &Input, faults: &mut Vec<Fault>) {
+fn check_native(input: &Input, elf: &Elf, faults: &mut Vec<Fault>) {
     let crcs: HashMap<&str, _> = input
         .object
         .linker_symbols()
@@ -190,13 +190,24 @@ fn check_native(input: &Input, faults: &mut Vec<Fault>) {
         .collect();
     for name in exports(&input.object) {
         let (symbol, object) = (name.to_owned(), input.name.clone());
-        match crcs.get(name).map(|crc| (crc.definition, crc.value)) {
-            None | Some((Definition::Undefined, _)) => {
-                faults.push(Fault::Missing { symbol, object });
-            }
-            Some((Definition::Absolute, 0)) => faults.push(Fault::Zero { symbol, object }),
+        match crcs.get(name).and_then(|crc| native_crc(elf, crc)) {
+            None => faults.push(Fault::Missing { symbol, object }),
+            Some(0) => faults.push(Fault::Zero { symbol, object }),
             Some(_) => {}
         }
+    }
+}
+
+/// The CRC that the symbol is, or that stands where it points to.
+fn native_crc(elf: &Elf, symbol: &Symbol) -> Option<u64> {
+    match symbol.definition {
+        Definition::Absolute => Some(symbol.value),
+        Definition::Defined => {
+            let section = elf.section(symbol.section?)?;
+            let offset = symbol.value.checked_sub(section.address)?;
+            elf.read_unsigned(section, offset, 4)
+        }
+        Definition::Undefined | Definition::Common => None,
     }
 }
 

@@ -84,8 +84,7 @@ fn run(command: Command) -> Result<(), Failure> {
 }
 
 fn read(path: &Path) -> Result<Symvers, Failure> {
-    let name =
-        |error: &dyn std::fmt::Display| Failure::cannot_run(format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| name(&error))?;
-    Symvers::parse(&text).map_err(|error| name(&error))
+    let text = tool_io::read_text(path)?;
+    Symvers::parse(&text)
+        .map_err(|error| Failure::cannot_run(format!("{}: {error}", path.display())))
 }

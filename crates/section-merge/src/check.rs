@@ -41,7 +41,8 @@ pub enum Fault {
 /// The faults of `module`: split sections that a build without LTO does not have, and special
 /// sections that only that has.
 ///
-/// Without a `reference`, a section counts as split if it is named after a symbol in it.
+/// Without a `reference`, a section counts as split if it is named after a symbol in it, or if the
+/// compiler made up its name.
 pub fn check_module(module: &Elf, reference: Option<&Reference>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let names: BTreeSet<&str> = module
@@ -55,10 +56,12 @@ pub fn check_module(module: &Elf, reference: Option<&Reference>) -> Vec<Fault> {
         };
         let left_over = match reference {
             Some(reference) => !reference.names.contains(*name),
-            None => module
-                .symbols()
-                .iter()
-                .any(|symbol| symbol.section_name == Some(name) && symbol.name == suffix),
+            None => match suffix.strip_prefix('.') {
+                Some(rest) => is_made_up(rest),
+                None => module.symbols().iter().any(|symbol| {
+                    symbol.section_name == Some(name) && is_named_after(suffix, symbol.name)
+                }),
+            },
         };
         if left_over {
             faults.push(Fault::LeftOver((*name).to_owned()));
@@ -76,19 +79,33 @@ pub fn check_module(module: &Elf, reference: Option<&Reference>) -> Vec<Fault> {
 /// Whether the kernel looks the section up, or places it, by its name.
 fn is_special(name: &str) -> bool {
     let after_two_dots = |prefix: &&str| name.strip_prefix(*prefix)?.strip_prefix('.');
-    // What the compiler names for itself has two dots as well.
-    let by_compiler = |rest: &str| rest.starts_with('L') || rest.starts_with("compoundliteral");
     let mut rest = SPLIT.iter().filter_map(after_two_dots);
-    rest.any(|rest| !by_compiler(rest)) || name == "__patchable_function_entries"
+    rest.any(|rest| !is_made_up(rest)) || name == "__patchable_function_entries"
+}
+
+/// Whether two dots and `rest` are the end of a name that the compiler made up: of something that
+/// has no symbol (`.rodata..Lswitch.table.f`), or of a compound literal.
+fn is_made_up(rest: &str) -> bool {
+    rest.starts_with('L') || rest.starts_with("compoundliteral")
+}
+
+/// Whether `suffix` is the name of the symbol, or such a name behind what the compiler knows about
+/// it (`unlikely.`, `hot.`).
+fn is_named_after(suffix: &str, symbol: &str) -> bool {
+    !symbol.is_empty()
+        && suffix
+            .strip_suffix(symbol)
+            .is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 /// Whether what is done only once can be done again: `clear_warn_once` in debugfs resets what
 /// stands between `__start_once` and `__end_once` of `vmlinux`, which must be the `.data.once`
 /// sections (`.data..once` in later kernels) of `object`, the vmlinux.o that it was linked from.
+/// A kernel without the two symbols resets nothing, and has no fault.
 pub fn check_once(vmlinux: &Elf, object: &Elf) -> Option<OnceFault> {
     let symbols = vmlinux.symbol_map();
     let address = |name| symbols.named(name).first().map(|symbol| symbol.value);
-    let found = address("__end_once")?.checked_sub(address("__start_once")?)?;
+    let found = address("__end_once")?.saturating_sub(address("__start_once")?);
     let names = [".data.once", ".data..once"];
     let once = object
         .sections()

@@ -36,8 +36,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Command::Check { module, against } = Cli::parse().command;
-    tool_io::exit("section-merge", check(&module, against.as_deref()))
+    let result = tool_io::arguments().map_err(Failure::from);
+    tool_io::exit(
+        "section-merge",
+        result.and_then(|args| {
+            let Command::Check { module, against } = Cli::parse_from(args).command;
+            check(&module, against.as_deref())
+        }),
+    )
 }
 
 fn check(module: &Path, against: Option<&Path>) -> Result<(), Failure> {

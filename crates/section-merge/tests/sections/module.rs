@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Modules that clang and ld.lld make in the test, linked with the patterns that the plugin puts
+//! into scripts/module.lds.S.
+
+use section_merge::{Fault, Reference, check_module};
+use test_support::TestDir;
+use tool_io::Files;
+
+use crate::support::{TARGETS, glue, run};
+
+/// Something for each section that a compiler splits, and what the kernel places by name.
+const SOURCE: &str = r#"
+int function(int x) { return x + 1; }
+__attribute__((cold)) int unlikely(int x) { return x + 9; }
+static int kept = 4;
+int bump(void) { return ++kept; }
+int static_in_function(void) { static int inside = 4; return inside++; }
+int initialized = 3;
+int zeroed;
+const int constant[] = {1, 2, 3};
+double literal(double x) { return x * 0.3; }
+int *compound[] = {(int[]){1, 2}, (int[]){3}};
+int table(int x)
+{
+    switch (x) {
+    case 0: return 11;
+    case 1: return 5;
+    case 2: return 77;
+    case 3: return 1;
+    case 4: return 8;
+    }
+    return 0;
+}
+__attribute__((section(".data..percpu"))) int per_cpu = 1;
+__attribute__((section(".data..once"))) int once = 1;
+__attribute__((section(".text..special"))) int special(void) { return 1; }
+"#;
+
+/// What splits sections: LTO always, and the compiler if it is told to.
+const SPLIT: [&[&str]; 3] = [
+    &["-flto=thin"],
+    &["-flto=full"],
+    &["-ffunction-sections", "-fdata-sections"],
+];
+
+/// The module `name`, compiled with `flags` and linked with the text `script` in its linker script.
+fn module(dir: &TestDir, name: &str, flags: &[&str], script: &str) {
+    let flags = [&["-O2", "-fpatchable-function-entry=2"], flags].concat();
+    dir.c("part.o", SOURCE, &flags);
+    // As kbuild does it: native code first, the module from that.
+    dir.run("ld.lld", &["-r", "part.o", "-o", "native.o"]);
+    let common = "__patchable_function_entries : { *(__patchable_function_entries) }";
+    dir.write(
+        "module.lds",
+        format!("SECTIONS {{\n{common}\n{script}\n}}\n"),
+    );
+    dir.run(
+        "ld.lld",
+        &["-r", "-T", "module.lds", "native.o", "-o", name],
+    );
+}
+
+/// The faults of the module `name`, held against the module `reference` if there is one.
+fn faults(dir: &TestDir, name: &str, reference: Option<&str>) -> Vec<Fault> {
+    let files = Files::new();
+    let elf = |name: &str| files.elf(&dir.join(name)).unwrap();
+    let reference = reference.map(|name| Reference::of(&elf(name)));
+    check_module(&elf(name), reference.as_ref())
+}
+
+fn left_over(names: &[&str]) -> Vec<Fault> {
+    let fault = |name: &&str| Fault::LeftOver((*name).to_owned());
+    names.iter().map(fault).collect()
+}
+
+/// The patterns that the plugin puts into a tree that has none.
+fn our_patterns() -> String {
+    let text = glue("scripts/module.lds.S", "before");
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn our_patterns_merge_what_was_split_and_nothing_else() {
+    for target in TARGETS {
+        let dir = TestDir::new();
+        module(&dir, "reference.ko", &[target], "");
+        for split in SPLIT {
+            let flags = [&[target], split].concat();
+            module(&dir, "m.ko", &flags, &our_patterns());
+            assert_eq!(faults(&dir, "m.ko", None), [], "{flags:?}");
+            assert_eq!(faults(&dir, "m.ko", Some("reference.ko")), [], "{flags:?}");
+
+            let files = Files::new();
+            let elf = files.elf(&dir.join("m.ko")).unwrap();
+            let mut found: Vec<_> = elf
+                .sections()
+                .iter()
+                .filter(|section| section.is_allocated() && section.name != ".eh_frame")
+                .map(|section| section.name)
+                .collect();
+            found.sort_unstable();
+            assert_eq!(
+                found,
+                [
+                    ".bss",
+                    ".data",
+                    ".data..once",
+                    ".data..percpu",
+                    ".rodata",
+                    ".text",
+                    ".text..special",
+                    "__patchable_function_entries",
+                ],
+                "{flags:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_split_section_that_is_left_over_is_named() {
+    for target in TARGETS {
+        for split in SPLIT {
+            let dir = TestDir::new();
+            module(&dir, "reference.ko", &[target], "");
+            module(&dir, "m.ko", &[&[target], split].concat(), "");
+            let expected = left_over(&[
+                ".bss.zeroed",
+                ".data..compoundliteral",
+                ".data..compoundliteral.1",
+                ".data.compound",
+                ".data.initialized",
+                ".data.kept",
+                ".data.static_in_function.inside",
+                ".rodata..Lswitch.table.table",
+                ".rodata.constant",
+                ".text.bump",
+                ".text.function",
+                ".text.literal",
+                ".text.static_in_function",
+                ".text.table",
+                ".text.unlikely.unlikely",
+            ]);
+            assert_eq!(faults(&dir, "m.ko", None), expected, "{target} {split:?}");
+            let against = faults(&dir, "m.ko", Some("reference.ko"));
+            assert_eq!(against, expected, "{target} {split:?}");
+        }
+    }
+}
+
+#[test]
+fn a_section_that_the_reference_has_too_is_no_fault() {
+    let dir = TestDir::new();
+    let target = TARGETS[0];
+    module(&dir, "m.ko", &[target, "-flto=thin"], "");
+    assert_eq!(faults(&dir, "m.ko", Some("m.ko")), []);
+}
+
+/// `.data.*` takes `.data..percpu` and `.data..once` with it.
+#[test]
+fn what_a_broad_pattern_takes_is_missing() {
+    for target in TARGETS {
+        let dir = TestDir::new();
+        module(&dir, "reference.ko", &[target], "");
+        let broad = ".bss : { *(.bss .bss.*) }\n.data : { *(.data .data.*) }\n\
+                     .rodata : { *(.rodata .rodata.*) }\n.text : { *(.text .text.*) }";
+        module(&dir, "m.ko", &[target, "-flto=thin"], broad);
+        assert_eq!(
+            faults(&dir, "m.ko", Some("reference.ko")),
+            [".data..once", ".data..percpu", ".text..special"]
+                .map(|name| Fault::Missing(name.into()))
+        );
+        // Nothing in the module itself tells that.
+        assert_eq!(faults(&dir, "m.ko", None), []);
+    }
+}
+
+#[test]
+fn patchable_entries_that_are_gone_are_missing() {
+    let dir = TestDir::new();
+    let target = TARGETS[0];
+    module(&dir, "reference.ko", &[target], "");
+    module(&dir, "m.ko", &[target], "");
+    dir.run(
+        "llvm-objcopy",
+        &["--remove-section=__patchable_function_entries", "m.ko"],
+    );
+    assert_eq!(
+        faults(&dir, "m.ko", Some("reference.ko")),
+        [Fault::Missing("__patchable_function_entries".into())]
+    );
+}
+
+#[test]
+fn a_section_that_is_not_named_after_its_content_counts_only_against_a_reference() {
+    let dir = TestDir::new();
+    let target = TARGETS[0];
+    dir.c("plain.ko", "int a;", &[target]);
+    let source = "__attribute__((section(\".data.strange\"))) int a = 1;";
+    dir.c("m.ko", source, &[target]);
+    assert_eq!(faults(&dir, "m.ko", None), []);
+    assert_eq!(
+        faults(&dir, "m.ko", Some("plain.ko")),
+        left_over(&[".data.strange"])
+    );
+}
+
+#[test]
+fn the_command_says_which_module_and_what() {
+    let dir = TestDir::new();
+    let target = TARGETS[0];
+    module(&dir, "reference.ko", &[target], "");
+    let script = ".data : { *(.data .data.*) } .text : { *(.text .text.[0-9a-zA-Z_]*) }\n\
+                  .bss : { *(.bss .bss.*) }";
+    module(&dir, "m.ko", &[target, "-flto=thin"], script);
+    let done = (Some(0), String::new(), String::new());
+    assert_eq!(run(&dir, &["check", "reference.ko"]), done);
+    let left_over = |name| {
+        format!(
+            "section-merge: error: m.ko: section {name} is left over: the linker script of \
+             modules has no pattern that merges it\n"
+        )
+    };
+    let missing = |name| {
+        format!(
+            "section-merge: error: m.ko: section {name} is missing: the build without LTO has \
+             it, so it was merged into another\n"
+        )
+    };
+    let left_over = left_over(".rodata..Lswitch.table.table") + &left_over(".rodata.constant");
+    assert_eq!(
+        run(&dir, &["check", "m.ko"]),
+        (Some(1), String::new(), left_over.clone())
+    );
+    assert_eq!(
+        run(&dir, &["check", "m.ko", "--against", "reference.ko"]),
+        (
+            Some(1),
+            String::new(),
+            left_over + &missing(".data..once") + &missing(".data..percpu")
+        )
+    );
+    dir.write("arguments", "m.ko --against m.ko");
+    assert_eq!(run(&dir, &["check", "@arguments"]), done);
+}
+
+#[test]
+fn what_cannot_be_read_ends_with_2() {
+    let dir = TestDir::new();
+    dir.c("native.ko", "int a;", &[TARGETS[0]]);
+    dir.c("bitcode.ko", "int a;", &[TARGETS[0], "-flto=thin"]);
+    let error = |message| {
+        (
+            Some(2),
+            String::new(),
+            format!("section-merge: error: {message}\n"),
+        )
+    };
+    let bitcode = error("bitcode.ko: is LLVM bitcode where native code is expected");
+    assert_eq!(run(&dir, &["check", "bitcode.ko"]), bitcode);
+    let arguments = ["check", "native.ko", "--against", "bitcode.ko"];
+    assert_eq!(run(&dir, &arguments), bitcode);
+    assert_eq!(
+        run(&dir, &["check", "none.ko"]),
+        error("none.ko: cannot be opened: No such file or directory (os error 2)")
+    );
+    assert_eq!(run(&dir, &["check"]).0, Some(2));
+}

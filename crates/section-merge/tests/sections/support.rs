@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What the tests of this crate share.
+
+use std::process::Command;
+
+use test_support::TestDir;
+
+/// The architectures that the plugin is for.
+pub const TARGETS: [&str; 2] = ["--target=aarch64-linux-gnu", "--target=x86_64-linux-gnu"];
+
+/// The text that the plugin's first edit of `file` that has one puts there: `before` its anchor, or
+/// in its place (`replace`).
+pub fn glue(file: &str, place: &str) -> String {
+    let plugin = section_merge::plugin();
+    let edits = plugin.glue.iter().find(|glue| glue.name == "edits.toml");
+    let edits: toml::Table = toml::from_str(edits.expect("there are edits").text).unwrap();
+    let edits = edits["edit"].as_array().expect("a list of edits");
+    edits
+        .iter()
+        .filter(|edit| edit["file"].as_str() == Some(file))
+        .find_map(|edit| edit.get(place)?.as_str())
+        .unwrap_or_else(|| panic!("no edit of {file} has {place}"))
+        .to_owned()
+}
+
+/// Exit code, standard output and standard error of the tool.
+pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_section-merge"));
+    command.args(arguments).current_dir(dir.path());
+    let output = test_support::output(&mut command);
+    let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
