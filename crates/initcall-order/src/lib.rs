@@ -7,6 +7,9 @@
 //! in the order of the source.
 //!
 //! In: objects in link order. Out: the script, or the same list as JSON.
+//!
+//! **Invariant:** knows names of initcalls and the order of objects; starts no process, opens no
+//! file and knows no other plugin.
 #![warn(missing_docs)]
 
 mod fault;

@@ -9,6 +9,9 @@
 //! Under LTO the symbols must be read from native code: bitcode shows neither the library calls
 //! that code generation adds nor what inline assembly refers to, and where it is read archive
 //! member by archive member, each symbol comes as often as there are members that use it.
+//!
+//! **Invariant:** knows one module's object and its `.mod` file; starts no process, opens no file
+//! and knows no other plugin.
 #![warn(missing_docs)]
 
 mod glue;

@@ -2,6 +2,8 @@
 //! What the tests of all crates share: LLVM's tools, small sources compiled to objects, archives,
 //! directories that go away.
 //!
+//! **Invariant:** no crate depends on it but for its tests; what is missing makes the test fail.
+//!
 //! Everything here panics with a message that says what is missing or what failed: a test that
 //! cannot run must fail.
 #![warn(missing_docs)]

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
 use object_model::{Elf, Faults, Input, InputError, Loader, Object, ReadError};
 use typed_arena::Arena;
 
@@ -90,13 +90,15 @@ impl Files {
     /// Those of opening and mapping it.
     pub fn bytes(&self, path: &Path) -> io::Result<&[u8]> {
         let file = File::open(path)?;
-        if file.metadata()?.len() == 0 {
+        let length = file.metadata()?.len();
+        if length == 0 {
             return Ok(&[]);
         }
+        let length = usize::try_from(length).map_err(io::Error::other)?;
         // SAFETY: the map is read-only and lives as long as `self`. Another process that cut the
         // file short meanwhile would end this one with SIGBUS; see the type's documentation for
         // why none does.
-        let map = unsafe { Mmap::map(&file)? };
+        let map = unsafe { MmapOptions::new().len(length).map(&file)? };
         Ok(self.maps.alloc(map))
     }
 }

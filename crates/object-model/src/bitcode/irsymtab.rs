@@ -82,7 +82,11 @@ pub fn parse<'data>(
     strtab: &'data [u8],
     producer: &str,
 ) -> Result<SymbolTable<'data>, ReadError> {
-    let tables = Tables { symtab, strtab };
+    let tables = Tables {
+        symtab,
+        strtab,
+        text: std::str::from_utf8(strtab).ok(),
+    };
     let version = word(symtab, header::VERSION * 4)?;
     let uncommon =
         Uncommon::of_version(version).ok_or_else(|| ReadError::BitcodeSymbolVersion {
@@ -157,6 +161,9 @@ fn word(bytes: &[u8], offset: usize) -> Result<u32, ReadError> {
 struct Tables<'data> {
     symtab: &'data [u8],
     strtab: &'data [u8],
+    /// The string table once more, if all of it is text: checked as a whole, it takes a fraction of
+    /// the time that checking name by name takes.
+    text: Option<&'data str>,
 }
 
 impl<'data> Tables<'data> {
@@ -180,8 +187,12 @@ impl<'data> Tables<'data> {
     fn string(self, record: &[u8], offset: usize) -> Result<&'data str, ReadError> {
         let start = word(record, offset)? as usize;
         let length = word(record, offset + 4)? as usize;
-        let bytes = || self.strtab.get(start..start.checked_add(length)?);
-        let bytes = bytes().ok_or_else(|| damaged("a name reaches beyond the string table"))?;
+        let range = start..start.saturating_add(length);
+        if let Some(name) = self.text.and_then(|text| text.get(range.clone())) {
+            return Ok(name);
+        }
+        let bytes = self.strtab.get(range);
+        let bytes = bytes.ok_or_else(|| damaged("a name reaches beyond the string table"))?;
         std::str::from_utf8(bytes).map_err(|_| {
             damaged(&format!(
                 "the name \"{}\" is not UTF-8",
