@@ -2,9 +2,7 @@
 //! In which order the modules of an object tree must be loaded.
 
 use anyhow::Context as _;
-use object::Object as _;
-use object::ObjectSection as _;
-use object::ObjectSymbol as _;
+use object_model::Elf;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::path::Path;
@@ -32,22 +30,23 @@ pub struct Module {
 impl Module {
     /// What a `.ko` file says about itself. `path` only names it.
     fn parse(path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
-        let file = object::File::parse(bytes)?;
+        let file = Elf::parse(bytes)?;
         let undefined = file
             .symbols()
-            .filter(object::ObjectSymbol::is_undefined)
-            .map(|symbol| Ok(symbol.name()?.to_owned()))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+            .iter()
+            .filter(|symbol| symbol.is_undefined())
+            .map(|symbol| symbol.name.to_owned())
+            .collect();
         let mut module = Self {
             name: name_of(path),
             path: path.to_owned(),
-            exports: strings(&file, "__ksymtab_strings")?,
+            exports: strings(&file, "__ksymtab_strings"),
             undefined,
             aliases: Vec::new(),
             soft_before: Vec::new(),
             soft_after: Vec::new(),
         };
-        for field in strings(&file, ".modinfo")? {
+        for field in strings(&file, ".modinfo") {
             match field.split_once('=') {
                 Some(("alias", alias)) => module.aliases.push(plain(alias)),
                 Some(("softdep", wanted)) => module.add_soft_dependencies(wanted),
@@ -173,16 +172,14 @@ fn plain(name: &str) -> String {
 }
 
 /// The NUL-terminated strings of a section; none if it is not there.
-fn strings(file: &object::File<'_>, section: &str) -> anyhow::Result<Vec<String>> {
-    let Some(section) = file.section_by_name(section) else {
-        return Ok(Vec::new());
-    };
-    Ok(section
-        .data()?
-        .split(|byte| *byte == 0)
+fn strings(file: &Elf<'_>, section: &str) -> Vec<String> {
+    let data = file
+        .section_by_name(section)
+        .map_or(&[][..], |section| section.data);
+    data.split(|byte| *byte == 0)
         .filter(|string| !string.is_empty())
         .map(|string| String::from_utf8_lossy(string).into_owned())
-        .collect())
+        .collect()
 }
 
 #[cfg(test)]
