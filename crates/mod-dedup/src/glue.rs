@@ -8,15 +8,22 @@ pub fn plugin() -> Plugin {
     Plugin {
         name: env!("CARGO_PKG_NAME"),
         title: "List the undefined symbols of a module once",
-        upstream: &[
-            "kbuild: lto: remove duplicate dependencies from .mod files",
-        ],
+        upstream: &["kbuild: lto: remove duplicate dependencies from .mod files"],
         requires: &["lto-link"],
         tools: &["mod-dedup"],
         glue: &[
-            GlueFile { name: "edits.toml", text: include_str!("../../../kconfig/mod-dedup/edits.toml") },
-            GlueFile { name: "Kconfig", text: include_str!("../../../kconfig/mod-dedup/Kconfig") },
-            GlueFile { name: "Makefile.build", text: include_str!("../../../kconfig/mod-dedup/Makefile.build") },
+            GlueFile {
+                name: "edits.toml",
+                text: include_str!("../../../kconfig/mod-dedup/edits.toml"),
+            },
+            GlueFile {
+                name: "Kconfig",
+                text: include_str!("../../../kconfig/mod-dedup/Kconfig"),
+            },
+            GlueFile {
+                name: "Makefile.build",
+                text: include_str!("../../../kconfig/mod-dedup/Makefile.build"),
+            },
         ],
         generate: None,
     }
