@@ -2,6 +2,7 @@
 //! `cargo xtask`: everything that is done with the plugins and with kernels. One file per command.
 
 mod apt;
+mod bench;
 mod demo;
 mod install;
 mod kernel;
@@ -42,6 +43,7 @@ enum Command {
     Series(series::Args),
     Kernel(kernel::Args),
     Verify(verify::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,5 +57,6 @@ fn main() -> ExitCode {
         Command::Series(args) => series::run(args),
         Command::Kernel(args) => kernel::run(args),
         Command::Verify(args) => verify::run(&args),
+        Command::Bench(args) => bench::run(&args),
     })
 }

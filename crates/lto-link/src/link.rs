@@ -24,6 +24,8 @@ pub struct Usage {
     pub wall_seconds: f64,
     /// CPU time of the linker, in seconds.
     pub cpu_seconds: f64,
+    /// CPU time of what is done besides, in seconds.
+    pub own_cpu_seconds: f64,
     /// Peak memory of the linker, in KiB.
     pub peak_rss_kib: u64,
     /// How many threads it was allowed.
@@ -134,12 +136,16 @@ fn run(options: &LinkOptions, command: &LinkCommand) -> Result<Usage, LinkError>
     if let Some(tar) = &command.reproducer {
         fs::remove_file(tar).map_err(io_error(tar.display().to_string()))?;
     }
+    let used = |who| {
+        getrusage(who).map_err(|error| io_error("asking what the link has used")(error.into()))
+    };
     // The linker is the only child there has been.
-    let children = getrusage(UsageWho::RUSAGE_CHILDREN)
-        .map_err(|error| io_error("asking what the linker has used")(error.into()))?;
+    let children = used(UsageWho::RUSAGE_CHILDREN)?;
+    let own = used(UsageWho::RUSAGE_SELF)?;
     Ok(Usage {
         wall_seconds,
         cpu_seconds: seconds(children.user_time()) + seconds(children.system_time()),
+        own_cpu_seconds: seconds(own.user_time()) + seconds(own.system_time()),
         peak_rss_kib: children.max_rss().try_into().unwrap_or_default(),
         jobs: options.jobs,
     })

@@ -158,7 +158,7 @@ fn write_usage(objtree: &Path, usage: Usage) -> anyhow::Result<()> {
 }
 
 /// The CPU time of all programs that were started and have ended, in seconds.
-fn children_seconds() -> anyhow::Result<f64> {
+pub fn children_seconds() -> anyhow::Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("the CPU time of make")?;
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }

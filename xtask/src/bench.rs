@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask bench`: what the plugins cost, as ratios against what they replace.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+
+use crate::demo;
+use crate::install;
+use crate::kernel::arch::Arch;
+use crate::kernel::build;
+use crate::kernel::config::{self, Lto, Profile};
+use crate::kernel::fetch;
+use crate::llvm;
+use crate::outcome::Outcome;
+use crate::{process, setup, table, test};
+
+/// Measures what the plugins cost, as ratios in one run, and writes docs/results/.
+///
+/// Builds the same kernel from nothing without LTO and with thin LTO. Leave the machine alone
+/// meanwhile.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask bench
+  cargo xtask bench --profile ci --results /tmp")]
+pub struct Args {
+    /// What the kernel is to have.
+    #[arg(long, value_enum, default_value = "wide")]
+    profile: Profile,
+    /// The architecture the kernel is built for.
+    #[arg(long, value_enum, default_value = "arm64")]
+    arch: Arch,
+    /// Where the kernels are built [default: target/bench of this repository].
+    #[arg(long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// Where the result is written [default: docs/results of this repository].
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+}
+
+/// How often a short command is run, so that its CPU time can be measured.
+const REPEATS: u32 = 20;
+
+/// One measured ratio.
+struct Ratio {
+    what: &'static str,
+    /// What is asked of it.
+    goal: &'static str,
+    value: String,
+    /// What it was computed from.
+    from: String,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let Args {
+        profile,
+        arch,
+        workdir,
+        results,
+    } = args;
+    setup::ensure(setup::Options {
+        arch: *arch,
+        install: true,
+    })?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
+    let results = results.clone().unwrap_or_else(|| root.join("docs/results"));
+    let tree = fetch::fetch(fetch::Options {
+        version: demo::KERNEL,
+        package_version: None,
+        into: &workdir.join("trees"),
+    })?;
+    install::install(&install::Options {
+        tree: &tree,
+        plugins: &[],
+        discard_changes: false,
+    })?;
+    let none = clean_build(&tree, &workdir, *arch, *profile, Lto::None)?;
+    let thin = clean_build(&tree, &workdir, *arch, *profile, Lto::Thin)?;
+    let objtree = std::path::absolute(demo::objtree(&workdir, *arch, *profile, Lto::Thin))?;
+    let tools = tree.join("scripts/lto/bin");
+    let ratios = [
+        build_ratio(none.cpu_seconds, thin.cpu_seconds),
+        tools_ratio(&tools, &objtree, thin.cpu_seconds)?,
+        initcall_ratio(&tools, &objtree)?,
+    ];
+    let rows = ratios
+        .iter()
+        .map(|ratio| [ratio.what, &ratio.value, ratio.goal, &ratio.from].map(str::to_owned));
+    println!("{}", table::of(rows));
+    let name = format!(
+        "bench-{}-{}-{}.md",
+        arch.name(),
+        demo::KERNEL,
+        profile.name()
+    );
+    let path = results.join(name);
+    fs::write(&path, page(*arch, *profile, &ratios)?)
+        .with_context(|| path.display().to_string())?;
+    println!("written to {}", path.display());
+    Ok(())
+}
+
+/// Builds a kernel from nothing.
+fn clean_build(
+    tree: &Path,
+    workdir: &Path,
+    arch: Arch,
+    profile: Profile,
+    lto: Lto,
+) -> Result<build::Usage, crate::outcome::Failure> {
+    let objtree = demo::objtree(workdir, arch, profile, lto);
+    if objtree.exists() {
+        fs::remove_dir_all(&objtree).with_context(|| objtree.display().to_string())?;
+    }
+    config::configure(config::Options {
+        tree,
+        arch,
+        objtree: &objtree,
+        profile,
+        lto,
+        set: &[],
+    })?;
+    build::build(build::Options {
+        tree,
+        arch,
+        objtree: &objtree,
+        jobs: None,
+    })
+}
+
+fn build_ratio(none: f64, thin: f64) -> Ratio {
+    Ratio {
+        what: "CPU of the thin LTO build, against none",
+        goal: "at most 1.10",
+        value: format!("{:.2}", thin / none),
+        from: format!("{thin:.0} s, {none:.0} s"),
+    }
+}
+
+/// All that our tools did in the build at `objtree`, against all of the build: the links say what
+/// they cost, the others run once more.
+fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio> {
+    let mut links = 0.0;
+    let mut bitcode = Vec::new();
+    let mut modules = Vec::new();
+    for entry in walkdir::WalkDir::new(objtree) {
+        let path = entry?.into_path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if name.ends_with(".o.lto-usage.json") {
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let usage: lto_link::Usage =
+                serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+            links += usage.own_cpu_seconds;
+        } else if name.ends_with(".o.lto-inputs") {
+            let record =
+                lto_link::read_record(&path).with_context(|| path.display().to_string())?;
+            let inputs = record
+                .into_iter()
+                .filter(|input| input.kind == lto_link::InputKind::Bitcode);
+            bitcode.extend(inputs.map(|input| input.path));
+        } else if path.extension().is_some_and(|extension| extension == "mod") {
+            modules.push(path.with_extension("o"));
+        }
+    }
+    let exports = cpu_of(|| {
+        for object in &bitcode {
+            quiet(
+                Command::new(tools.join("modversions"))
+                    .current_dir(objtree)
+                    .arg("exports")
+                    .arg(object),
+            )?;
+        }
+        Ok(())
+    })?;
+    let mod_files = cpu_of(|| {
+        for object in &modules {
+            quiet(
+                Command::new(tools.join("mod-dedup"))
+                    .args(["-o", "/dev/null", "--"])
+                    .arg(object),
+            )?;
+        }
+        Ok(())
+    })?;
+    let ours = links + exports + mod_files;
+    Ok(Ratio {
+        what: "CPU of all our tools, against the whole build",
+        goal: "under 1 %",
+        value: format!("{:.2} %", ours / build * 100.0),
+        from: format!(
+            "links {links:.2} s, modversions {exports:.2} s ({} runs), mod-dedup {mod_files:.2} s ({} runs), of {build:.0} s",
+            bitcode.len(),
+            modules.len()
+        ),
+    })
+}
+
+/// initcall-order against the script that comes with kernels that have native LTO, over the same
+/// archives.
+fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
+    let scripts = fetch::fetch(fetch::Options {
+        version: "6.1",
+        package_version: None,
+        into: &test::trees()?,
+    })?;
+    let archives: Vec<PathBuf> = archives(objtree)?;
+    let ours = cpu_of(|| {
+        for _ in 0..REPEATS {
+            quiet(
+                Command::new(tools.join("initcall-order"))
+                    .current_dir(objtree)
+                    .args(["-o", "/dev/null"])
+                    .args(&archives),
+            )?;
+        }
+        Ok(())
+    })? / f64::from(REPEATS);
+    let theirs = cpu_of(|| {
+        let mut perl = Command::new("perl");
+        perl.arg(scripts.join("scripts/generate_initcall_order.pl"))
+            .args(&archives)
+            .env("NM", llvm::bin_dir()?.join("llvm-nm"))
+            .env("objtree", objtree)
+            .current_dir(objtree);
+        quiet(&mut perl)
+    })?;
+    Ok(Ratio {
+        what: "CPU of generate_initcall_order.pl, against initcall-order",
+        goal: "at least 50",
+        value: format!("{:.0}", theirs / ours),
+        from: format!(
+            "{theirs:.2} s, {:.1} ms, over {} archives",
+            ours * 1000.0,
+            archives.len()
+        ),
+    })
+}
+
+/// The archives of the object tree's top directories, which between them hold all of vmlinux.
+fn archives(objtree: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut archives = Vec::new();
+    for entry in fs::read_dir(objtree).with_context(|| objtree.display().to_string())? {
+        let archive = entry?.path().join("built-in.a");
+        if archive.is_file() {
+            archives.push(archive.strip_prefix(objtree)?.to_owned());
+        }
+    }
+    archives.sort();
+    Ok(archives)
+}
+
+/// Runs a command whose output is of no interest.
+fn quiet(command: &mut Command) -> anyhow::Result<()> {
+    let shown = process::shown(command);
+    let status = command
+        .stdout(Stdio::null())
+        .status()
+        .with_context(|| shown.clone())?;
+    anyhow::ensure!(status.success(), "{shown}: {status}");
+    Ok(())
+}
+
+/// The CPU seconds of the processes that `work` runs.
+fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let before = build::children_seconds()?;
+    work()?;
+    Ok(build::children_seconds()? - before)
+}
+
+/// The result as it is kept.
+fn page(arch: Arch, profile: Profile, ratios: &[Ratio]) -> anyhow::Result<String> {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = model
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let clang = process::output(Command::new(llvm::bin_dir()?.join("clang")).arg("--version"))?;
+    let mut page = format!(
+        "# Cost of the plugins: {} {}, profile {}\n\n\
+         Made by `cargo xtask bench --arch {} --profile {}`, all in one run.\n\n\
+         - machine: {cpus} CPUs, {}\n- compiler: {}\n\n\
+         | what | measured | asked | from |\n|---|---|---|---|\n",
+        demo::KERNEL,
+        arch.name(),
+        profile.name(),
+        arch.name(),
+        profile.name(),
+        model.map_or("of an unknown kind", |(_, model)| model),
+        clang.lines().next().unwrap_or_default(),
+    );
+    for Ratio {
+        what,
+        goal,
+        value,
+        from,
+    } in ratios
+    {
+        writeln!(page, "| {what} | {value} | {goal} | {from} |")?;
+    }
+    Ok(page)
+}
