@@ -12,38 +12,55 @@ pub(crate) fn is_stub(symbol: &str) -> bool {
 /// name without the suffixes that LTO appends to promoted (`.llvm.<hash>`) and to renamed
 /// (`.<number>`) statics.
 pub fn source_name(symbol: &str) -> &str {
-    stub_target(symbol).unwrap_or_else(|| symbol.split_once('.').map_or(symbol, |(name, _)| name))
+    let name = without_suffixes(symbol);
+    stub_target(name).unwrap_or(name)
+}
+
+fn without_suffixes(symbol: &str) -> &str {
+    let mut name = symbol;
+    while let Some((before, last)) = name.rsplit_once('.') {
+        if before.is_empty() || !is_number(last) {
+            break;
+        }
+        let promoted = before.strip_suffix(".llvm");
+        name = promoted.filter(|name| !name.is_empty()).unwrap_or(before);
+    }
+    name
 }
 
 /// `fn` of `__initstub__kmod_x__<counter>_<line>_fn<level>` or `__pci_fixup__kmod_x__<counter>_<line>_fn`.
 fn stub_target(symbol: &str) -> Option<&str> {
-    let init = symbol.strip_prefix("__initstub__");
-    let rest = init.or_else(|| symbol.strip_prefix("__pci_fixup__"))?;
-    // The module's name may hold `__` too: the numbers tell where it ends.
-    let function = rest.match_indices("__").find_map(|(at, _)| {
-        let rest = rest[at + 2..].trim_start_matches(|c: char| c.is_ascii_digit());
-        let rest = rest.strip_prefix('_')?;
-        let function = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-        (function.len() < rest.len()).then(|| function.strip_prefix('_'))?
-    })?;
-    Some(if init.is_some() {
-        without_level(function)
+    if let Some(id) = symbol.strip_prefix("__initstub__") {
+        function(id).and_then(without_level)
     } else {
-        function
-    })
+        function(symbol.strip_prefix("__pci_fixup__")?)
+    }
 }
 
-fn without_level(function: &str) -> &str {
-    for level in ["early", "rootfs", "con"] {
-        if let Some(name) = function.strip_suffix(level) {
-            return name;
-        }
-    }
-    let name = function.strip_suffix('s').unwrap_or(function);
-    match name.strip_suffix(|c: char| c.is_ascii_digit()) {
-        Some(name) => name,
-        None => function,
-    }
+/// What stands behind the last `__<counter>_<line>_`; the module's name may hold `__` too.
+fn function(id: &str) -> Option<&str> {
+    let at = |position: usize| {
+        let rest = id.get(position..)?.strip_prefix("__")?;
+        let (counter, rest) = rest.split_once('_')?;
+        let (line, function) = rest.split_once('_')?;
+        (is_number(counter) && is_number(line) && !function.is_empty()).then_some(function)
+    };
+    (0..id.len()).rev().find_map(at)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `function` without the level that ends it: `early`, `rootfs`, `con`, or a digit and maybe `s`.
+fn without_level(function: &str) -> Option<&str> {
+    let named = ["early", "rootfs", "con"];
+    let name = named.iter().find_map(|level| function.strip_suffix(level));
+    let numbered = || {
+        let number = function.strip_suffix('s').unwrap_or(function);
+        number.strip_suffix(|c: char| c.is_ascii_digit())
+    };
+    name.or_else(numbered).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
