@@ -19,17 +19,42 @@ pub struct List {
 
 /// One entry of the list.
 #[derive(Debug, Deserialize)]
+#[serde(try_from = "Entry")]
 pub struct Disabled {
     /// What it is about.
-    #[serde(flatten)]
     pub pattern: Pattern,
     /// Why.
     pub reason: String,
 }
 
+/// An entry as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    source: Option<String>,
+    folder: Option<String>,
+    reason: String,
+}
+
+impl TryFrom<Entry> for Disabled {
+    type Error = &'static str;
+
+    fn try_from(entry: Entry) -> Result<Self, Self::Error> {
+        let pattern = match (entry.source, entry.folder) {
+            (Some(glob), None) => Pattern::Source(glob),
+            (None, Some(glob)) => Pattern::Folder(glob),
+            (None, None) => return Err("an entry has neither `source` nor `folder`"),
+            (Some(_), Some(_)) => return Err("an entry has both `source` and `folder`"),
+        };
+        Ok(Self {
+            pattern,
+            reason: entry.reason,
+        })
+    }
+}
+
 /// What an entry is about.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug)]
 pub enum Pattern {
     /// A glob over source files: the object of each.
     Source(String),
@@ -49,19 +74,19 @@ impl Pattern {
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// Not a list.
-    #[error("the list of disabled objects: {0}")]
+    #[error("the list of disabled objects")]
     Parse(#[from] toml::de::Error),
     /// Not a glob.
-    #[error("the list of disabled objects: pattern {pattern}: {source}")]
+    #[error("the list of disabled objects: pattern {pattern}")]
     Pattern {
         /// As written.
         pattern: String,
         /// What is wrong with it.
         source: globset::Error,
     },
-    /// The tree cannot be read.
+    /// The tree cannot be read. The error itself says its cause.
     #[error("looking for the objects that LTO must leave alone: {0}")]
-    Walk(#[from] walkdir::Error),
+    Walk(walkdir::Error),
 }
 
 impl List {
@@ -88,7 +113,7 @@ impl List {
             .into_iter()
             .filter_entry(|entry| is_source(entry, root));
         for entry in walk {
-            let entry = entry?;
+            let entry = entry.map_err(ListError::Walk)?;
             let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
             for ((disabled, matcher), found) in self.disable.iter().zip(&matchers).zip(&mut found) {
                 let is_dir = entry.file_type().is_dir();
@@ -197,13 +222,16 @@ pub struct Matcher {
 impl Matcher {
     /// Whether the object at `path`, relative to the object tree, is disabled. Folders cover what
     /// lies below them, as `%` in make's `filter` does.
+    ///
+    /// A path with `..` counts as it is written, which is how make takes it, and as the place that
+    /// it leads to: an archive may name it otherwise than make did.
     pub fn is_disabled(&self, path: &str) -> bool {
-        let path = normal(path);
+        let place = normal(path);
         self.patterns
             .iter()
             .any(|pattern| match pattern.strip_suffix('%') {
-                Some(folder) => path.starts_with(folder),
-                None => path == *pattern,
+                Some(folder) => path.starts_with(folder) || place.starts_with(folder),
+                None => path == pattern || place == *pattern,
             })
     }
 }

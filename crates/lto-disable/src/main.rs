@@ -56,7 +56,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::List { tree, objects } => {
             let text = match objects {
-                Some(path) => read(&path)?,
+                Some(path) => tool_io::read_text(&path)?,
                 None => LIST.to_owned(),
             };
             let entries = List::parse(&text).and_then(|list| list.resolve(&tree));
@@ -70,7 +70,7 @@ fn run(command: Command) -> Result<(), Failure> {
             let files = Files::new();
             let inputs = files.link_order(&inputs)?;
             let objects: Vec<_> = inputs.iter().map(built_object).collect();
-            let (_, faults) = check(&objects, &parse_fragment(&read(&list)?));
+            let (_, faults) = check(&objects, &parse_fragment(&tool_io::read_text(&list)?));
             tool_io::no_faults(&faults)
         }
     }
@@ -79,9 +79,4 @@ fn run(command: Command) -> Result<(), Failure> {
 fn built_object(input: &Input) -> BuiltObject {
     let path = input.path.as_deref().unwrap_or(Path::new(&input.name));
     BuiltObject::new(path, input.object.as_bitcode().is_some(), Path::new(""))
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Failure::cannot_run(format!("{}: {error}", path.display())))
 }

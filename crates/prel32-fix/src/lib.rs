@@ -102,10 +102,13 @@ pub struct Report {
 /// Checks every PREL32 table of `elf`, a relocatable object or a linked kernel.
 ///
 /// # Errors
-/// Relocations that cannot be read.
+/// Relocations that cannot be read, and a kernel without symbols, whose tables nobody can find.
 pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
     if elf.is_relocatable() {
         return relocatable::check(elf);
+    }
+    if !elf.has_symbol_table() {
+        return Err(ReadError::ElfContent("no symbol table".into()));
     }
     let (tables, mut faults) = tables(elf);
     let mut report = Report::default();

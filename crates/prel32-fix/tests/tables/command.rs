@@ -70,6 +70,8 @@ fn what_cannot_be_read_ends_with_2() {
     let start = usize::try_from(elf.section_headers[section].sh_offset).unwrap();
     bytes[start + 12..start + 16].fill(0x7f);
     dir.write("damaged.o", bytes);
+    link(&dir, ARM64, &source, &script());
+    dir.run("llvm-strip", &["vmlinux", "-o", "stripped"]);
     for (arguments, message) in [
         (
             &["check", "bitcode.o"][..],
@@ -80,6 +82,10 @@ fn what_cannot_be_read_ends_with_2() {
             "none.o: cannot be opened: No such file or directory (os error 2)",
         ),
         (&["check", "damaged.o"], "damaged.o: is a"),
+        (
+            &["check", "stripped"],
+            "stripped: is an ELF file with no symbol table",
+        ),
     ] {
         let (code, stdout, stderr) = run(&dir, arguments);
         assert_eq!((code, stdout.as_str()), (Some(2), ""));

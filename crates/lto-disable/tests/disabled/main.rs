@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The list of disabled objects: read, resolved against trees, read back by make, and held against
+//! objects that clang makes in the test.
+
+mod check;
+mod fragment;
+mod list;
+mod support;

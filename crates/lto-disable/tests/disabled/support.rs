@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What the tests of this crate share.
+
+use std::process::Command;
+
+use lto_disable::{DisabledEntry, List};
+use test_support::TestDir;
+
+/// A tree of empty files.
+pub fn tree(files: &[&str]) -> TestDir {
+    let dir = TestDir::new();
+    for file in files {
+        dir.write(file, "");
+    }
+    dir
+}
+
+/// What `list` means in `dir`.
+pub fn resolve(list: &str, dir: &TestDir) -> Vec<DisabledEntry> {
+    let list = List::parse(list).unwrap_or_else(|error| panic!("{error:?}"));
+    list.resolve(dir.path()).unwrap()
+}
+
+/// The text of one entry of a list.
+pub fn entry(kind: &str, pattern: &str) -> String {
+    format!("[[disable]]\n{kind} = \"{pattern}\"\nreason = \"because of {pattern}\"\n")
+}
+
+/// Exit code, standard output and standard error of the tool.
+pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lto-disable"));
+    command.args(arguments).current_dir(dir.path());
+    let output = test_support::output(&mut command);
+    let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
