@@ -2,7 +2,6 @@
 //! `cargo xtask status`: what is installed in a kernel tree.
 
 use crate::outcome::{Failure, Outcome, print};
-use anyhow::Context as _;
 use kernel_tree::{Installed, Recovery, Status, Tree};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -76,9 +75,7 @@ pub fn run(args: Args) -> Outcome {
 /// # Errors
 /// It cannot be finished.
 pub fn recover(tree: &Path) -> anyhow::Result<Option<String>> {
-    let recovery = kernel_tree::recover(tree)
-        .with_context(|| format!("{}: an interrupted command is in the way", tree.display()))?;
-    let what = match recovery {
+    let what = match kernel_tree::recover(tree)? {
         Recovery::Nothing => return Ok(None),
         Recovery::Swept => "removed what an interrupted command had prepared".to_owned(),
         Recovery::Finished { command } => format!("finished an interrupted {command}"),
