@@ -154,12 +154,13 @@ pub(crate) fn contains(text: &[u8], part: &str) -> bool {
     find(text, part.as_bytes()).is_some()
 }
 
-/// The first line of an anchor that has more than white space.
+/// The first line of an anchor that has a letter or digit, by which a reader knows it again.
 pub(crate) fn headline(anchor: &str) -> &str {
-    anchor
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
+    let says_something = |line: &&str| line.contains(char::is_alphanumeric);
+    let lines = || anchor.lines().map(str::trim);
+    lines()
+        .find(says_something)
+        .or_else(|| lines().find(|line| !line.is_empty()))
         .unwrap_or(anchor)
 }
 
@@ -261,6 +262,13 @@ mod tests {
         let found = apply(b"\t\tfoo\n", &replace("\tfoo\n"));
         assert!(matches!(found, Err(Mismatch::Missing { .. })), "{found:?}");
         assert!(apply(b"\t\tfoo\n", &replace("\tfoo")).is_ok());
+    }
+
+    #[test]
+    fn an_anchor_is_known_by_a_line_that_says_something() {
+        assert_eq!(headline("\n}\n\n\tfoo();\n"), "foo();");
+        assert_eq!(headline("\n}\n"), "}");
+        assert_eq!(headline("\n"), "\n");
     }
 
     #[test]

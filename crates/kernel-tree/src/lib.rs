@@ -6,7 +6,7 @@
 //! 1. [`Tree`] reads: facts about the tree as it was before any install.
 //! 2. [`Table`] and [`Selection`] resolve: which plugins, in which order, with which glue.
 //! 3. [`Plan`] plans: every file's text after the install, in memory. All faults are collected.
-//! 4. [`install`] and [`uninstall`] write, under a journal that the next command finishes.
+//! 4. [`install()`] and [`uninstall`] write, under a journal that the next command finishes.
 //!
 //! **Invariant:** this crate knows no plugin, no object file and no compiler, and prints nothing.
 //! It asks a tree for facts (`has`, `contains`), never whether its version is new enough.

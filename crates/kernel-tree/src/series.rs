@@ -175,6 +175,15 @@ impl Step<'_> {
 
 fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author) -> Patch {
     let mut text = mail_head("Clang LTO, by plugins", 0, steps.len(), author);
+    let tools: Vec<&str> = steps
+        .iter()
+        .flat_map(|step| step.plugin.tools.iter().copied())
+        .collect();
+    // Three to a line, for mails have narrow lines.
+    let packages: Vec<String> = tools
+        .chunks(3)
+        .map(|tools| format!(" \\\n\t\t-p {}", tools.join(" -p ")))
+        .collect();
     let _ = write!(
         text,
         "Clang Link Time Optimization for Linux {}, made by kbuild-lto {version}.\n\n\
@@ -185,10 +194,7 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
          and give make the directory with LTO_TOOLS=<checkout>/target/release, or copy\n\
          them to {LTO_DIR}/bin.\n\n",
         tree.version(),
-        steps
-            .iter()
-            .flat_map(|step| step.plugin.tools)
-            .fold(String::new(), |all, tool| all + " -p " + tool),
+        packages.concat(),
     );
     for step in steps {
         let _ = writeln!(text, "  {}", step.subject());
@@ -349,7 +355,7 @@ mod tests {
             &[
                 "Subject: [PATCH 0/3] ",
                 "for Linux 5.10.262, made by kbuild-lto 1.0",
-                "cargo build --release -p core-tool -p solo",
+                "cargo build --release \\\n\t\t-p core-tool -p solo\n",
                 "  Stand alone\n",
                 " scripts/link-vmlinux.sh ",
             ][..],
