@@ -6,6 +6,7 @@ use crate::kernel::arch::Arch;
 use crate::llvm;
 use crate::outcome::Outcome;
 use crate::outcome::print;
+use anyhow::Context as _;
 use std::path::Path;
 
 /// Installs the system packages that are missing.
@@ -84,47 +85,54 @@ pub fn run(args: &Args) -> Outcome {
 /// Something is missing and may not or could not be installed; the error names the packages.
 pub fn ensure(options: Options) -> anyhow::Result<()> {
     let Options { arch, install } = options;
-    let search_path = std::env::var_os("PATH").unwrap_or_default();
-    let search_path: Vec<_> = std::env::split_paths(&search_path).collect();
-    let missing = missing(arch, |thing| {
-        search_path.iter().any(|dir| dir.join(thing).is_file())
-    });
-    let needs_llvm = match llvm::bin_dir() {
-        Ok(_) => false,
-        // A directory that was named stays the one that counts, whatever is installed.
-        Err(error) if std::env::var_os(llvm::VARIABLE).is_some() => return Err(error),
-        Err(_) => true,
-    };
-    if missing.is_empty() && !needs_llvm {
+    let mut packages = missing(arch, in_search_path);
+    let needs_llvm = needs_llvm()?;
+    if packages.is_empty() && !needs_llvm {
         return Ok(());
     }
-    let mut packages: Vec<String> = missing
-        .iter()
-        .map(|package| (*package).to_owned())
-        .collect();
-    if !install {
-        if needs_llvm {
-            packages.extend(llvm_packages(packaged_llvm().unwrap_or(LLVM_VERSIONS[0])));
-        }
-        anyhow::bail!("missing packages: {}", packages.join(" "));
-    }
-    apt::update()?;
+    let mut named = packages.clone();
     if needs_llvm {
-        let Some(version) = packaged_llvm() else {
-            anyhow::bail!(
-                "apt has no clang of version {LLVM_VERSIONS:?}; set {} to the bin directory of one",
-                llvm::VARIABLE
-            );
-        };
+        named.extend(llvm_packages(packaged_llvm().unwrap_or(LLVM_VERSIONS[0])));
+    }
+    let named = format!("missing packages: {}", named.join(" "));
+    anyhow::ensure!(install, named);
+
+    apt::update().context(named)?;
+    if needs_llvm {
+        let version = packaged_llvm().with_context(|| {
+            let variable = llvm::VARIABLE;
+            format!("apt has no clang of version {LLVM_VERSIONS:?}; set {variable} to the bin directory of one")
+        })?;
         packages.extend(llvm_packages(version));
     }
     eprintln!("installing {}", packages.join(" "));
     apt::install(&packages)?;
+    let left = missing(arch, in_search_path);
+    anyhow::ensure!(
+        left.is_empty(),
+        "installed, but what they are for is not found: {}",
+        left.join(" ")
+    );
     llvm::bin_dir().map(|_| ())
 }
 
+fn in_search_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// Whether LLVM is to be installed. If a directory was named, that is the one that counts, whatever
+/// is installed.
+fn needs_llvm() -> anyhow::Result<bool> {
+    match llvm::bin_dir() {
+        Ok(_) => Ok(false),
+        Err(error) if std::env::var_os(llvm::VARIABLE).is_some() => Err(error),
+        Err(_) => Ok(true),
+    }
+}
+
 /// The packages of the things that are not there. `in_path` says whether a program is found.
-fn missing(arch: Arch, in_path: impl Fn(&str) -> bool) -> Vec<&'static str> {
+fn missing(arch: Arch, in_path: impl Fn(&str) -> bool) -> Vec<String> {
     let for_arch: &[Need] = match arch {
         Arch::Arm64 => &[],
         Arch::X86_64 => &X86_64,
@@ -142,7 +150,7 @@ fn missing(arch: Arch, in_path: impl Fn(&str) -> bool) -> Vec<&'static str> {
         .chain(for_arch)
         .chain(std::iter::once(&qemu))
         .filter(|need| !there(need.thing))
-        .map(|need| need.package)
+        .map(|need| need.package.to_owned())
         .collect()
 }
 
@@ -170,7 +178,7 @@ mod tests {
                 && thing != "qemu-system-aarch64"),
             ["xz-utils", "qemu-system-arm"]
         );
-        assert!(missing(Arch::X86_64, |_| false).contains(&"qemu-system-x86"));
+        assert!(missing(Arch::X86_64, |_| false).contains(&"qemu-system-x86".to_owned()));
         assert!(missing(Arch::Arm64, |_| true).is_empty());
     }
 }
