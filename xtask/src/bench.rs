@@ -286,7 +286,7 @@ fn page(arch: Arch, profile: Profile, ratios: &[Ratio]) -> anyhow::Result<String
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let clang = process::output(Command::new(llvm::bin_dir()?.join("clang")).arg("--version"))?;
     let mut page = format!(
-        "# Cost of the plugins: {} {}, profile {}\n\n\
+        "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# Cost of the plugins: {} {}, profile {}\n\n\
          Made by `cargo xtask bench --arch {} --profile {}`, all in one run.\n\n\
          - machine: {cpus} CPUs, {}\n- compiler: {}\n\n\
          | what | measured | asked | from |\n|---|---|---|---|\n",
