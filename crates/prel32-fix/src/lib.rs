@@ -131,7 +131,8 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
 }
 
 /// Of the symbols at one place, the one that names what begins there: a stub before a function
-/// before data; assembly labels count, mapping symbols (`$x`) do not.
+/// before data; assembly labels count. A [`SymbolMap`](object_model::SymbolMap) has no mapping
+/// symbols (`$x`), which would name nothing.
 fn best<'elf, 'data>(symbols: &[&'elf Symbol<'data>]) -> Option<&'elf Symbol<'data>> {
     let rank = |symbol: &Symbol| match symbol.kind {
         _ if names::is_stub(symbol.name) => 0,
@@ -139,9 +140,7 @@ fn best<'elf, 'data>(symbols: &[&'elf Symbol<'data>]) -> Option<&'elf Symbol<'da
         SymbolKind::Data => 2,
         SymbolKind::Unknown | SymbolKind::Section | SymbolKind::File => 3,
     };
-    let named = symbols
-        .iter()
-        .filter(|symbol| !symbol.name.is_empty() && !symbol.name.starts_with('$'));
+    let named = symbols.iter().filter(|symbol| !symbol.name.is_empty());
     named
         .copied()
         .min_by_key(|symbol| (rank(symbol), symbol.index))

@@ -24,7 +24,7 @@ impl Sizes {
             .iter()
             .filter(|section| section.is_allocated())
         {
-            if !section.is_writable() {
+            if section.is_executable() || !section.is_writable() {
                 sizes.text += section.size;
             } else if section.data.is_empty() {
                 sizes.bss += section.size;

@@ -278,6 +278,24 @@ fn a_table_without_bytes_in_the_file_is_a_fault() {
     );
 }
 
+/// Debug information has addresses from 0 on, as if it were in memory there.
+#[test]
+fn sections_that_are_not_in_memory_hold_no_tables() {
+    let dir = TestDir::new();
+    let source = functions(&["first"]) + ".section .debug_info, \"\"\n.zero 64\n";
+    let script = "SECTIONS { . = 0x10000; .text : { *(.text) } \
+                  __initcall6_start = 16; __initcall7_start = 20; }";
+    link(&dir, ARM64, &source, script);
+    let (_, faults) = check(&dir, "vmlinux");
+    assert_eq!(
+        faults,
+        [bounds_fault(
+            "initcall 6",
+            "no bytes in the file for 0x10"
+        )]
+    );
+}
+
 #[test]
 fn every_fault_of_a_kernel_is_told() {
     let dir = TestDir::new();

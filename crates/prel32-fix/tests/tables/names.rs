@@ -85,6 +85,14 @@ proptest! {
     }
 }
 
+/// As initcall-order takes the label of the same initcall apart.
+#[test]
+fn of_several_counters_the_last_one_counts() {
+    let id = "kmod_a__8_8_fn__9_9_inner";
+    assert_eq!(source_name(&format!("__initstub__{id}5")), "inner");
+    assert_eq!(source_name(&format!("__pci_fixup__{id}")), "inner");
+}
+
 #[test]
 fn what_is_almost_a_stub_keeps_its_name() {
     for name in [
