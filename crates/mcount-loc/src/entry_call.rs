@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Calls at the entry of functions, found through their relocations.
+
+use object_model::{Elf, ReadError, Relocation, Section, SectionIndex, Symbol, SymbolIndex, elf};
+
+/// The machines whose entry calls are known, both of the 64-bit class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Machine {
+    X86,
+    /// Little- and big-endian; instructions are little-endian in both.
+    Arm,
+}
+
+/// How an entry call stands in the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A call whose target the linker fills in.
+    Direct,
+    /// A no-op in its place; the relocation tells that a call was there.
+    Nop,
+    /// A call through the global offset table.
+    Indirect,
+}
+
+/// One entry call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryCall<'elf, 'data> {
+    pub(crate) section: &'elf Section<'data>,
+    /// Where in the section the instruction begins, in bytes.
+    pub(crate) offset: u64,
+    pub(crate) form: Form,
+    /// What is called.
+    pub(crate) symbol: &'elf Symbol<'data>,
+    /// Where in the file the `Elf64_Rela` of the call is; `None` for other sorts of relocation.
+    pub(crate) relocation: Option<u64>,
+}
+
+impl EntryCall<'_, '_> {
+    pub(crate) fn place(&self) -> (SectionIndex, u64) {
+        (self.section.index, self.offset)
+    }
+
+    pub(crate) fn is_traced(&self) -> bool {
+        crate::is_traced_section(self.section.name)
+    }
+}
+
+impl Machine {
+    /// What compilers call at the entry of functions. Source: `get_mcountsym` in
+    /// `scripts/recordmcount.h`.
+    fn is_entry_name(self, name: &str) -> bool {
+        let mcount = match self {
+            Self::X86 => "mcount",
+            Self::Arm => "_mcount",
+        };
+        name == "__fentry__" || name == mcount
+    }
+
+    /// The relocation that makes a record: an address of 64 bits.
+    pub(crate) fn record_kind(self) -> elf::RelocationType {
+        match self {
+            Self::X86 => elf::R_X86_64_64,
+            Self::Arm => elf::R_AARCH64_ABS64,
+        }
+    }
+
+    /// The relocation that does nothing.
+    pub(crate) fn no_relocation(self) -> elf::RelocationType {
+        match self {
+            Self::X86 => elf::R_X86_64_NONE,
+            Self::Arm => elf::R_AARCH64_NONE,
+        }
+    }
+
+    /// A direct call as assemblers write it for a relocation with addend.
+    pub(crate) fn call(self) -> &'static [u8] {
+        match self {
+            Self::X86 => &[0xe8, 0, 0, 0, 0],
+            Self::Arm => &[0, 0, 0, 0x94],
+        }
+    }
+
+    /// The no-op of the same length. Source: `ideal_nop5_x86_64` and `ideal_nop4_arm64` in
+    /// `scripts/recordmcount.c`.
+    pub(crate) fn nop(self) -> &'static [u8] {
+        match self {
+            Self::X86 => &[0x0f, 0x1f, 0x44, 0, 0],
+            Self::Arm => &[0x1f, 0x20, 0x03, 0xd5],
+        }
+    }
+
+    /// The entry call that `relocation`, which is against its target, belongs to: where it begins
+    /// and how it stands there. `None` if it is another reference, as ftrace's own to the target.
+    fn call_at(self, data: &[u8], relocation: &Relocation) -> Option<(u64, Form)> {
+        let begins = |offset: u64, bytes: &[u8]| {
+            let rest = usize::try_from(offset).ok().and_then(|at| data.get(at..));
+            rest.is_some_and(|rest| rest.starts_with(bytes))
+        };
+        let (kind, at) = (relocation.kind, relocation.offset);
+        match self {
+            Self::X86 if [elf::R_X86_64_PLT32, elf::R_X86_64_PC32].contains(&kind) => {
+                let offset = at.checked_sub(1)?;
+                begins(offset, &[0xe8]).then_some((offset, Form::Direct))
+            }
+            Self::X86 if [elf::R_X86_64_GOTPCRELX, elf::R_X86_64_GOTPCREL].contains(&kind) => {
+                let offset = at.checked_sub(2)?;
+                begins(offset, &[0xff, 0x15]).then_some((offset, Form::Indirect))
+            }
+            Self::X86 if kind == self.no_relocation() => {
+                let offset = at.checked_sub(1)?;
+                begins(offset, self.nop()).then_some((offset, Form::Nop))
+            }
+            // Only `bl` has this relocation.
+            Self::Arm if kind == elf::R_AARCH64_CALL26 => Some((at, Form::Direct)),
+            Self::Arm if kind == self.no_relocation() => {
+                begins(at, self.nop()).then_some((at, Form::Nop))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// All entry calls in the code of `elf`, by section and place, each once.
+///
+/// # Errors
+/// Relocations that cannot be read or are beyond the end of their section.
+pub(crate) fn find<'elf, 'data>(
+    elf: &'elf Elf<'data>,
+    machine: Machine,
+) -> Result<Vec<EntryCall<'elf, 'data>>, ReadError> {
+    let mut calls = Vec::new();
+    let is_target = |symbol: &&Symbol| machine.is_entry_name(symbol.name);
+    let targets: Vec<_> = elf.symbols().iter().filter(is_target).collect();
+    if targets.is_empty() {
+        return Ok(calls);
+    }
+    for relocations in elf.sections() {
+        if let Some(code) = code_relocated_by(elf, relocations) {
+            find_in(elf, machine, &targets, relocations, code, &mut calls)?;
+        }
+    }
+    calls.sort_by_key(EntryCall::place);
+    calls.dedup_by_key(|call| call.place());
+    Ok(calls)
+}
+
+/// The section of code that `section` has the relocations for.
+fn code_relocated_by<'elf, 'data>(
+    elf: &'elf Elf<'data>,
+    section: &Section,
+) -> Option<&'elf Section<'data>> {
+    if ![elf::SHT_RELA, elf::SHT_REL, elf::SHT_CREL].contains(&section.section_type) {
+        return None;
+    }
+    let code = elf.section(SectionIndex(section.info as usize))?;
+    let is_code = code.section_type == elf::SHT_PROGBITS && code.is_executable();
+    is_code.then_some(code)
+}
+
+fn find_in<'elf, 'data>(
+    elf: &'elf Elf<'data>,
+    machine: Machine,
+    targets: &[&'elf Symbol<'data>],
+    relocations: &Section<'data>,
+    code: &'elf Section<'data>,
+    calls: &mut Vec<EntryCall<'elf, 'data>>,
+) -> Result<(), ReadError> {
+    const RELA_SIZE: u64 = 24;
+    let target = |index: SymbolIndex| targets.iter().find(|symbol| symbol.index == index);
+    for (position, relocation) in elf.relocations_in(relocations)?.iter().enumerate() {
+        let Some(symbol) = relocation.symbol.and_then(target) else {
+            continue;
+        };
+        if relocation.offset >= code.size {
+            return Err(ReadError::ElfContent(format!(
+                "a relocation in {} at {:#x}, beyond the end of {}",
+                relocations.name, relocation.offset, code.name
+            )));
+        }
+        let Some((offset, form)) = machine.call_at(code.data, relocation) else {
+            continue;
+        };
+        let is_rela = relocations.section_type == elf::SHT_RELA;
+        calls.push(EntryCall {
+            section: code,
+            offset,
+            form,
+            symbol,
+            relocation: is_rela.then(|| relocations.offset + position as u64 * RELA_SIZE),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The table of the calls that the function tracer patches: section `__mcount_loc`.
+//!
+//! A compiler that gets `-pg` puts a call of `__fentry__`, `mcount` or `_mcount` at the entry of
+//! every function. The kernel turns them into no-ops when it starts, and back when a function is
+//! traced; it finds them through a table of their addresses. Under LTO there is no code before
+//! the link, so the table is made of `vmlinux.o` and of modules, after it.
+//!
+//! Three steps: [`plan`] finds the calls and what the table lacks, [`rewrite`] appends it,
+//! [`check`] holds a table against the code.
+//!
+//! **Invariant:** knows sections, symbols and relocations of one relocatable ELF file, and no more
+//! of a kernel than the names of its sections.
+//!
+//! Sources, of Linux 5.10: `scripts/recordmcount.c` and `scripts/recordmcount.h` (which calls and
+//! sections count, the form of the table), `MCOUNT_REC` in `include/asm-generic/vmlinux.lds.h`,
+//! `kernel/module.c` (who reads it), `kernel/trace/ftrace.c` (what happens to its entries).
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod entry_call;
+mod plan;
+mod rewrite;
+mod table;
+
+use object_model::{Elf, Faults, ReadError, elf};
+
+pub use plan::{Record, Records, plan};
+pub use rewrite::rewrite;
+pub use table::check;
+
+/// Name of the section that holds the table.
+pub const TABLE: &str = "__mcount_loc";
+
+/// Size of an entry of the table in bytes: an address.
+const ENTRY_SIZE: u64 = 8;
+
+/// Why an object has no plan, no new form or no check.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Its parts contradict each other.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It is linked already.
+    #[error("is linked; a table can be made of relocatable objects only, such as vmlinux.o")]
+    Linked,
+    /// It is for a machine whose entry calls are not known here.
+    #[error(
+        "is for ELF machine {machine} of {bits} bits; \
+         entry calls are known of 64-bit x86 (machine 62) and 64-bit Arm (machine 183)"
+    )]
+    Machine {
+        /// `e_machine`.
+        machine: u16,
+        /// Its ELF class.
+        bits: u8,
+    },
+    /// The bytes to rewrite are not those that the plan was made of.
+    #[error("has other contents than when its entry calls were looked for; run it again")]
+    Changed,
+    /// What it has cannot be recorded, or is recorded wrongly.
+    #[error(transparent)]
+    Faults(#[from] Faults<Fault>),
+}
+
+/// A call without a place in the table, or an entry of the table without a call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// No table at all.
+    #[error("has no __mcount_loc for its {n_calls} entry calls; run mcount-loc on it")]
+    NoTable {
+        /// The number of entry calls.
+        n_calls: usize,
+    },
+    /// No record of a call, in a table that has others.
+    #[error(
+        "the entry call of {function} at {section}+{offset:#x} is not in __mcount_loc; \
+         make the object anew from objects without that section"
+    )]
+    Missing {
+        /// The function that calls, or nearest symbol before; `?` where there is none.
+        function: String,
+        /// The section of the call.
+        section: String,
+        /// Where in it the call is, in bytes.
+        offset: u64,
+    },
+    /// A record of no entry call.
+    #[error("__mcount_loc+{at:#x} refers to {target}, expected an entry call there")]
+    NoCall {
+        /// Where in the table the record is, in bytes.
+        at: u64,
+        /// What it refers to.
+        target: String,
+    },
+    /// A record of a call that is recorded before.
+    #[error("__mcount_loc+{at:#x} refers to {target}, as an entry before it does")]
+    Repeated {
+        /// Where in the table the record is, in bytes.
+        at: u64,
+        /// What it refers to.
+        target: String,
+    },
+    /// A record of a call in a section that ftrace may not patch.
+    #[error(
+        "__mcount_loc+{at:#x} refers to {target}, and ftrace must not patch code of this section"
+    )]
+    LeftOut {
+        /// Where in the table the record is, in bytes.
+        at: u64,
+        /// What it refers to.
+        target: String,
+    },
+    /// Something in the table that is not a record.
+    #[error("__mcount_loc+{at:#x} is no address of code: {reason}")]
+    NoRecord {
+        /// Where in the table it is, in bytes.
+        at: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A call that the kernel could not turn into a no-op.
+    #[error(
+        "{section}+{offset:#x} calls {symbol} through the global offset table, and ftrace can \
+         patch direct calls only; compile it with -fno-pic, or -mcmodel=kernel"
+    )]
+    Indirect {
+        /// The section of the call.
+        section: String,
+        /// Where in it the call is, in bytes.
+        offset: u64,
+        /// What it calls.
+        symbol: String,
+    },
+    /// A section that records cannot refer to.
+    #[error(
+        "section {section} has entry calls and no symbol but weak ones, which another definition \
+         may replace, so no record can refer to it; link the object with ld.lld -r first, which \
+         gives each section a symbol"
+    )]
+    NoSymbol {
+        /// The section.
+        section: String,
+    },
+}
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Entry calls that must be in the table.
+    pub n_calls: usize,
+    /// Entries of the table.
+    pub n_records: usize,
+}
+
+/// Whether ftrace may patch code of the executable section `name`.
+///
+/// Its entry calls go into the table. All other code is either left alone by the compiler
+/// (`notrace`), or runs where the kernel's text is not mapped or may not change.
+///
+/// Source: `is_mcounted_section_name` in `scripts/recordmcount.c`. `.text` is compared as a
+/// prefix, so the sections that LTO splits it into (`.text.vfs_read`) count as well. Sections
+/// that functions ask for by name (`.init.text`) LTO does not split.
+pub fn is_traced_section(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        ".init.text",
+        ".ref.text",
+        ".sched.text",
+        ".spinlock.text",
+        ".irqentry.text",
+        ".softirqentry.text",
+        ".kprobes.text",
+        ".cpuidle.text",
+    ];
+    name.starts_with(".text") || NAMES.contains(&name)
+}
+
+/// Refuses all but what [`plan`] and [`check`] are for.
+fn machine_of(elf: &Elf) -> Result<entry_call::Machine, Error> {
+    if !elf.is_relocatable() {
+        return Err(Error::Linked);
+    }
+    let machine = match elf.machine() {
+        elf::EM_X86_64 if elf.is_64() => Some(entry_call::Machine::X86),
+        elf::EM_AARCH64 if elf.is_64() => Some(entry_call::Machine::Arm),
+        _ => None,
+    };
+    machine.ok_or_else(|| Error::Machine {
+        machine: elf.machine().0,
+        bits: if elf.is_64() { 64 } else { 32 },
+    })
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The command line of mcount-loc.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use mcount_loc::{Error, check, plan, rewrite};
+use object_model::{Faults, InputError};
+use tool_io::{Failure, Files};
+
+const EXAMPLES: &str = "\
+Examples:
+  mcount-loc vmlinux.o
+  mcount-loc fs/ext4/ext4.o fs/fat/fat.o
+  mcount-loc --check vmlinux.o @modules.list
+
+An object that has its table already, or that calls nothing at the entry of its functions, keeps
+its bytes and its time stamp.
+
+Exit codes: 0 done, 1 a fault in an object, 2 could not run.";
+
+/// Appends the table of calls that the function tracer patches to relocatable objects.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Arguments {
+    /// Write nothing; find out whether each object's table has all its entry calls and no more.
+    #[arg(long)]
+    check: bool,
+    /// Objects of native code; `@FILE` holds more of them.
+    #[arg(required = true, value_name = "OBJECT")]
+    objects: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    tool_io::exit("mcount-loc", run())
+}
+
+fn run() -> Result<(), Failure> {
+    let arguments = Arguments::parse_from(tool_io::arguments()?);
+    let mut faults = Vec::new();
+    for path in &arguments.objects {
+        let files = Files::new();
+        let input = |error| InputError {
+            name: path.display().to_string(),
+            error,
+        };
+        let elf = files.elf(path)?;
+        let bytes = files.bytes(path).map_err(|error| input(error.into()))?;
+        let outcome = if arguments.check {
+            check(&elf).and_then(|(_, faults)| Ok(Faults::check(None, faults)?))
+        } else {
+            plan(&elf).and_then(|records| records.map(|plan| rewrite(bytes, &plan)).transpose())
+        };
+        match outcome {
+            Ok(Some(content)) => tool_io::write_atomic(path, &content)?,
+            Ok(None) => {}
+            Err(Error::Faults(found)) => {
+                faults.extend(found.iter().map(|f| format!("{}: {f}", path.display())));
+            }
+            Err(Error::Read(error)) => return Err(input(error).into()),
+            Err(error) => {
+                let error = format!("{}: {error}", path.display());
+                return Err(Failure::cannot_run(error));
+            }
+        }
+    }
+    tool_io::no_faults(&faults)
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What an object lacks.
+
+use object_model::{Binding, Elf, Faults, SectionIndex, Symbol, SymbolIndex, SymbolKind, elf};
+
+use crate::entry_call::{EntryCall, Form, Machine, find};
+use crate::{Error, Fault, TABLE, check, machine_of};
+
+/// One entry of the table to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The section of the call.
+    pub section: SectionIndex,
+    /// Where in it the call is, in bytes.
+    pub offset: u64,
+    /// The symbol that the record refers to, in the same section.
+    pub symbol: SymbolIndex,
+    /// The distance from the symbol to the call, in bytes.
+    pub addend: i64,
+}
+
+/// What [`rewrite`](crate::rewrite()) is to do to an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Records {
+    pub(crate) machine: Machine,
+    /// The section of the symbols that records refer to.
+    pub(crate) symbol_table: SectionIndex,
+    pub(crate) entries: Vec<Record>,
+    pub(crate) nops: Vec<Nop>,
+}
+
+/// A call to turn into a no-op: where in the file its instruction and its relocation are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nop {
+    pub(crate) instruction: u64,
+    pub(crate) relocation: u64,
+}
+
+impl Records {
+    /// The entries of the table, by section and place of their calls.
+    pub fn records(&self) -> &[Record] {
+        &self.entries
+    }
+
+    /// The number of calls that become no-ops: those in sections that ftrace may not patch.
+    pub fn n_nops(&self) -> usize {
+        self.nops.len()
+    }
+}
+
+/// What `elf`, a relocatable object, lacks for the function tracer: the table of its entry calls,
+/// and no-ops in place of those that cannot be traced. `None` if it lacks nothing: it has no entry
+/// calls, or all of them are in its table.
+///
+/// A record refers to a symbol of the section that it is about: the section's own, else a local
+/// one, else a global one; not to a weak one, which may come to stand for another place.
+///
+/// # Errors
+/// A linked file, one for another machine, a damaged one; all entry calls that cannot be recorded;
+/// all faults of a table that is there.
+pub fn plan(elf: &Elf) -> Result<Option<Records>, Error> {
+    let machine = machine_of(elf)?;
+    if elf.section_by_name(TABLE).is_some() {
+        let (_, faults) = check(elf)?;
+        return Ok(Faults::check(None, faults)?);
+    }
+    let calls = find(elf, machine)?;
+    let mut sections = elf.sections().iter();
+    let symbol_table = sections.find(|section| section.section_type == elf::SHT_SYMTAB);
+    let Some(symbol_table) = symbol_table.filter(|_| !calls.is_empty()) else {
+        return Ok(None);
+    };
+    let (traced, left_out): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.is_traced());
+    let records = Records {
+        machine,
+        symbol_table: symbol_table.index,
+        entries: records(elf, &traced)?,
+        nops: left_out.iter().filter_map(|c| nop(c, machine)).collect(),
+    };
+    let lacks_something = !records.entries.is_empty() || !records.nops.is_empty();
+    Ok(lacks_something.then_some(records))
+}
+
+fn records(elf: &Elf, calls: &[&EntryCall]) -> Result<Vec<Record>, Faults<Fault>> {
+    let bases = base_symbols(elf);
+    let mut records = Vec::with_capacity(calls.len());
+    let mut faults = Vec::new();
+    for call in calls {
+        let base = bases.get(call.section.index.0).copied().flatten();
+        match (call.form, base) {
+            (Form::Nop, _) => {}
+            (Form::Indirect, _) => faults.push(call.indirect_fault()),
+            (Form::Direct, Some(base)) => records.push(Record {
+                section: call.section.index,
+                offset: call.offset,
+                symbol: base.index,
+                addend: call.offset.wrapping_sub(base.value).cast_signed(),
+            }),
+            (Form::Direct, None) => {
+                let section = call.section.name.to_owned();
+                faults.push(Fault::NoSymbol { section });
+            }
+        }
+    }
+    faults.dedup();
+    Faults::check(records, faults)
+}
+
+/// For each section, by index, the symbol that records refer to.
+fn base_symbols<'elf, 'data>(elf: &'elf Elf<'data>) -> Vec<Option<&'elf Symbol<'data>>> {
+    let rank = |symbol: &Symbol| match (symbol.kind, symbol.binding) {
+        (SymbolKind::Section, _) => 0,
+        (_, Binding::Local) => 1,
+        (_, Binding::Global | Binding::Weak) => 2,
+    };
+    let mut bases: Vec<Option<&Symbol>> = vec![None; elf.sections().len() + 1];
+    for symbol in elf.symbols() {
+        let base = symbol.section.and_then(|section| bases.get_mut(section.0));
+        if let Some(base) = base.filter(|_| symbol.binding != Binding::Weak)
+            && base.is_none_or(|present| rank(symbol) < rank(present))
+        {
+            *base = Some(symbol);
+        }
+    }
+    bases
+}
+
+/// How to turn a call into a no-op; `None` for one that does not stand there as assemblers write
+/// it. Such a call stays, as recordmcount lets it stay: it costs time, and does no harm.
+fn nop(call: &EntryCall, machine: Machine) -> Option<Nop> {
+    let start = usize::try_from(call.offset).ok()?;
+    let is_plain = call.section.data.get(start..)?.starts_with(machine.call());
+    let relocation = call.relocation.filter(|_| call.form == Form::Direct)?;
+    is_plain.then_some(Nop {
+        instruction: call.section.offset + call.offset,
+        relocation,
+    })
+}
