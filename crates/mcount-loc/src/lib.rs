@@ -6,7 +6,7 @@
 //! traced; it finds them through a table of their addresses. Under LTO there is no code before
 //! the link, so the table is made of `vmlinux.o` and of modules, after it.
 //!
-//! Three steps: [`plan`] finds the calls and what the table lacks, [`rewrite`] appends it,
+//! Three steps: [`plan()`] finds the calls and what the table lacks, [`rewrite()`] appends it,
 //! [`check`] holds a table against the code.
 //!
 //! **Invariant:** knows sections, symbols and relocations of one relocatable ELF file, and no more
@@ -177,7 +177,7 @@ pub fn is_traced_section(name: &str) -> bool {
     name.starts_with(".text") || NAMES.contains(&name)
 }
 
-/// Refuses all but what [`plan`] and [`check`] are for.
+/// Refuses all but what [`plan()`] and [`check`] are for.
 fn machine_of(elf: &Elf) -> Result<entry_call::Machine, Error> {
     if !elf.is_relocatable() {
         return Err(Error::Linked);

@@ -19,7 +19,7 @@ pub struct Record {
     pub addend: i64,
 }
 
-/// What [`rewrite`](crate::rewrite()) is to do to an object.
+/// What [`rewrite()`](crate::rewrite()) is to do to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Records {
     pub(crate) machine: Machine,
