@@ -3,7 +3,7 @@
 //!
 //! A link goes through four phases: [`Inputs::read`] (objects in link order),
 //! [`Scripts::resolve`] (initcall order and CRCs as linker scripts), [`LinkCommand::plan`] (the
-//! linker's arguments), [`link`] (write, run, put in place).
+//! linker's arguments), [`link()`] (write, run, put in place).
 //!
 //! **Invariant:** the only plugin that composes others, as libraries. What it runs is the linker,
 //! once.

@@ -289,10 +289,7 @@ fn sections_that_are_not_in_memory_hold_no_tables() {
     let (_, faults) = check(&dir, "vmlinux");
     assert_eq!(
         faults,
-        [bounds_fault(
-            "initcall 6",
-            "no bytes in the file for 0x10"
-        )]
+        [bounds_fault("initcall 6", "no bytes in the file for 0x10")]
     );
 }
 
