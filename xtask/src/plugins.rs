@@ -19,6 +19,7 @@ pub fn table() -> kernel_tree::Result<Table> {
             mod_dedup::plugin(),
             prel32_fix::plugin(),
             lto_disable::plugin(),
+            mcount_loc::plugin(),
         ],
     )
 }
@@ -30,7 +31,7 @@ mod tests {
     #[test]
     fn the_table_makes_sense() {
         let table = table().unwrap_or_else(|error| panic!("{:#}", anyhow::Error::new(error)));
-        assert!(table.plugins().count() >= 7);
+        assert!(table.plugins().count() >= 8);
     }
 
     #[test]

@@ -19,12 +19,14 @@
 #![forbid(unsafe_code)]
 
 mod entry_call;
+mod glue;
 mod plan;
 mod rewrite;
 mod table;
 
 use object_model::{Elf, Faults, ReadError, elf};
 
+pub use glue::plugin;
 pub use plan::{Record, Records, plan};
 pub use rewrite::rewrite;
 pub use table::check;
