@@ -21,7 +21,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them.
-pub const TESTS: [(&str, KernelTest); 13] = [
+pub const TESTS: [(&str, KernelTest); 14] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -40,6 +40,10 @@ pub const TESTS: [(&str, KernelTest); 13] = [
     (
         "every object is read as llvm-nm and goblin read it",
         objects::readers_agree,
+    ),
+    (
+        "every C file with .incbin stays native code",
+        objects::included_files,
     ),
     (
         "the initcall script is that of the kernel's own script",

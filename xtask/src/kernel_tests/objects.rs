@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{expect, fault, objtree};
+use super::{expect, fault, kernel_tree, objtree};
 use crate::kernel::config::Lto;
 use crate::kernel::fetch;
 use crate::llvm;
@@ -16,23 +16,38 @@ use crate::process;
 
 pub fn readers_agree(workdir: &Path) -> Outcome {
     for lto in [Lto::None, Lto::Thin, Lto::Full] {
-        let objtree = objtree(workdir, lto);
-        let mut test = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        test.current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args([
-                "test",
-                "--quiet",
-                "--package",
-                "kernel-tests",
-                "--features",
-                "kernel",
-            ])
-            .args(["--test", "kernel_objects"])
-            .env("KBUILD_LTO_OBJTREE", std::path::absolute(&objtree)?)
-            .env(llvm::VARIABLE, llvm::bin_dir()?);
-        process::output(&mut test).map_err(|error| fault(format!("{}: {error:#}", lto.name())))?;
+        let objtree = std::path::absolute(objtree(workdir, lto))?;
+        cargo_test("kernel_objects", "KBUILD_LTO_OBJTREE", &objtree)?;
     }
     Ok(())
+}
+
+/// The list of disabled objects, held against a tree.
+pub fn included_files(workdir: &Path) -> Outcome {
+    let tree = std::path::absolute(kernel_tree(workdir)?)?;
+    cargo_test("kernel_tree", "KBUILD_LTO_TREE_5_10", &tree)
+}
+
+/// Runs one of the tests over several crates that need a kernel, at `path`.
+fn cargo_test(test: &str, variable: &str, path: &Path) -> Outcome {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args([
+            "test",
+            "--quiet",
+            "--package",
+            "kernel-tests",
+            "--features",
+            "kernel",
+        ])
+        .args(["--test", test])
+        .env(variable, path)
+        .env(llvm::VARIABLE, llvm::bin_dir()?);
+    match process::output(&mut command) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(fault(format!("{}: {error:#}", path.display()))),
+    }
 }
 
 /// The script that comes with kernels that have native LTO, over the inputs of our link.
