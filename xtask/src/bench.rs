@@ -4,19 +4,18 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::Context as _;
 
 use crate::demo;
-use crate::install;
 use crate::kernel::arch::Arch;
 use crate::kernel::build;
-use crate::kernel::config::{self, Lto, Profile};
+use crate::kernel::config::{Lto, Profile};
 use crate::kernel::fetch;
 use crate::llvm;
-use crate::outcome::Outcome;
-use crate::{process, setup, table, test};
+use crate::outcome::{Failure, Outcome};
+use crate::{process, table, workspace};
 
 /// Measures what the plugins cost, as ratios in one run, and writes docs/results/.
 ///
@@ -39,6 +38,9 @@ pub struct Args {
     /// Where the result is written [default: docs/results of this repository].
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
+    /// Install no system package: stop, and name what is missing.
+    #[arg(long)]
+    no_install: bool,
 }
 
 /// How often a short command is run, so that its CPU time can be measured.
@@ -61,33 +63,23 @@ pub fn run(args: &Args) -> Outcome {
         arch,
         workdir,
         results,
+        no_install,
     } = args;
-    setup::ensure(setup::Options {
-        arch: *arch,
-        install: true,
-    })?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = workspace::root();
     let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
     let results = results.clone().unwrap_or_else(|| root.join("docs/results"));
-    let tree = fetch::fetch(fetch::Options {
-        version: demo::KERNEL,
-        package_version: None,
-        into: &workdir.join("trees"),
-    })?;
-    install::install(&install::Options {
-        tree: &tree,
-        plugins: &[],
-        discard_changes: false,
-    })?;
+    let tree = demo::prepare(None, &workdir, *arch, !no_install)?;
     let none = clean_build(&tree, &workdir, *arch, *profile, Lto::None)?;
     let thin = clean_build(&tree, &workdir, *arch, *profile, Lto::Thin)?;
     let objtree = std::path::absolute(demo::objtree(&workdir, *arch, *profile, Lto::Thin))?;
+    let without = std::path::absolute(demo::objtree(&workdir, *arch, *profile, Lto::None))?;
     let tools = tree.join("scripts/lto/bin");
-    let ratios = [
+    let mut ratios = vec![
         build_ratio(none.cpu_seconds, thin.cpu_seconds),
         tools_ratio(&tools, &objtree, thin.cpu_seconds)?,
         initcall_ratio(&tools, &objtree)?,
     ];
+    ratios.extend(mcount_ratio(&tools, &without)?);
     let rows = ratios
         .iter()
         .map(|ratio| [ratio.what, &ratio.value, ratio.goal, &ratio.from].map(str::to_owned));
@@ -112,25 +104,12 @@ fn clean_build(
     arch: Arch,
     profile: Profile,
     lto: Lto,
-) -> Result<build::Usage, crate::outcome::Failure> {
+) -> Result<build::Usage, Failure> {
     let objtree = demo::objtree(workdir, arch, profile, lto);
     if objtree.exists() {
         fs::remove_dir_all(&objtree).with_context(|| objtree.display().to_string())?;
     }
-    config::configure(config::Options {
-        tree,
-        arch,
-        objtree: &objtree,
-        profile,
-        lto,
-        set: &[],
-    })?;
-    build::build(build::Options {
-        tree,
-        arch,
-        objtree: &objtree,
-        jobs: None,
-    })
+    demo::build_kernel(tree, workdir, arch, profile, lto)
 }
 
 fn build_ratio(none: f64, thin: f64) -> Ratio {
@@ -156,9 +135,7 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
             .to_string_lossy()
             .into_owned();
         if name.ends_with(".o.lto-usage.json") {
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            let usage: lto_link::Usage =
-                serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+            let usage = lto_link::read_usage(&path).with_context(|| path.display().to_string())?;
             links += usage.own_cpu_seconds;
         } else if name.ends_with(".o.lto-inputs") {
             let record =
@@ -173,7 +150,7 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
     }
     let exports = cpu_of(|| {
         for object in &bitcode {
-            quiet(
+            process::output(
                 Command::new(tools.join("modversions"))
                     .current_dir(objtree)
                     .arg("exports")
@@ -184,7 +161,7 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
     })?;
     let mod_files = cpu_of(|| {
         for object in &modules {
-            quiet(
+            process::output(
                 Command::new(tools.join("mod-dedup"))
                     .args(["-o", "/dev/null", "--"])
                     .arg(object),
@@ -192,13 +169,25 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
         }
         Ok(())
     })?;
-    let ours = links + exports + mod_files;
+    let config = objtree.join("include/config/auto.conf");
+    let config = fs::read_to_string(&config).with_context(|| config.display().to_string())?;
+    let has_mcount_loc = config.contains("CONFIG_FTRACE_MCOUNT_USE_MCOUNT_LOC=y");
+    let tables = cpu_of(|| {
+        if has_mcount_loc {
+            // It reads as much as when it made the tables, which are there now.
+            let mut command = Command::new(tools.join("mcount-loc"));
+            command.arg("--check").arg(objtree.join("vmlinux.o"));
+            process::output(command.args(&modules))?;
+        }
+        Ok(())
+    })?;
+    let ours = links + exports + mod_files + tables;
     Ok(Ratio {
         what: "CPU of all our tools, against the whole build",
         goal: "under 1 %",
         value: format!("{:.2} %", ours / build * 100.0),
         from: format!(
-            "links {links:.2} s, modversions {exports:.2} s ({} runs), mod-dedup {mod_files:.2} s ({} runs), of {build:.0} s",
+            "links {links:.2} s, modversions {exports:.2} s ({} runs), mod-dedup {mod_files:.2} s ({} runs), mcount-loc {tables:.2} s, of {build:.0} s",
             bitcode.len(),
             modules.len()
         ),
@@ -211,12 +200,12 @@ fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
     let scripts = fetch::fetch(fetch::Options {
         version: "6.1",
         package_version: None,
-        into: &test::trees()?,
+        into: &workspace::trees(),
     })?;
     let archives: Vec<PathBuf> = archives(objtree)?;
     let ours = cpu_of(|| {
         for _ in 0..REPEATS {
-            quiet(
+            process::output(
                 Command::new(tools.join("initcall-order"))
                     .current_dir(objtree)
                     .args(["-o", "/dev/null"])
@@ -232,7 +221,7 @@ fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
             .env("NM", llvm::bin_dir()?.join("llvm-nm"))
             .env("objtree", objtree)
             .current_dir(objtree);
-        quiet(&mut perl)
+        process::output(&mut perl).map(drop)
     })?;
     Ok(Ratio {
         what: "CPU of generate_initcall_order.pl, against initcall-order",
@@ -244,6 +233,69 @@ fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
             archives.len()
         ),
     })
+}
+
+/// mcount-loc against the kernel's own recordmcount, over the objects of a build without LTO that
+/// recordmcount made a table for; without it first. Nothing where the compiler makes the tables.
+fn mcount_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Option<Ratio>> {
+    let recordmcount = objtree.join("scripts/recordmcount");
+    if !recordmcount.exists() {
+        return Ok(None);
+    }
+    let dir = tempfile::tempdir().context("a directory for copies of objects")?;
+    let objcopy = llvm::bin_dir()?.join("llvm-objcopy");
+    let mut copies = [Vec::new(), Vec::new()];
+    for entry in walkdir::WalkDir::new(objtree) {
+        let object = entry?.into_path();
+        if !has_mcount_table(&object) {
+            continue;
+        }
+        let name = format!("{}.o", copies[0].len());
+        let (ours, theirs) = (dir.path().join(&name), dir.path().join(format!("r{name}")));
+        process::output(
+            Command::new(&objcopy)
+                .args(["-R", mcount_loc::TABLE, "-R"])
+                .arg(format!(".rela{}", mcount_loc::TABLE))
+                .args([&object, &ours]),
+        )?;
+        fs::copy(&ours, &theirs).with_context(|| theirs.display().to_string())?;
+        copies[0].push(ours);
+        copies[1].push(theirs);
+    }
+    let [ours, theirs] = copies;
+    anyhow::ensure!(
+        !ours.is_empty(),
+        "{}: no object with {}",
+        objtree.display(),
+        mcount_loc::TABLE
+    );
+    let objects = ours.len();
+    let ours =
+        cpu_of(|| process::output(Command::new(tools.join("mcount-loc")).args(&ours)).map(drop))?;
+    let theirs = cpu_of(|| {
+        for object in &theirs {
+            process::output(Command::new(&recordmcount).arg(object))?;
+        }
+        Ok(())
+    })?;
+    Ok(Some(Ratio {
+        what: "CPU of recordmcount, against mcount-loc",
+        goal: "at least 3",
+        value: format!("{:.1}", theirs / ours),
+        from: format!("{theirs:.2} s, {ours:.2} s, over the same {objects} objects"),
+    }))
+}
+
+/// Whether it is an object, vmlinux.o aside, with the table of entry calls.
+fn has_mcount_table(path: &Path) -> bool {
+    let is_object = path.extension().is_some_and(|extension| extension == "o");
+    if !is_object || path.file_name().is_some_and(|name| name == "vmlinux.o") {
+        return false;
+    }
+    let files = tool_io::Files::new();
+    files
+        .elf(path)
+        .is_ok_and(|elf| elf.section_by_name(mcount_loc::TABLE).is_some())
 }
 
 /// The archives of the object tree's top directories, which between them hold all of vmlinux.
@@ -259,17 +311,6 @@ fn archives(objtree: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(archives)
 }
 
-/// Runs a command whose output is of no interest.
-fn quiet(command: &mut Command) -> anyhow::Result<()> {
-    let shown = process::shown(command);
-    let status = command
-        .stdout(Stdio::null())
-        .status()
-        .with_context(|| shown.clone())?;
-    anyhow::ensure!(status.success(), "{shown}: {status}");
-    Ok(())
-}
-
 /// The CPU seconds of the processes that `work` runs.
 fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let before = build::children_seconds()?;
@@ -279,7 +320,7 @@ fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
 
 /// The result as it is kept.
 fn page(arch: Arch, profile: Profile, ratios: &[Ratio]) -> anyhow::Result<String> {
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpus = build::cpus();
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model
         .lines()

@@ -17,6 +17,7 @@ use crate::setup;
 use crate::table;
 use crate::verify;
 use crate::verify::Verdict;
+use crate::workspace;
 use anyhow::Context as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -123,7 +124,9 @@ pub fn run(args: &Args) -> Outcome {
         profile,
         no_install,
     } = args;
-    let workdir = workdir.clone().unwrap_or_else(default_workdir);
+    let workdir = workdir
+        .clone()
+        .unwrap_or_else(|| workspace::root().join("target/demo"));
     let outcome = demonstrate(&Options {
         tree: tree.as_deref(),
         lto: *lto,
@@ -144,11 +147,6 @@ pub fn run(args: &Args) -> Outcome {
     outcome
 }
 
-/// `target/demo` of this repository.
-fn default_workdir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo")
-}
-
 /// Does everything, and prints the table.
 ///
 /// # Errors
@@ -162,22 +160,7 @@ pub fn demonstrate(options: &Options<'_>) -> Outcome {
         profile,
         install,
     } = *options;
-    setup::ensure(setup::Options { arch, install })?;
-    let trees = workdir.join("trees");
-    let tree = match tree {
-        Some(tree) => tree.to_owned(),
-        None => fetch::fetch(fetch::Options {
-            version: KERNEL,
-            package_version: None,
-            into: &trees,
-        })?,
-    };
-    install::install(&install::Options {
-        tree: &tree,
-        plugins: &[],
-        discard_changes: false,
-    })?;
-
+    let tree = prepare(tree, workdir, arch, install)?;
     let one = Kernel::make(&tree, workdir, arch, profile, lto)?;
     let other = match lto {
         Lto::None => None,
@@ -199,9 +182,66 @@ pub fn demonstrate(options: &Options<'_>) -> Outcome {
     judge(&rows)
 }
 
+/// Gives a kernel tree that has all plugins: `tree`, or if that is not said one that is fetched into
+/// `workdir`. If `install`, system packages that are missing for `arch` are installed.
+///
+/// # Errors
+/// A package or the tree cannot be had, or the tree does not take the plugins.
+pub fn prepare(
+    tree: Option<&Path>,
+    workdir: &Path,
+    arch: Arch,
+    install: bool,
+) -> anyhow::Result<PathBuf> {
+    setup::ensure(setup::Options { arch, install })?;
+    let tree = match tree {
+        Some(tree) => tree.to_owned(),
+        None => fetch::fetch(fetch::Options {
+            version: KERNEL,
+            package_version: None,
+            into: &workdir.join("trees"),
+        })?,
+    };
+    install::install(&install::Options {
+        tree: &tree,
+        plugins: &[],
+        discard_changes: false,
+    })?;
+    Ok(tree)
+}
+
 /// Where in `workdir` the kernel of this kind is built.
 pub fn objtree(workdir: &Path, arch: Arch, profile: Profile, lto: Lto) -> PathBuf {
     workdir.join(format!("{}-{}-{}", arch.name(), profile.name(), lto.name()))
+}
+
+/// Configures and builds the kernel of this kind in `workdir`; what is built already is used again.
+///
+/// # Errors
+/// Those of [`config::configure`] and [`build::build`].
+pub fn build_kernel(
+    tree: &Path,
+    workdir: &Path,
+    arch: Arch,
+    profile: Profile,
+    lto: Lto,
+) -> Result<build::Usage, Failure> {
+    let objtree = objtree(workdir, arch, profile, lto);
+    let objtree = objtree.as_path();
+    config::configure(config::Options {
+        tree,
+        arch,
+        objtree,
+        profile,
+        lto,
+        set: &[],
+    })?;
+    build::build(build::Options {
+        tree,
+        arch,
+        objtree,
+        jobs: None,
+    })
 }
 
 /// A kernel that was built and booted.
@@ -219,31 +259,17 @@ impl Kernel {
         profile: Profile,
         lto: Lto,
     ) -> Result<Self, Failure> {
+        build_kernel(tree, workdir, arch, profile, lto)?;
         let objtree = objtree(workdir, arch, profile, lto);
-        let objtree = objtree.as_path();
-        config::configure(config::Options {
-            tree,
-            arch,
-            objtree,
-            profile,
-            lto,
-            set: &[],
-        })?;
-        build::build(build::Options {
-            tree,
-            arch,
-            objtree,
-            jobs: None,
-        })?;
         let boot = boot::boot(boot::Options {
             arch,
-            objtree,
-            output: objtree,
+            objtree: &objtree,
+            output: &objtree,
             timeout: BOOT_TIME,
         })?;
         Ok(Self {
             arch,
-            objtree: objtree.to_owned(),
+            objtree,
             boot,
         })
     }
@@ -270,6 +296,9 @@ fn verified(report: &verify::Report) -> Vec<Row> {
         "lto" => "LTO really on".to_owned(),
         "initcalls" => "initcalls in order".to_owned(),
         "crcs" => "symbol CRCs equal".to_owned(),
+        "got" => "GOT references".to_owned(),
+        "mcount" => "functions traced".to_owned(),
+        "orc" => "unwinder tables".to_owned(),
         other => other.to_owned(),
     };
     report
@@ -286,12 +315,15 @@ fn verified(report: &verify::Report) -> Vec<Row> {
 
 /// Warnings of the compiler, the linker or modpost that the build without LTO does not have.
 fn warnings_row(tree: &Path, one: &Kernel, other: &Kernel) -> anyhow::Result<Row> {
-    let new = build::new_warnings(tree, &one.objtree, &other.objtree)?;
-    Ok(Row::checked(
-        "new warnings".to_owned(),
-        new.len().to_string(),
-        new,
-    ))
+    let mut new = build::new_warnings(tree, &one.objtree, &other.objtree)?;
+    let figure = new.len().to_string();
+    if !new.is_empty() {
+        let objtree = one.objtree.display();
+        new.push(format!(
+            "if they are mended: all builds count since {objtree} was clean; remove it"
+        ));
+    }
+    Ok(Row::checked("new warnings".to_owned(), figure, new))
 }
 
 /// How large the kernels are.
@@ -339,9 +371,7 @@ fn compared(with: u64, without: Option<u64>) -> String {
 #[expect(clippy::cast_precision_loss, reason = "memory in MiB with no decimals")]
 fn link_row(objtree: &Path) -> anyhow::Result<Row> {
     let path = lto_link::usage_path(&objtree.join("vmlinux.o"));
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let usage: lto_link::Usage =
-        serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let usage = lto_link::read_usage(&path).with_context(|| path.display().to_string())?;
     Ok(Row::figure(
         "link of vmlinux.o",
         format!(

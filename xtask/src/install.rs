@@ -290,7 +290,7 @@ fn build_tools(tools: &[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     command
         .args(["build", "--release", "--quiet"])
         .arg("--message-format=json-render-diagnostics")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .current_dir(crate::workspace::root())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
     for tool in tools {

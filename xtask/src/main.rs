@@ -19,6 +19,7 @@ mod table;
 mod test;
 mod uninstall;
 mod verify;
+mod workspace;
 
 use clap::Parser;
 use std::process::ExitCode;

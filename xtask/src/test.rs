@@ -12,9 +12,9 @@ use crate::process;
 use crate::process::End;
 use crate::setup;
 use crate::table;
-use anyhow::Context as _;
+use crate::workspace;
+use clap::ValueEnum as _;
 use std::path::Path;
-use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
@@ -60,20 +60,21 @@ pub fn run(args: &Args) -> Outcome {
         ref only,
         no_install,
     } = *args;
-    setup::ensure(setup::Options {
-        arch: Arch::Arm64,
-        install: !no_install,
-    })?;
-    let root = root()?;
-    let trees = trees()?;
+    for arch in Arch::value_variants() {
+        setup::ensure(setup::Options {
+            arch: *arch,
+            install: !no_install,
+        })?;
+    }
+    let root = workspace::root();
     let linux = fetch::fetch(fetch::Options {
         version: "6.1",
         package_version: None,
-        into: &trees,
+        into: &workspace::trees(),
     })?;
     let mut steps = Vec::new();
     if only.is_none() {
-        for (name, command) in cargo_steps(&root, &linux.join("scripts"), has_nextest())? {
+        for (name, command) in cargo_steps(root, &linux.join("scripts"), has_nextest())? {
             steps.push(cargo_step(name, command)?);
         }
     }
@@ -85,17 +86,6 @@ pub fn run(args: &Args) -> Outcome {
         }
     }
     summarize(&steps)
-}
-
-/// The workspace.
-fn root() -> anyhow::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    root.map(Path::to_owned).context("the workspace of xtask")
-}
-
-/// Where kernels are fetched to that tests only read.
-pub fn trees() -> anyhow::Result<PathBuf> {
-    Ok(root()?.join("target/trees"))
 }
 
 /// The steps that cargo runs.

@@ -6,8 +6,8 @@ mod support;
 use std::process::Command;
 
 use proptest::prelude::*;
-use support::{FORMS, object};
-use test_support::TestDir;
+use support::object;
+use test_support::{FORMS, TestDir};
 
 /// What the script of Linux prints for these files.
 fn perl(dir: &TestDir, names: &[&str]) -> String {

@@ -3,11 +3,9 @@
 
 mod support;
 
-use std::process::Command;
-
 use initcall_order::{Fault, collect};
-use support::{FORMS, label, object, source};
-use test_support::TestDir;
+use support::{label, object, source};
+use test_support::{FORMS, TestDir};
 use tool_io::Files;
 
 /// The faults found in the named files, with the directory taken out of their text.
@@ -188,16 +186,10 @@ fn the_tool_reports_faults_with_1_and_unreadable_inputs_with_2() {
     object(&dir, "a.o", &[], FORMS[1]);
     dir.write("not.o", "text");
     let run = |input: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_initcall-order"));
-        command
-            .args(["-o", "out.lds", input])
-            .current_dir(dir.path());
-        let output = test_support::output(&mut command);
-        assert_eq!(output.stdout, b"");
-        (
-            output.status.code(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
+        let tool = env!("CARGO_BIN_EXE_initcall-order");
+        let (code, stdout, stderr) = dir.run_tool(tool, &["-o", "out.lds", input]);
+        assert_eq!(stdout, "");
+        (code, stderr)
     };
     assert_eq!(
         run("a.o"),

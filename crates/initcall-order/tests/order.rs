@@ -6,8 +6,8 @@ mod support;
 use std::fmt::Write as _;
 
 use initcall_order::{Initcalls, collect};
-use support::{FORMS, object};
-use test_support::TestDir;
+use support::object;
+use test_support::{FORMS, TestDir};
 use tool_io::Files;
 
 /// The collected initcalls of the named files.

@@ -223,8 +223,9 @@ impl Matcher {
     /// Whether the object at `path`, relative to the object tree, is disabled. Folders cover what
     /// lies below them, as `%` in make's `filter` does.
     ///
-    /// A path with `..` counts as it is written, which is how make takes it, and as the place that
-    /// it leads to: an archive may name it otherwise than make did.
+    /// A path with `..` counts as it is written and as the place that it leads to, as for make
+    /// (`kconfig/lto-disable/Makefile.build`): nVHE compiles files of its parent folder anew, and a
+    /// Makefile or an archive may name an object from another folder.
     pub fn is_disabled(&self, path: &str) -> bool {
         let place = normal(path);
         self.patterns

@@ -21,7 +21,7 @@ Examples:
   lto-disable list ~/linux
   lto-disable check --list scripts/lto/lto-disabled.mk init/built-in.a kernel/built-in.a
 
-Exit status: 0 done, 1 a fault was found, 2 could not run.";
+Exit codes: 0 done, 1 a fault was found, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -45,15 +45,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = tool_io::arguments().map_err(Failure::from);
-    tool_io::exit(
-        "lto-disable",
-        result.and_then(|args| run(Cli::parse_from(args).command)),
-    )
+    tool_io::exit("lto-disable", run())
 }
 
-fn run(command: Command) -> Result<(), Failure> {
-    match command {
+fn run() -> Result<(), Failure> {
+    match Cli::parse_from(tool_io::arguments()?).command {
         Command::List { tree, objects } => {
             let text = match objects {
                 Some(path) => tool_io::read_text(&path)?,

@@ -18,5 +18,5 @@ mod plan;
 pub use glue::plugin;
 pub use inputs::{InputKind, Inputs, RecordedInput, inputs_path, read_record};
 pub use jobs::{Jobs, cpus};
-pub use link::{LinkError, Usage, link, usage_path};
+pub use link::{LinkError, Usage, link, read_usage, usage_path};
 pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};

@@ -83,6 +83,14 @@ pub fn usage_path(output: &Path) -> PathBuf {
     beside(output, ".lto-usage.json")
 }
 
+/// Reads what a link cost, from where [`usage_path`] has it.
+///
+/// # Errors
+/// Those of the file, and `InvalidData` or `UnexpectedEof` if it is not what a link writes.
+pub fn read_usage(path: &Path) -> io::Result<Usage> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
 /// Links `inputs`. The output appears when it is whole; the record of the inputs and what the
 /// link has cost stand beside it.
 ///

@@ -24,7 +24,7 @@ Examples:
       --libs lib/lib.a -- ld.lld -EL -maarch64elf -mllvm -import-instr-limit=5
   lto-link module -o fs/ext4/ext4.o --objs fs/ext4/balloc.o fs/ext4/inode.o -- ld.lld -maarch64elf
 
-Exit status: 0 linked, 1 a fault was found or the link failed, 2 could not run.";
+Exit codes: 0 linked, 1 a fault was found or the link failed, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Kind {

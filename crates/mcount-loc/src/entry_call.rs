@@ -48,12 +48,44 @@ impl EntryCall<'_, '_> {
 impl Machine {
     /// What compilers call at the entry of functions. Source: `get_mcountsym` in
     /// `scripts/recordmcount.h`.
-    fn is_entry_name(self, name: &str) -> bool {
-        let mcount = match self {
-            Self::X86 => "mcount",
-            Self::Arm => "_mcount",
-        };
-        name == "__fentry__" || name == mcount
+    pub(crate) fn entry_names(self) -> [&'static str; 2] {
+        match self {
+            Self::X86 => ["__fentry__", "mcount"],
+            Self::Arm => ["__fentry__", "_mcount"],
+        }
+    }
+
+    /// Whether ftrace uses the tables of no-ops that compilers make for
+    /// `-fpatchable-function-entry`. Those of x86 are for other things.
+    pub(crate) fn has_patchable_entries(self) -> bool {
+        self == Self::Arm
+    }
+
+    /// The fewest no-ops that ftrace needs at the entry of a function where no call is: on Arm
+    /// one instruction saves the return address. Source: `ftrace_init_nop` in
+    /// `arch/arm64/kernel/ftrace.c`.
+    pub(crate) fn nops_per_entry(self) -> usize {
+        match self {
+            Self::X86 => 1,
+            Self::Arm => 2,
+        }
+    }
+
+    /// The address that `instruction` at `place` of linked code calls.
+    pub(crate) fn called_at(self, place: u64, instruction: &[u8]) -> Option<u64> {
+        let number = |bytes: &[u8]| Some(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?));
+        match self {
+            Self::X86 => {
+                let distance = number(instruction.strip_prefix(&[0xe8])?)?.cast_signed();
+                Some(place.wrapping_add_signed(i64::from(distance) + 5))
+            }
+            // `bl`: six bits of opcode, then the distance in instructions.
+            Self::Arm => {
+                let word = number(instruction)?;
+                let distance = i64::from((word << 6).cast_signed() >> 4);
+                (word >> 26 == 0b10_0101).then(|| place.wrapping_add_signed(distance))
+            }
+        }
     }
 
     /// The relocation that makes a record: an address of 64 bits.
@@ -86,6 +118,14 @@ impl Machine {
         match self {
             Self::X86 => &[0x0f, 0x1f, 0x44, 0, 0],
             Self::Arm => &[0x1f, 0x20, 0x03, 0xd5],
+        }
+    }
+
+    /// Where indirect branches may arrive: `endbr64`, `bti c`. In front of what ftrace patches.
+    pub(crate) fn landing_pad(self) -> &'static [u8] {
+        match self {
+            Self::X86 => &[0xf3, 0x0f, 0x1e, 0xfa],
+            Self::Arm => &[0x5f, 0x24, 0x03, 0xd5],
         }
     }
 
@@ -129,7 +169,7 @@ pub(crate) fn find<'elf, 'data>(
     machine: Machine,
 ) -> Result<Vec<EntryCall<'elf, 'data>>, ReadError> {
     let mut calls = Vec::new();
-    let is_target = |symbol: &&Symbol| machine.is_entry_name(symbol.name);
+    let is_target = |symbol: &&Symbol| machine.entry_names().contains(&symbol.name);
     let targets: Vec<_> = elf.symbols().iter().filter(is_target).collect();
     if targets.is_empty() {
         return Ok(calls);

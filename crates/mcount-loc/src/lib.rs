@@ -7,10 +7,11 @@
 //! the link, so the table is made of `vmlinux.o` and of modules, after it.
 //!
 //! Three steps: [`plan()`] finds the calls and what the table lacks, [`rewrite()`] appends it,
-//! [`check`] holds a table against the code.
+//! [`check`] holds a table against the code. [`sites`] tells which functions a table names, also
+//! one that the compiler made (`-fpatchable-function-entry`).
 //!
-//! **Invariant:** knows sections, symbols and relocations of one relocatable ELF file, and no more
-//! of a kernel than the names of its sections.
+//! **Invariant:** knows sections, symbols and relocations of one ELF file, and no more of a kernel
+//! than the names of its sections and of the symbols around its table.
 //!
 //! Sources, of Linux 5.10: `scripts/recordmcount.c` and `scripts/recordmcount.h` (which calls and
 //! sections count, the form of the table), `MCOUNT_REC` in `include/asm-generic/vmlinux.lds.h`,
@@ -18,10 +19,12 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod entry;
 mod entry_call;
 mod glue;
 mod plan;
 mod rewrite;
+mod site;
 mod table;
 
 use object_model::{Elf, Faults, ReadError, elf};
@@ -29,10 +32,15 @@ use object_model::{Elf, Faults, ReadError, elf};
 pub use glue::plugin;
 pub use plan::{Record, Records, plan};
 pub use rewrite::rewrite;
+pub use site::{Site, sites};
 pub use table::check;
 
 /// Name of the section that holds the table.
 pub const TABLE: &str = "__mcount_loc";
+
+/// Name of the sections that hold the tables of compilers that leave room at the entry of
+/// functions instead of a call.
+const PATCHABLE: &str = "__patchable_function_entries";
 
 /// Size of an entry of the table in bytes: an address.
 const ENTRY_SIZE: u64 = 8;
@@ -98,8 +106,10 @@ pub enum Fault {
         target: String,
     },
     /// A record of a call that is recorded before.
-    #[error("__mcount_loc+{at:#x} refers to {target}, as an entry before it does")]
+    #[error("{table}+{at:#x} refers to {target}, as an entry before it does")]
     Repeated {
+        /// The name of the table.
+        table: &'static str,
         /// Where in the table the record is, in bytes.
         at: u64,
         /// What it refers to.
@@ -116,10 +126,33 @@ pub enum Fault {
         target: String,
     },
     /// Something in the table that is not a record.
-    #[error("__mcount_loc+{at:#x} is no address of code: {reason}")]
+    #[error("{table}+{at:#x} is no address of code: {reason}")]
     NoRecord {
+        /// The name of the table.
+        table: &'static str,
         /// Where in the table it is, in bytes.
         at: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A record of code that ftrace cannot patch.
+    #[error(
+        "{table}+{at:#x} refers to {target} in {function}, \
+         expected a call or no-ops at the entry of a function there"
+    )]
+    NoEntry {
+        /// The name of the table.
+        table: &'static str,
+        /// Where in the table the record is, in bytes.
+        at: u64,
+        /// What it refers to.
+        target: String,
+        /// The function there; `?` where there is none.
+        function: String,
+    },
+    /// The symbols around the table of a linked kernel do not enclose one.
+    #[error("has no table of entry calls: {reason}")]
+    Bounds {
         /// What is wrong.
         reason: String,
     },
@@ -151,9 +184,9 @@ pub enum Fault {
 /// What was checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Entry calls that must be in the table.
+    /// Entry calls of an object that must be in its table.
     pub n_calls: usize,
-    /// Entries of the table.
+    /// Entries of its tables.
     pub n_records: usize,
 }
 
@@ -179,11 +212,8 @@ pub fn is_traced_section(name: &str) -> bool {
     name.starts_with(".text") || NAMES.contains(&name)
 }
 
-/// Refuses all but what [`plan()`] and [`check`] are for.
+/// Refuses machines whose entry calls are not known.
 fn machine_of(elf: &Elf) -> Result<entry_call::Machine, Error> {
-    if !elf.is_relocatable() {
-        return Err(Error::Linked);
-    }
     let machine = match elf.machine() {
         elf::EM_X86_64 if elf.is_64() => Some(entry_call::Machine::X86),
         elf::EM_AARCH64 if elf.is_64() => Some(entry_call::Machine::Arm),

@@ -13,7 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   mcount-loc vmlinux.o
   mcount-loc fs/ext4/ext4.o fs/fat/fat.o
-  mcount-loc --check vmlinux.o @modules.list
+  mcount-loc --check vmlinux vmlinux.o @modules.list
 
 An object that has its table already, or that calls nothing at the entry of its functions, keeps
 its bytes and its time stamp.
@@ -24,7 +24,8 @@ Exit codes: 0 done, 1 a fault in an object, 2 could not run.";
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Arguments {
-    /// Write nothing; find out whether each object's table has all its entry calls and no more.
+    /// Write nothing; find out whether each object's table has all its entry calls and no more, and
+    /// whether each record of a linked kernel is one.
     #[arg(long)]
     check: bool,
     /// Objects of native code; `@FILE` holds more of them.

@@ -59,6 +59,9 @@ impl Records {
 /// A linked file, one for another machine, a damaged one; all entry calls that cannot be recorded;
 /// all faults of a table that is there.
 pub fn plan(elf: &Elf) -> Result<Option<Records>, Error> {
+    if !elf.is_relocatable() {
+        return Err(Error::Linked);
+    }
     let machine = machine_of(elf)?;
     if elf.section_by_name(TABLE).is_some() {
         let (_, faults) = check(elf)?;

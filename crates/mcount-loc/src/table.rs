@@ -1,18 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A table that is there, held against the code.
+//! Tables that are there, held against the code.
 
-use object_model::{Elf, ReadError, Relocation, Section, SectionIndex, SymbolMap};
+use std::collections::HashSet;
 
+use object_model::{Elf, ReadError, SectionIndex, SymbolMap};
+
+use crate::entry::{self, Entry};
 use crate::entry_call::{EntryCall, Form, Machine, find};
-use crate::{ENTRY_SIZE, Error, Fault, Report, TABLE, machine_of};
+use crate::site::Code;
+use crate::{Error, Fault, PATCHABLE, Report, TABLE, machine_of};
 
-/// Checks that the table of `elf`, a relocatable object, has every entry call that ftrace may
-/// patch once, and nothing else. Calls that another tool turned into no-ops may be in it.
+/// Checks the tables of `elf`.
+///
+/// Of a relocatable object, `__mcount_loc` must have every entry call that ftrace may patch once,
+/// and nothing else; calls that another tool turned into no-ops may be in it. The records of
+/// `__patchable_function_entries` must each refer to no-ops at the entry of a function, and no two
+/// to the same.
+///
+/// Of a linked kernel, the records between `__start_mcount_loc` and `__stop_mcount_loc` must each
+/// refer to a call or no-ops at the entry of a function, and no two to the same. That none is
+/// missing, relocations tell: check `vmlinux.o`, and compare the numbers.
 ///
 /// # Errors
-/// A linked file, one for another machine, a damaged one.
+/// A file for another machine, a damaged one.
 pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), Error> {
     let machine = machine_of(elf)?;
+    if !elf.is_relocatable() {
+        return Ok(check_linked(elf, machine)?);
+    }
     let calls = find(elf, machine)?;
     let mut check = Check {
         elf,
@@ -24,13 +39,19 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), Error> {
     };
     let mut has_table = false;
     for table in elf.sections().iter().filter(|s| s.name == TABLE) {
-        check.table(table)?;
+        let table = entry::of_section(elf, machine, table, TABLE)?;
+        check.n_records += table.n_records;
+        check.faults.extend(table.faults);
+        for entry in &table.entries {
+            check.record(entry);
+        }
         has_table = true;
     }
+    check.patchable()?;
     Ok(check.finish(has_table))
 }
 
-/// State of one [`check`].
+/// State of one [`check`] of an object.
 struct Check<'a, 'data> {
     elf: &'a Elf<'data>,
     machine: Machine,
@@ -43,73 +64,47 @@ struct Check<'a, 'data> {
 }
 
 impl Check<'_, '_> {
-    fn table(&mut self, table: &Section) -> Result<(), ReadError> {
-        let mut relocations = self.elf.relocations(table.index)?;
-        relocations.sort_by_key(|relocation| relocation.offset);
-        self.n_records += relocations.len();
-        let mut relocations = relocations.iter().peekable();
-        // Of a section without bytes in the file, the stated size may be anything.
-        let size = table.data.len() as u64;
-        let mut at = 0;
-        while at < size {
-            let end = at.saturating_add(ENTRY_SIZE);
-            let within = |relocation: &&Relocation| relocation.offset < end;
-            match relocations.next_if(within) {
-                Some(_) if end > size => self.no_record(at, "the table ends within it"),
-                Some(relocation) => self.record(at, relocation),
-                None => self.no_record(at, "it has no relocation"),
-            }
-            while let Some(second) = relocations.next_if(within) {
-                self.no_record(second.offset, "a relocation before it is at the same entry");
-            }
-            at = end;
-        }
-        for relocation in relocations {
-            self.no_record(relocation.offset, "it is beyond the end of the table");
-        }
-        Ok(())
-    }
-
-    fn no_record(&mut self, at: u64, reason: impl Into<String>) {
-        let reason = reason.into();
-        self.faults.push(Fault::NoRecord { at, reason });
-    }
-
-    /// Takes in the record at `at` of the table.
-    fn record(&mut self, at: u64, relocation: &Relocation) {
-        let is_address = relocation.kind == self.machine.record_kind();
-        let Some(addend) = relocation
-            .addend
-            .filter(|_| is_address && relocation.offset == at)
-        else {
-            let reason = format!(
-                "its relocation has type {} and is at {:#x}",
-                relocation.kind.0, relocation.offset
-            );
-            return self.no_record(at, reason);
-        };
-        let symbol = relocation.symbol.and_then(|index| self.elf.symbol(index));
-        let section = symbol
-            .and_then(|symbol| symbol.section)
-            .and_then(|index| self.elf.section(index));
-        let Some((symbol, section)) = symbol.zip(section) else {
-            let name = symbol.map_or("no symbol", |symbol| symbol.name);
-            return self.no_record(at, format!("it refers to {name}, defined elsewhere"));
-        };
-        let offset = symbol.value.wrapping_add_signed(addend);
-        let target = format!("{}+{offset:#x}", section.name);
-        let call = self.call_at(section.index, offset);
+    /// Takes in a record of `__mcount_loc`.
+    fn record(&mut self, entry: &Entry) {
+        let Entry { table, at, .. } = *entry;
+        let elf = self.elf;
+        let target = || entry.target(elf);
+        let call = self.call_at(entry.section, entry.offset);
         match call.and_then(|call| Some((self.calls.get(call)?, self.recorded.get_mut(call)?))) {
             Some((call, recorded)) if call.form != Form::Indirect => {
                 if !call.is_traced() {
+                    let target = target();
                     self.faults.push(Fault::LeftOut { at, target });
                 } else if *recorded {
-                    self.faults.push(Fault::Repeated { at, target });
+                    let target = target();
+                    self.faults.push(Fault::Repeated { table, at, target });
                 }
                 *recorded = true;
             }
-            _ => self.faults.push(Fault::NoCall { at, target }),
+            _ => {
+                let target = target();
+                self.faults.push(Fault::NoCall { at, target });
+            }
         }
+    }
+
+    /// Takes in the tables of no-ops.
+    fn patchable(&mut self) -> Result<(), ReadError> {
+        if !self.machine.has_patchable_entries() {
+            return Ok(());
+        }
+        let mut entries = Vec::new();
+        for section in self.elf.sections().iter().filter(|s| s.name == PATCHABLE) {
+            let table = entry::of_section(self.elf, self.machine, section, PATCHABLE)?;
+            self.n_records += table.n_records;
+            self.faults.extend(table.faults);
+            entries.extend(table.entries);
+        }
+        if !entries.is_empty() {
+            let code = Code::new(self.elf, self.machine);
+            self.faults.extend(entry_faults(&code, &entries));
+        }
+        Ok(())
     }
 
     /// Position of the entry call at this place.
@@ -177,4 +172,40 @@ fn function_at<'data>(symbols: &SymbolMap<'_, 'data>, call: &EntryCall) -> &'dat
     let before = in_section.partition_point(|symbol| symbol.value <= call.offset);
     let symbol = before.checked_sub(1).and_then(|last| in_section.get(last));
     symbol.map_or("?", |symbol| symbol.name)
+}
+
+fn check_linked(elf: &Elf, machine: Machine) -> Result<(Report, Vec<Fault>), ReadError> {
+    let code = Code::new(elf, machine);
+    let mut table = entry::of_kernel(&code)?;
+    table.faults.extend(entry_faults(&code, &table.entries));
+    let report = Report {
+        n_calls: 0,
+        n_records: table.n_records,
+    };
+    Ok((report, table.faults))
+}
+
+/// Entries that refer to something else than the entry of a function, or to what one before does.
+fn entry_faults(code: &Code, entries: &[Entry]) -> Vec<Fault> {
+    let mut seen = HashSet::new();
+    let mut faults = Vec::new();
+    for entry in entries {
+        let Entry { table, at, .. } = *entry;
+        let target = || entry.target(code.elf);
+        if !seen.insert((entry.section, entry.offset)) {
+            let target = target();
+            faults.push(Fault::Repeated { table, at, target });
+        } else if !code.is_patched(entry.section, entry.offset) {
+            let function = code.function_at(entry.section, entry.offset);
+            let function = function.map_or("?", |symbol| symbol.name).to_owned();
+            let target = target();
+            faults.push(Fault::NoEntry {
+                table,
+                at,
+                target,
+                function,
+            });
+        }
+    }
+    faults
 }

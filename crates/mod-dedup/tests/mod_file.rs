@@ -3,9 +3,7 @@
 
 use std::process::Command;
 
-use test_support::TestDir;
-
-const TARGET: &str = "--target=aarch64-linux-gnu";
+use test_support::{ARM64, TestDir};
 
 /// One part of a module: a copy that becomes a call of memcpy only in code generation, a symbol
 /// that only inline assembly mentions, one that each part needs, and a weak reference.
@@ -31,7 +29,7 @@ void part_{number}(struct big *to, struct big *from)
 fn module() -> TestDir {
     let dir = TestDir::new();
     for (number, name) in ["b.o", "a.o"].iter().enumerate() {
-        dir.c(name, &part(number), &[TARGET, "-O2", "-flto=thin"]);
+        dir.c(name, &part(number), &[ARM64, "-O2", "-flto=thin"]);
     }
     let arguments = ["-r", "-m", "aarch64elf", "-o", "module.o", "b.o", "a.o"];
     dir.run("ld.lld", &arguments);
@@ -40,15 +38,7 @@ fn module() -> TestDir {
 
 /// Exit code, standard output and standard error of the tool.
 fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mod-dedup"));
-    command.args(arguments).current_dir(dir.path());
-    let output = test_support::output(&mut command);
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    dir.run_tool(env!("CARGO_BIN_EXE_mod-dedup"), arguments)
 }
 
 fn success() -> (Option<i32>, String, String) {

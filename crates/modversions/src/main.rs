@@ -21,7 +21,7 @@ Examples:
   modversions collect -o crcs.lds net/built-in.a lib/lib.a
   modversions check build/Module.symvers --against build-without-lto/Module.symvers
 
-Exit status: 0 done, 1 a fault was found, 2 could not run.";
+Exit codes: 0 done, 1 a fault was found, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -50,16 +50,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = tool_io::arguments().map_err(Failure::from);
-    tool_io::exit(
-        "modversions",
-        result.and_then(|args| run(Cli::parse_from(args).command)),
-    )
+    tool_io::exit("modversions", run())
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run() -> Result<(), Failure> {
     let files = Files::new();
-    match command {
+    match Cli::parse_from(tool_io::arguments()?).command {
         Command::Exports { object } => {
             let input = files.object(&object)?;
             exports(&input.object).for_each(|name| println!("{name}"));

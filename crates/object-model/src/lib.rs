@@ -36,4 +36,4 @@ pub use faults::{Faults, WithCauses};
 pub use input::{Input, Loader, link_order, visit_link_order};
 pub use kind::FileKind;
 pub use object_file::Object;
-pub use symbol::{Binding, Definition, Symbol, SymbolIndex, SymbolKind, Visibility};
+pub use symbol::{Binding, Definition, Symbol, SymbolIndex, SymbolKind, Visibility, source_name};

@@ -171,3 +171,45 @@ impl Symbol<'_> {
         self.binding == Binding::Local
     }
 }
+
+/// The name in the source of what the symbol called `name` is, without what LLVM appends:
+/// `.llvm.<hash>` to a static that thin LTO promoted (`ModuleSummaryIndex::getGlobalNameForLocal`),
+/// `.<number>` to one of several of a name, `.specialized.<number>` and `.cold` to a part or a
+/// variant of a function. A static of a function, `<function>.<name>`, keeps its name.
+pub fn source_name(name: &str) -> &str {
+    let mut source = name;
+    while let Some((before, last)) = source.rsplit_once('.') {
+        let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+        if before.is_empty() || !(is_number || last == "cold") {
+            break;
+        }
+        let kind = [".llvm", ".specialized"]
+            .iter()
+            .filter(|_| is_number)
+            .find_map(|kind| before.strip_suffix(kind));
+        source = kind.filter(|name| !name.is_empty()).unwrap_or(before);
+    }
+    source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::source_name;
+
+    #[test]
+    fn what_compilers_append_is_taken_off() {
+        for (symbol, name) in [
+            ("vfs_read", "vfs_read"),
+            ("init.llvm.123456", "init"),
+            ("show.5", "show"),
+            ("show.5.llvm.77", "show"),
+            ("parse.cold", "parse"),
+            ("parse.specialized.1", "parse"),
+            ("parse.buffer", "parse.buffer"),
+            (".Ltmp1", ".Ltmp1"),
+            (".llvm.1", ".llvm"),
+        ] {
+            assert_eq!(source_name(symbol), name);
+        }
+    }
+}

@@ -2,16 +2,17 @@
 //! Damaged inputs: no truncation, bit flip or random text makes a reader panic or run on, and no
 //! truncated object passes for one with fewer symbols.
 
+#[path = "support/read_all.rs"]
+mod read_all;
 mod support;
 
-use std::io;
-use std::path::Path;
 use std::sync::OnceLock;
 
-use object_model::{Archive, Loader, Object, link_order};
+use object_model::{Archive, Object};
 use proptest::prelude::*;
+use read_all::read_all;
 use support::SOURCE;
-use test_support::TestDir;
+use test_support::{TestDir, damaged_words, flipped_bits};
 
 /// One sample of each kind of input.
 struct Samples {
@@ -63,41 +64,6 @@ fn samples() -> &'static Samples {
     })
 }
 
-/// Reads everything that there is to read in `data`, as object and as archive.
-fn read_all(data: &[u8]) {
-    if let Ok(object) = Object::parse(data) {
-        for symbol in object.symbols() {
-            let _ = (symbol.is_used(), symbol.section_name);
-        }
-        if let Some(bitcode) = object.as_bitcode() {
-            let _ = bitcode.lto_kind();
-        }
-        if let Some(elf) = object.as_elf() {
-            let map = elf.symbol_map();
-            for section in elf.sections() {
-                let _ = elf.relocations(section.index);
-                let _ = elf.relocations_in(section);
-                let _ = elf.read_unsigned(section, section.size.wrapping_sub(4), 4);
-                let _ = (
-                    map.at(section.index, section.size),
-                    map.in_section(section.index),
-                );
-            }
-        }
-    }
-    let _ = Archive::parse(data);
-    let _ = link_order(&Same(data), &["input"]);
-}
-
-/// Gives the same bytes for every path: an archive then holds itself, over and over.
-struct Same<'data>(&'data [u8]);
-
-impl<'data> Loader<'data> for Same<'data> {
-    fn load(&self, _: &Path) -> io::Result<&'data [u8]> {
-        Ok(self.0)
-    }
-}
-
 #[test]
 fn every_truncation_of_an_object_is_an_error() {
     for sample in &samples().objects {
@@ -129,37 +95,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8000, ..ProptestConfig::default() })]
 
     #[test]
-    fn flipped_bits_never_make_a_reader_panic(
-        which in any::<prop::sample::Index>(),
-        flips in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..8), 1..6),
-        cut in any::<Option<prop::sample::Index>>(),
-    ) {
-        let samples = samples();
-        let all: Vec<_> = samples.objects.iter().chain(&samples.archives).collect();
-        let mut data: Vec<u8> = (*which.get(&all)).clone();
-        for (position, bit) in flips {
-            let position = position.index(data.len());
-            data[position] ^= 1_u8 << bit;
-        }
-        if let Some(cut) = cut {
-            data.truncate(cut.index(data.len()));
-        }
-        read_all(&data);
+    fn flipped_bits_never_make_a_reader_panic(damage in flipped_bits()) {
+        let Samples { objects, archives } = samples();
+        let all: Vec<_> = objects.iter().chain(archives).collect();
+        read_all(&damage.of(&all));
     }
 
-    /// Headers decide most; most random flips hit code and strings.
     #[test]
-    fn damaged_words_never_make_a_reader_panic(
-        which in any::<prop::sample::Index>(),
-        words in prop::collection::vec((any::<prop::sample::Index>(), interesting()), 1..4),
-    ) {
-        let samples = samples();
-        let mut data = which.get(&samples.objects).clone();
-        for (position, word) in words {
-            let position = position.index(data.len() / 4) * 4;
-            data[position..position + 4].copy_from_slice(&word);
-        }
-        read_all(&data);
+    fn damaged_words_never_make_a_reader_panic(damage in damaged_words()) {
+        read_all(&damage.of(&samples().objects));
     }
 
     #[test]
@@ -174,25 +118,4 @@ proptest! {
         data.extend(rest);
         read_all(&data);
     }
-}
-
-/// Words at the edges of ranges, in both byte orders.
-fn interesting() -> impl Strategy<Value = [u8; 4]> {
-    let number = prop_oneof![
-        Just(0_u32),
-        Just(1),
-        Just(u32::MAX),
-        Just(u32::MAX - 3),
-        Just(1 << 31),
-        Just(0x7fff_ffff),
-        0_u32..4096,
-        any::<u32>(),
-    ];
-    (number, any::<bool>()).prop_map(|(number, big_endian)| {
-        if big_endian {
-            number.to_be_bytes()
-        } else {
-            number.to_le_bytes()
-        }
-    })
 }

@@ -21,7 +21,7 @@ Examples:
   prel32-fix check vmlinux
   prel32-fix check vmlinux.o fs/ext4/ext4.ko
 
-Exit status: 0 all entries resolve, 1 a fault was found, 2 could not run.";
+Exit codes: 0 all entries resolve, 1 a fault was found, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -34,20 +34,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = tool_io::arguments().map_err(Failure::from);
-    tool_io::exit(
-        "prel32-fix",
-        result.and_then(|args| {
-            let Command::Check { objects } = Cli::parse_from(args).command;
-            check_all(&objects)
-        }),
-    )
+    tool_io::exit("prel32-fix", run())
 }
 
-fn check_all(objects: &[PathBuf]) -> Result<(), Failure> {
+fn run() -> Result<(), Failure> {
+    let Command::Check { objects } = Cli::parse_from(tool_io::arguments()?).command;
     let mut faults = Vec::new();
     for path in objects {
-        let found = check_one(path)?;
+        let found = check_one(&path)?;
         faults.extend(
             found
                 .iter()

@@ -9,23 +9,10 @@ pub(crate) fn is_stub(symbol: &str) -> bool {
 }
 
 /// The source name of what `symbol` names: of a stub, the function that it calls; otherwise the
-/// name without the suffixes that LTO appends to promoted (`.llvm.<hash>`) and to renamed
-/// (`.<number>`) statics.
+/// name without the suffixes that compilers append.
 pub fn source_name(symbol: &str) -> &str {
-    let name = without_suffixes(symbol);
+    let name = object_model::source_name(symbol);
     stub_target(name).unwrap_or(name)
-}
-
-fn without_suffixes(symbol: &str) -> &str {
-    let mut name = symbol;
-    while let Some((before, last)) = name.rsplit_once('.') {
-        if before.is_empty() || !is_number(last) {
-            break;
-        }
-        let promoted = before.strip_suffix(".llvm");
-        name = promoted.filter(|name| !name.is_empty()).unwrap_or(before);
-    }
-    name
 }
 
 /// `fn` of `__initstub__kmod_x__<counter>_<line>_fn<level>` or `__pci_fixup__kmod_x__<counter>_<line>_fn`.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The command `section-merge`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -21,7 +21,7 @@ Examples:
   section-merge check fs/ext4/ext4.ko
   section-merge check fs/ext4/ext4.ko --against ../build-without-lto/fs/ext4/ext4.ko
 
-Exit status: 0 all merged, 1 a fault was found, 2 could not run.";
+Exit codes: 0 all merged, 1 a fault was found, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -36,23 +36,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = tool_io::arguments().map_err(Failure::from);
-    tool_io::exit(
-        "section-merge",
-        result.and_then(|args| {
-            let Command::Check { module, against } = Cli::parse_from(args).command;
-            check(&module, against.as_deref())
-        }),
-    )
+    tool_io::exit("section-merge", run())
 }
 
-fn check(module: &Path, against: Option<&Path>) -> Result<(), Failure> {
+fn run() -> Result<(), Failure> {
+    let Command::Check { module, against } = Cli::parse_from(tool_io::arguments()?).command;
     let files = Files::new();
     let reference = match against {
-        Some(path) => Some(Reference::of(&files.elf(path)?)),
+        Some(path) => Some(Reference::of(&files.elf(&path)?)),
         None => None,
     };
-    let elf = files.elf(module)?;
+    let elf = files.elf(&module)?;
     let faults = check_module(&elf, reference.as_ref()).into_iter();
     let named = faults.map(|fault| format!("{}: {fault}", module.display()));
     tool_io::no_faults(&named.collect::<Vec<_>>())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What the tests of all crates share: LLVM's tools, small sources compiled to objects, archives,
-//! directories that go away.
+//! directories that go away, damaged inputs.
 //!
 //! **Invariant:** no crate depends on it but for its tests; what is missing makes the test fail.
 //!
@@ -12,6 +12,10 @@
     clippy::must_use_candidate,
     reason = "every function panics where the test cannot go on, as said above"
 )]
+
+mod damage;
+
+pub use damage::{Damage, damaged_words, flipped_bits};
 
 use std::env;
 use std::ffi::OsStr;
@@ -101,6 +105,20 @@ pub fn linux61_scripts() -> PathBuf {
     directory
 }
 
+/// clang's flag for the architecture that most tests take.
+pub const ARM64: &str = "--target=aarch64-linux-gnu";
+
+/// clang's flags for the architectures that the plugins are for.
+pub const KERNEL_TARGETS: [&str; 2] = [ARM64, "--target=x86_64-linux-gnu"];
+
+/// clang's flags for each form in which an object of a kernel can come: native code, and bitcode
+/// of both kinds.
+pub const FORMS: [&[&str]; 3] = [
+    &[ARM64],
+    &[ARM64, "-flto=thin"],
+    &[KERNEL_TARGETS[1], "-flto=full"],
+];
+
 /// A directory for one test, removed when it goes out of scope.
 #[derive(Debug)]
 pub struct TestDir {
@@ -188,6 +206,13 @@ impl TestDir {
                 .current_dir(self.path()),
         )
     }
+
+    /// Runs one of our tools, `env!("CARGO_BIN_EXE_<name>")`, in the directory and gives its
+    /// [`texts`].
+    pub fn run_tool(&self, program: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = Command::new(program);
+        texts(output(command.args(arguments).current_dir(self.path())))
+    }
 }
 
 /// Runs `command` and gives its standard output; fails with all that it wrote if it fails.
@@ -211,4 +236,14 @@ pub fn output(command: &mut Command) -> Output {
             command.get_program().display()
         )
     })
+}
+
+/// Exit code, standard output and standard error.
+pub fn texts(output: Output) -> (Option<i32>, String, String) {
+    let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }

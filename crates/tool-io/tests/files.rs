@@ -3,16 +3,14 @@
 
 use std::fs;
 
-use test_support::TestDir;
+use test_support::{ARM64, TestDir};
 use tool_io::{Files, read_text};
-
-const TARGET: &str = "--target=aarch64-linux-gnu";
 
 #[test]
 fn inputs_come_in_link_order_and_outlive_their_files_names() {
     let dir = TestDir::new();
-    dir.c("a.o", "int a;", &[TARGET]);
-    dir.c("d/b.o", "int b;", &[TARGET, "-flto"]);
+    dir.c("a.o", "int a;", &[ARM64]);
+    dir.c("d/b.o", "int b;", &[ARM64, "-flto"]);
     let archive = dir.archive("cDPrST", "d/built-in.a", &["d/b.o"]);
     let files = Files::new();
     let inputs = files
@@ -32,8 +30,8 @@ fn inputs_come_in_link_order_and_outlive_their_files_names() {
 #[test]
 fn one_object_is_asked_for_and_anything_else_is_an_error() {
     let dir = TestDir::new();
-    let elf = dir.c("elf.o", "int a;", &[TARGET]);
-    let bitcode = dir.c("bitcode.o", "int a;", &[TARGET, "-flto"]);
+    let elf = dir.c("elf.o", "int a;", &[ARM64]);
+    let bitcode = dir.c("bitcode.o", "int a;", &[ARM64, "-flto"]);
     let archive = dir.archive("cr", "lib.a", &["elf.o"]);
     let empty = dir.write("empty.o", "");
     let files = Files::new();

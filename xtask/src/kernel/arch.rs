@@ -33,6 +33,14 @@ impl Arch {
         }
     }
 
+    /// Debian's name for it.
+    pub fn debian(self) -> &'static str {
+        match self {
+            Self::Arm64 => "arm64",
+            Self::X86_64 => "amd64",
+        }
+    }
+
     /// clang's target for programs of the guest.
     pub fn target(self) -> &'static str {
         match self {
@@ -71,6 +79,15 @@ impl Arch {
         match self {
             Self::Arm64 => &["-M", "virt,virtualization=on", "-cpu", "cortex-a57"],
             Self::X86_64 => &["-M", "q35", "-cpu", "max"],
+        }
+    }
+
+    /// What the kernel must be told about that machine. QEMU's TSC is the same on all processors,
+    /// which it does not say; without it the vDSO has no clock to read.
+    pub fn kernel_parameters(self) -> &'static str {
+        match self {
+            Self::Arm64 => "",
+            Self::X86_64 => "tsc=reliable ",
         }
     }
 

@@ -3,27 +3,27 @@
 
 use super::arch::Arch;
 use super::guest;
+use super::guest::Content;
 use super::guest::Said;
 use super::modules;
 use super::modules::Module;
+use super::qemu;
+use super::qemu::Guest;
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
 use crate::outcome::print;
-use crate::process;
 use crate::progress::Step;
 use anyhow::Context as _;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
-use std::time::Instant;
 
 /// Boots a built kernel in QEMU, loads every module, and powers off.
 ///
-/// The modules are loaded in the order their symbols and soft dependencies ask for. Panics, oopses,
+/// The modules are loaded in the order their symbols and soft dependencies ask for; the kernel's own
+/// tests among them are left to `kernel selftest`. Panics, oopses,
 /// warnings of the kernel, modules that do not load and a guest that does not end are faults
 /// (exit code 1). The console is kept in boot.log.
 #[derive(clap::Args)]
@@ -163,35 +163,30 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
         output,
         timeout,
     } = options;
-    let image = arch.image(objtree);
-    anyhow::ensure!(
-        image.is_file(),
-        "{}: no such kernel image; build it first",
-        image.display()
-    );
-    let modules = modules::load_order(objtree)?;
+    let modules = modules::needed(modules::load_order(objtree)?, |module| !module.is_test());
     std::fs::create_dir_all(output).with_context(|| output.display().to_string())?;
     let initramfs = output.join("boot-initramfs.cpio");
-    guest::write_initramfs(&initramfs, arch, &modules)?;
+    let content = Content {
+        modules: &modules,
+        script: None,
+    };
+    guest::write_initramfs(&initramfs, arch, content)?;
 
     let step = Step::start(format!(
         "booting {} with {} modules",
-        image.display(),
+        arch.image(objtree).display(),
         modules.len()
     ));
-    let log = output.join("boot.log");
-    let started = Instant::now();
-    let run =
-        run_guest(qemu(arch, &image, &initramfs), &log, timeout, &step).with_context(|| {
-            format!(
-                "{} runs the guest; its package is {}",
-                arch.qemu(),
-                arch.qemu_package()
-            )
-        })?;
-    let seconds = started.elapsed().as_secs_f64();
+    let guest = Guest {
+        arch,
+        objtree,
+        initramfs: &initramfs,
+        log: &output.join("boot.log"),
+        timeout,
+    };
+    let run = guest.run(&step)?;
     let mut report = judge(&run.console, &modules);
-    report.seconds = seconds;
+    report.seconds = run.took.as_secs_f64();
     if let Some(late) = run.late {
         report.faults.push(late);
         report.result = Verdict::Failed;
@@ -203,73 +198,6 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
     ));
     Ok(report)
 }
-
-fn qemu(arch: Arch, image: &Path, initramfs: &Path) -> Command {
-    // panic=-1 restarts at once, and -no-reboot makes that the end of QEMU.
-    let command_line = format!(
-        "console={} panic=-1 ignore_loglevel printk.devkmsg=on",
-        arch.console()
-    );
-    let mut command = Command::new(arch.qemu());
-    command
-        .args(arch.machine())
-        .args(["-m", "1024", "-smp", "2", "-no-reboot", "-nic", "none"])
-        .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
-        .arg("-kernel")
-        .arg(image)
-        .arg("-initrd")
-        .arg(initramfs)
-        .args(["-append", &command_line]);
-    command
-}
-
-/// What came out of a run of QEMU.
-struct Run {
-    console: Vec<String>,
-    /// Why it was stopped, if it did not end by itself.
-    late: Option<String>,
-}
-
-/// Runs QEMU until it ends or `timeout` is over. What it writes goes to `log` as it comes.
-fn run_guest(qemu: Command, log: &Path, timeout: Duration, step: &Step) -> anyhow::Result<Run> {
-    let shown = process::shown(&qemu);
-    let mut log = std::fs::File::create(log).with_context(|| log.display().to_string())?;
-    let mut console = Vec::new();
-    let end = process::follow(qemu, Some(Instant::now() + timeout), |line| {
-        writeln!(log, "{line}").context("writing the console's log")?;
-        step.at(line);
-        console.push(line.to_owned());
-        Ok(())
-    })?;
-    let late = match end {
-        process::End::Exited(status) => {
-            let last = process::last_lines(&console.join("\n"));
-            anyhow::ensure!(status.success(), "`{shown}` failed ({status})\n{last}");
-            None
-        }
-        process::End::Stopped => {
-            let seconds = timeout.as_secs();
-            Some(format!("the guest had not ended after {seconds} seconds"))
-        }
-    };
-    Ok(Run { console, late })
-}
-
-/// What the kernel prints when something is wrong with it.
-const FAULTS: [&str; 12] = [
-    "------------[ cut here ]",
-    "WARNING:",
-    "BUG:",
-    "kernel BUG at",
-    "Unable to handle",
-    "Internal error:",
-    "Oops",
-    "general protection fault",
-    "Kernel panic",
-    "UBSAN:",
-    "INFO: rcu",
-    "blocked for more than",
-];
 
 /// What the lines of a console say about `modules` and about the kernel.
 fn judge(console: &[String], modules: &[Module]) -> Report {
@@ -302,9 +230,11 @@ fn judge(console: &[String], modules: &[Module]) -> Report {
             },
             Some(Said::NotMounted(what)) => faults.push(format!("mount {what}")),
             Some(Said::Done) => done = true,
+            // There is no script.
+            Some(Said::Begin(_) | Said::End(..) | Said::Saw(_) | Said::Script(_)) => {}
             None => {
                 since_loading.push(line);
-                if FAULTS.iter().any(|fault| line.contains(fault)) {
+                if qemu::is_warning(line) || qemu::is_fault(line) {
                     faults.push(line.clone());
                 }
             }

@@ -12,19 +12,21 @@ use anyhow::Context as _;
 use nix::sys::resource::UsageWho;
 use nix::sys::resource::getrusage;
 use nix::sys::time::TimeVal;
+use object_model::source_name;
 use serde::Deserialize;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::num::NonZero;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
+use walkdir::WalkDir;
 
 /// Builds a configured kernel and its modules.
 ///
-/// What make says is kept in build.log of the object tree, what it cost in build-usage.json. A build
-/// that fails is a fault (exit code 1).
+/// What make says is added to build.log of the object tree, which begins anew where the object tree
+/// is clean; what it cost is in build-usage.json. A build that fails is a fault (exit code 1).
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin --jobs 8")]
@@ -111,6 +113,10 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
         .append(true)
         .open(&log_path)
         .with_context(|| log_path.display().to_string())?;
+    if is_clean(objtree)? {
+        log.set_len(0)
+            .with_context(|| log_path.display().to_string())?;
+    }
     writeln!(log, "{START}").with_context(|| log_path.display().to_string())?;
     let mut make = super::make(tree, arch, objtree, &llvm::bin_dir()?)?;
     make.arg(format!("-j{jobs}")).arg("all");
@@ -146,7 +152,7 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
 }
 
 /// How many CPUs this process may use.
-fn cpus() -> usize {
+pub fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
@@ -171,8 +177,24 @@ fn seconds(time: TimeVal) -> f64 {
     time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
 }
 
-/// What stands before each build in build.log, which keeps them all: a build that finds much of its
-/// work done warns of little, and a comparison needs what was warned of before.
+/// Whether nothing of a kernel has been built in `objtree`, or `make clean` has removed it.
+/// Configuring makes objects, too, but below scripts/.
+fn is_clean(objtree: &Path) -> anyhow::Result<bool> {
+    let walk = WalkDir::new(objtree).into_iter();
+    for entry in walk.filter_entry(|entry| entry.depth() != 1 || entry.file_name() != "scripts") {
+        if entry?
+            .path()
+            .extension()
+            .is_some_and(|suffix| suffix == "o")
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What stands before each build in build.log, which keeps all since the object tree was clean: a
+/// build that finds its work done warns of nothing, though the warnings are about what is there.
 const START: &str = "kernel build starts";
 
 /// What make printed in the last build of `objtree`.
@@ -189,21 +211,25 @@ fn whole_log(objtree: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
-/// Warnings of the last build of `objtree` that no build of `against` had; both are of `tree`.
+/// Warnings in the builds of `objtree` that those of `against` did not have; both are of `tree`.
+///
+/// All builds count since the object tree was clean, as every file in it is the work of one of them.
+/// So a warning that has since been mended counts until the object tree is cleaned or removed.
 ///
 /// # Errors
 /// A build.log cannot be read.
 pub fn new_warnings(tree: &Path, objtree: &Path, against: &Path) -> anyhow::Result<Vec<String>> {
     let known = warnings(&whole_log(against)?, &[tree, against]);
-    Ok(warnings(&last_log(objtree)?, &[tree, objtree])
-        .difference(&known)
-        .cloned()
+    let found = warnings(&whole_log(objtree)?, &[tree, objtree]).into_iter();
+    Ok(found
+        .filter(|(warning, _)| !known.contains_key(warning))
+        .map(|(_, line)| line)
         .collect())
 }
 
-/// The warnings in the log of a build, without the directories in `roots`, so that the logs of two
-/// object trees can be compared.
-fn warnings(log: &str, roots: &[&Path]) -> BTreeSet<String> {
+/// The warnings in the log of a build, as two object trees can be compared by, and the line of each,
+/// without the directories in `roots`.
+fn warnings(log: &str, roots: &[&Path]) -> BTreeMap<String, String> {
     let roots: Vec<String> = roots
         .iter()
         .map(|root| std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf()))
@@ -212,11 +238,29 @@ fn warnings(log: &str, roots: &[&Path]) -> BTreeSet<String> {
     log.lines()
         .filter(|line| line.contains("warning:") || line.contains("WARNING:"))
         .map(|line| {
-            roots
+            let line = roots
                 .iter()
-                .fold(line.trim().to_owned(), |line, root| line.replace(root, ""))
+                .fold(line.trim().to_owned(), |line, root| line.replace(root, ""));
+            (comparable(&line), line)
         })
         .collect()
+}
+
+/// A warning without what LTO changes of it although it is the same.
+///
+/// With LTO, objtool sees an object that was linked from many, in which code stands elsewhere; and
+/// of each object it names the first unreachable instruction only (`check()` in
+/// tools/objtool/check.c), so that which function that is in depends on what was linked.
+fn comparable(line: &str) -> String {
+    let Some((_, said)) = line.split_once(": warning: objtool: ") else {
+        return line.to_owned();
+    };
+    let (place, what) = said.split_once(": ").unwrap_or(("", said));
+    if what == "unreachable instruction" {
+        return format!("objtool: {what}");
+    }
+    let function = place.split("()").next().unwrap_or_default();
+    format!("objtool: {}: {what}", source_name(function))
 }
 
 #[cfg(test)]
@@ -226,7 +270,7 @@ mod tests {
     #[test]
     fn warnings_of_two_object_trees_are_compared_without_their_paths() {
         let tree = Path::new("/src/linux");
-        let old = |objtree: &Path| {
+        let log = |objtree: &Path| {
             format!(
                 "{START}\n  CC      init/main.o\n\
                  /src/linux/init/main.c:12:3: warning: unused variable 'x' [-Wunused-variable]\n\
@@ -238,20 +282,100 @@ mod tests {
         let one = tempfile::tempdir().unwrap();
         let other = tempfile::tempdir().unwrap();
         let (one, other) = (one.path(), other.path());
-        std::fs::write(other.join("build.log"), old(other) + START + "\n").unwrap();
-        std::fs::write(one.join("build.log"), old(one)).unwrap();
+        std::fs::write(other.join("build.log"), log(other)).unwrap();
+        std::fs::write(one.join("build.log"), log(one)).unwrap();
         assert!(new_warnings(tree, one, other).unwrap().is_empty());
 
         let new = "ld.lld: warning: something else\n";
-        std::fs::write(one.join("build.log"), old(one) + new).unwrap();
+        std::fs::write(one.join("build.log"), log(one) + new).unwrap();
         assert_eq!(
             new_warnings(tree, one, other).unwrap(),
             ["ld.lld: warning: something else"]
         );
+    }
 
-        // Only the last build counts.
-        std::fs::write(one.join("build.log"), old(one) + new + START + "\n").unwrap();
-        assert!(new_warnings(tree, one, other).unwrap().is_empty());
+    #[test]
+    fn objtool_is_compared_by_function_whatever_object_it_saw() {
+        let none = "a/b.o: warning: objtool: f()+0x10: call to g() with UACCESS enabled\n\
+                    a/c.o: warning: objtool: h()+0x20: unreachable instruction\n";
+        let thin = "vmlinux.o: warning: objtool: f.llvm.12()+0x30: call to g() with UACCESS enabled\n\
+                    vmlinux.o: warning: objtool: i()+0x40: unreachable instruction\n\
+                    vmlinux.o: warning: objtool: h()+0x8: call to g() with UACCESS enabled\n";
+        let known = warnings(none, &[]);
+        let new = warnings(thin, &[]);
+        let new: Vec<_> = new
+            .into_iter()
+            .filter(|(warning, _)| !known.contains_key(warning))
+            .map(|(_, line)| line)
+            .collect();
+        assert_eq!(
+            new,
+            ["vmlinux.o: warning: objtool: h()+0x8: call to g() with UACCESS enabled"]
+        );
+    }
+
+    /// A kernel tree whose one object is made with a warning, unless it is there.
+    fn tree_that_warns() -> tempfile::TempDir {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::write(tree.path().join("Kconfig"), "").unwrap();
+        std::fs::write(
+            tree.path().join("Makefile"),
+            "all: $(O)/init/main.o\n\
+             $(O)/init/main.o:\n\
+             \t@mkdir -p $(@D)\n\
+             \t@echo 'main.c:1:1: warning: $(CONFIG_WARNING)'\n\
+             \t@touch $@\n\
+             -include $(O)/.config\n",
+        )
+        .unwrap();
+        tree
+    }
+
+    /// Builds an object tree below `parent`, whose `.config` it writes.
+    fn build_with(tree: &Path, objtree: &Path, config: &str) {
+        std::fs::create_dir_all(objtree).unwrap();
+        std::fs::write(objtree.join(".config"), config).unwrap();
+        build(Options {
+            tree,
+            arch: Arch::Arm64,
+            objtree,
+            jobs: None,
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_build_that_finds_its_work_done_has_the_warnings_of_those_before() {
+        let tree = tree_that_warns();
+        let tree = tree.path();
+        let objtrees = tempfile::tempdir().unwrap();
+        let (one, other) = (objtrees.path().join("one"), objtrees.path().join("other"));
+        for _ in 0..2 {
+            build_with(tree, &one, "CONFIG_WARNING = new\n");
+            build_with(tree, &other, "CONFIG_WARNING = old\n");
+        }
+        assert!(!last_log(&one).unwrap().contains("warning"));
+        assert_eq!(
+            new_warnings(tree, &one, &other).unwrap(),
+            ["main.c:1:1: warning: new"]
+        );
+        assert!(new_warnings(tree, &other, &other).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_log_begins_anew_in_an_object_tree_that_is_clean() {
+        let tree = tree_that_warns();
+        let tree = tree.path();
+        let objtrees = tempfile::tempdir().unwrap();
+        let (one, other) = (objtrees.path().join("one"), objtrees.path().join("other"));
+        build_with(tree, &other, "CONFIG_WARNING = old\n");
+        build_with(tree, &one, "CONFIG_WARNING = new\n");
+        // Configuring leaves objects of Kconfig's own.
+        std::fs::create_dir_all(one.join("scripts/kconfig")).unwrap();
+        std::fs::write(one.join("scripts/kconfig/conf.o"), "").unwrap();
+        std::fs::remove_file(one.join("init/main.o")).unwrap();
+        build_with(tree, &one, "CONFIG_WARNING = old\n");
+        assert!(new_warnings(tree, &one, &other).unwrap().is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What runs in a guest: `guest/init.c`, the modules it loads, and the initramfs they come in.
+//! What runs in a guest: `guest/init.c`, the modules it loads, a script that it runs, and the
+//! initramfs they come in.
 
 use super::arch::Arch;
 use super::modules::Module;
@@ -13,18 +14,42 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+/// What the programs of a guest have instead of a C library.
+const SYSTEM: &str = include_str!("../../guest/system.h");
+
 /// The first process of the guest.
 const INIT: &str = include_str!("../../guest/init.c");
 
-/// What every line that init writes to the kernel's log starts with.
+/// What every line that init or the script writes to the kernel's log starts with.
 const MARK: &str = "kbuild-lto: ";
 
 /// Types of file in a mode, as in linux/stat.h.
 const DIRECTORY: u32 = 0o04_0000;
 const REGULAR: u32 = 0o10_0000;
 const CHARACTER_DEVICE: u32 = 0o02_0000;
+const SYMBOLIC_LINK: u32 = 0o12_0000;
 
-/// What init says on a line of the console.
+/// What a guest finds in its initramfs besides init.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    /// The modules that init loads, in this order.
+    pub modules: &'a [Module],
+    /// What init runs after it.
+    pub script: Option<Script<'a>>,
+}
+
+/// A script, and what it is run with.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'a> {
+    /// Its text, for a POSIX shell.
+    pub text: &'a str,
+    /// A static busybox of the guest's architecture; it is `/bin/busybox` and `/bin/sh`.
+    pub busybox: &'a [u8],
+    /// Programs in `/bin`, each with its name.
+    pub programs: &'a [(&'a str, Vec<u8>)],
+}
+
+/// What init or the script says on a line of the console.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Said<'a> {
     /// The module in this file is being loaded.
@@ -33,11 +58,19 @@ pub enum Said<'a> {
     Loaded(&'a str, i32),
     /// A file system could not be mounted.
     NotMounted(&'a str),
+    /// A part of the script of this name begins.
+    Begin(&'a str),
+    /// The part of this name ends, with the exit status of what it ran.
+    End(&'a str, i32),
+    /// The script found this in the part that it is in.
+    Saw(&'a str),
+    /// The script ended with this status.
+    Script(i32),
     /// Everything was done; the guest powers off.
     Done,
 }
 
-/// What init says on this line, if it is one of init's.
+/// What init or the script says on this line, if it is one of theirs.
 pub fn said(line: &str) -> Option<Said<'_>> {
     let (_, text) = line.split_once(MARK)?;
     let (verb, rest) = text.split_once(' ')?;
@@ -48,6 +81,13 @@ pub fn said(line: &str) -> Option<Said<'_>> {
             Some(Said::Loaded(path, number.parse().ok()?))
         }
         "mount" => Some(Said::NotMounted(rest)),
+        "begin" => Some(Said::Begin(rest)),
+        "end" => {
+            let (name, status) = rest.rsplit_once(' ')?;
+            Some(Said::End(name, status.parse().ok()?))
+        }
+        "saw" => Some(Said::Saw(rest)),
+        "script" => Some(Said::Script(rest.parse().ok()?)),
         "guest" if rest == "done" => Some(Said::Done),
         _ => None,
     }
@@ -58,12 +98,13 @@ pub fn path_of(module: &Module) -> String {
     format!("/modules/{}.ko", module.name)
 }
 
-/// Compiles init for `arch` and writes the initramfs that loads `modules` in their order.
+/// Compiles init for `arch` and writes the initramfs with it and `content`.
 ///
 /// # Errors
 /// No LLVM, init does not compile, or a file cannot be read or written.
-pub fn write_initramfs(file: &Path, arch: Arch, modules: &[Module]) -> anyhow::Result<()> {
-    let init = compile_init(arch)?;
+pub fn write_initramfs(file: &Path, arch: Arch, content: Content<'_>) -> anyhow::Result<()> {
+    let Content { modules, script } = content;
+    let init = compile(arch, "init", INIT)?;
     let written = File::create(file).and_then(|file| {
         let mut out = BufWriter::new(file);
         let mut archive = Archive {
@@ -82,24 +123,33 @@ pub fn write_initramfs(file: &Path, arch: Arch, modules: &[Module]) -> anyhow::R
             list.push('\n');
         }
         archive.file("modules.load", list.as_bytes())?;
+        if let Some(script) = script {
+            archive.script(script)?;
+        }
         newc::trailer(&mut out)?;
         out.flush()
     });
     written.with_context(|| format!("writing {}", file.display()))
 }
 
-fn compile_init(arch: Arch) -> anyhow::Result<Vec<u8>> {
-    let dir = tempfile::tempdir().context("a directory for the guest's init")?;
-    let source = dir.path().join("init.c");
-    let program = dir.path().join("init");
-    std::fs::write(&source, INIT).with_context(|| source.display().to_string())?;
+/// Compiles a program of the guest, whose file is `<name>.c`.
+///
+/// # Errors
+/// No LLVM, or the program does not compile.
+pub fn compile(arch: Arch, name: &str, source: &str) -> anyhow::Result<Vec<u8>> {
+    let dir = tempfile::tempdir().context("a directory for a program of the guest")?;
+    let file = dir.path().join(format!("{name}.c"));
+    let program = dir.path().join(name);
+    for (file, text) in [(&file, source), (&dir.path().join("system.h"), SYSTEM)] {
+        std::fs::write(file, text).with_context(|| file.display().to_string())?;
+    }
     process::output(
         Command::new(llvm::bin_dir()?.join("clang"))
             .arg(format!("--target={}", arch.target()))
             .args(["-O2", "-Wall", "-Wextra", "-Werror"])
             .args(["-ffreestanding", "-fno-stack-protector", "-fno-pie"])
             .args(["-nostdlib", "-static", "-fuse-ld=lld", "-o"])
-            .args([&program, &source]),
+            .args([&program, &file]),
     )?;
     std::fs::read(&program).with_context(|| program.display().to_string())
 }
@@ -134,6 +184,22 @@ impl<W: Write> Archive<W> {
         self.add(entry, content)
     }
 
+    fn script(&mut self, script: Script<'_>) -> std::io::Result<()> {
+        let Script {
+            text,
+            busybox,
+            programs,
+        } = script;
+        self.directory("bin")?;
+        self.file("bin/busybox", busybox)?;
+        let shell = self.entry("bin/sh", SYMBOLIC_LINK | 0o777);
+        self.add(shell, b"busybox")?;
+        for (name, program) in programs {
+            self.file(&format!("bin/{name}"), program)?;
+        }
+        self.file("script", text.as_bytes())
+    }
+
     /// The device that the kernel opens for init before devtmpfs is mounted.
     fn console(&mut self, name: &str) -> std::io::Result<()> {
         let entry = self
@@ -163,6 +229,24 @@ mod tests {
             Some(Said::NotMounted("/proc -19"))
         );
         assert_eq!(said("[ 2.0] kbuild-lto: guest done"), Some(Said::Done));
+        assert_eq!(said("[ 2.0] kbuild-lto: script 2"), Some(Said::Script(2)));
+    }
+
+    #[test]
+    fn what_the_script_says_is_understood() {
+        assert_eq!(
+            said("[    1.5] kbuild-lto: begin kprobe on a function"),
+            Some(Said::Begin("kprobe on a function"))
+        );
+        assert_eq!(
+            said("[    1.5] kbuild-lto: saw 1 hits in seq_show"),
+            Some(Said::Saw("1 hits in seq_show"))
+        );
+        assert_eq!(
+            said("[    1.5] kbuild-lto: end kprobe on a function 139"),
+            Some(Said::End("kprobe on a function", 139))
+        );
+        assert_eq!(said("kbuild-lto: end torn"), None);
     }
 
     #[test]
@@ -176,7 +260,7 @@ mod tests {
     #[test]
     fn init_compiles_for_every_architecture() {
         for arch in [Arch::Arm64, Arch::X86_64] {
-            let program = compile_init(arch).unwrap();
+            let program = compile(arch, "init", INIT).unwrap();
             assert!(program.starts_with(b"\x7fELF"), "{arch:?}");
         }
     }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask kernel`: a kernel tree fetched, configured, built and booted.
+//! `cargo xtask kernel`: a kernel tree fetched, configured, built, booted and tested.
 
 pub mod arch;
 pub mod boot;
 pub mod build;
+mod busybox;
 pub mod config;
 pub mod fetch;
 mod guest;
 mod modules;
+mod qemu;
+pub mod selftest;
 
 use crate::outcome::Outcome;
 use anyhow::Context as _;
@@ -17,7 +20,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command as Program;
 
-/// Fetch, configure, build and boot a kernel.
+/// Fetch, configure, build, boot and test a kernel.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -30,6 +33,7 @@ enum Command {
     Config(config::Args),
     Build(build::Args),
     Boot(boot::Args),
+    Selftest(selftest::Args),
 }
 
 /// Runs the command.
@@ -39,6 +43,7 @@ pub fn run(args: Args) -> Outcome {
         Command::Config(args) => config::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Boot(args) => boot::run(args),
+        Command::Selftest(args) => selftest::run(&args),
     }
 }
 

@@ -28,6 +28,29 @@ pub struct Module {
 }
 
 impl Module {
+    /// Reads a `.ko` file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no ELF file.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        Self::parse(path, &bytes).with_context(|| path.display().to_string())
+    }
+
+    /// A module that neither exports nor needs anything.
+    #[cfg(test)]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: PathBuf::from(format!("{name}.ko")),
+            exports: Vec::new(),
+            undefined: Vec::new(),
+            aliases: Vec::new(),
+            soft_before: Vec::new(),
+            soft_after: Vec::new(),
+        }
+    }
+
     /// What a `.ko` file says about itself. `path` only names it.
     fn parse(path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
         let file = Elf::parse(bytes)?;
@@ -56,6 +79,15 @@ impl Module {
         Ok(module)
     }
 
+    /// Whether it is one of the kernel's own tests, which do their work when they are loaded. They
+    /// are known by their names: `test_printf`, `ext4-inode-test`, `crc32test`, `bitfield_kunit`.
+    pub fn is_test(&self) -> bool {
+        self.name.starts_with("test_")
+            || ["test", "tests", "_kunit"]
+                .iter()
+                .any(|end| self.name.ends_with(end))
+    }
+
     /// `pre: a b post: c`, as `MODULE_SOFTDEP` of linux/module.h defines it.
     fn add_soft_dependencies(&mut self, wanted: &str) {
         let mut before = true;
@@ -68,6 +100,23 @@ impl Module {
             }
         }
     }
+}
+
+/// The modules of `sorted` that are wanted, and those that they need, or should come after. The order
+/// stays.
+pub fn needed(sorted: Vec<Module>, wanted: impl Fn(&Module) -> bool) -> Vec<Module> {
+    let edges = edges(&sorted);
+    let mut keep: Vec<bool> = sorted.iter().map(wanted).collect();
+    let mut found: Vec<usize> = (0..sorted.len()).filter(|module| keep[*module]).collect();
+    while let Some(module) = found.pop() {
+        for needed in edges[module].hard.union(&edges[module].soft) {
+            if !std::mem::replace(&mut keep[*needed], true) {
+                found.push(*needed);
+            }
+        }
+    }
+    let kept = sorted.into_iter().zip(keep).filter(|(_, keep)| *keep);
+    kept.map(|(module, _)| module).collect()
 }
 
 /// The modules of an object tree in an order in which each can be loaded: after those whose
@@ -83,9 +132,7 @@ pub fn load_order(objtree: &Path) -> anyhow::Result<Vec<Module>> {
         .lines()
         .map(|line| {
             // Trees from 6.3 on list the object, older ones the module.
-            let path = objtree.join(line).with_extension("ko");
-            let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-            Module::parse(&path, &bytes).with_context(|| path.display().to_string())
+            Module::read(&objtree.join(line).with_extension("ko"))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     in_order(modules)
@@ -189,13 +236,9 @@ mod tests {
     fn module(name: &str, exports: &[&str], undefined: &[&str]) -> Module {
         let owned = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect();
         Module {
-            name: name.to_owned(),
-            path: PathBuf::from(format!("{name}.ko")),
             exports: owned(exports),
             undefined: owned(undefined),
-            aliases: Vec::new(),
-            soft_before: Vec::new(),
-            soft_after: Vec::new(),
+            ..Module::named(name)
         }
     }
 
@@ -248,6 +291,46 @@ mod tests {
             error.to_string(),
             "modules that need each other in a circle: a, b"
         );
+    }
+
+    #[test]
+    fn tests_are_known_by_their_names() {
+        let is_test = |name: &str| module(name, &[], &[]).is_test();
+        for name in [
+            "test_printf",
+            "test_static_key_base",
+            "ext4_inode_test",
+            "crc32test",
+            "utf8_selftest",
+            "dmabuf_selftests",
+            "bitfield_kunit",
+        ] {
+            assert!(is_test(name), "{name}");
+        }
+        // The last is what KUnit's tests need.
+        for name in ["ext4", "lkdtm", "attestation", "testing_x", "kunit"] {
+            assert!(!is_test(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_wanted_module_needs_is_kept_with_it() {
+        let mut vfat = module("vfat", &[], &["fat_attach"]);
+        vfat.add_soft_dependencies("pre: nls_utf8");
+        let sorted = in_order(vec![
+            module("vfat_test", &["tested"], &["kunit_run"]),
+            module("kunit", &["kunit_run"], &[]),
+            vfat,
+            module("fat", &["fat_attach"], &["nls_load"]),
+            module("nls_base", &["nls_load"], &[]),
+            module("nls_utf8", &[], &["nls_load"]),
+            module("loop", &[], &[]),
+        ]);
+        let names = |modules: &[Module]| -> Vec<String> {
+            modules.iter().map(|module| module.name.clone()).collect()
+        };
+        let wanted = needed(sorted.unwrap(), |module| module.name == "vfat");
+        assert_eq!(names(&wanted), ["nls_base", "fat", "nls_utf8", "vfat"]);
     }
 
     #[test]

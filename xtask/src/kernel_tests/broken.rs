@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 use crate::{llvm, process, verify};
 
 /// A file at the top of an object tree, and what it is replaced with.
-type Replacement = (&'static str, Vec<u8>);
+pub(super) type Replacement = (&'static str, Vec<u8>);
 
 /// An object tree that is the one at `objtree`, but for the files that are replaced.
 fn shadow(objtree: &Path, replaced: &[Replacement]) -> anyhow::Result<TempDir> {
@@ -35,7 +35,7 @@ fn shadow(objtree: &Path, replaced: &[Replacement]) -> anyhow::Result<TempDir> {
 }
 
 /// Where in the file the bytes of the first entry of the named table stand.
-fn table_offset(vmlinux: &Path, start: &str) -> anyhow::Result<usize> {
+pub(super) fn table_offset(vmlinux: &Path, start: &str) -> anyhow::Result<usize> {
     let files = Files::new();
     let elf = files.elf(vmlinux)?;
     let symbols = elf.symbol_map();
@@ -113,29 +113,41 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
         ("lto", 1, off),
     ];
     for (check, at_least, replaced) in cases {
-        let broken = shadow(&good, &replaced)?;
-        let report = verify::verify(broken.path(), Some(&against))?;
-        for found in &report.checks {
-            let n_faults = found.faults.len();
-            let file = replaced.first().map_or("", |(file, _)| file);
-            if found.name == check {
-                expect(n_faults >= at_least, || {
-                    format!("{file} broken: {check} has {n_faults} faults, expected {at_least}")
-                })?;
-            } else {
-                expect(n_faults == 0, || {
-                    format!(
-                        "{file} broken: {} has faults: {:?}",
-                        found.name, found.faults
-                    )
-                })?;
-            }
-        }
+        only_seen_by(check, at_least, &good, &against, &replaced)?;
     }
     let good = verify::verify(&good, Some(&against))?;
     expect(good.n_faults() == 0, || {
         "the untouched build has faults".into()
     })
+}
+
+/// Expects that of all checks one sees what was replaced in the build at `good`.
+pub(super) fn only_seen_by(
+    check: &str,
+    at_least: usize,
+    good: &Path,
+    against: &Path,
+    replaced: &[Replacement],
+) -> Outcome {
+    let broken = shadow(good, replaced)?;
+    let report = verify::verify(broken.path(), Some(against))?;
+    for found in &report.checks {
+        let n_faults = found.faults.len();
+        let file = replaced.first().map_or("", |(file, _)| file);
+        if found.name == check {
+            expect(n_faults >= at_least, || {
+                format!("{file} broken: {check} has {n_faults} faults, expected {at_least}")
+            })?;
+        } else {
+            expect(n_faults == 0, || {
+                format!(
+                    "{file} broken: {} has faults: {:?}",
+                    found.name, found.faults
+                )
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Swaps two relative entries, so that each still refers to what it did.

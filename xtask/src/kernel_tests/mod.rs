@@ -7,6 +7,7 @@ mod broken;
 mod objects;
 mod rebuild;
 mod tree;
+mod x86_64;
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them.
-pub const TESTS: [(&str, KernelTest); 14] = [
+pub const TESTS: [(&str, KernelTest); 19] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -66,24 +67,41 @@ pub const TESTS: [(&str, KernelTest); 14] = [
         "Kconfig offers LTO only with the plugins it takes",
         tree::gates,
     ),
+    (
+        "Kconfig refuses LTO with what does not work with it",
+        tree::refusals,
+    ),
+    ("x86_64: thin LTO against none", x86_64::thin),
+    (
+        "x86_64: a changed objtool annotates again and compiles nothing",
+        x86_64::changed_objtool,
+    ),
+    (
+        "x86_64: verify sees a call site that is broken on purpose",
+        x86_64::verify_sees,
+    ),
+    (
+        "mcount-loc makes the records of recordmcount",
+        objects::entry_calls,
+    ),
 ];
 
 const ARCH: Arch = Arch::Arm64;
 const PROFILE: Profile = Profile::Ci;
 
 fn thin(workdir: &Path) -> Outcome {
-    demonstrate(workdir, Lto::Thin)
+    demonstrate(workdir, ARCH, Lto::Thin)
 }
 
 fn full(workdir: &Path) -> Outcome {
-    demonstrate(workdir, Lto::Full)
+    demonstrate(workdir, ARCH, Lto::Full)
 }
 
-fn demonstrate(workdir: &Path, lto: Lto) -> Outcome {
+fn demonstrate(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
     demo::demonstrate(&demo::Options {
         tree: None,
         workdir,
-        arch: ARCH,
+        arch,
         profile: PROFILE,
         lto,
         install: false,
@@ -119,12 +137,21 @@ fn configure(tree: &Path, objtree: &Path, lto: Lto, set: &[Setting]) -> Outcome 
     })
 }
 
-/// Builds, and gives the lines that make printed.
+/// Builds for arm64, and gives the lines that make printed.
 fn build(tree: &Path, objtree: &Path, jobs: Option<usize>) -> Result<Vec<String>, Failure> {
+    build_for(ARCH, tree, objtree, jobs)
+}
+
+fn build_for(
+    arch: Arch,
+    tree: &Path,
+    objtree: &Path,
+    jobs: Option<usize>,
+) -> Result<Vec<String>, Failure> {
     let jobs = jobs.and_then(std::num::NonZero::new);
     build::build(build::Options {
         tree,
-        arch: ARCH,
+        arch,
         objtree,
         jobs,
     })?;

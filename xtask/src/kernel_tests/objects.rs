@@ -7,17 +7,19 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{expect, fault, kernel_tree, objtree};
+use super::{PROFILE, expect, fault, kernel_tree, objtree};
+use crate::demo;
+use crate::kernel::arch::Arch;
 use crate::kernel::config::Lto;
 use crate::kernel::fetch;
 use crate::llvm;
 use crate::outcome::Outcome;
-use crate::process;
+use crate::{process, workspace};
 
 pub fn readers_agree(workdir: &Path) -> Outcome {
     for lto in [Lto::None, Lto::Thin, Lto::Full] {
         let objtree = std::path::absolute(objtree(workdir, lto))?;
-        cargo_test("kernel_objects", "KBUILD_LTO_OBJTREE", &objtree)?;
+        cargo_test("kernel_objects", &[(OBJTREE, &objtree)])?;
     }
     Ok(())
 }
@@ -25,14 +27,33 @@ pub fn readers_agree(workdir: &Path) -> Outcome {
 /// The list of disabled objects, held against a tree.
 pub fn included_files(workdir: &Path) -> Outcome {
     let tree = std::path::absolute(kernel_tree(workdir)?)?;
-    cargo_test("kernel_tree", "KBUILD_LTO_TREE_5_10", &tree)
+    cargo_test("kernel_tree", &[(TREE, &tree)])
 }
 
-/// Runs one of the tests over several crates that need a kernel, at `path`.
-fn cargo_test(test: &str, variable: &str, path: &Path) -> Outcome {
+/// mcount-loc against recordmcount where that made the tables, and the tables of each build.
+pub fn entry_calls(workdir: &Path) -> Outcome {
+    let tree = std::path::absolute(kernel_tree(workdir)?)?;
+    for (arch, lto) in [
+        (Arch::X86_64, Lto::None),
+        (Arch::X86_64, Lto::Thin),
+        (Arch::Arm64, Lto::Thin),
+    ] {
+        let objtree = std::path::absolute(demo::objtree(workdir, arch, PROFILE, lto))?;
+        cargo_test("mcount_loc", &[(OBJTREE, &objtree), (TREE, &tree)])?;
+    }
+    Ok(())
+}
+
+/// The environment variables by which the tests over several crates find a built kernel and its
+/// source.
+const OBJTREE: &str = "KBUILD_LTO_OBJTREE";
+const TREE: &str = "KBUILD_LTO_TREE_5_10";
+
+/// Runs one of the tests over several crates that need a kernel, which `variables` lead it to.
+fn cargo_test(test: &str, variables: &[(&str, &Path)]) -> Outcome {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(workspace::root())
         .args([
             "test",
             "--quiet",
@@ -42,11 +63,17 @@ fn cargo_test(test: &str, variable: &str, path: &Path) -> Outcome {
             "kernel",
         ])
         .args(["--test", test])
-        .env(variable, path)
+        .envs(variables.iter().copied())
         .env(llvm::VARIABLE, llvm::bin_dir()?);
     match process::output(&mut command) {
         Ok(_) => Ok(()),
-        Err(error) => Err(fault(format!("{}: {error:#}", path.display()))),
+        Err(error) => {
+            let kernel = variables
+                .first()
+                .map(|(_, path)| path.display().to_string());
+            let kernel = kernel.unwrap_or_default();
+            Err(fault(format!("{kernel}: {error:#}")))
+        }
     }
 }
 
@@ -55,7 +82,7 @@ pub fn initcall_script(workdir: &Path) -> Outcome {
     let scripts = fetch::fetch(fetch::Options {
         version: "6.1",
         package_version: None,
-        into: &crate::test::trees()?,
+        into: &workspace::trees(),
     })?;
     for lto in [Lto::Thin, Lto::Full] {
         let objtree = std::path::absolute(objtree(workdir, lto))?;

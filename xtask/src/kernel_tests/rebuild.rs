@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use flate2::read::GzDecoder;
+use object_model::source_name;
 use tool_io::Files;
 
 use super::{ARCH, build, configure, expect, fault, kernel_tree, objtree};
@@ -17,7 +18,7 @@ use crate::outcome::Outcome;
 use crate::{llvm, process};
 
 /// What kbuild prints in front of the file that it makes.
-fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
+pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
     let mut made = Vec::new();
     for line in lines {
         let mut words = line.split_whitespace();
@@ -124,13 +125,7 @@ fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
     let symbols = vmlinux.symbols().iter();
     let mut symbols: Vec<_> = symbols
         .filter(|symbol| !symbol.is_format_specific())
-        .map(|symbol| {
-            let name = symbol
-                .name
-                .split_once(".llvm.")
-                .map_or(symbol.name, |(name, _)| name);
-            (symbol.value, name.to_owned())
-        })
+        .map(|symbol| (symbol.value, source_name(symbol.name).to_owned()))
         .collect();
     symbols.sort();
     Ok(symbols.into_iter().map(|(_, name)| name).collect())
@@ -143,8 +138,7 @@ pub fn one_job(workdir: &Path) -> Outcome {
     configure(&tree, &serial, Lto::Thin, &[])?;
     build(&tree, &serial, Some(1))?;
     let usage = lto_link::usage_path(&serial.join("vmlinux.o"));
-    let text = fs::read_to_string(&usage).with_context(|| usage.display().to_string())?;
-    let usage: lto_link::Usage = serde_json::from_str(&text).context("the cost of the link")?;
+    let usage = lto_link::read_usage(&usage).with_context(|| usage.display().to_string())?;
     expect(usage.jobs == 1, || {
         format!("make -j1 linked with {} jobs", usage.jobs)
     })?;

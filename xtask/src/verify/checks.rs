@@ -3,101 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
-use lto_disable::BuiltObject;
 use modversions::Symvers;
-use object_model::{Elf, FileKind};
 use prel32_fix::Table;
 use section_merge::Reference;
-use tool_io::Files;
 
-use super::settings::Settings;
-use super::{Check, Sizes};
-
-/// An object tree and what is read of it once.
-pub struct Objtree<'files> {
-    pub root: PathBuf,
-    settings: Settings,
-    /// Paths of the modules, relative to the tree, without `.ko`.
-    modules: Vec<String>,
-    vmlinux: Elf<'files>,
-    tables: Vec<Table>,
-    files: &'files Files,
-}
-
-impl<'files> Objtree<'files> {
-    /// Reads what all checks need of the object tree at `root`.
-    pub fn open(root: &Path, files: &'files Files) -> anyhow::Result<Self> {
-        let settings = Settings::read(&root.join("include/config/auto.conf"))?;
-        let order = match fs::read_to_string(root.join("modules.order")) {
-            Ok(order) => order,
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                return Err(error).context(root.join("modules.order").display().to_string());
-            }
-        };
-        let vmlinux = files
-            .elf(&root.join("vmlinux"))
-            .context("is the kernel built?")?;
-        let (tables, _) = prel32_fix::tables(&vmlinux);
-        Ok(Self {
-            root: root.to_owned(),
-            modules: order
-                .lines()
-                .map(|line| line.trim_end_matches(".ko").to_owned())
-                .collect(),
-            settings,
-            vmlinux,
-            tables,
-            files,
-        })
-    }
-
-    /// Whether the kernel was configured for LTO.
-    pub fn has_lto(&self) -> bool {
-        self.settings.is_set("LTO_CLANG")
-    }
-
-    /// The size of its vmlinux.
-    pub fn sizes(&self) -> Sizes {
-        Sizes::of(&self.vmlinux)
-    }
-
-    fn module(&self, module: &str, suffix: &str) -> PathBuf {
-        self.root.join(format!("{module}{suffix}"))
-    }
-
-    /// The inputs of the link of `object`, if a record of it was left.
-    fn record(&self, object: &str) -> anyhow::Result<Option<Vec<BuiltObject>>> {
-        let path = self.root.join(lto_link::inputs_path(Path::new(object)));
-        let record = match lto_link::read_record(&path) {
-            Ok(record) => record,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).context(path.display().to_string()),
-        };
-        let inputs = record
-            .into_iter()
-            .map(|input| self.built_object(Path::new(&input.path)));
-        inputs.collect::<anyhow::Result<_>>().map(Some)
-    }
-
-    /// What `path` is now, whatever a record says.
-    fn built_object(&self, path: &Path) -> anyhow::Result<BuiltObject> {
-        let file = self.root.join(path);
-        let mut magic = Vec::new();
-        fs::File::open(&file)
-            .and_then(|file| file.take(8).read_to_end(&mut magic))
-            .with_context(|| file.display().to_string())?;
-        let is_bitcode = matches!(
-            FileKind::of(&magic),
-            Some(FileKind::RawBitcode | FileKind::WrappedBitcode)
-        );
-        Ok(BuiltObject::new(path, is_bitcode, &self.root))
-    }
-}
+use super::Check;
+use super::objtree::{Module, Objtree};
 
 /// LTO is really on: what vmlinux.o and the modules were linked from.
 pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
@@ -143,10 +57,10 @@ pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
 /// How many bitcode inputs `module` was linked from, and what is wrong with its inputs.
 fn module_inputs(
     tree: &Objtree,
-    module: &str,
+    module: &Module,
     disabled: &lto_disable::Matcher,
 ) -> anyhow::Result<(usize, Vec<String>)> {
-    let object = format!("{module}.o");
+    let object = format!("{}.o", module.path);
     let path = Path::new(&object);
     // A record may be left over from a build in which the module was linked by lto-link.
     let file_name = path.file_name().unwrap_or_default().display();
@@ -305,19 +219,16 @@ fn read_symvers(root: &Path) -> anyhow::Result<Symvers> {
 
 /// Every entry of every PREL32 table resolves.
 pub fn prel32(tree: &Objtree) -> anyhow::Result<Check> {
-    let (mut report, faults) = prel32_fix::check(&tree.vmlinux)?;
+    let (mut report, faults) = prel32_fix::check(&tree.vmlinux).context("vmlinux")?;
     let faults = faults.iter();
     let mut faults: Vec<String> = faults.map(|fault| format!("vmlinux: {fault}")).collect();
-    for module in &tree.modules {
-        let path = tree.module(module, ".ko");
-        let (module_report, module_faults) = prel32_fix::check(&tree.files.elf(&path)?)?;
+    for Module { path, elf } in &tree.modules {
+        let checked = prel32_fix::check(elf);
+        let (module_report, module_faults) = checked.with_context(|| format!("{path}.ko"))?;
         report.n_entries += module_report.n_entries;
         report.n_tables += module_report.n_tables;
-        faults.extend(
-            module_faults
-                .iter()
-                .map(|fault| format!("{module}.ko: {fault}")),
-        );
+        let module_faults = module_faults.iter();
+        faults.extend(module_faults.map(|fault| format!("{path}.ko: {fault}")));
     }
     let n_good = report.n_entries.saturating_sub(faults.len());
     let figure = format!(
@@ -328,29 +239,20 @@ pub fn prel32(tree: &Objtree) -> anyhow::Result<Check> {
 }
 
 /// Modules have the sections that they have without LTO, and the kernel those that it looks up.
-pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
+pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> Check {
     let mut faults = Vec::new();
-    for module in &tree.modules {
-        let reference = match against {
-            Some(against) => {
-                let path = against.module(module, ".ko");
-                path.exists().then(|| tree.files.elf(&path)).transpose()?
-            }
-            None => None,
-        };
-        let reference = reference.as_ref().map(Reference::of);
-        let elf = tree.files.elf(&tree.module(module, ".ko"))?;
-        let found = section_merge::check_module(&elf, reference.as_ref());
-        faults.extend(found.iter().map(|fault| format!("{module}.ko: {fault}")));
+    for Module { path, elf } in &tree.modules {
+        let reference = against.and_then(|against| against.module(path));
+        let reference = reference.map(|module| Reference::of(&module.elf));
+        let found = section_merge::check_module(elf, reference.as_ref());
+        faults.extend(found.iter().map(|fault| format!("{path}.ko: {fault}")));
     }
-    let object = tree.root.join("vmlinux.o");
-    if object.exists() {
-        let object = tree.files.elf(&object)?;
-        let found = section_merge::check_once(&tree.vmlinux, &object);
+    if let Some(object) = &tree.object {
+        let found = section_merge::check_once(&tree.vmlinux, object);
         faults.extend(found.map(|fault| format!("vmlinux: {fault}")));
     }
     let figure = format!("{} modules and vmlinux", tree.modules.len());
-    Ok(Check::new("sections").found(figure, faults))
+    Check::new("sections").found(figure, faults)
 }
 
 /// `.mod` files name each undefined symbol of their module once.
@@ -361,13 +263,17 @@ pub fn mod_files(tree: &Objtree) -> anyhow::Result<Check> {
     }
     let mut faults = Vec::new();
     for module in &tree.modules {
-        let path = tree.module(module, ".mod");
+        let path = tree.beside(module, ".mod");
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let object = tree.files.object(&tree.module(module, ".o"))?;
+        let object = tree.files.object(&tree.beside(module, ".o"))?;
         // Only then are the undefined symbols listed.
         let object = tree.settings.is_set("TRIM_UNUSED_KSYMS").then_some(&object);
         let found = mod_dedup::check(&text, object)?;
-        faults.extend(found.iter().map(|fault| format!("{module}.mod: {fault}")));
+        faults.extend(
+            found
+                .iter()
+                .map(|fault| format!("{}.mod: {fault}", module.path)),
+        );
     }
     Ok(check.found(format!("{} files", tree.modules.len()), faults))
 }

@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask verify`: is a built kernel what it should be?
 
+mod call_sites;
 mod checks;
+mod functions;
+mod got;
+mod image;
+mod objtree;
+mod orc;
 mod settings;
 mod sizes;
+mod traced;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,16 +25,20 @@ use serde::Serialize;
 use tool_io::Files;
 
 use crate::outcome::{Failure, Outcome};
+use objtree::Objtree;
 pub use sizes::Sizes;
 
 /// Check a built kernel: LTO really on, initcalls in order, CRCs, tables, sections, .mod files
+///
+/// Where the architecture has them: references through a GOT, records of the function tracer,
+/// tables for unwinding, sites of returns, retpolines and static calls.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask verify --objtree /build/thin
   cargo xtask verify --objtree /build/thin --against /build/none --format json
 
-Reads only. Exit status: 0 no fault, 1 a fault was found, 2 could not run.")]
+Reads only. Exit codes: 0 no fault, 1 a fault was found, 2 could not run.")]
 pub struct Args {
     /// The object tree of the kernel
     #[arg(long, value_name = "DIR")]
@@ -138,7 +152,7 @@ impl Report {
 /// Files that are missing or cannot be read; a fault that was found is none.
 pub fn verify(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Report> {
     let files = Files::new();
-    let open = |root: &Path| checks::Objtree::open(root, &files);
+    let open = |root: &Path| Objtree::open(root, &files);
     let tree = open(objtree)?;
     let against = against
         .map(open)
@@ -151,11 +165,17 @@ pub fn verify(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Report> 
             checks::initcalls(&tree, against)?,
             checks::crcs(&tree, against)?,
             checks::prel32(&tree)?,
-            checks::sections(&tree, against)?,
+            checks::sections(&tree, against),
             checks::mod_files(&tree)?,
+            got::got(&tree)?,
+            traced::mcount(&tree, against)?,
+            orc::orc(&tree, against)?,
+            call_sites::returns(&tree)?,
+            call_sites::retpolines(&tree)?,
+            call_sites::static_calls(&tree)?,
         ],
         sizes: tree.sizes(),
-        sizes_against: against.map(checks::Objtree::sizes),
+        sizes_against: against.map(Objtree::sizes),
     })
 }
 

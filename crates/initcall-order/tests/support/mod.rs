@@ -5,13 +5,6 @@ use std::fmt::Write as _;
 
 use test_support::TestDir;
 
-/// The flags for each form in which an object can come.
-pub const FORMS: [&[&str]; 3] = [
-    &["--target=aarch64-linux-gnu"],
-    &["--target=aarch64-linux-gnu", "-flto=thin"],
-    &["--target=x86_64-linux-gnu", "-flto=full"],
-];
-
 /// C text with an initcall label for each name (without the mark), in the given order and in the
 /// section that the kernel's macros give it.
 pub fn source(names: &[&str]) -> String {

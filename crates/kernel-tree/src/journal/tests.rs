@@ -76,6 +76,22 @@ impl Scene {
         install_on(disk, &tree, &plan, &binaries(), false)
     }
 
+    /// The tree as a kill at step `at` of the command leaves it, and as it was before; none if the
+    /// command has come to its end by then.
+    fn killed_at(&self, at: usize) -> Option<(SampleTree, Snapshot)> {
+        let sample = self.begin();
+        let begin = sample.snapshot();
+        let mut disk = FaultyDisk::new(Fault::Kill, at);
+        let result = self.run(&sample, &mut disk);
+        if disk.went_wrong() {
+            result.unwrap_err();
+            Some((sample, begin))
+        } else {
+            result.unwrap();
+            None
+        }
+    }
+
     /// The tree after the command, when nothing goes wrong.
     fn end(&self) -> Snapshot {
         let sample = self.begin();
@@ -93,16 +109,10 @@ fn a_kill_at_any_step_is_finished_or_forgotten() {
         let end = scene.end();
         let mut outcomes = BTreeSet::new();
         for at in 0.. {
-            let sample = scene.begin();
-            let begin = sample.snapshot();
-            let mut disk = FaultyDisk::new(Fault::Kill, at);
-            let result = scene.run(&sample, &mut disk);
-            if !disk.went_wrong() {
-                result.unwrap();
+            let Some((sample, begin)) = scene.killed_at(at) else {
                 assert!(at > 20, "only {at} steps were tried");
                 break;
-            }
-            result.unwrap_err();
+            };
             let what = format!("{} killed at step {at}", scene.command);
             match recover(sample.dir()).unwrap_or_else(|e| panic!("{what}: {e}")) {
                 Recovery::Finished { command } => {
@@ -142,13 +152,9 @@ fn a_kill_while_recovering_is_recovered() {
     // Every seventh step of the first command, every step of the second.
     for at in (0..).step_by(7) {
         for again in 0.. {
-            let sample = scene.begin();
-            let mut disk = FaultyDisk::new(Fault::Kill, at);
-            let first = scene.run(&sample, &mut disk);
-            if !disk.went_wrong() {
-                first.unwrap();
+            let Some((sample, _)) = scene.killed_at(at) else {
                 return;
-            }
+            };
             let mut disk = FaultyDisk::new(Fault::Kill, again);
             let second = super::recover(&mut disk, sample.dir());
             let recovered = !disk.went_wrong();
@@ -228,14 +234,9 @@ fn a_file_changed_during_an_interruption_is_not_overwritten() {
     let path = "scripts/link-vmlinux.sh";
     let mut conflicts = 0;
     for at in 0.. {
-        let sample = scene.begin();
-        let begin = sample.snapshot();
-        let mut disk = FaultyDisk::new(Fault::Kill, at);
-        let result = scene.run(&sample, &mut disk);
-        if !disk.went_wrong() {
-            result.unwrap();
+        let Some((sample, begin)) = scene.killed_at(at) else {
             break;
-        }
+        };
         let pristine = sample.read(path).contains("link()");
         sample.write(path, b"mine");
         let what = format!("changed after a kill at step {at}");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The check of what was built: objects with the `.cmd` files that kbuild leaves beside them.
 
-use test_support::TestDir;
+use test_support::{FORMS, TestDir};
 
 use crate::support::run;
 
-const NATIVE: &[&str] = &["--target=aarch64-linux-gnu"];
-const BITCODE: &[&str] = &["--target=aarch64-linux-gnu", "-flto=thin"];
+const NATIVE: &[&str] = FORMS[0];
+const BITCODE: &[&str] = FORMS[1];
 
 /// An object as kbuild makes it of `source`; nothing tells what it was made of if that is empty.
 fn object(dir: &TestDir, name: &str, flags: &[&str], source: &str) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What the tests of this crate share.
 
-use std::process::Command;
-
 use lto_disable::{DisabledEntry, List};
 use test_support::TestDir;
 
@@ -28,13 +26,5 @@ pub fn entry(kind: &str, pattern: &str) -> String {
 
 /// Exit code, standard output and standard error of the tool.
 pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lto-disable"));
-    command.args(arguments).current_dir(dir.path());
-    let output = test_support::output(&mut command);
-    let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    dir.run_tool(env!("CARGO_BIN_EXE_lto-disable"), arguments)
 }

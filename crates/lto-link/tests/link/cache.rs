@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! lld's cache of generated code.
 
-use test_support::TestDir;
+use test_support::{ARM64, TestDir};
 
-use crate::support::{ARM64, elf, files, link, logged, logging_linker, lto_link};
+use crate::support::{elf, files, link, logged, logging_linker, lto_link};
 
 const CACHED: [&str; 10] = [
     "module",

@@ -3,9 +3,9 @@
 
 use std::process::Command;
 
-use test_support::TestDir;
+use test_support::{ARM64, TestDir};
 
-use crate::support::{ARM64, LTO, export, files, initcall, ld_lld, link, run};
+use crate::support::{LTO, export, files, initcall, ld_lld, link, run};
 
 /// A link of vmlinux.o that fails at its last object, with everything that a link can read: thin
 /// and regular archives, libraries, scripts, a cache.

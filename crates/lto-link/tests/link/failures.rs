@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Every way to fail: message, exit code, and that nothing is left behind.
 
-use test_support::TestDir;
+use test_support::{ARM64, TestDir};
 
-use crate::support::{ARM64, LTO, export, fake_linker, files, initcall, ld_lld, run};
+use crate::support::{LTO, export, fake_linker, files, initcall, ld_lld, run};
 
 const FLAGS: [&str; 3] = [ARM64, "-O2", "-flto=thin"];
 

@@ -4,11 +4,9 @@
 use std::io::{Read as _, Write as _};
 use std::process::Command;
 
-use test_support::TestDir;
+use test_support::{ARM64, TestDir};
 
-use crate::support::{
-    ARM64, fake_linker, ld_lld, logged, logging_linker, lto_link, run, without_make,
-};
+use crate::support::{fake_linker, ld_lld, logged, logging_linker, lto_link, run, without_make};
 
 /// An object to link, and a linker that logs its arguments.
 fn object() -> TestDir {
@@ -235,5 +233,5 @@ fn the_help_has_examples() {
     let (code, stdout, _) = run(&dir, &["--help"]);
     assert_eq!(code, Some(0));
     assert!(stdout.contains("lto-link vmlinux -o vmlinux.o"), "{stdout}");
-    assert!(stdout.contains("Exit status: 0"), "{stdout}");
+    assert!(stdout.contains("Exit codes: 0"), "{stdout}");
 }

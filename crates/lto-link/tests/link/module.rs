@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use test_support::TestDir;
+use test_support::{ARM64, KERNEL_TARGETS, TestDir};
 
-use crate::support::{ARM64, LTO, TARGETS, absolutes, defined, elf, export, files, link};
+use crate::support::{LTO, absolutes, defined, elf, export, files, link};
 
 /// Two parts of bitcode that need each other and one of native code.
 fn parts(target: &str, lto: &str) -> TestDir {
@@ -31,7 +31,7 @@ const OBJS: [&str; 7] = [
 
 #[test]
 fn parts_become_one_native_object() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         for lto in LTO {
             let dir = parts(target, lto);
             assert_eq!(link(&dir, &OBJS), "", "a module is linked without a word");
@@ -52,7 +52,7 @@ fn parts_become_one_native_object() {
 
 #[test]
 fn a_module_has_its_crcs_and_hidden_records() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         for lto in LTO {
             let dir = parts(target, lto);
             dir.write("fs/x/a.o.symversions", "__crc_api = 0x00c0ffee;\n");

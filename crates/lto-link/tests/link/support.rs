@@ -3,20 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use goblin::elf::Elf;
 use goblin::elf::section_header::SHN_ABS;
 use test_support::TestDir;
 
-/// The architectures that the plugin is for.
-pub const TARGETS: [&str; 2] = ["--target=aarch64-linux-gnu", "--target=x86_64-linux-gnu"];
-
 /// How clang makes bitcode.
 pub const LTO: [&str; 2] = ["-flto=full", "-flto=thin"];
-
-/// The first target, for what does not depend on it.
-pub const ARM64: &str = TARGETS[0];
 
 /// C text of a function `function` that is called at `level`, with the section and label that the
 /// kernel's headers give it under LTO.
@@ -80,17 +74,7 @@ pub fn ld_lld() -> String {
 
 /// Runs the tool with `arguments` and gives exit code, standard output and standard error.
 pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
-    texts(test_support::output(&mut lto_link(dir, arguments)))
-}
-
-/// Exit code, standard output and standard error.
-pub fn texts(output: Output) -> (Option<i32>, String, String) {
-    let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    test_support::texts(test_support::output(&mut lto_link(dir, arguments)))
 }
 
 /// A linker in shell: runs `before` with the arguments as they came, then ld.lld. To be given as

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use lto_link::{InputKind, RecordedInput, Usage, inputs_path, read_record, usage_path};
-use test_support::TestDir;
+use lto_link::{InputKind, RecordedInput, inputs_path, read_record, read_usage, usage_path};
+use test_support::{ARM64, KERNEL_TARGETS, TestDir};
 
 use crate::support::{
-    ARM64, LTO, TARGETS, absolutes, defined, elf, export, initcall, link, lto_link, references, run,
+    LTO, absolutes, defined, elf, export, initcall, link, lto_link, references, run,
 };
 
 /// Three objects, bitcode around native code, two of them in archives, with initcalls of every
@@ -65,7 +65,7 @@ fn expected() -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn initcalls_stand_in_link_order() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         for lto in LTO {
             let dir = tree(target, lto);
             link(&dir, &OBJS);
@@ -107,7 +107,7 @@ fn without_our_script_the_linker_has_another_order() {
 
 #[test]
 fn exports_get_the_crcs_of_their_symversions() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         for lto in LTO {
             let dir = tree(target, lto);
             let source = export("first") + &export("second");
@@ -137,7 +137,7 @@ fn exports_get_the_crcs_of_their_symversions() {
 /// As on architectures that keep CRCs in read-only data and refer to them relatively.
 #[test]
 fn relative_crcs_are_put_where_their_symbols_point() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         let dir = tree(target, "-flto=thin");
         let source = export("first") + &export("second") + "const int other[] = {1, 2, 3};";
         dir.c("exports.o", &source, &[target, "-O2", "-flto=thin"]);
@@ -244,12 +244,15 @@ fn inputs_and_cost_are_recorded_beside_the_output() {
             line(InputKind::Bitcode, "kernel/c.o")
         ]
     );
-    let usage = dir.read(usage_path(&dir.join("vmlinux.o")));
-    let usage: Usage = serde_json::from_slice(&usage).unwrap();
+    let usage = usage_path(&dir.join("vmlinux.o"));
+    let usage = read_usage(&usage).unwrap();
     assert_eq!(usage.jobs, 1);
     assert!(usage.wall_seconds > 0.0, "{usage:?}");
     assert!(usage.cpu_seconds > 0.0, "{usage:?}");
     assert!(usage.peak_rss_kib > 1024, "{usage:?}");
+    let cut = dir.write("cut.json", "{\"wall_seconds\":1.0}");
+    let error = read_usage(&cut).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
 }
 
 #[test]

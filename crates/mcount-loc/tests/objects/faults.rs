@@ -212,9 +212,14 @@ fn what_is_no_object_of_a_known_machine_ends_with_2() {
     }
     dir.asm("a.o", ".globl _start\n _start: ret\n", FLAGS);
     dir.run("ld.lld", &["-o", "linked", "a.o"]);
-    refused(
-        "linked",
-        "is linked; a table can be made of relocatable objects only, such as vmlinux.o",
+    assert_eq!(
+        run(&dir, &["linked"]),
+        (
+            Some(2),
+            "mcount-loc: error: linked: is linked; a table can be made of relocatable objects \
+             only, such as vmlinux.o\n"
+                .into()
+        )
     );
     dir.c(
         "bitcode.o",

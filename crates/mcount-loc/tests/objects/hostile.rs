@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use mcount_loc::{check, plan, rewrite};
 use object_model::Elf;
 use proptest::prelude::*;
-use test_support::TestDir;
+use test_support::{TestDir, damaged_words, flipped_bits};
 
 use crate::support::{TARGETS, TRACED_SECTIONS, object, run};
 
@@ -61,52 +61,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
     #[test]
-    fn flipped_bits_do_no_harm(
-        which in any::<prop::sample::Index>(),
-        flips in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..8), 1..4),
-        cut in any::<Option<prop::sample::Index>>(),
-    ) {
-        let mut data = which.get(samples()).clone();
-        for (position, bit) in flips {
-            let position = position.index(data.len());
-            data[position] ^= 1_u8 << bit;
-        }
-        if let Some(cut) = cut {
-            data.truncate(cut.index(data.len()));
-        }
-        whole_way(&data)?;
+    fn flipped_bits_do_no_harm(damage in flipped_bits()) {
+        whole_way(&damage.of(samples()))?;
     }
 
     #[test]
-    fn damaged_words_do_no_harm(
-        which in any::<prop::sample::Index>(),
-        words in prop::collection::vec((any::<prop::sample::Index>(), interesting()), 1..4),
-    ) {
-        let mut data = which.get(samples()).clone();
-        for (position, word) in words {
-            let position = position.index(data.len() / 4) * 4;
-            data[position..position + 4].copy_from_slice(&word);
-        }
-        whole_way(&data)?;
+    fn damaged_words_do_no_harm(damage in damaged_words()) {
+        whole_way(&damage.of(samples()))?;
     }
-}
-
-/// Words at the edges of ranges, in both byte orders.
-fn interesting() -> impl Strategy<Value = [u8; 4]> {
-    let number = prop_oneof![
-        Just(0_u32),
-        Just(1),
-        Just(u32::MAX),
-        Just(u32::MAX - 7),
-        Just(1 << 31),
-        0_u32..4096,
-        any::<u32>(),
-    ];
-    (number, any::<bool>()).prop_map(|(number, big_endian)| {
-        if big_endian {
-            number.to_be_bytes()
-        } else {
-            number.to_le_bytes()
-        }
-    })
 }

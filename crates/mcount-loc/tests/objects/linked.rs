@@ -4,25 +4,14 @@
 use goblin::elf::Elf;
 use test_support::TestDir;
 
-use crate::support::{ARM, TARGETS, TRACED_SECTIONS, Target, X86, object, records, run, success};
+use crate::support::{
+    ARM, LINKED, TARGETS, TRACED_SECTIONS, Target, X86, lld, object, records, run, success,
+};
 
 /// A second object, with the other definition of `weak` and what the first lacks.
 const OTHER: &str = "int callee(int x) { return x; }\n\
                      int before(int x) { return callee(x) + 11; }\n\
                      int weak(int x) { return callee(x) + 12; }\n";
-
-/// Where the kernel's linker script puts the table, and where code.
-const SCRIPT: &str = "SECTIONS {\n\
-    . = 0xffff000000001000;\n\
-    .text : { *(.text .text.*) }\n\
-    .other : { *(.*.text) }\n\
-    .init.data : { __start_mcount_loc = .; KEEP(*(__mcount_loc)) __stop_mcount_loc = .; }\n\
-}\n";
-
-fn lld(dir: &TestDir, target: Target, arguments: &[&str]) {
-    let arguments = [&["-m", target.emulation], arguments].concat();
-    dir.run("ld.lld", &arguments);
-}
 
 /// The addresses in the table of the linked file, and for each the address that is called there.
 fn table(bytes: &[u8], target: Target) -> Vec<(u64, u64)> {
@@ -81,7 +70,7 @@ fn the_linked_table_holds_the_addresses_of_the_calls() {
         dir.c("b.o", OTHER, &flags);
         let stub = format!(".globl {0}\n{0}: ret\n", target.entry);
         dir.asm("entry.o", &stub, &target.flags[..1]);
-        dir.write("lds", SCRIPT);
+        dir.write("lds", LINKED);
         assert_eq!(run(&dir, &["b.o", "a.o", "entry.o"]), success());
         lld(
             &dir,

@@ -6,5 +6,6 @@ mod hostile;
 mod left_out;
 mod linked;
 mod many_sections;
+mod sites;
 mod support;
 mod table;

@@ -78,6 +78,21 @@ pub const LEFT_OUT_SECTIONS: [&str; 6] = [
     ".init.text.other",
 ];
 
+/// Where the kernel's linker script puts the table, and where code.
+pub const LINKED: &str = "SECTIONS {\n\
+    . = 0xffff000000001000;\n\
+    .text : { *(.text .text.*) }\n\
+    .other : { *(.*.text) }\n\
+    .init.data : { __start_mcount_loc = .; KEEP(*(__mcount_loc)) \
+                   KEEP(*(__patchable_function_entries)) __stop_mcount_loc = .; }\n\
+}\n";
+
+/// Runs ld.lld for the target.
+pub fn lld(dir: &TestDir, target: Target, arguments: &[&str]) {
+    let arguments = [&["-m", target.emulation], arguments].concat();
+    dir.run("ld.lld", &arguments);
+}
+
 /// C with a function in `.text` of each sort, and one in each of `sections`, called `in_0`, `in_1`
 /// and so on.
 pub fn source(sections: &[&str]) -> String {

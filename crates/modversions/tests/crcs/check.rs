@@ -119,5 +119,5 @@ fn the_help_has_examples() {
         stdout.contains("modversions check build/Module.symvers"),
         "{stdout}"
     );
-    assert!(stdout.contains("Exit status: 0"), "{stdout}");
+    assert!(stdout.contains("Exit codes: 0"), "{stdout}");
 }

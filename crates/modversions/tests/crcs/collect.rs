@@ -5,10 +5,10 @@ use std::fs;
 
 use modversions::{Collected, Fault};
 use object_model::Faults;
-use test_support::TestDir;
+use test_support::{FORMS, TestDir};
 use tool_io::Files;
 
-use crate::support::{BITCODE, FORMS, exporting, lines, object, run, set_crcs};
+use crate::support::{BITCODE, exporting, lines, object, run, set_crcs};
 
 /// Collects from the named objects and archives, all in `dir`.
 fn collect(dir: &TestDir, names: &[&str]) -> Result<Collected, Faults<Fault>> {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What counts as an export.
 
-use test_support::TestDir;
+use test_support::{FORMS, TestDir};
 
-use crate::support::{FORMS, exporting, object, run};
+use crate::support::{exporting, object, run};
 
 /// The exports that the command prints, sorted.
 fn exports(dir: &TestDir, name: &str) -> Vec<String> {

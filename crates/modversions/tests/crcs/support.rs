@@ -2,9 +2,8 @@
 //! Objects that export, in every form that the kernel's headers have.
 
 use std::path::PathBuf;
-use std::process::Command;
 
-use test_support::TestDir;
+use test_support::{FORMS, TestDir};
 
 /// What `EXPORT_SYMBOL` makes of a symbol: its name in `__ksymtab_strings`, an entry in
 /// `___ksymtab+NAME`, and the place of the CRC in `___kcrctab+NAME`, a weak reference to
@@ -46,13 +45,6 @@ struct entry { unsigned long value; const char *name, *name_space; };
 #define EXPORT_GPL(sym) EXPORT_KIND(sym, "_gpl")
 "#;
 
-/// Native code, and bitcode of both kinds.
-pub const FORMS: [&[&str]; 3] = [
-    &["--target=aarch64-linux-gnu"],
-    &["--target=aarch64-linux-gnu", "-flto=thin"],
-    &["--target=x86_64-linux-gnu", "-flto=full"],
-];
-
 /// Bitcode of one kind, for what does not depend on it.
 pub const BITCODE: &[&str] = FORMS[1];
 
@@ -84,13 +76,5 @@ pub fn set_crcs(dir: &TestDir, from: &str, script: &str, to: &str) {
 
 /// Exit code, standard output and standard error of the tool.
 pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_modversions"));
-    command.args(arguments).current_dir(dir.path());
-    let output = test_support::output(&mut command);
-    let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    dir.run_tool(env!("CARGO_BIN_EXE_modversions"), arguments)
 }

@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The command: reports and exit codes.
 
-use std::process::Command;
+use test_support::{ARM64, TestDir};
 
-use test_support::TestDir;
-
-use crate::support::{ARM64, functions, initcall, link, script};
+use crate::support::{functions, initcall, link, script};
 
 fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_prel32-fix"));
-    command.args(arguments).current_dir(dir.path());
-    let output = test_support::output(&mut command);
-    let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    dir.run_tool(env!("CARGO_BIN_EXE_prel32-fix"), arguments)
 }
 
 #[test]

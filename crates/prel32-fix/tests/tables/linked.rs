@@ -3,11 +3,11 @@
 //! exactly.
 
 use prel32_fix::{Entry, Fault, Report};
-use test_support::TestDir;
+use test_support::{ARM64, KERNEL_TARGETS, TestDir};
 
 use crate::support::{
-    ARM64, KINDS, LEVELS, PASSES, TARGETS, address, check, export, functions, initcall, link,
-    pci_fixup, script, tables,
+    KINDS, LEVELS, PASSES, address, check, export, functions, initcall, link, pci_fixup, script,
+    tables,
 };
 
 /// Two initcalls in level 6 and one in level 7.
@@ -32,7 +32,7 @@ fn names(dir: &TestDir) -> Vec<(String, Vec<String>)> {
 
 #[test]
 fn every_table_is_read_in_the_order_of_memory() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         let mut source = String::new();
         let mut expected = Vec::new();
         let mut table = |name: String, entries: [&str; 2]| {
@@ -127,7 +127,7 @@ fn of_several_symbols_at_one_place_a_stub_names_it_then_a_function() {
 
 #[test]
 fn an_entry_into_the_middle_of_a_function_is_a_fault() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         let dir = TestDir::new();
         let source = small(&[("6", "first"), ("6", "second + 4"), ("7", "third")]);
         link(&dir, target, &source, &script());

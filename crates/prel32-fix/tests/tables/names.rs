@@ -59,7 +59,6 @@ proptest! {
         for name in [
             function.clone(),
             format!(".L{function}"),
-            format!("{function}.cold"),
             format!("{function}.variable"),
             format!(".{function}"),
         ] {

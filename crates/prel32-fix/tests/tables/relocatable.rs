@@ -2,9 +2,9 @@
 //! Relocatable objects: every entry is a relocation to the start of something.
 
 use prel32_fix::{Fault, Report};
-use test_support::TestDir;
+use test_support::{ARM64, TestDir};
 
-use crate::support::{ARM64, check, export, functions, initcall, pci_fixup};
+use crate::support::{check, export, functions, initcall, pci_fixup};
 
 /// Targets whose relocations hold the addend, and targets where it stands in the table, in both
 /// byte orders.

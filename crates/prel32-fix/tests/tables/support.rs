@@ -7,12 +7,6 @@ use prel32_fix::{Fault, Report, Table};
 use test_support::TestDir;
 use tool_io::Files;
 
-/// The architectures that the plugin is for.
-pub const TARGETS: [&str; 2] = ["--target=aarch64-linux-gnu", "--target=x86_64-linux-gnu"];
-
-/// The first target, for what does not depend on it.
-pub const ARM64: &str = TARGETS[0];
-
 /// The levels of initcalls in the order of memory, as sections and symbols name them.
 pub const LEVELS: [&str; 10] = ["early", "0", "1", "2", "3", "4", "5", "rootfs", "6", "7"];
 

@@ -3,10 +3,10 @@
 //! into scripts/module.lds.S.
 
 use section_merge::{Fault, Reference, check_module};
-use test_support::TestDir;
+use test_support::{ARM64, KERNEL_TARGETS, TestDir};
 use tool_io::Files;
 
-use crate::support::{TARGETS, glue, run};
+use crate::support::{glue, run};
 
 /// Something for each section that a compiler splits, and what the kernel places by name.
 const SOURCE: &str = r#"
@@ -82,7 +82,7 @@ fn our_patterns() -> String {
 
 #[test]
 fn our_patterns_merge_what_was_split_and_nothing_else() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         let dir = TestDir::new();
         module(&dir, "reference.ko", &[target], "");
         for split in SPLIT {
@@ -120,7 +120,7 @@ fn our_patterns_merge_what_was_split_and_nothing_else() {
 
 #[test]
 fn every_split_section_that_is_left_over_is_named() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         for split in SPLIT {
             let dir = TestDir::new();
             module(&dir, "reference.ko", &[target], "");
@@ -152,7 +152,7 @@ fn every_split_section_that_is_left_over_is_named() {
 #[test]
 fn a_section_that_the_reference_has_too_is_no_fault() {
     let dir = TestDir::new();
-    let target = TARGETS[0];
+    let target = ARM64;
     module(&dir, "m.ko", &[target, "-flto=thin"], "");
     assert_eq!(faults(&dir, "m.ko", Some("m.ko")), []);
 }
@@ -160,7 +160,7 @@ fn a_section_that_the_reference_has_too_is_no_fault() {
 /// `.data.*` takes `.data..percpu` and `.data..once` with it.
 #[test]
 fn what_a_broad_pattern_takes_is_missing() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         let dir = TestDir::new();
         module(&dir, "reference.ko", &[target], "");
         let broad = ".bss : { *(.bss .bss.*) }\n.data : { *(.data .data.*) }\n\
@@ -179,7 +179,7 @@ fn what_a_broad_pattern_takes_is_missing() {
 #[test]
 fn patchable_entries_that_are_gone_are_missing() {
     let dir = TestDir::new();
-    let target = TARGETS[0];
+    let target = ARM64;
     module(&dir, "reference.ko", &[target], "");
     module(&dir, "m.ko", &[target], "");
     dir.run(
@@ -195,7 +195,7 @@ fn patchable_entries_that_are_gone_are_missing() {
 #[test]
 fn a_section_that_is_not_named_after_its_content_counts_only_against_a_reference() {
     let dir = TestDir::new();
-    let target = TARGETS[0];
+    let target = ARM64;
     dir.c("plain.ko", "int a;", &[target]);
     let source = "__attribute__((section(\".data.strange\"))) int a = 1;";
     dir.c("m.ko", source, &[target]);
@@ -209,7 +209,7 @@ fn a_section_that_is_not_named_after_its_content_counts_only_against_a_reference
 #[test]
 fn the_command_says_which_module_and_what() {
     let dir = TestDir::new();
-    let target = TARGETS[0];
+    let target = ARM64;
     module(&dir, "reference.ko", &[target], "");
     let script = ".data : { *(.data .data.*) } .text : { *(.text .text.[0-9a-zA-Z_]*) }\n\
                   .bss : { *(.bss .bss.*) }";
@@ -248,8 +248,8 @@ fn the_command_says_which_module_and_what() {
 #[test]
 fn what_cannot_be_read_ends_with_2() {
     let dir = TestDir::new();
-    dir.c("native.ko", "int a;", &[TARGETS[0]]);
-    dir.c("bitcode.ko", "int a;", &[TARGETS[0], "-flto=thin"]);
+    dir.c("native.ko", "int a;", &[ARM64]);
+    dir.c("bitcode.ko", "int a;", &[ARM64, "-flto=thin"]);
     let error = |message| {
         (
             Some(2),

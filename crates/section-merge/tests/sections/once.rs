@@ -2,10 +2,10 @@
 //! What is done once: is it where `clear_warn_once` looks for it?
 
 use section_merge::{OnceFault, check_once};
-use test_support::TestDir;
+use test_support::{ARM64, KERNEL_TARGETS, TestDir};
 use tool_io::Files;
 
-use crate::support::{TARGETS, glue};
+use crate::support::glue;
 
 /// The names of the section, in trees before and after it was renamed.
 const NAMES: [&str; 2] = [".data.once", ".data..once"];
@@ -46,7 +46,7 @@ fn our_script() -> String {
 
 #[test]
 fn our_patterns_keep_the_flags_where_they_are_looked_for() {
-    for target in TARGETS {
+    for target in KERNEL_TARGETS {
         let dir = TestDir::new();
         dir.write("vmlinux.lds.S", our_script());
         let arguments = [
@@ -78,7 +78,7 @@ fn our_patterns_keep_the_flags_where_they_are_looked_for() {
 fn flags_between_their_symbols_are_fine() {
     for name in NAMES {
         let patterns = format!("__start_once = .; *({name}) __end_once = .; *(.data .data.*)");
-        assert_eq!(fault(&kernel(TARGETS[0], name, &script(&patterns))), None);
+        assert_eq!(fault(&kernel(ARM64, name, &script(&patterns))), None);
     }
 }
 
@@ -86,7 +86,7 @@ fn flags_between_their_symbols_are_fine() {
 fn flags_that_an_earlier_pattern_takes_are_a_fault() {
     for name in NAMES {
         let patterns = format!("*(.data .data.*) __start_once = .; *({name}) __end_once = .;");
-        let found = fault(&kernel(TARGETS[0], name, &script(&patterns)));
+        let found = fault(&kernel(ARM64, name, &script(&patterns)));
         let expected = OnceFault {
             expected: 8,
             found: 0,
@@ -107,7 +107,7 @@ fn flags_of_which_some_are_elsewhere_are_a_fault() {
     let source = "__attribute__((section(\".data.once\"))) int old;\n\
                   __attribute__((section(\".data..once\"))) int new;\n\
                   void _start(void) {}";
-    dir.c("vmlinux.o", source, &[TARGETS[0]]);
+    dir.c("vmlinux.o", source, &[ARM64]);
     let patterns = "__start_once = .; *(.data.once) __end_once = .; *(.data .data.*)";
     dir.write("vmlinux.lds", script(patterns));
     dir.run(
@@ -124,7 +124,7 @@ fn flags_of_which_some_are_elsewhere_are_a_fault() {
 #[test]
 fn symbols_in_the_wrong_order_hold_nothing() {
     let patterns = "__end_once = .; *(.data.once) __start_once = .; *(.data .data.*)";
-    let found = fault(&kernel(TARGETS[0], ".data.once", &script(patterns)));
+    let found = fault(&kernel(ARM64, ".data.once", &script(patterns)));
     let expected = OnceFault {
         expected: 8,
         found: 0,
@@ -134,10 +134,6 @@ fn symbols_in_the_wrong_order_hold_nothing() {
 
 #[test]
 fn a_kernel_without_the_symbols_has_nothing_to_reset() {
-    let found = fault(&kernel(
-        TARGETS[0],
-        ".data.once",
-        &script("*(.data .data.*)"),
-    ));
+    let found = fault(&kernel(ARM64, ".data.once", &script("*(.data .data.*)")));
     assert_eq!(found, None);
 }

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What the tests of this crate share.
 
-use std::process::Command;
-
 use test_support::TestDir;
-
-/// The architectures that the plugin is for.
-pub const TARGETS: [&str; 2] = ["--target=aarch64-linux-gnu", "--target=x86_64-linux-gnu"];
 
 /// The text that the plugin's first edit of `file` that has one puts there: `before` its anchor, or
 /// in its place (`replace`).
@@ -25,13 +20,5 @@ pub fn glue(file: &str, place: &str) -> String {
 
 /// Exit code, standard output and standard error of the tool.
 pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_section-merge"));
-    command.args(arguments).current_dir(dir.path());
-    let output = test_support::output(&mut command);
-    let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    dir.run_tool(env!("CARGO_BIN_EXE_section-merge"), arguments)
 }

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# What `cargo xtask kernel selftest` runs in a guest once the modules are loaded. The host adds the
+# calls of these functions at the end.
+#
+# Each part of it stands between a line `begin NAME` and a line `end NAME STATUS`. `saw TEXT` is a
+# fact that is compared with the same part on another kernel, so it has nothing in it that differs
+# from boot to boot. All lines go through the kernel's log, so that they stand in order with what
+# the kernel says.
+
+/bin/busybox --install -s /bin
+# What the shell says of children that die would tear lines of the console.
+exec >/dev/null 2>/dev/kmsg
+
+tracing=/sys/kernel/tracing
+crash_point=/sys/kernel/debug/provoke-crash/DIRECT
+
+say() {
+	echo "kbuild-lto: $*" >/dev/kmsg
+}
+
+saw() {
+	say "saw $*"
+}
+
+# part NAME COMMAND...
+part() {
+	name=$1
+	shift
+	say "begin $name"
+	"$@"
+	say "end $name $?"
+}
+
+# symbol FUNCTION: the name that the kernel knows it by. LTO may have added a suffix to a static one.
+symbol() {
+	grep -Em1 " [tT] $1(\.llvm\.[0-9]+)?(	|\$)" /proc/kallsyms | cut -f 1 | cut -d ' ' -f 3
+}
+
+# quietly COMMAND...: true if it succeeded; what it said is a fact if it did not.
+quietly() {
+	said=$("$@" 2>&1) && return
+	saw "$* failed: $said"
+	return 1
+}
+
+write() {
+	echo "$2" >"$1"
+}
+
+append() {
+	echo "$2" >>"$1"
+}
+
+# What calls the functions that are traced.
+call_seq_printf() { cat /proc/uptime; }
+call_uptime_proc_show() { cat /proc/uptime; }
+call_lkdtm_debugfs_read() { cat $crash_point; }
+
+# traced TRACER FUNCTION: whether a tracer sees the calls of a function, and only of that.
+traced() {
+	found=$(symbol "$2")
+	[ "$found" ] || { saw "no function $2"; return; }
+	grep -qw "$1" $tracing/available_tracers || { saw "no tracer $1"; return; }
+	quietly write $tracing/set_ftrace_filter "$found" &&
+		quietly write $tracing/current_tracer "$1" &&
+		quietly "call_$2" || return
+	echo 0 >$tracing/tracing_on
+	grep -v '^#' $tracing/trace >/trace
+	echo nop >$tracing/current_tracer
+	echo >$tracing/set_ftrace_filter
+	echo >$tracing/trace
+	echo 1 >$tracing/tracing_on
+	saw "calls traced: $(grep -cF " $found" /trace), of other functions: $(grep -vcF " $found" /trace)"
+}
+
+# probed TYPE FUNCTION [MODULE]: whether a kprobe (p) or kretprobe (r) on a function hits.
+probed() {
+	found=$(symbol "$2")
+	[ "$found" ] || { saw "no function $2"; return; }
+	[ -e $tracing/kprobe_events ] || { saw "no kprobe events"; return; }
+	quietly append $tracing/kprobe_events "$1:selftest/hit ${3:+$3:}$found" || return
+	echo 1 >$tracing/events/selftest/hit/enable
+	quietly "call_$2"
+	echo 0 >$tracing/events/selftest/hit/enable
+	saw "hits: $(grep -c ' hit: ' $tracing/trace)"
+	append $tracing/kprobe_events -:selftest/hit
+	echo >$tracing/trace
+}
+
+# outermost FILE...: the outermost functions of stacks. An unwinder that loses its way does not come
+# to them.
+outermost() {
+	for stack in "$@"; do
+		sed -n '$s/^\[<0>\] \([^+]*\)+.*/\1/p' "$stack"
+	done | sort -u | while read -r function; do
+		saw "stacks end in $function"
+	done
+}
+
+# What SysRq prints goes to the log.
+show_state() {
+	[ -e /proc/sysrq-trigger ] || { saw "no SysRq"; return; }
+	echo t >/proc/sysrq-trigger
+}
+
+vdso() {
+	/bin/vdso | while read -r line; do saw "$line"; done
+}
+
+# crash TYPE: one of the ways in which lkdtm makes the kernel fail; the shell that asks may die of it.
+crash() {
+	[ -e $crash_point ] || { saw "no lkdtm"; return; }
+	grep -qx "$1" $crash_point || { saw "lkdtm has no $1"; return; }
+	(echo "$1" >$crash_point) && return
+	status=$?
+	# A processor may notice the first oops too late, and warn; not in the middle of the next part.
+	[ -e /crashed ] || sleep 1
+	echo >/crashed
+	return $status
+}

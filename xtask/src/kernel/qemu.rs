@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! A guest that QEMU runs: its machine, its console, and lines that say that a kernel is not well.
+
+use super::arch::Arch;
+use crate::process;
+use crate::progress::Step;
+use anyhow::Context as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use std::time::Instant;
+
+/// What is run, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Guest<'a> {
+    /// The architecture of the guest.
+    pub arch: Arch,
+    /// The object tree, with the kernel image.
+    pub objtree: &'a Path,
+    /// What the kernel finds its first process in.
+    pub initramfs: &'a Path,
+    /// The file that the console is written to as it comes.
+    pub log: &'a Path,
+    /// After how long a guest that did not end is stopped.
+    pub timeout: Duration,
+}
+
+/// What came out of a run of QEMU.
+#[derive(Debug)]
+pub struct Run {
+    /// The lines of the console.
+    pub console: Vec<String>,
+    /// Why it was stopped, if it did not end by itself.
+    pub late: Option<String>,
+    /// From the start of QEMU to its end.
+    pub took: Duration,
+}
+
+impl Guest<'_> {
+    /// Runs QEMU, without KVM, until it ends or its time is over. A panic ends it too.
+    ///
+    /// # Errors
+    /// There is no kernel image, QEMU cannot be run or fails, or the log cannot be written.
+    pub fn run(&self, step: &Step) -> anyhow::Result<Run> {
+        let image = self.arch.image(self.objtree);
+        anyhow::ensure!(
+            image.is_file(),
+            "{}: no such kernel image; build it first",
+            image.display()
+        );
+        let started = Instant::now();
+        let (console, late) = self.follow(qemu(self.arch, &image, self.initramfs), step)?;
+        Ok(Run {
+            console,
+            late,
+            took: started.elapsed(),
+        })
+    }
+
+    fn follow(&self, qemu: Command, step: &Step) -> anyhow::Result<(Vec<String>, Option<String>)> {
+        let shown = process::shown(&qemu);
+        let mut log =
+            std::fs::File::create(self.log).with_context(|| self.log.display().to_string())?;
+        let mut console = Vec::new();
+        let end = process::follow(qemu, Some(Instant::now() + self.timeout), |line| {
+            writeln!(log, "{line}").context("writing the console's log")?;
+            step.at(line);
+            console.push(line.to_owned());
+            Ok(())
+        })
+        .with_context(|| {
+            format!(
+                "{} runs the guest; its package is {}",
+                self.arch.qemu(),
+                self.arch.qemu_package()
+            )
+        })?;
+        let late = match end {
+            process::End::Exited(status) => {
+                let last = process::last_lines(&console.join("\n"));
+                anyhow::ensure!(status.success(), "`{shown}` failed ({status})\n{last}");
+                None
+            }
+            process::End::Stopped => {
+                let seconds = self.timeout.as_secs();
+                Some(format!("the guest had not ended after {seconds} seconds"))
+            }
+        };
+        Ok((console, late))
+    }
+}
+
+fn qemu(arch: Arch, image: &Path, initramfs: &Path) -> Command {
+    // panic=-1 restarts at once, and -no-reboot makes that the end of QEMU.
+    let command_line = format!(
+        "{}console={} panic=-1 ignore_loglevel printk.devkmsg=on",
+        arch.kernel_parameters(),
+        arch.console()
+    );
+    let mut command = Command::new(arch.qemu());
+    command
+        .args(arch.machine())
+        .args(["-m", "1024", "-smp", "2", "-no-reboot", "-nic", "none"])
+        .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
+        .arg("-kernel")
+        .arg(image)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-append", &command_line]);
+    command
+}
+
+/// What the kernel prints when it finds something wrong and goes on.
+const WARNINGS: [&str; 2] = ["------------[ cut here ]", "WARNING:"];
+
+/// What the kernel prints when something is wrong with it.
+const FAULTS: [&str; 10] = [
+    "BUG:",
+    "kernel BUG at",
+    "Unable to handle",
+    "Internal error:",
+    "Oops",
+    "general protection fault",
+    "Kernel panic",
+    "UBSAN:",
+    "INFO: rcu",
+    "blocked for more than",
+];
+
+/// Whether the kernel warns on this line of the console.
+pub fn is_warning(line: &str) -> bool {
+    WARNINGS.iter().any(|warning| line.contains(warning))
+}
+
+/// Whether this line of the console says that something worse than a warning happened.
+pub fn is_fault(line: &str) -> bool {
+    FAULTS.iter().any(|fault| line.contains(fault))
+}

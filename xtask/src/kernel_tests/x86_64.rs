@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What only 64-bit x86 has: objtool, which sees the kernel once, after the link.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::broken::{only_seen_by, table_offset};
+use super::rebuild::made;
+use super::{PROFILE, build_for, demonstrate, expect, kernel_tree};
+use crate::demo;
+use crate::kernel::arch::Arch;
+use crate::kernel::config::Lto;
+use crate::outcome::Outcome;
+
+pub fn thin(workdir: &Path) -> Outcome {
+    demonstrate(workdir, Arch::X86_64, Lto::Thin)
+}
+
+/// The object of each module, with its path in the object tree.
+fn modules(objtree: &Path) -> anyhow::Result<Vec<String>> {
+    let order = objtree.join("modules.order");
+    let order = fs::read_to_string(&order).with_context(|| order.display().to_string())?;
+    Ok(order
+        .lines()
+        .map(|module| module.replace(".ko", ".o"))
+        .collect())
+}
+
+/// A file of objtool that any change of goes into its program.
+const SOURCE: &str = "tools/objtool/objtool.c";
+
+const CHANGE: &str = "\nconst char changed_for_a_test[] = \"changed\";\n";
+
+/// A changed objtool annotates vmlinux.o and each module again; bitcode is not compiled for it.
+pub fn changed_objtool(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = demo::objtree(workdir, Arch::X86_64, PROFILE, Lto::Thin);
+    let source = tree.join(SOURCE);
+    let text = fs::read_to_string(&source).with_context(|| source.display().to_string())?;
+    // A run that was killed may have left its change.
+    let original = text.split(CHANGE).next().unwrap_or_default();
+    fs::write(&source, format!("{original}{CHANGE}"))
+        .with_context(|| source.display().to_string())?;
+    let built = build_for(Arch::X86_64, &tree, &objtree, None);
+    fs::write(&source, original).with_context(|| source.display().to_string())?;
+    let lines = built?;
+
+    let annotated = made(&lines, "OBJTOOL");
+    expect(annotated == ["vmlinux.o"], || {
+        format!("{SOURCE} changed: objtool ran over {annotated:?}")
+    })?;
+    let modules: BTreeSet<String> = modules(&objtree)?.into_iter().collect();
+    // A module of one object is linked, and annotated, in its compile rule.
+    let linked = made(&lines, "LTO").into_iter().chain(made(&lines, "CC"));
+    let linked: BTreeSet<&str> = linked.collect();
+    let mut left = modules
+        .iter()
+        .filter(|module| !linked.contains(module.as_str()));
+    expect(left.next().is_none(), || {
+        format!("{SOURCE} changed: modules made again were {linked:?} of {modules:?}")
+    })?;
+    let compiled = made(&lines, "CC");
+    let mut needless = compiled.iter().filter(|object| {
+        let is_host = object.contains("tools/objtool");
+        !is_host && **object != "init/version.o" && !modules.contains(**object)
+    });
+    match needless.next() {
+        None => Ok(()),
+        Some(object) => Err(super::fault(format!(
+            "{SOURCE} changed: {object} was compiled again"
+        ))),
+    }
+}
+
+/// A return that the kernel would not find, as it stands elsewhere than objtool's table says.
+pub fn verify_sees(workdir: &Path) -> Outcome {
+    let objtree = |lto| demo::objtree(workdir, Arch::X86_64, PROFILE, lto);
+    let (good, against) = (objtree(Lto::Thin), objtree(Lto::None));
+    let path = good.join("vmlinux");
+    let mut vmlinux = fs::read(&path).with_context(|| path.display().to_string())?;
+    let at = table_offset(&path, "__return_sites")?;
+    let low_byte = vmlinux.get_mut(at).context("__return_sites is outside")?;
+    *low_byte ^= 1;
+    only_seen_by("return-sites", 1, &good, &against, &[("vmlinux", vmlinux)])
+}

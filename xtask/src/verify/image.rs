@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! An ELF file as it lies in memory, so that linked kernels and relocatable objects are read alike.
+
+use std::fmt;
+
+use object_model::{Elf, ReadError, Relocation, Section, Symbol, SymbolMap, elf};
+
+use super::functions::is_function;
+
+/// Sections, symbols and relocations by address. Sections of relocatable objects get an address
+/// here, one behind the other, and undefined symbols one each.
+pub struct Image<'elf, 'data> {
+    pub elf: &'elf Elf<'data>,
+    pub symbols: SymbolMap<'elf, 'data>,
+    /// Address of each section, by index.
+    bases: Vec<u64>,
+    /// Sections that are loaded, with bytes, by address.
+    loaded: Vec<(u64, &'elf Section<'data>)>,
+}
+
+/// How a table is found: in objects by the name of its section, in linked kernels by the symbols
+/// around it.
+#[derive(Clone, Copy, Debug)]
+pub struct TableName {
+    pub section: &'static str,
+    pub start: &'static str,
+    pub stop: &'static str,
+}
+
+/// A table, or one of several sections with its name.
+#[derive(Clone, Copy, Debug)]
+pub struct TablePart<'elf, 'data> {
+    pub section: &'elf Section<'data>,
+    /// Where in the section it begins, in bytes.
+    pub offset: u64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A jump or call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Branch {
+    Call,
+    Jump,
+    ConditionalJump,
+}
+
+/// Above every section that gets an address here, and below every kernel.
+const UNDEFINED: u64 = 1 << 48;
+/// Between two undefined symbols: flags in low bits and small addends lead to no other symbol.
+const UNDEFINED_STRIDE: u64 = 0x100;
+/// Keeps flags in low bits out of addresses, and the end of one section from the start of the next.
+const SECTION_GAP: u64 = 0x100;
+
+impl<'elf, 'data> Image<'elf, 'data> {
+    pub fn new(elf: &'elf Elf<'data>) -> Self {
+        let mut bases = vec![0];
+        let mut next = SECTION_GAP;
+        for section in elf.sections() {
+            if elf.is_relocatable() && section.is_allocated() {
+                next = next.next_multiple_of(SECTION_GAP);
+                bases.push(next);
+                next = next.saturating_add(section.data.len() as u64) + SECTION_GAP;
+            } else {
+                bases.push(section.address);
+            }
+        }
+        let sections = elf.sections().iter();
+        let mut loaded: Vec<_> = sections
+            .filter(|section| section.is_allocated() && !section.data.is_empty())
+            .filter_map(|section| Some((*bases.get(section.index.0)?, section)))
+            .collect();
+        loaded.sort_by_key(|&(base, section)| (base, section.index));
+        Self {
+            elf,
+            symbols: elf.symbol_map(),
+            bases,
+            loaded,
+        }
+    }
+
+    /// The address of a section.
+    pub fn base(&self, section: &Section) -> u64 {
+        self.bases.get(section.index.0).copied().unwrap_or_default()
+    }
+
+    /// The address of a symbol.
+    pub fn address(&self, symbol: &Symbol) -> u64 {
+        let section = symbol.section.and_then(|index| self.elf.section(index));
+        match section {
+            _ if !self.elf.is_relocatable() => symbol.value,
+            Some(section) => self.base(section).wrapping_add(symbol.value),
+            None if symbol.is_undefined() => UNDEFINED + symbol.index.0 as u64 * UNDEFINED_STRIDE,
+            None => symbol.value,
+        }
+    }
+
+    /// What a relocation refers to: its symbol and addend.
+    pub fn target(&self, relocation: &Relocation) -> Option<u64> {
+        let symbol = self.elf.symbol(relocation.symbol?)?;
+        Some(self.address(symbol).wrapping_add_signed(relocation.addend?))
+    }
+
+    /// The section that has bytes at this address, and where in it that is. A module may have code
+    /// that was made data of after objtool saw it (`drivers/misc/lkdtm`).
+    fn loaded_at(&self, address: u64) -> Option<(&'elf Section<'data>, u64)> {
+        let behind = self.loaded.partition_point(|&(base, _)| base <= address);
+        let &(base, section) = self.loaded.get(behind.checked_sub(1)?)?;
+        let offset = address - base;
+        (offset < section.data.len() as u64).then_some((section, offset))
+    }
+
+    /// Whether this address is in what is loaded, or right behind a section of it.
+    pub fn is_loaded(&self, address: u64) -> bool {
+        let within = |address: u64| self.loaded_at(address).is_some();
+        within(address) || address.checked_sub(1).is_some_and(within)
+    }
+
+    /// The place as messages name it: `vfs_read+0x4 (.text+0x1234)`.
+    pub fn place(&self, address: u64) -> String {
+        let Some((section, offset)) = self.loaded_at(address) else {
+            return format!("{address:#x}, where nothing is");
+        };
+        let place = format!("{}+{offset:#x}", section.name);
+        let value = if self.elf.is_relocatable() {
+            offset
+        } else {
+            address
+        };
+        let symbols = self.symbols.in_section(section.index);
+        let before = symbols.partition_point(|symbol| symbol.value <= value);
+        let mut before = symbols.get(..before).unwrap_or_default().iter().rev();
+        match before.find(|symbol| is_function(self.elf, symbol)) {
+            Some(symbol) => format!("{}+{:#x} ({place})", symbol.name, value - symbol.value),
+            None => place,
+        }
+    }
+
+    /// The bytes from this address on, to the end of its section.
+    pub fn bytes(&self, address: u64) -> Option<&'data [u8]> {
+        let (section, offset) = self.loaded_at(address)?;
+        section.data.get(usize::try_from(offset).ok()?..)
+    }
+
+    /// Where a table is. An object may be without.
+    ///
+    /// # Errors
+    /// A linked file that has not got the symbols around it, or in which they enclose nothing.
+    pub fn table(&self, name: TableName) -> Result<Vec<TablePart<'elf, 'data>>, String> {
+        let TableName {
+            section,
+            start,
+            stop,
+        } = name;
+        if self.elf.is_relocatable() {
+            let sections = self.elf.sections().iter();
+            let whole = |section: &'elf Section<'data>| TablePart {
+                section,
+                offset: 0,
+                size: section.data.len() as u64,
+            };
+            return Ok(sections.filter(|s| s.name == section).map(whole).collect());
+        }
+        let address = |name: &str| {
+            let symbol = self.symbols.named(name).first();
+            symbol
+                .map(|symbol| symbol.value)
+                .ok_or_else(|| format!("there is no {name}"))
+        };
+        let (start_address, stop_address) = (address(start)?, address(stop)?);
+        let size = stop_address
+            .checked_sub(start_address)
+            .ok_or_else(|| format!("{stop} lies before {start}"))?;
+        let part = |section: &'elf Section<'data>| {
+            let offset = start_address.checked_sub(section.address)?;
+            let end = offset.checked_add(size)?;
+            let holds = section.is_allocated() && end <= section.data.len() as u64;
+            holds.then_some(TablePart {
+                section,
+                offset,
+                size,
+            })
+        };
+        let part = self.elf.sections().iter().find_map(part);
+        let part = part.ok_or_else(|| format!("no section holds {start} to {stop}"))?;
+        Ok(vec![part])
+    }
+
+    /// What the PREL32 field `field` bytes into each entry of `stride` bytes refers to; `None` for
+    /// one that refers to nothing.
+    ///
+    /// # Errors
+    /// Relocations that cannot be read.
+    pub fn prel32(
+        &self,
+        part: &TablePart,
+        stride: u64,
+        field: u64,
+    ) -> Result<Vec<Option<u64>>, ReadError> {
+        let starts = (0..part.size / stride).map(|index| part.offset + index * stride + field);
+        if !self.elf.is_relocatable() {
+            let target = |offset: u64| {
+                let distance = self.elf.read_unsigned(part.section, offset, 4)?;
+                let distance = i64::from((distance as u32).cast_signed());
+                Some(
+                    part.section
+                        .address
+                        .wrapping_add(offset)
+                        .wrapping_add_signed(distance),
+                )
+            };
+            return Ok(starts.map(target).collect());
+        }
+        let mut relocations = self.elf.relocations(part.section.index)?;
+        relocations.retain(is_pc_relative);
+        relocations.sort_by_key(|relocation| relocation.offset);
+        let target = |offset: u64| {
+            let at = relocations.binary_search_by_key(&offset, |found| found.offset);
+            self.target(relocations.get(at.ok()?)?)
+        };
+        Ok(starts.map(target).collect())
+    }
+}
+
+/// Whether the relocation is the distance from its own place, in 32 bits, of x86.
+pub fn is_pc_relative(relocation: &Relocation) -> bool {
+    [elf::R_X86_64_PC32, elf::R_X86_64_PLT32].contains(&relocation.kind)
+}
+
+impl Branch {
+    /// The branch with a distance of 32 bits that begins `code`, and how many bytes are before the
+    /// distance. The `cs` prefix, which compilers use as padding, is part of the instruction.
+    pub fn at(code: &[u8]) -> Option<(Self, u64)> {
+        let (prefix_length, code) = match code.strip_prefix(&[0x2e]) {
+            Some(rest) => (1, rest),
+            None => (0, code),
+        };
+        let branch = Self::without_prefix(code)?;
+        Some((branch, prefix_length + branch.opcode_length()))
+    }
+
+    fn without_prefix(code: &[u8]) -> Option<Self> {
+        match code {
+            [0xe8, ..] => Some(Self::Call),
+            [0xe9, ..] => Some(Self::Jump),
+            [0x0f, 0x80..=0x8f, ..] => Some(Self::ConditionalJump),
+            _ => None,
+        }
+    }
+
+    /// How many bytes of the instruction are before the distance, without prefix.
+    pub fn opcode_length(self) -> u64 {
+        match self {
+            Self::Call | Self::Jump => 1,
+            Self::ConditionalJump => 2,
+        }
+    }
+
+    /// The branch whose distance comes after `code`.
+    pub fn before_distance(code: &[u8]) -> Option<Self> {
+        match code {
+            [.., 0xe8] => Some(Self::Call),
+            [.., 0xe9] => Some(Self::Jump),
+            [.., 0x0f, 0x80..=0x8f] => Some(Self::ConditionalJump),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Branch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Call => "call",
+            Self::Jump => "jump",
+            Self::ConditionalJump => "conditional jump",
+        })
+    }
+}
