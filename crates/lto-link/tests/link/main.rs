@@ -3,6 +3,7 @@
 
 mod cache;
 mod capture;
+mod conflicts;
 mod failures;
 mod jobs;
 mod module;

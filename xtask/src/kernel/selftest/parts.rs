@@ -243,12 +243,28 @@ fn crash(lines: &[&str]) -> Vec<String> {
         said.extend(function.map(|function| format!("in {}", normal(function))));
         // Later ones are those of what the crash left behind.
         if starts_trace(line) {
-            let end = outermost(&lines[at + 1..]);
-            said.extend(end.map(|end| format!("stack ends in {end}")));
+            if !said.iter().any(|line| is_lost(line)) {
+                let end = outermost(&lines[at + 1..]);
+                said.extend(end.map(|end| format!("stack ends in {end}")));
+            }
             break;
         }
     }
     said
+}
+
+/// Whether a line says that nobody can tell where the stack ends: it is overwritten, or the kernel ran
+/// into what is not code. An unwinder knows nothing of a function there; that of x86 finds its caller
+/// only if objtool saw the function before it was moved there.
+fn is_lost(line: &str) -> bool {
+    [
+        "non-executable memory",
+        "execution of user memory",
+        "instruction fetch",
+        "stack is corrupted",
+    ]
+    .iter()
+    .any(|lost| line.contains(lost))
 }
 
 /// Whether a stack trace follows.
@@ -446,16 +462,15 @@ mod tests {
             outcome(
                 Kind::Crash,
                 "\
-[   13.496381] kbuild-lto: begin lkdtm EXEC_RODATA
-[   13.499330] lkdtm: Performing direct entry EXEC_RODATA
-[   13.499439] lkdtm: attempting ok execution at ffffffc0085ce9b0
-[   13.499509] lkdtm: attempting bad execution at ffffffc0085d2720
-[   13.499584] Unable to handle kernel execute from non-executable memory at virtual address ffffffc0085d2720
-[   13.500231] Internal error: Oops: 000000008600000f [#7] SMP
-[   13.501371] pc : lkdtm_rodata_do_nothing+0x0/0xfffffffffffff8e0 [lkdtm]
-[   13.501459] lr : execute_location+0x80/0x9c [lkdtm]
+[   13.496381] kbuild-lto: begin lkdtm WRITE_RO
+[   13.499330] lkdtm: Performing direct entry WRITE_RO
+[   13.499509] lkdtm: attempting bad rodata write at ffffffc0085d2720
+[   13.499584] Unable to handle kernel write to read-only memory at virtual address ffffffc0085d2720
+[   13.500231] Internal error: Oops: 000000009600004f [#12] SMP
+[   13.501371] pc : lkdtm_WRITE_RO+0x34/0x54 [lkdtm]
+[   13.501459] lr : lkdtm_WRITE_RO+0x24/0x54 [lkdtm]
 [   13.502764] Call trace:
-[   13.502811]  lkdtm_rodata_do_nothing+0x0/0xfffffffffffff8e0 [lkdtm]
+[   13.502811]  lkdtm_WRITE_RO+0x34/0x54 [lkdtm]
 [   13.503413]  el0_sync_handler+0xc4/0xd8
 [   13.503462]  el0_sync+0x148/0x180
 [   13.503513] Code: 085cfaf8 ffffffc0 aa55aa55 00000000 (d65f03c0)
@@ -463,37 +478,38 @@ mod tests {
 [   13.504001] pc : rcu_eqs_enter+0x60/0x68
 [   13.504002] Call trace:
 [   13.504003]  start_kernel+0x410/0x4c4
-[   13.507718] kbuild-lto: end lkdtm EXEC_RODATA 139"
+[   13.507718] kbuild-lto: end lkdtm WRITE_RO 139"
             ),
             [
-                "Unable to handle kernel execute from non-executable memory at virtual address ADDR",
-                "in lkdtm_rodata_do_nothing [lkdtm]",
+                "Unable to handle kernel write to read-only memory at virtual address ADDR",
+                "in lkdtm_WRITE_RO [lkdtm]",
                 "stack ends in el0_sync",
                 "the process ended with 139",
             ]
         );
     }
 
-    /// The end of a stack that the unwinder of x86 came to, and not.
-    fn x86_crash(mark: &str) -> Vec<String> {
+    /// What a write to memory that is read-only comes to on x86, if the unwinder puts `mark` before
+    /// what it does not come to.
+    fn x86_crash(access: &str, mark: &str) -> Vec<String> {
         outcome(
             Kind::Crash,
             &format!(
                 "\
-[    4.207111] kbuild-lto: begin lkdtm EXEC_RODATA
-[    4.212839] lkdtm: Performing direct entry EXEC_RODATA
-[    4.213200] kernel tried to execute NX-protected page - exploit attempt? (uid: 0)
+[    4.207111] kbuild-lto: begin lkdtm WRITE_RO
+[    4.212839] lkdtm: Performing direct entry WRITE_RO
+[    4.213000] lkdtm: attempting bad rodata write at ffffffffa019b4e0
 [    4.213306] BUG: unable to handle page fault for address: ffffffffa019b4e0
-[    4.213402] #PF: supervisor instruction fetch in kernel mode
-[    4.213482] #PF: error_code(0x0011) - permissions violation
-[    4.214036] RIP: 0010:lkdtm_rodata_do_nothing.llvm.77+0x0/0xfffffffffffffb20 [lkdtm]
+[    4.213402] #PF: supervisor {access} in kernel mode
+[    4.213482] #PF: error_code(0x0003) - permissions violation
+[    4.214036] RIP: 0010:lkdtm_WRITE_RO.llvm.77+0x1d/0x30 [lkdtm]
 [    4.215265] Call Trace:
-[    4.215327]  {mark}execute_location+0x91/0xa0 [lkdtm]
+[    4.215327]  {mark}direct_entry+0xfa/0x110 [lkdtm]
 [    4.215589]  ? do_user_addr_fault+0x221/0x410
 [    4.215762]  {mark}entry_SYSCALL_64_after_hwframe+0x44/0xae
 [    4.215840] RIP: 0033:0x47b7a0
 [    4.216798] RIP: 0010:lkdtm_BUG+0x5/0x10 [lkdtm]
-[    4.219072] kbuild-lto: end lkdtm EXEC_RODATA 137"
+[    4.219072] kbuild-lto: end lkdtm WRITE_RO 137"
             ),
         )
     }
@@ -501,19 +517,27 @@ mod tests {
     #[test]
     fn a_crash_on_x86_says_where_the_unwinder_was_lost() {
         assert_eq!(
-            x86_crash(""),
+            x86_crash("write access", ""),
             [
                 "BUG: unable to handle page fault for address: ADDR",
-                "#PF: supervisor instruction fetch in kernel mode",
-                "#PF: error_code(0x0011) - permissions violation",
-                "in lkdtm_rodata_do_nothing [lkdtm]",
+                "#PF: supervisor write access in kernel mode",
+                "#PF: error_code(0x0003) - permissions violation",
+                "in lkdtm_WRITE_RO [lkdtm]",
                 "stack ends in entry_SYSCALL_64_after_hwframe",
                 "the process ended with 137",
             ]
         );
         assert_eq!(
-            x86_crash("? ")[4],
+            x86_crash("write access", "? ")[4],
             "stack ends in ? entry_SYSCALL_64_after_hwframe"
+        );
+    }
+
+    #[test]
+    fn where_the_unwinder_comes_to_from_data_does_not_count() {
+        assert_eq!(
+            x86_crash("instruction fetch", ""),
+            x86_crash("instruction fetch", "? ")
         );
     }
 
@@ -526,7 +550,9 @@ mod tests {
 [    0.613736] kbuild-lto: module /modules/smash.ko
 [    0.614301] smash: 64 bytes written to an array of 8
 [    0.614500] Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: smash+0x1f4/0x1f8 [smash]
-[    0.614600] CPU: 0 PID: 1 Comm: init Tainted: G           O      5.10.262-ci #1"
+[    0.614600] CPU: 0 PID: 1 Comm: init Tainted: G           O      5.10.262-ci #1
+[    0.614700] Call trace:
+[    0.614800]  0x5a5a5a5a5a5a5a5a"
             ),
             [
                 "Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: smash [smash]",
