@@ -57,6 +57,20 @@ impl Arch {
         })
     }
 
+    /// The kernel image in `objtree`, which must have been built.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn built_image(self, objtree: &Path) -> anyhow::Result<PathBuf> {
+        let image = self.image(objtree);
+        anyhow::ensure!(
+            image.is_file(),
+            "{}: no such kernel image; build it first",
+            image.display()
+        );
+        Ok(image)
+    }
+
     /// QEMU's program.
     pub fn qemu(self) -> &'static str {
         match self {

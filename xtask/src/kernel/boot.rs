@@ -163,6 +163,8 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
         output,
         timeout,
     } = options;
+    // Before the modules are looked for: without it, they are not the first thing that is missing.
+    let image = arch.built_image(objtree)?;
     let modules = modules::needed(modules::load_order(objtree)?, |module| !module.is_test());
     std::fs::create_dir_all(output).with_context(|| output.display().to_string())?;
     let initramfs = output.join("boot-initramfs.cpio");
@@ -174,7 +176,7 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
 
     let step = Step::start(format!(
         "booting {} with {} modules",
-        arch.image(objtree).display(),
+        image.display(),
         modules.len()
     ));
     let guest = Guest {

@@ -43,12 +43,7 @@ impl Guest<'_> {
     /// # Errors
     /// There is no kernel image, QEMU cannot be run or fails, or the log cannot be written.
     pub fn run(&self, step: &Step) -> anyhow::Result<Run> {
-        let image = self.arch.image(self.objtree);
-        anyhow::ensure!(
-            image.is_file(),
-            "{}: no such kernel image; build it first",
-            image.display()
-        );
+        let image = self.arch.built_image(self.objtree)?;
         let started = Instant::now();
         let (console, late) = self.follow(qemu(self.arch, &image, self.initramfs), step)?;
         Ok(Run {

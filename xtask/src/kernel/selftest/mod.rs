@@ -263,7 +263,7 @@ impl Tools {
     /// Runs all tests of the kernel in `objtree`.
     fn run(&self, objtree: &Path, output: &Path) -> anyhow::Result<Results> {
         std::fs::create_dir_all(output).with_context(|| output.display().to_string())?;
-        let image = self.arch.image(objtree);
+        let image = self.arch.built_image(objtree)?;
         let step = Step::start(format!("testing {}", image.display()));
         let is_crasher = |module: &Module| module.name == CRASHER;
         let tests = modules::needed(modules::load_order(objtree)?, |module| {
