@@ -22,7 +22,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them.
-pub const TESTS: [(&str, KernelTest); 19] = [
+pub const TESTS: [(&str, KernelTest); 20] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -70,6 +70,10 @@ pub const TESTS: [(&str, KernelTest); 19] = [
     (
         "Kconfig refuses LTO with what does not work with it",
         tree::refusals,
+    ),
+    (
+        "Kconfig knows who makes the table of traced calls",
+        tree::recorders,
     ),
     ("x86_64: thin LTO against none", x86_64::thin),
     (

@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{configure, expect, fault, fetch_into};
+use super::{PROFILE, configure, expect, fault, fetch_into};
 use crate::install;
-use crate::kernel::config::{Lto, Setting};
+use crate::kernel::arch::Arch;
+use crate::kernel::config::{self, Lto, Setting};
 use crate::outcome::{Failure, Outcome};
 use crate::{process, uninstall};
 
@@ -38,21 +39,23 @@ pub fn uninstall(workdir: &Path) -> Outcome {
     install(&tree, &[])
 }
 
+/// All plugins but mcount-loc, which 64-bit Arm does not take.
+const PLUGINS: [&str; 7] = [
+    "lto-link",
+    "initcall-order",
+    "modversions",
+    "section-merge",
+    "mod-dedup",
+    "prel32-fix",
+    "lto-disable",
+];
+
 /// Each choice of plugins without one that this configuration takes.
 pub fn gates(workdir: &Path) -> Outcome {
     let tree = fetch_into(&workdir.join("second"))?;
     let objtree = workdir.join("gates");
-    let all = [
-        "lto-link",
-        "initcall-order",
-        "modversions",
-        "section-merge",
-        "mod-dedup",
-        "prel32-fix",
-        "lto-disable",
-    ];
     for missing in ["modversions", "section-merge", "prel32-fix", "lto-disable"] {
-        let plugins: Vec<String> = all
+        let plugins: Vec<String> = PLUGINS
             .iter()
             .filter(|name| **name != missing)
             .map(|name| (*name).to_owned())
@@ -73,6 +76,46 @@ fn refused(tree: &Path, objtree: &Path, set: &[Setting], how: &str) -> Outcome {
         Ok(()) => Err(fault(format!("LTO is offered {how}"))),
     }
 }
+
+/// Who makes the table of traced calls is what Kconfig says, and without anybody there is no LTO.
+pub fn recorders(workdir: &Path) -> Outcome {
+    let tree = fetch_into(&workdir.join("second"))?;
+    let configured = |arch, lto, recorder: &str| {
+        let set = RECORDERS.map(|name| {
+            let value = if name == recorder { "y" } else { "n" };
+            format!("FTRACE_MCOUNT_USE_{name}={value}").parse::<Setting>()
+        });
+        config::configure(config::Options {
+            tree: &tree,
+            arch,
+            objtree: &workdir.join(format!("recorders-{}", arch.name())),
+            profile: PROFILE,
+            lto,
+            set: &set.into_iter().collect::<anyhow::Result<Vec<_>>>()?,
+        })
+    };
+    install(&tree, &[])?;
+    configured(Arch::Arm64, Lto::Thin, "PATCHABLE_FUNCTION_ENTRY")?;
+    configured(Arch::Arm64, Lto::None, "PATCHABLE_FUNCTION_ENTRY")?;
+    configured(Arch::X86_64, Lto::Thin, "MCOUNT_LOC")?;
+    let plugins: Vec<String> = PLUGINS.map(str::to_owned).into();
+    install(&tree, &plugins)?;
+    configured(Arch::X86_64, Lto::None, "RECORDMCOUNT")?;
+    match configured(Arch::X86_64, Lto::Thin, "RECORDMCOUNT") {
+        Err(Failure::Fault(error)) if error.to_string().contains("LTO_CLANG_THIN") => {}
+        Err(error) => return Err(error),
+        Ok(()) => return Err(fault("LTO is offered without mcount-loc")),
+    }
+    install(&tree, &[])
+}
+
+/// How the options end that say who makes the table.
+const RECORDERS: [&str; 4] = [
+    "PATCHABLE_FUNCTION_ENTRY",
+    "CC",
+    "MCOUNT_LOC",
+    "RECORDMCOUNT",
+];
 
 /// What does not work with LTO, each of which can be had without.
 const CONFLICTS: [&str; 4] = ["KASAN", "KCOV", "GCOV_KERNEL", "CPU_BIG_ENDIAN"];
