@@ -36,6 +36,10 @@ pub fn plugin() -> Plugin {
                 text: include_str!("../../../kconfig/lto-link/Makefile.build"),
             },
             GlueFile {
+                name: "Makefile.codegen",
+                text: include_str!("../../../kconfig/lto-link/Makefile.codegen"),
+            },
+            GlueFile {
                 name: "rwonce.h",
                 text: include_str!("../../../kconfig/lto-link/rwonce.h"),
             },

@@ -14,7 +14,46 @@ use object_model::{Faults, Input, InputError, Loader, Object, link_order};
 pub struct Inputs<'data> {
     /// Those that are linked in any case, then those of the libraries, in link order.
     pub objects: Vec<Input<'data>>,
+    /// How many of them are linked in any case.
+    pub n_always: usize,
 }
+
+/// Files to be linked, none of them an archive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkFiles {
+    /// Those that are linked in any case, in link order.
+    pub objs: Vec<PathBuf>,
+    /// Those of libraries, of which the linker takes what it needs.
+    pub libs: Vec<PathBuf>,
+}
+
+impl LinkFiles {
+    /// The arguments that name them to ld.lld, as a response file has them (`cl::TokenizeGNUCommandLine`
+    /// of LLVM reads it: quotes and backslashes as in a shell).
+    pub fn response(&self) -> String {
+        let mut response = String::new();
+        let quoted = |path: &PathBuf| {
+            let path = path.display().to_string();
+            path.replace('\\', "\\\\").replace('"', "\\\"")
+        };
+        for path in &self.objs {
+            let _ = writeln!(response, "\"{}\"", quoted(path));
+        }
+        if !self.libs.is_empty() {
+            response.push_str("--start-lib\n");
+            for path in &self.libs {
+                let _ = writeln!(response, "\"{}\"", quoted(path));
+            }
+            response.push_str("--end-lib\n");
+        }
+        response
+    }
+}
+
+/// An object that has no file of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: is no file of its own; distributed LTO takes thin archives only (ar's option T)")]
+pub struct EmbeddedError(String);
 
 /// What an input was made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +96,20 @@ impl<'data> Inputs<'data> {
         objs: &[PathBuf],
         libs: &[PathBuf],
     ) -> Result<Self, Faults<InputError>> {
-        let paths: Vec<_> = objs.iter().chain(libs).collect();
-        let objects = link_order(loader, &paths)?;
-        Ok(Self { objects })
+        let read = [link_order(loader, objs), link_order(loader, libs)];
+        let mut objects = Vec::new();
+        let mut faults = Vec::new();
+        let mut n_always = 0;
+        for (read, is_lib) in read.into_iter().zip([false, true]) {
+            match read {
+                Ok(read) => objects.extend(read),
+                Err(found) => faults.extend(found),
+            }
+            if !is_lib {
+                n_always = objects.len();
+            }
+        }
+        Faults::check(Self { objects, n_always }, faults)
     }
 
     /// How many objects are of `kind`.
@@ -68,6 +118,30 @@ impl<'data> Inputs<'data> {
             .iter()
             .filter(|input| kind_of(input) == kind)
             .count()
+    }
+
+    /// The files that the linker takes instead of archives, in link order: those that are linked in
+    /// any case, and those of which it takes what it needs. `file` gives the one for an object.
+    ///
+    /// # Errors
+    /// Every object that is no file of its own, as it stands in a regular archive.
+    pub fn files(
+        &self,
+        file: impl Fn(&Path, InputKind) -> PathBuf,
+    ) -> Result<LinkFiles, Faults<EmbeddedError>> {
+        let mut files = Vec::new();
+        let mut faults = Vec::new();
+        for input in &self.objects {
+            match &input.path {
+                Some(path) => files.push(file(path, kind_of(input))),
+                None => faults.push(EmbeddedError(input.name.clone())),
+            }
+        }
+        if !faults.is_empty() {
+            return Faults::check(LinkFiles::default(), faults);
+        }
+        let libs = files.split_off(self.n_always);
+        Ok(LinkFiles { objs: files, libs })
     }
 
     /// The record: a line per object in link order, its kind and its path (the name of the
@@ -86,7 +160,7 @@ impl<'data> Inputs<'data> {
     }
 }
 
-fn kind_of(input: &Input) -> InputKind {
+pub(crate) fn kind_of(input: &Input) -> InputKind {
     match input.object {
         Object::Bitcode(_) => InputKind::Bitcode,
         Object::Elf(_) => InputKind::Elf,

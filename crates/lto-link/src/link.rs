@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Running the linker and putting its output in place.
 
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,6 +15,8 @@ use object_model::Faults;
 use serde::{Deserialize, Serialize};
 use tool_io::WriteError;
 
+use crate::codegen::CodegenError;
+use crate::inputs::EmbeddedError;
 use crate::inputs::{Inputs, beside, inputs_path};
 use crate::plan::{LinkCommand, LinkOptions, Scripts};
 
@@ -41,6 +44,12 @@ pub enum LinkError {
     /// Exports without a CRC.
     #[error("the exported symbols cannot be versioned:\n{0}")]
     Crcs(Faults<modversions::Fault>),
+    /// Objects that cannot be named to a linker and a compiler.
+    #[error("the objects cannot be linked one by one:\n{0}")]
+    Embedded(Faults<EmbeddedError>),
+    /// Objects of which it is not known how their code is to be generated.
+    #[error("code cannot be generated:\n{0}")]
+    Codegen(Faults<CodegenError>),
     /// The linker ran and did not succeed.
     #[error("{} failed ({status}){}", linker.display(), saved(.capture.as_deref()))]
     Linker {
@@ -73,7 +82,7 @@ fn saved(capture: Option<&Path>) -> String {
     }
 }
 
-fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> LinkError {
+pub(crate) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> LinkError {
     let what = what.into();
     |source| LinkError::Io { what, source }
 }
@@ -91,17 +100,17 @@ pub fn read_usage(path: &Path) -> io::Result<Usage> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
-/// Links `inputs`. The output appears when it is whole; the record of the inputs and what the
+/// Links `inputs`, or what code generation has made of them if that was distributed. The output appears when it is whole; the record of the inputs and what the
 /// link has cost stand beside it.
 ///
 /// # Errors
-/// Initcalls without an order, exports without a CRC, a linker that fails, files that cannot be
+/// Initcalls without an order, exports without a CRC, objects that are no files, a linker that fails, files that cannot be
 /// written. The output is then
 /// as it was before.
 pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> {
     let scripts = Scripts::resolve(options, inputs)?;
     scripts.write()?;
-    let command = LinkCommand::plan(options, &scripts);
+    let command = LinkCommand::plan(options, inputs, &scripts)?;
     if let Some(dir) = &options.capture {
         fs::create_dir_all(dir).map_err(io_error(dir.display().to_string()))?;
     }
@@ -119,13 +128,19 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     Ok(usage)
 }
 
-fn run(options: &LinkOptions, command: &LinkCommand) -> Result<Usage, LinkError> {
-    let linker = PathBuf::from(command.argv.first().cloned().unwrap_or_default());
-    let started = Instant::now();
+/// Runs a linker, and says how it ended.
+pub(crate) fn run_linker(argv: &[OsString]) -> Result<(PathBuf, ExitStatus), LinkError> {
+    let linker = PathBuf::from(argv.first().cloned().unwrap_or_default());
     let status = Command::new(&linker)
-        .args(command.argv.get(1..).unwrap_or_default())
+        .args(argv.get(1..).unwrap_or_default())
         .status()
         .map_err(io_error(format!("running {}", linker.display())))?;
+    Ok((linker, status))
+}
+
+fn run(options: &LinkOptions, command: &LinkCommand) -> Result<Usage, LinkError> {
+    let started = Instant::now();
+    let (linker, status) = run_linker(&command.argv)?;
     let wall_seconds = started.elapsed().as_secs_f64();
     if !status.success() {
         // What a failing link leaves is of no use, and may be missing.

@@ -3,11 +3,14 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use lto_link::{Cache, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, cpus, link};
+use lto_link::{
+    Cache, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, ThinLinkOptions, cpus, link,
+    thin_link,
+};
 use tool_io::{Failure, Files};
 
 #[derive(Parser)]
@@ -32,6 +35,38 @@ enum Kind {
     Vmlinux(LinkArgs),
     /// Link the object of one module
     Module(LinkArgs),
+    /// Decide what each object takes from others, for code to be generated object by object
+    ///
+    /// Writes, beside each bitcode object, X.o.thinlto.bc (its index) and X.o.imports (what it imports
+    /// from), and .tmp_OUTPUT.codegen.mk (what is to be compiled, and how). What is as before is not
+    /// written. scripts/lto/Makefile.codegen generates the code.
+    ThinLink(ThinLinkArgs),
+}
+
+#[derive(Args)]
+struct ThinLinkArgs {
+    /// The object that is to be made in the end
+    #[arg(short)]
+    output: PathBuf,
+    #[command(flatten)]
+    inputs: InputArgs,
+}
+
+/// What every link reads and runs
+#[derive(Args)]
+struct InputArgs {
+    /// Objects and archives of which everything is linked, in link order
+    #[arg(long, num_args = 1.., required = true)]
+    objs: Vec<PathBuf>,
+    /// Libraries of which the linker takes what it needs
+    #[arg(long, num_args = 0..)]
+    libs: Vec<PathBuf>,
+    /// At most so many threads [default: the CPUs; never more than make's jobserver gives]
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
+    /// The linker and its flags
+    #[arg(last = true, required = true)]
+    linker: Vec<OsString>,
 }
 
 #[derive(Args)]
@@ -39,12 +74,11 @@ struct LinkArgs {
     /// The object to make
     #[arg(short)]
     output: PathBuf,
-    /// Objects and archives of which everything is linked, in link order
-    #[arg(long, num_args = 1.., required = true)]
-    objs: Vec<PathBuf>,
-    /// Libraries of which the linker takes what it needs
-    #[arg(long, num_args = 0..)]
-    libs: Vec<PathBuf>,
+    #[command(flatten)]
+    inputs: InputArgs,
+    /// Link what code generation made of each bitcode object, X.native.o beside X.o
+    #[arg(long, conflicts_with = "cache")]
+    distributed: bool,
     /// Directory of lld's cache of generated code
     #[arg(long, requires = "cache_policy")]
     cache: Option<PathBuf>,
@@ -57,12 +91,6 @@ struct LinkArgs {
     /// Directory to save the link in, with its inputs and a script to run it again, if it fails
     #[arg(long)]
     capture: Option<PathBuf>,
-    /// At most so many threads [default: the CPUs; never more than make's jobserver gives]
-    #[arg(long)]
-    jobs: Option<NonZeroUsize>,
-    /// The linker and its flags
-    #[arg(last = true, required = true)]
-    linker: Vec<OsString>,
 }
 
 fn main() -> ExitCode {
@@ -70,42 +98,83 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let (kind, args) = match Cli::parse_from(tool_io::arguments()?).command {
-        Kind::Vmlinux(args) => (LinkKind::Vmlinux, args),
-        Kind::Module(args) => (LinkKind::Module, args),
-    };
-    let jobs = Jobs::take(args.jobs.unwrap_or_else(cpus));
+    match Cli::parse_from(tool_io::arguments()?).command {
+        Kind::Vmlinux(args) => run_link(LinkKind::Vmlinux, args),
+        Kind::Module(args) => run_link(LinkKind::Module, args),
+        Kind::ThinLink(args) => run_thin_link(args),
+    }
+}
+
+fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
+    let LinkArgs {
+        output,
+        inputs,
+        distributed,
+        cache,
+        cache_policy,
+        modversions,
+        capture,
+    } = args;
+    let jobs = Jobs::take(inputs.jobs.unwrap_or_else(cpus));
     let options = LinkOptions {
         kind,
-        output: args.output,
-        objs: args.objs,
-        libs: args.libs,
-        linker: args.linker,
-        cache: args
-            .cache
-            .zip(args.cache_policy)
+        output,
+        objs: inputs.objs,
+        libs: inputs.libs,
+        linker: inputs.linker,
+        distributed,
+        cache: cache
+            .zip(cache_policy)
             .map(|(dir, policy)| Cache { dir, policy }),
-        modversions: args.modversions,
-        capture: args.capture,
+        modversions,
+        capture,
         jobs: jobs.count(),
     };
     let files = Files::new();
     let inputs = Inputs::read(&&files, &options.objs, &options.libs)?;
-    if kind == LinkKind::Vmlinux && std::env::var_os("quiet").is_none_or(|quiet| quiet != "silent_")
-    {
+    if kind == LinkKind::Vmlinux {
+        let jobs = match options.jobs {
+            1 => "1 job".to_owned(),
+            jobs => format!("{jobs} jobs"),
+        };
+        progress(&options.output, &inputs, &jobs);
+    }
+    done(link(&options, &inputs))
+}
+
+fn run_thin_link(args: ThinLinkArgs) -> Result<(), Failure> {
+    let ThinLinkArgs { output, inputs } = args;
+    let InputArgs {
+        objs,
+        libs,
+        jobs,
+        linker,
+    } = inputs;
+    let jobs = Jobs::take(jobs.unwrap_or_else(cpus));
+    let options = ThinLinkOptions {
+        output,
+        linker,
+        jobs: jobs.count(),
+    };
+    let files = Files::new();
+    let inputs = Inputs::read(&&files, &objs, &libs)?;
+    done(thin_link(&options, &inputs))
+}
+
+/// The line that make shows for the link of vmlinux.o, unless it is to be silent.
+fn progress(output: &Path, inputs: &Inputs, jobs: &str) {
+    if std::env::var_os("quiet").is_none_or(|quiet| quiet != "silent_") {
         println!(
-            "  LTO     {} ({} bitcode, {} native objects, {})",
-            options.output.display(),
+            "  LTO     {} ({} bitcode, {} native objects, {jobs})",
+            output.display(),
             inputs.count(InputKind::Bitcode),
             inputs.count(InputKind::Elf),
-            if options.jobs == 1 {
-                "1 job".into()
-            } else {
-                format!("{} jobs", options.jobs)
-            },
         );
     }
-    match link(&options, &inputs) {
+}
+
+fn done<T>(result: Result<T, LinkError>) -> Result<(), Failure> {
+    match result {
         Ok(_) => Ok(()),
         Err(error @ (LinkError::Io { .. } | LinkError::Write(_))) => {
             Err(Failure::cannot_run(error))

@@ -4,7 +4,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::inputs::{Inputs, beside};
+use crate::codegen::native_path;
+use crate::inputs::{InputKind, Inputs, beside};
 use crate::link::LinkError;
 use tool_io::WriteError;
 
@@ -39,6 +40,9 @@ pub struct LinkOptions {
     pub libs: Vec<PathBuf>,
     /// The linker and its flags.
     pub linker: Vec<OsString>,
+    /// Whether code was generated before, object by object: then what is linked is the native
+    /// object beside each bitcode one.
+    pub distributed: bool,
     /// Thin LTO's cache, if it is to be used.
     pub cache: Option<Cache>,
     /// Whether exports need CRCs.
@@ -120,7 +124,14 @@ pub struct LinkCommand {
 
 impl LinkCommand {
     /// The command for `options`, with `scripts`.
-    pub fn plan(options: &LinkOptions, scripts: &Scripts) -> Self {
+    ///
+    /// # Errors
+    /// `inputs` that are no files of their own, of a link that is distributed.
+    pub fn plan(
+        options: &LinkOptions,
+        inputs: &Inputs,
+        scripts: &Scripts,
+    ) -> Result<Self, LinkError> {
         // Every option that is new has to be given a meaning here.
         let LinkOptions {
             kind: _,
@@ -128,6 +139,7 @@ impl LinkCommand {
             objs,
             libs,
             linker,
+            distributed,
             cache,
             modversions: _,
             capture,
@@ -155,23 +167,36 @@ impl LinkCommand {
             argv.push(path.into());
         }
         argv.extend(["-o".into(), lto_output.clone().into()]);
-        argv.push("--whole-archive".into());
-        argv.extend(objs.iter().map(OsString::from));
-        argv.push("--no-whole-archive".into());
-        if !libs.is_empty() {
-            argv.push("--start-group".into());
-            argv.extend(libs.iter().map(OsString::from));
-            argv.push("--end-group".into());
+        if *distributed {
+            let files = inputs
+                .files(|path, kind| match kind {
+                    InputKind::Bitcode => native_path(path),
+                    InputKind::Elf => path.to_owned(),
+                })
+                .map_err(LinkError::Embedded)?;
+            // A kernel has more objects than fit into one command line.
+            let response = temporary(output, ".rsp");
+            tool_io::write_atomic(&response, files.response().as_bytes())?;
+            argv.push(joined("@", response.as_os_str()));
+        } else {
+            argv.push("--whole-archive".into());
+            argv.extend(objs.iter().map(OsString::from));
+            argv.push("--no-whole-archive".into());
+            if !libs.is_empty() {
+                argv.push("--start-group".into());
+                argv.extend(libs.iter().map(OsString::from));
+                argv.push("--end-group".into());
+            }
         }
-        Self {
+        Ok(Self {
             argv,
             output: lto_output,
             reproducer,
-        }
+        })
     }
 }
 
-fn joined(option: &str, value: &OsStr) -> OsString {
+pub(crate) fn joined(option: &str, value: &OsStr) -> OsString {
     let mut argument = OsString::from(option);
     argument.push(value);
     argument

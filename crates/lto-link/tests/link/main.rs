@@ -4,6 +4,7 @@
 mod cache;
 mod capture;
 mod conflicts;
+mod distributed;
 mod failures;
 mod jobs;
 mod module;
