@@ -109,7 +109,7 @@ fn flags(path: &Path) -> Result<String, CommandError> {
     let command = command.replace("$(pound)", "#").replace("$$", "$");
     let words = shlex::split(&command).ok_or(CommandError::Quotes)?;
     let flags = of_code_generation(words.iter().map(String::as_str));
-    Ok(shlex::try_join(flags.into_iter())?)
+    Ok(shlex::try_join(flags)?)
 }
 
 /// Options of which the next word is part, and which are read before there is code.

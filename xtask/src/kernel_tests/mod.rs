@@ -4,6 +4,7 @@
 //! They run in the order of [`TESTS`] and use the trees and object trees of those before.
 
 mod broken;
+mod distributed;
 mod objects;
 mod rebuild;
 mod tree;
@@ -22,7 +23,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them.
-pub const TESTS: [(&str, KernelTest); 20] = [
+pub const TESTS: [(&str, KernelTest); 25] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -38,6 +39,26 @@ pub const TESTS: [(&str, KernelTest); 20] = [
         rebuild::external_module,
     ),
     ("full LTO against none", full),
+    (
+        "distributed thin LTO against none",
+        distributed::against_none,
+    ),
+    (
+        "distributed: make again generates no code",
+        distributed::nothing,
+    ),
+    (
+        "distributed: a change reaches those who take it, and nobody else",
+        distributed::changed,
+    ),
+    (
+        "distributed: one native object by its name",
+        distributed::by_name,
+    ),
+    (
+        "distributed: an external module keeps to its own directory",
+        distributed::external_module,
+    ),
     (
         "every object is read as llvm-nm and goblin read it",
         objects::readers_agree,

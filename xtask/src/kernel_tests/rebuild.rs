@@ -33,23 +33,28 @@ pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
 const LINKS: [&str; 5] = ["AR", "LD", "LTO", "KSYMS", "AS"];
 
 pub fn nothing(workdir: &Path) -> Outcome {
-    let tree = kernel_tree(workdir)?;
     for lto in [Lto::Thin, Lto::None] {
-        let objtree = objtree(workdir, lto);
-        let vmlinux = objtree.join("vmlinux");
-        let before = modified(&vmlinux)?;
-        let lines = build(&tree, &objtree, None)?;
-        for tag in LINKS.iter().chain(&["CC", "MODPOST"]) {
-            let made = made(&lines, tag);
-            expect(made.is_empty(), || {
-                format!("{}: {tag} of {}", lto.name(), made.join(" "))
-            })?;
-        }
-        expect(before == modified(&vmlinux)?, || {
-            format!("{}: vmlinux is new", lto.name())
-        })?;
+        nothing_of(workdir, lto)?;
     }
     Ok(())
+}
+
+/// Another build of this kernel, which must find everything done.
+pub(super) fn nothing_of(workdir: &Path, lto: Lto) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = objtree(workdir, lto);
+    let vmlinux = objtree.join("vmlinux");
+    let before = modified(&vmlinux)?;
+    let lines = build(&tree, &objtree, None)?;
+    for tag in LINKS.iter().chain(&["CC", "MODPOST", "THINLTO"]) {
+        let made = made(&lines, tag);
+        expect(made.is_empty(), || {
+            format!("{}: {tag} of {}", lto.name(), made.join(" "))
+        })?;
+    }
+    expect(before == modified(&vmlinux)?, || {
+        format!("{}: vmlinux is new", lto.name())
+    })
 }
 
 fn modified(path: &Path) -> anyhow::Result<std::time::SystemTime> {
@@ -183,8 +188,13 @@ pub fn one_job(workdir: &Path) -> Outcome {
 }
 
 pub fn external_module(workdir: &Path) -> Outcome {
+    external_module_of(workdir, Lto::Thin)
+}
+
+/// A module built outside of this kernel, for it.
+pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, Lto::Thin);
+    let objtree = objtree(workdir, lto);
     let module = workdir.join("external");
     let write = |name: &str, text: &str| {
         let path = module.join(name);
@@ -213,8 +223,12 @@ pub fn external_module(workdir: &Path) -> Outcome {
         process::output(make.arg(format!("M={}", module.display())).arg(target))
     };
     make("modules")?;
-    expect(module.join(".thinlto-cache").is_dir(), || {
-        "no cache beside the module".into()
+    let beside = match lto {
+        Lto::ThinDist => "two.o.thinlto.bc",
+        _ => ".thinlto-cache",
+    };
+    expect(module.join(beside).exists(), || {
+        format!("no {beside} beside the module")
     })?;
     let new: Vec<_> = listing(&objtree)?.difference(&before).cloned().collect();
     expect(new.is_empty(), || {

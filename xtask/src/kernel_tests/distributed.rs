@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Distributed thin LTO: code is generated for what changed, and for all of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::rebuild::{external_module_of, made, nothing_of};
+use super::{ARCH, build, demonstrate, expect, kernel_tree, objtree};
+use crate::kernel::config::Lto;
+use crate::kernel::make;
+use crate::outcome::Outcome;
+use crate::{llvm, process};
+
+pub fn against_none(workdir: &Path) -> Outcome {
+    demonstrate(workdir, ARCH, Lto::ThinDist)
+}
+
+pub fn nothing(workdir: &Path) -> Outcome {
+    nothing_of(workdir, Lto::ThinDist)
+}
+
+pub fn external_module(workdir: &Path) -> Outcome {
+    external_module_of(workdir, Lto::ThinDist)
+}
+
+/// A built-in source whose functions others take over, and the part of a module.
+const CHANGED: [&str; 2] = ["lib/kobject.c", "fs/ext4/extents_status.c"];
+
+/// Changes no code, and something that others may take over.
+const COMMENT: &str = "\n/* changed for a test */\n";
+const FUNCTION: &str =
+    "\nint changed_for_a_test(void);\nint changed_for_a_test(void)\n{\n\treturn 1;\n}\n";
+
+/// A changed source reaches the objects that take something from it, as the thin link says, and no
+/// other; a comment reaches none but its own.
+pub fn changed(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = objtree(workdir, Lto::ThinDist);
+    for source in CHANGED {
+        let object = source.replace(".c", ".o");
+        let path = tree.join(source);
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        // A run that was killed may have left its change.
+        let original = text.split(COMMENT).next().unwrap_or_default();
+        let write = |text: &str| {
+            fs::write(&path, format!("{original}{text}"))
+                .with_context(|| path.display().to_string())
+        };
+        write(COMMENT)?;
+        let after_comment = build(&tree, &objtree, None);
+        write(&format!("{COMMENT}{FUNCTION}"))?;
+        let after_function = build(&tree, &objtree, None);
+        write("")?;
+        let generated = generated(&after_comment?);
+        expect(generated == [object.clone()].into(), || {
+            format!("a comment in {source}: code was generated of {generated:?}")
+        })?;
+        let mut takers = importers(&objtree, &object)?;
+        expect(!takers.is_empty(), || {
+            format!("nothing takes anything from {object}: this tests nothing")
+        })?;
+        takers.insert(object);
+        let generated = self::generated(&after_function?);
+        expect(generated == takers, || {
+            format!(
+                "a function in {source}: code was generated of {generated:?}, expected {takers:?}"
+            )
+        })?;
+    }
+    build(&tree, &objtree, None)?;
+    nothing(workdir)
+}
+
+/// The bitcode objects of which code was generated.
+fn generated(lines: &[String]) -> BTreeSet<String> {
+    made(lines, "THINLTO")
+        .into_iter()
+        .filter_map(|native| Some(format!("{}.o", native.strip_suffix(".native.o")?)))
+        .collect()
+}
+
+/// The objects that take something from `object`, by what the thin links wrote.
+fn importers(objtree: &Path, object: &str) -> anyhow::Result<BTreeSet<String>> {
+    let mut importers = BTreeSet::new();
+    for entry in walkdir::WalkDir::new(objtree) {
+        let path = entry?.into_path();
+        let Some(importer) = path.to_str().and_then(|path| path.strip_suffix(".imports")) else {
+            continue;
+        };
+        let imports = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        if imports.lines().any(|line| line == object) {
+            let importer = Path::new(importer).strip_prefix(objtree)?;
+            importers.insert(importer.display().to_string());
+        }
+    }
+    Ok(importers)
+}
+
+/// One native object by its name, after another limit was set for what is taken over: all of a
+/// module's code, as far as it was asked for.
+pub fn by_name(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = objtree(workdir, Lto::ThinDist);
+    let make = |target: &str| -> anyhow::Result<String> {
+        process::output(make(&tree, ARCH, &objtree, &llvm::bin_dir()?)?.args(["V=1", target]))
+    };
+    let command = "-fthinlto-index=";
+    let native = "fs/ext4/balloc.native.o";
+    let done = make(native)?;
+    expect(!done.contains(command), || {
+        format!("{native}: made again: {done}")
+    })?;
+    let path = objtree.join(native);
+    fs::remove_file(&path).with_context(|| path.display().to_string())?;
+    let again = make(native)?;
+    let commands: Vec<&str> = again
+        .lines()
+        .filter(|line| line.contains(command))
+        .collect();
+    expect(commands.len() == 1 && commands[0].contains(native), || {
+        format!("{native}: the commands were {commands:?}")
+    })?;
+    expect(path.exists(), || format!("{native}: not made"))
+}
