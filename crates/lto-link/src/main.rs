@@ -38,7 +38,7 @@ enum Kind {
     /// Decide what each object takes from others, for code to be generated object by object
     ///
     /// Writes, beside each bitcode object, X.o.thinlto.bc (its index) and X.o.imports (what it imports
-    /// from), and .tmp_OUTPUT.codegen.mk (what is to be compiled, and how). What is as before is not
+    /// from), and `.tmp_OUTPUT.codegen.mk` (what is to be compiled, and how). What is as before is not
     /// written. scripts/lto/Makefile.codegen generates the code.
     ThinLink(ThinLinkArgs),
 }
