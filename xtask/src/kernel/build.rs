@@ -9,6 +9,7 @@ use crate::process;
 use crate::process::End;
 use crate::progress::Step;
 use anyhow::Context as _;
+use nix::sys::resource::Usage as Rusage;
 use nix::sys::resource::UsageWho;
 use nix::sys::resource::getrusage;
 use nix::sys::time::TimeVal;
@@ -65,6 +66,9 @@ pub struct Usage {
     pub wall_seconds: f64,
     /// User and system time of make and everything it started, in seconds.
     pub cpu_seconds: f64,
+    /// Peak memory of the largest process that this program has started until now, in KiB.
+    #[serde(default)]
+    pub peak_rss_kib: u64,
     /// How many jobs make could run at a time.
     pub jobs: usize,
     /// Whether the build came to a good end.
@@ -134,6 +138,7 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
     let usage = Usage {
         wall_seconds: started.elapsed().as_secs_f64(),
         cpu_seconds: children_seconds()? - before,
+        peak_rss_kib: children_usage()?.max_rss().try_into().unwrap_or_default(),
         jobs,
         built,
     };
@@ -163,9 +168,23 @@ fn write_usage(objtree: &Path, usage: Usage) -> anyhow::Result<()> {
     std::fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
+/// What the last build of `objtree` cost.
+///
+/// # Errors
+/// Its build-usage.json cannot be read.
+pub fn read_usage(objtree: &Path) -> anyhow::Result<Usage> {
+    let path = objtree.join("build-usage.json");
+    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    serde_json::from_slice(&text).with_context(|| path.display().to_string())
+}
+
+fn children_usage() -> anyhow::Result<Rusage> {
+    getrusage(UsageWho::RUSAGE_CHILDREN).context("what make has used")
+}
+
 /// The CPU time of all programs that were started and have ended, in seconds.
 pub fn children_seconds() -> anyhow::Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("the CPU time of make")?;
+    let usage = children_usage()?;
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask bench`: what the plugins cost, as ratios against what they replace.
 
+mod rebuilds;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,12 +21,14 @@ use crate::{process, table, workspace};
 
 /// Measures what the plugins cost, as ratios in one run, and writes docs/results/.
 ///
-/// Builds the same kernel from nothing without LTO and with thin LTO. Leave the machine alone
+/// Builds the same kernel from nothing without LTO and with thin LTO; with --rebuilds, without LTO, with
+/// distributed thin LTO and with thin LTO, and each again after small changes. Leave the machine alone
 /// meanwhile.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench
-  cargo xtask bench --profile ci --results /tmp")]
+  cargo xtask bench --profile ci --results /tmp
+  cargo xtask bench --rebuilds")]
 pub struct Args {
     /// What the kernel is to have.
     #[arg(long, value_enum, default_value = "wide")]
@@ -38,6 +42,9 @@ pub struct Args {
     /// Where the result is written [default: docs/results of this repository].
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
+    /// Measure what it costs to build again, instead.
+    #[arg(long)]
+    rebuilds: bool,
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
@@ -63,12 +70,28 @@ pub fn run(args: &Args) -> Outcome {
         arch,
         workdir,
         results,
+        rebuilds,
         no_install,
     } = args;
     let root = workspace::root();
     let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
     let results = results.clone().unwrap_or_else(|| root.join("docs/results"));
     let tree = demo::prepare(None, &workdir, *arch, !no_install)?;
+    if *rebuilds {
+        let kernel = rebuilds::Kernel {
+            tree: &tree,
+            workdir: &workdir,
+            arch: *arch,
+            profile: *profile,
+        };
+        let title = format!("Cost of building again: {}", kernel_name(*arch, *profile));
+        let command = format!("bench --rebuilds {}", arguments(*arch, *profile));
+        let table = rebuilds::measure(kernel)?;
+        println!("{table}");
+        let page = format!("{}{table}", head(&title, &command)?);
+        let name = format!("rebuilds-{}", page_name(*arch, *profile));
+        return keep(&results.join(name), &page);
+    }
     let none = clean_build(&tree, &workdir, *arch, *profile, Lto::None)?;
     let thin = clean_build(&tree, &workdir, *arch, *profile, Lto::Thin)?;
     let objtree = std::path::absolute(demo::objtree(&workdir, *arch, *profile, Lto::Thin))?;
@@ -84,15 +107,17 @@ pub fn run(args: &Args) -> Outcome {
         .iter()
         .map(|ratio| [ratio.what, &ratio.value, ratio.goal, &ratio.from].map(str::to_owned));
     println!("{}", table::of(rows));
-    let name = format!(
-        "bench-{}-{}-{}.md",
-        arch.name(),
-        demo::KERNEL,
-        profile.name()
-    );
-    let path = results.join(name);
-    fs::write(&path, page(*arch, *profile, &ratios)?)
-        .with_context(|| path.display().to_string())?;
+    let name = format!("bench-{}", page_name(*arch, *profile));
+    keep(&results.join(name), &page(*arch, *profile, &ratios)?)
+}
+
+/// How the names of pages about a kernel end.
+fn page_name(arch: Arch, profile: Profile) -> String {
+    format!("{}-{}-{}.md", arch.name(), demo::KERNEL, profile.name())
+}
+
+fn keep(path: &Path, page: &str) -> Outcome {
+    fs::write(path, page).with_context(|| path.display().to_string())?;
     println!("written to {}", path.display());
     Ok(())
 }
@@ -318,27 +343,37 @@ fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     Ok(build::children_seconds()? - before)
 }
 
-/// The result as it is kept.
-fn page(arch: Arch, profile: Profile, ratios: &[Ratio]) -> anyhow::Result<String> {
-    let cpus = build::cpus();
+fn kernel_name(arch: Arch, profile: Profile) -> String {
+    let arch = arch.name();
+    format!("{} {arch}, profile {}", demo::KERNEL, profile.name())
+}
+
+fn arguments(arch: Arch, profile: Profile) -> String {
+    format!("--arch {} --profile {}", arch.name(), profile.name())
+}
+
+/// What every page begins with: how it was made, and on what.
+fn head(title: &str, command: &str) -> anyhow::Result<String> {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let clang = process::output(Command::new(llvm::bin_dir()?.join("clang")).arg("--version"))?;
-    let mut page = format!(
-        "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# Cost of the plugins: {} {}, profile {}\n\n\
-         Made by `cargo xtask bench --arch {} --profile {}`, all in one run.\n\n\
-         - machine: {cpus} CPUs, {}\n- compiler: {}\n\n\
-         | what | measured | asked | from |\n|---|---|---|---|\n",
-        demo::KERNEL,
-        arch.name(),
-        profile.name(),
-        arch.name(),
-        profile.name(),
+    Ok(format!(
+        "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# {title}\n\n\
+         Made by `cargo xtask {command}`, all in one run.\n\n\
+         - machine: {} CPUs, {}\n- compiler: {}\n\n",
+        build::cpus(),
         model.map_or("of an unknown kind", |(_, model)| model),
         clang.lines().next().unwrap_or_default(),
-    );
+    ))
+}
+
+/// The result as it is kept.
+fn page(arch: Arch, profile: Profile, ratios: &[Ratio]) -> anyhow::Result<String> {
+    let title = format!("Cost of the plugins: {}", kernel_name(arch, profile));
+    let mut page = head(&title, &format!("bench {}", arguments(arch, profile)))?;
+    page.push_str("| what | measured | asked | from |\n|---|---|---|---|\n");
     for Ratio {
         what,
         goal,

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What it costs to build a kernel again after a change, without LTO and with each kind of thin LTO.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+use crate::demo;
+use crate::kernel::arch::Arch;
+use crate::kernel::build::{self, Usage};
+use crate::kernel::config::{self, Lto, Profile};
+use crate::outcome::Failure;
+use crate::process;
+
+/// The kernel that is built.
+#[derive(Clone, Copy)]
+pub struct Kernel<'a> {
+    /// Its source, with all plugins.
+    pub tree: &'a Path,
+    /// Where it is built.
+    pub workdir: &'a Path,
+    /// The architecture it is built for.
+    pub arch: Arch,
+    /// What it has.
+    pub profile: Profile,
+}
+
+/// A way to build it.
+struct Way {
+    name: &'static str,
+    lto: Lto,
+    /// Whether the linker finds the code that it has generated before.
+    has_cache: bool,
+}
+
+/// The first is what the others are compared with. The last two have one object tree.
+const WAYS: [Way; 4] = [
+    Way {
+        name: "no LTO",
+        lto: Lto::None,
+        has_cache: true,
+    },
+    Way {
+        name: "distributed thin LTO",
+        lto: Lto::ThinDist,
+        has_cache: true,
+    },
+    Way {
+        name: "thin LTO",
+        lto: Lto::Thin,
+        has_cache: true,
+    },
+    Way {
+        name: "thin LTO, cache removed",
+        lto: Lto::Thin,
+        has_cache: false,
+    },
+];
+
+/// What is done to the tree before it is built again.
+#[derive(Clone, Copy)]
+enum Change {
+    /// The file is as new as if it had been written.
+    Touch(&'static str),
+    /// The file has one more function.
+    Edit(&'static str),
+    Nothing,
+}
+
+/// In the order in which they are done: what the others leave must be built when nothing changes.
+const CHANGES: [(&str, Change); 5] = [
+    (
+        "a leaf driver touched (`drivers/char/mem.c`)",
+        Change::Touch("drivers/char/mem.c"),
+    ),
+    (
+        "a function more in it",
+        Change::Edit("drivers/char/mem.c"),
+    ),
+    (
+        "a function more in `mm/memory.c`",
+        Change::Edit("mm/memory.c"),
+    ),
+    (
+        "`include/linux/sched.h` touched",
+        Change::Touch("include/linux/sched.h"),
+    ),
+    ("nothing", Change::Nothing),
+];
+
+/// Builds the kernel in every way, from nothing and after each change, and gives a table, in Markdown,
+/// of the CPU and wall time, each with its ratio to that without LTO.
+///
+/// # Errors
+/// Those of the builds, and of files that cannot be changed. The tree is as it was, then too.
+pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
+    let mut edited = Edited::default();
+    let mut table = String::from("| CPU seconds (wall) |");
+    for way in &WAYS {
+        let _ = write!(table, " {} |", way.name);
+    }
+    let _ = writeln!(table, "\n|---|{}", "---:|".repeat(WAYS.len()));
+    let mut clean = Vec::new();
+    for way in WAYS.iter().filter(|way| way.has_cache) {
+        let objtree = kernel.objtree(way);
+        if objtree.exists() {
+            fs::remove_dir_all(&objtree).with_context(|| objtree.display().to_string())?;
+        }
+        kernel.configure(way)?;
+        clean.push(kernel.build(way)?);
+    }
+    let _ = writeln!(table, "{}", row("from nothing", &clean));
+    let peaks: Vec<String> = clean
+        .iter()
+        .map(|usage| format!("{} MiB", usage.peak_rss_kib / 1024))
+        .collect();
+    let peaks = peaks.join(" | ");
+    for (name, change) in CHANGES {
+        let mut usages = Vec::new();
+        for (number, way) in WAYS.iter().enumerate() {
+            // Other text for each: the object tree of the last two is one.
+            edited.apply(kernel.tree, change, number)?;
+            if !way.has_cache {
+                kernel.remove_cache(way)?;
+            }
+            usages.push(kernel.build(way)?);
+        }
+        let _ = writeln!(table, "{}", row(name, &usages));
+    }
+    let _ = writeln!(table, "| largest process, from nothing | {peaks} | |");
+    Ok(table)
+}
+
+impl Kernel<'_> {
+    fn objtree(&self, way: &Way) -> PathBuf {
+        demo::objtree(self.workdir, self.arch, self.profile, way.lto)
+    }
+
+    fn configure(&self, way: &Way) -> Result<(), Failure> {
+        config::configure(config::Options {
+            tree: self.tree,
+            arch: self.arch,
+            objtree: &self.objtree(way),
+            profile: self.profile,
+            lto: way.lto,
+            set: &[],
+        })
+    }
+
+    /// Builds it in a process of its own, which has no other children whose memory counts.
+    fn build(&self, way: &Way) -> anyhow::Result<Usage> {
+        let objtree = self.objtree(way);
+        let program = std::env::current_exe().context("this program")?;
+        let mut command = Command::new(program);
+        command
+            .args(["kernel", "build", "--arch", self.arch.name(), "--tree"])
+            .arg(self.tree)
+            .arg("--objtree")
+            .arg(&objtree);
+        eprintln!("{}: {}", way.name, objtree.display());
+        process::output(&mut command)?;
+        build::read_usage(&objtree)
+    }
+
+    fn remove_cache(&self, way: &Way) -> anyhow::Result<()> {
+        let cache = self.objtree(way).join(".thinlto-cache");
+        fs::remove_dir_all(&cache).with_context(|| cache.display().to_string())
+    }
+}
+
+/// One line of the table.
+fn row(name: &str, usages: &[Usage]) -> String {
+    let mut row = format!("| {name} |");
+    let first = usages.first();
+    for usage in usages {
+        let _ = write!(row, " {:.1} ({:.1})", usage.cpu_seconds, usage.wall_seconds);
+        if let Some(first) = first.filter(|first| *first != usage) {
+            let _ = write!(row, ", {:.2}", usage.cpu_seconds / first.cpu_seconds);
+        }
+        row.push_str(" |");
+    }
+    row
+}
+
+/// The files that were edited, as they were; written back when this goes.
+#[derive(Default)]
+struct Edited(Vec<(PathBuf, String)>);
+
+impl Edited {
+    fn apply(&mut self, tree: &Path, change: Change, number: usize) -> anyhow::Result<()> {
+        match change {
+            Change::Nothing => Ok(()),
+            Change::Touch(path) => {
+                let path = tree.join(path);
+                let file = fs::File::open(&path).with_context(|| path.display().to_string())?;
+                file.set_modified(SystemTime::now())
+                    .with_context(|| path.display().to_string())
+            }
+            Change::Edit(path) => {
+                let path = tree.join(path);
+                let known = self.0.iter().position(|(known, _)| *known == path);
+                let at = match known {
+                    Some(at) => at,
+                    None => {
+                        let text = fs::read_to_string(&path)
+                            .with_context(|| path.display().to_string())?;
+                        self.0.push((path.clone(), text));
+                        self.0.len() - 1
+                    }
+                };
+                let original = self.0.get(at).map_or("", |(_, text)| text);
+                let function = "changed_for_a_bench";
+                let text = format!(
+                    "{original}\nint {function}(void);\nint {function}(void)\n{{\n\treturn {number};\n}}\n"
+                );
+                fs::write(&path, text).with_context(|| path.display().to_string())
+            }
+        }
+    }
+}
+
+impl Drop for Edited {
+    fn drop(&mut self) {
+        for (path, text) in &self.0 {
+            if let Err(error) = fs::write(path, text) {
+                eprintln!("{}: not given back: {error}", path.display());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_ratio_to_its_first_figure() {
+        let usage = |cpu_seconds, wall_seconds| Usage {
+            wall_seconds,
+            cpu_seconds,
+            peak_rss_kib: 0,
+            jobs: 2,
+            built: true,
+        };
+        assert_eq!(
+            row("a change", &[usage(10.0, 6.0), usage(15.0, 9.5)]),
+            "| a change | 10.0 (6.0) | 15.0 (9.5), 1.50 |"
+        );
+    }
+
+    #[test]
+    fn edited_files_are_given_back() {
+        let tree = tempfile::tempdir().unwrap();
+        let path = tree.path().join("a.c");
+        fs::write(&path, "int a;\n").unwrap();
+        let mut edited = Edited::default();
+        for number in [1, 2] {
+            edited
+                .apply(tree.path(), Change::Edit("a.c"), number)
+                .unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("int a;\n"), "{text}");
+            assert_eq!(text.matches("return").count(), 1);
+            assert!(text.contains(&format!("return {number};")), "{text}");
+        }
+        drop(edited);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "int a;\n");
+    }
+}
