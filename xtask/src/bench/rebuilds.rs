@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What it costs to build a kernel again after a change, without LTO and with each kind of thin LTO.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,10 +79,7 @@ const CHANGES: [(&str, Change); 5] = [
         "a leaf driver touched (`drivers/char/mem.c`)",
         Change::Touch("drivers/char/mem.c"),
     ),
-    (
-        "a function more in it",
-        Change::Edit("drivers/char/mem.c"),
-    ),
+    ("a function more in it", Change::Edit("drivers/char/mem.c")),
     (
         "a function more in `mm/memory.c`",
         Change::Edit("mm/memory.c"),
@@ -188,7 +187,7 @@ fn row(name: &str, usages: &[Usage]) -> String {
 
 /// The files that were edited, as they were; written back when this goes.
 #[derive(Default)]
-struct Edited(Vec<(PathBuf, String)>);
+struct Edited(BTreeMap<PathBuf, String>);
 
 impl Edited {
     fn apply(&mut self, tree: &Path, change: Change, number: usize) -> anyhow::Result<()> {
@@ -202,17 +201,14 @@ impl Edited {
             }
             Change::Edit(path) => {
                 let path = tree.join(path);
-                let known = self.0.iter().position(|(known, _)| *known == path);
-                let at = match known {
-                    Some(at) => at,
-                    None => {
+                let original = match self.0.entry(path.clone()) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
                         let text = fs::read_to_string(&path)
                             .with_context(|| path.display().to_string())?;
-                        self.0.push((path.clone(), text));
-                        self.0.len() - 1
+                        new.insert(text)
                     }
                 };
-                let original = self.0.get(at).map_or("", |(_, text)| text);
                 let function = "changed_for_a_bench";
                 let text = format!(
                     "{original}\nint {function}(void);\nint {function}(void)\n{{\n\treturn {number};\n}}\n"

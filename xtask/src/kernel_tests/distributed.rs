@@ -26,10 +26,13 @@ pub fn external_module(workdir: &Path) -> Outcome {
     external_module_of(workdir, Lto::ThinDist)
 }
 
-/// A built-in source whose functions others take over, and the part of a module.
-const CHANGED: [&str; 2] = ["lib/kobject.c", "fs/ext4/extents_status.c"];
+/// A built-in source that others take something from, and the part of a module.
+const CHANGED: [&str; 2] = ["lib/ctype.c", "fs/ext4/symlink.c"];
 
-/// Changes no code, and something that others may take over.
+/// Every link of vmlinux has a new one of these.
+const VERSION: &str = "init/version.o";
+
+/// Changes no code, and something that others may take.
 const COMMENT: &str = "\n/* changed for a test */\n";
 const FUNCTION: &str =
     "\nint changed_for_a_test(void);\nint changed_for_a_test(void)\n{\n\treturn 1;\n}\n";
@@ -39,39 +42,43 @@ const FUNCTION: &str =
 pub fn changed(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = objtree(workdir, Lto::ThinDist);
+    let mut originals = Vec::new();
     for source in CHANGED {
-        let object = source.replace(".c", ".o");
         let path = tree.join(source);
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         // A run that was killed may have left its change.
-        let original = text.split(COMMENT).next().unwrap_or_default();
-        let write = |text: &str| {
-            fs::write(&path, format!("{original}{text}"))
-                .with_context(|| path.display().to_string())
-        };
-        write(COMMENT)?;
-        let after_comment = build(&tree, &objtree, None);
-        write(&format!("{COMMENT}{FUNCTION}"))?;
-        let after_function = build(&tree, &objtree, None);
-        write("")?;
-        let generated = generated(&after_comment?);
-        expect(generated == [object.clone()].into(), || {
-            format!("a comment in {source}: code was generated of {generated:?}")
-        })?;
-        let mut takers = importers(&objtree, &object)?;
-        expect(!takers.is_empty(), || {
-            format!("nothing takes anything from {object}: this tests nothing")
-        })?;
-        takers.insert(object);
-        let generated = self::generated(&after_function?);
-        expect(generated == takers, || {
-            format!(
-                "a function in {source}: code was generated of {generated:?}, expected {takers:?}"
-            )
-        })?;
+        let original = text.split(COMMENT).next().unwrap_or_default().to_owned();
+        originals.push((path, original));
     }
-    build(&tree, &objtree, None)?;
-    nothing(workdir)
+    let build_with = |added: &str| -> anyhow::Result<_> {
+        for (path, original) in &originals {
+            fs::write(path, format!("{original}{added}"))
+                .with_context(|| path.display().to_string())?;
+        }
+        Ok(build(&tree, &objtree, None))
+    };
+    let commented = build_with(COMMENT)?;
+    let with_function = build_with(&format!("{COMMENT}{FUNCTION}"))?;
+    build_with("")??;
+
+    let mut expected = takers(&objtree, VERSION)?;
+    expected.insert(VERSION.to_owned());
+    expected.extend(CHANGED.map(|source| source.replace(".c", ".o")));
+    let found = generated(&commented?);
+    expect(found == expected, || {
+        format!("a comment in {CHANGED:?}: code was generated of {found:?}, expected {expected:?}")
+    })?;
+    for source in CHANGED {
+        let takers = takers(&objtree, &source.replace(".c", ".o"))?;
+        expect(!takers.is_empty(), || {
+            format!("nothing takes anything from {source}: this tests nothing")
+        })?;
+        expected.extend(takers);
+    }
+    let found = generated(&with_function?);
+    expect(found == expected, || {
+        format!("a function in {CHANGED:?}: code was generated of {found:?}, expected {expected:?}")
+    })
 }
 
 /// The bitcode objects of which code was generated.
@@ -83,20 +90,20 @@ fn generated(lines: &[String]) -> BTreeSet<String> {
 }
 
 /// The objects that take something from `object`, by what the thin links wrote.
-fn importers(objtree: &Path, object: &str) -> anyhow::Result<BTreeSet<String>> {
-    let mut importers = BTreeSet::new();
+fn takers(objtree: &Path, object: &str) -> anyhow::Result<BTreeSet<String>> {
+    let mut takers = BTreeSet::new();
     for entry in walkdir::WalkDir::new(objtree) {
         let path = entry?.into_path();
-        let Some(importer) = path.to_str().and_then(|path| path.strip_suffix(".imports")) else {
+        let Some(taker) = path.to_str().and_then(|path| path.strip_suffix(".imports")) else {
             continue;
         };
         let imports = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         if imports.lines().any(|line| line == object) {
-            let importer = Path::new(importer).strip_prefix(objtree)?;
-            importers.insert(importer.display().to_string());
+            let taker = Path::new(taker).strip_prefix(objtree)?;
+            takers.insert(taker.display().to_string());
         }
     }
-    Ok(importers)
+    Ok(takers)
 }
 
 /// One native object by its name, after another limit was set for what is taken over: all of a
