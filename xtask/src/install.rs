@@ -8,7 +8,7 @@ use crate::process;
 use crate::status;
 use crate::table;
 use anyhow::Context as _;
-use kernel_tree::{Plan, Report, Selection, Table, Tool, Tree};
+use kernel_tree::{KnownLto, Offer, Plan, Report, Table, Tool, Tree};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,6 +18,9 @@ use std::process::{Command, Stdio};
 
 /// Puts plugins into a kernel tree.
 ///
+/// A tree without LTO gets LTO. To a tree whose own build knows it, single plugins are offered that
+/// replace or check what it does; without --plugins they are explained, and nothing is changed.
+///
 /// New files go into scripts/lto of the tree; existing files get a few lines each, at places that
 /// must be exactly as the plugins know them. Every edited file is kept, and `uninstall` gives it
 /// back. A tree that has plugins already gets those that are named now, and no others.
@@ -26,13 +29,15 @@ use std::process::{Command, Stdio};
   cargo xtask install --tree ~/linux-5.10 --dry-run
   cargo xtask install --tree ~/linux-5.10
   cargo xtask install --tree ~/linux-5.10 --plugins lto-link,modversions --check
+  cargo xtask install --tree ~/linux-6.12
+  cargo xtask install --tree ~/linux-6.12 --plugins initcall-order
 
 Exit code: 0 done; 1 --check found the tree different; 2 the tree was refused, and not changed.")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
-    /// The plugins, with all that they require [default: all].
+    /// The plugins, with all that they require [default: all, or none in a tree with LTO].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     plugins: Vec<String>,
     /// Change nothing: show what would be changed.
@@ -54,7 +59,7 @@ pub struct Args {
 pub struct Options<'a> {
     /// The kernel tree.
     pub tree: &'a Path,
-    /// The names of the plugins; all if there are none.
+    /// The names of the plugins; all if there are none, in a tree without LTO.
     pub plugins: &'a [String],
     /// Whether changes to installed files may be overwritten.
     pub discard_changes: bool,
@@ -78,6 +83,9 @@ pub fn run(args: Args) -> Outcome {
     if let Some(dir) = &llvm {
         check_llvm(dir).with_context(|| format!("--llvm {}", dir.display()))?;
     }
+    if plugins.is_empty() && !check && knows_lto(&tree)? {
+        return explain(&tree);
+    }
     if dry_run {
         return show(&options);
     }
@@ -95,46 +103,107 @@ pub fn run(args: Args) -> Outcome {
 /// # Errors
 /// The tree is refused, the tools cannot be built, the tree cannot be written.
 pub fn install(options: &Options<'_>) -> anyhow::Result<(Plan, Report)> {
-    let table = plugins::table()?;
-    let selection = selected(&table, options.plugins)?;
-    install_with(&selection, options, build_tools)
+    install_with(&plugins::table()?, options, build_tools)
 }
 
 fn install_with(
-    selection: &Selection<'_>,
+    table: &Table,
     options: &Options<'_>,
     build: impl FnOnce(&[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>>,
 ) -> anyhow::Result<(Plan, Report)> {
     let Options {
         tree,
-        plugins: _,
+        plugins,
         discard_changes,
     } = *options;
     status::recover(tree)?;
     let tree = Tree::open(tree)?;
-    let plan = Plan::new(&tree, selection, plugins::VERSION)?;
+    let plan = planned(table, &tree, plugins)?;
     kernel_tree::check_install(&tree, &plan, discard_changes)?;
     let binaries = build(&plan.tools)?;
     let report = kernel_tree::install(&tree, &plan, &binaries, discard_changes)?;
     Ok((plan, report))
 }
 
-/// The plugins of these names; all if there are none.
-pub fn selected<'table>(
-    table: &'table Table,
-    names: &[String],
-) -> kernel_tree::Result<Selection<'table>> {
-    if names.is_empty() {
-        return Ok(table.all());
+/// The plan of these plugins; of all, if none is named, in a tree without LTO.
+fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::Result<Plan> {
+    if names.is_empty() && tree.known_lto()? == KnownLto::Native {
+        anyhow::bail!(
+            "{}: its own build knows LTO: name the plugins; without --check, this command explains \
+             which there are",
+            tree.dir().display()
+        );
     }
-    table.select(names)
+    Ok(Plan::new(
+        tree,
+        &table.choose(tree, names)?,
+        plugins::VERSION,
+    )?)
+}
+
+/// Whether the tree's own build knows LTO.
+fn knows_lto(tree: &Path) -> anyhow::Result<bool> {
+    status::recover(tree)?;
+    Ok(Tree::open(tree)?.known_lto()? == KnownLto::Native)
+}
+
+/// Says what is offered to a tree whose own build knows LTO.
+fn explain(dir: &Path) -> Outcome {
+    let tree = Tree::open(dir)?;
+    let table = plugins::table()?;
+    let offers = table.offers(&tree)?;
+    let installed = kernel_tree::status(&tree)?.installed;
+    let installed = installed.map_or_else(Vec::new, |installed| installed.plugins);
+    print(explanation(dir, &tree, &offers, &installed).as_bytes())?;
+    Ok(())
+}
+
+fn explanation(dir: &Path, tree: &Tree, offers: &[Offer<'_>], installed: &[String]) -> String {
+    let dir = dir.display();
+    let heading = [
+        "plugin",
+        "offered",
+        "what it does there, or why it is not offered",
+    ];
+    let rows = offers.iter().map(|offer| {
+        let name = offer.plugin.name;
+        let is_installed = installed.iter().any(|installed| installed == name);
+        let (offered, what) = match (offer.refused, offer.does) {
+            (Some(reason), _) => ("no", reason),
+            (None, does) if is_installed => ("installed", does.unwrap_or_default()),
+            (None, does) => ("yes", does.unwrap_or_default()),
+        };
+        [name, offered, what].map(str::to_owned)
+    });
+    let mut text = format!(
+        "{dir}: linux {}, whose own build knows LTO. Single plugins are offered; each stands \
+         alone:\n\n{}\n",
+        tree.version(),
+        table::of(std::iter::once(heading.map(str::to_owned)).chain(rows))
+    );
+    let names: Vec<&str> = offers
+        .iter()
+        .filter(|offer| offer.is_made())
+        .map(|offer| offer.plugin.name)
+        .collect();
+    let (verb, names) = if installed.is_empty() {
+        ("To take some", names.join(","))
+    } else {
+        ("To install again what is installed", installed.join(","))
+    };
+    // Writing to a String does not fail.
+    let _ = write!(
+        text,
+        "{verb} (docs/adopting.md):\n  cargo xtask install --tree {dir} --plugins {names}\n\
+         Nothing was changed.\n"
+    );
+    text
 }
 
 /// What an install would do: the plan, and the difference to the tree as it is.
 fn previewed(options: &Options<'_>) -> anyhow::Result<(Plan, kernel_tree::Preview)> {
-    let table = plugins::table()?;
     let tree = Tree::open(options.tree)?;
-    let plan = Plan::new(&tree, &selected(&table, options.plugins)?, plugins::VERSION)?;
+    let plan = planned(&plugins::table()?, &tree, options.plugins)?;
     let preview = kernel_tree::preview(&tree, &plan)?;
     Ok((plan, preview))
 }
@@ -387,7 +456,7 @@ mod tests {
             let binary = |tool: &Tool| (tool.name.clone(), b"binary".to_vec());
             Ok(tools.iter().map(binary).collect())
         };
-        install_with(&table.all(), &options(tree), build).expect("an install")
+        install_with(table, &options(tree), build).expect("an install")
     }
 
     #[test]
@@ -419,7 +488,7 @@ mod tests {
         symlink("Makefile", tree.path().join("Kconfig")).unwrap();
         let table = Table::new("", vec![PLUGIN]).unwrap();
         let build = |_: &[Tool]| panic!("the tools were built");
-        let error = install_with(&table.all(), &options(&tree), build).unwrap_err();
+        let error = install_with(&table, &options(&tree), build).unwrap_err();
         assert!(error.to_string().contains("symbolic link"), "{error}");
     }
 
@@ -428,7 +497,7 @@ mod tests {
         let tree = tree();
         let table = Table::new("", vec![PLUGIN]).unwrap();
         let build = |_: &[Tool]| anyhow::bail!("no compiler");
-        let error = install_with(&table.all(), &options(&tree), build).unwrap_err();
+        let error = install_with(&table, &options(&tree), build).unwrap_err();
         assert_eq!(error.to_string(), "no compiler");
         assert!(!tree.path().join("scripts/lto").exists());
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask series`: an install as patches to be mailed.
 
-use crate::install::selected;
 use crate::outcome::{Outcome, print};
 use crate::plugins;
 use crate::process;
@@ -16,6 +15,9 @@ use std::process::Command;
 /// A cover letter and one patch per plugin, in the form of `git format-patch`, which `git am`
 /// takes. The tree is not changed. The tools are not part of the patches; the cover letter says
 /// how they are built.
+///
+/// For a tree whose own build knows LTO, there is one patch for each plugin and no cover letter:
+/// each stands alone and applies to the tree as it is.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches
@@ -27,7 +29,7 @@ pub struct Args {
     /// Where the patches go; made if it is not there.
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
-    /// The plugins, with all that they require [default: all].
+    /// The plugins, with all that they require [default: all that make sense in the tree].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     plugins: Vec<String>,
     /// Who sends the patches [default: what git knows in the tree].
@@ -52,8 +54,9 @@ pub fn run(args: Args) -> Outcome {
         date: date()?,
     };
     let table = plugins::table()?;
-    let selection = selected(&table, &plugins)?;
-    let patches = kernel_tree::series(&Tree::open(&tree)?, &selection, plugins::VERSION, &author)?;
+    let tree = Tree::open(&tree)?;
+    let selection = table.choose(&tree, &plugins)?;
+    let patches = kernel_tree::series(&tree, &selection, plugins::VERSION, &author)?;
     fs::create_dir_all(&into).with_context(|| into.display().to_string())?;
     let mut written = Vec::new();
     for patch in patches {

@@ -24,6 +24,10 @@ pub fn plugin() -> Plugin {
                 name: "lto_initcall.h",
                 text: include_str!("../../../kconfig/initcall-order/lto_initcall.h"),
             },
+            GlueFile {
+                name: "Makefile.top",
+                text: include_str!("../../../kconfig/initcall-order/Makefile.top"),
+            },
         ],
         generate: None,
     }

@@ -224,6 +224,7 @@ mod tests {
             occurs,
             change,
             reason: "test".into(),
+            trees: crate::edits::Trees::None,
             when: Vec::new(),
         }
     }

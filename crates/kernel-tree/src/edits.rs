@@ -25,6 +25,7 @@ pub enum EditsError {
 /// The content of one `edits.toml`, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits {
+    pub(crate) adoption: Option<Adoption>,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) changes: Vec<Edit>,
     pub(crate) files: Vec<NewFile>,
@@ -39,6 +40,64 @@ pub(crate) struct Hook {
     /// What begins a comment in the generated file; `/*` is closed with `*/`.
     #[serde(default = "hash")]
     pub comment: String,
+    /// What stands in the generated file before the fragments.
+    #[serde(default)]
+    pub text: String,
+}
+
+/// What a plugin is to a tree whose own build knows LTO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Adoption {
+    /// It can be taken alone.
+    Offered {
+        /// The subject of its patch there: imperative, no full stop.
+        title: String,
+        /// What it replaces or checks, on one line.
+        does: String,
+        /// What is won, measured: the first paragraph of its patch.
+        gain: String,
+        /// What the tree must have for it.
+        needs: Vec<Need>,
+        /// Whether [`crate::Plugin::generate`] is called there, too.
+        generate: bool,
+    },
+    /// It makes no sense there.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A fact that a tree must have for a plugin to be adopted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Need {
+    pub fact: Condition,
+    /// What is said where it does not hold.
+    pub otherwise: String,
+}
+
+/// The trees that an entry is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Trees {
+    /// Those that know no LTO, and get it from the plugins.
+    #[default]
+    None,
+    /// Those whose own build knows it.
+    Native,
+    /// All.
+    Any,
+}
+
+impl Trees {
+    /// Whether a tree is among them; `native`: its own build knows LTO.
+    pub fn include(self, native: bool) -> bool {
+        match self {
+            Self::None => !native,
+            Self::Native => native,
+            Self::Any => true,
+        }
+    }
 }
 
 /// A change of an existing file.
@@ -51,6 +110,7 @@ pub(crate) struct Edit {
     pub occurs: usize,
     pub change: Change,
     pub reason: String,
+    pub trees: Trees,
     pub when: Vec<Condition>,
 }
 
@@ -75,6 +135,7 @@ impl Change {
 pub(crate) struct NewFile {
     pub source: String,
     pub dest: String,
+    pub trees: Trees,
     pub when: Vec<Condition>,
 }
 
@@ -83,6 +144,7 @@ pub(crate) struct NewFile {
 pub(crate) struct Fragment {
     pub hook: String,
     pub source: String,
+    pub trees: Trees,
     pub when: Vec<Condition>,
 }
 
@@ -164,6 +226,7 @@ impl Edits {
             .map(Fragment::try_from)
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            adoption: raw.adopt.map(Adoption::try_from).transpose()?,
             hooks,
             changes,
             files,
@@ -184,6 +247,7 @@ fn one() -> usize {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawEdits {
+    adopt: Option<RawAdoption>,
     #[serde(default)]
     hook: Vec<Hook>,
     #[serde(default)]
@@ -207,6 +271,8 @@ struct RawEdit {
     after: Option<String>,
     reason: String,
     #[serde(default)]
+    lto: Trees,
+    #[serde(default)]
     when: Vec<RawCondition>,
 }
 
@@ -215,6 +281,8 @@ struct RawEdit {
 struct RawFile {
     source: String,
     dest: String,
+    #[serde(default)]
+    lto: Trees,
     #[serde(default)]
     when: Vec<RawCondition>,
 }
@@ -225,7 +293,30 @@ struct RawFragment {
     hook: String,
     source: String,
     #[serde(default)]
+    lto: Trees,
+    #[serde(default)]
     when: Vec<RawCondition>,
+}
+
+/// Either what is offered, or why nothing is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAdoption {
+    refused: Option<String>,
+    title: Option<String>,
+    does: Option<String>,
+    gain: Option<String>,
+    #[serde(default)]
+    needs: Vec<RawNeed>,
+    #[serde(default)]
+    generate: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawNeed {
+    fact: RawCondition,
+    otherwise: String,
 }
 
 #[derive(Deserialize)]
@@ -289,6 +380,7 @@ impl TryFrom<RawEdit> for Edit {
             occurs: raw.occurs,
             change,
             reason: raw.reason,
+            trees: raw.lto,
             when,
         })
     }
@@ -305,6 +397,7 @@ impl TryFrom<RawFile> for NewFile {
         Ok(Self {
             source: raw.source,
             dest: raw.dest,
+            trees: raw.lto,
             when,
         })
     }
@@ -321,36 +414,75 @@ impl TryFrom<RawFragment> for Fragment {
         Ok(Self {
             hook: raw.hook,
             source: raw.source,
+            trees: raw.lto,
             when,
         })
     }
 }
 
-fn conditions(raw: Vec<RawCondition>) -> Result<Vec<Condition>, String> {
-    raw.into_iter()
-        .map(|raw| {
-            let RawCondition {
-                file,
-                contains,
-                lacks,
-                exists,
-                absent,
-            } = raw;
-            match (file, contains, lacks, exists, absent) {
-                (Some(file), Some(text), None, None, None) => {
-                    Ok(Condition::Contains { file, text })
-                }
-                (Some(file), None, Some(text), None, None) => Ok(Condition::Lacks { file, text }),
-                (None, None, None, Some(path), None) => Ok(Condition::Exists { path }),
-                (None, None, None, None, Some(path)) => Ok(Condition::Absent { path }),
-                _ => Err(
-                    "a condition is { file, contains }, { file, lacks }, { exists } or \
-                          { absent }"
-                        .to_owned(),
-                ),
+impl TryFrom<RawAdoption> for Adoption {
+    type Error = EditsError;
+
+    fn try_from(raw: RawAdoption) -> Result<Self, EditsError> {
+        let wrong = |reason: String| EditsError::Entry {
+            entry: "[adopt]".into(),
+            reason,
+        };
+        let RawAdoption {
+            refused,
+            title,
+            does,
+            gain,
+            needs,
+            generate,
+        } = raw;
+        match (refused, title, does, gain) {
+            (Some(reason), None, None, None) if needs.is_empty() && !generate => {
+                Ok(Self::Refused { reason })
             }
-        })
-        .collect()
+            (None, Some(title), Some(does), Some(gain)) => Ok(Self::Offered {
+                title,
+                does,
+                gain,
+                needs: needs
+                    .into_iter()
+                    .map(|RawNeed { fact, otherwise }| {
+                        let fact = condition(fact)?;
+                        Ok(Need { fact, otherwise })
+                    })
+                    .collect::<Result<_, _>>()
+                    .map_err(wrong)?,
+                generate,
+            }),
+            _ => Err(wrong(
+                "it has either `refused`, or `title`, `does` and `gain`".into(),
+            )),
+        }
+    }
+}
+
+fn conditions(raw: Vec<RawCondition>) -> Result<Vec<Condition>, String> {
+    raw.into_iter().map(condition).collect()
+}
+
+fn condition(raw: RawCondition) -> Result<Condition, String> {
+    let RawCondition {
+        file,
+        contains,
+        lacks,
+        exists,
+        absent,
+    } = raw;
+    match (file, contains, lacks, exists, absent) {
+        (Some(file), Some(text), None, None, None) => Ok(Condition::Contains { file, text }),
+        (Some(file), None, Some(text), None, None) => Ok(Condition::Lacks { file, text }),
+        (None, None, None, Some(path), None) => Ok(Condition::Exists { path }),
+        (None, None, None, None, Some(path)) => Ok(Condition::Absent { path }),
+        _ => Err(
+            "a condition is { file, contains }, { file, lacks }, { exists } or { absent }"
+                .to_owned(),
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -431,6 +563,15 @@ include y
             (
                 "two conditions in one",
                 "[[file]]\nsource='s'\ndest='d'\nwhen=[{exists='x',absent='y'}]\n".into(),
+            ),
+            ("half an adoption", "[adopt]\ntitle='t'\ndoes='d'\n".into()),
+            (
+                "an adoption that is refused and offered",
+                "[adopt]\nrefused='r'\ntitle='t'\ndoes='d'\ngain='g'\n".into(),
+            ),
+            (
+                "an unknown kind of tree",
+                edit("anchor='a'\nreplace='b'\nreason='r'\nlto='some'\n"),
             ),
             ("hook outside", "[[hook]]\nname='../x'\n".into()),
             ("hook in the way", "[[hook]]\nname='bin'\n".into()),

@@ -197,12 +197,20 @@ pub enum Refusal {
         /// The file that refers to it.
         file: String,
     },
-    /// The tree has LTO already.
+    /// The tree knows LTO, and not from its own build.
     HasLto {
         /// What shows it.
         facts: Vec<String>,
-        /// Whether the facts are those of a tree whose own build knows LTO.
-        native: bool,
+    },
+    /// The tree's own build knows LTO, and the plugins were chosen for one that does not, or the
+    /// other way round.
+    OtherKind,
+    /// A plugin makes no sense in a tree whose own build knows LTO.
+    NotForNative {
+        /// The plugin.
+        plugin: String,
+        /// Why.
+        reason: String,
     },
     /// An installed file was changed since.
     Changed {
@@ -256,16 +264,20 @@ impl fmt::Display for Refusal {
                  scripts/lto/.install, is gone (removed, or not copied or committed with the \
                  rest): bring it back, or begin with a pristine tree"
             ),
-            Self::HasLto { facts, native } => {
-                write!(f, "the tree has LTO already: {}. ", facts.join("; "))?;
-                f.write_str(if *native {
-                    "Its own build knows LTO_CLANG; none of the chosen plugins can be added to \
-                     such a tree yet: set CONFIG_LTO_CLANG_THIN=y and use what it has"
-                } else {
-                    "It looks patched by hand: revert those patches first, or begin with a \
-                     pristine tree"
-                })
-            }
+            Self::HasLto { facts } => write!(
+                f,
+                "the tree has LTO already: {}. It looks patched by hand: revert those patches \
+                 first, or begin with a pristine tree",
+                facts.join("; ")
+            ),
+            Self::OtherKind => f.write_str(
+                "the plugins were chosen for another kind of tree: one whose own build knows LTO \
+                 takes them one by one, one without LTO takes each with all that it requires",
+            ),
+            Self::NotForNative { plugin, reason } => write!(
+                f,
+                "{plugin}: is not for this tree, whose own build knows LTO: {reason}"
+            ),
             Self::Changed { file } => write!(
                 f,
                 "{file} was changed after the install: undo the change, or give it up with \

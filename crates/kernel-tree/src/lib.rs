@@ -4,7 +4,8 @@
 //! Data flows one way:
 //!
 //! 1. [`Tree`] reads: facts about the tree as it was before any install.
-//! 2. [`Table`] and [`Selection`] resolve: which plugins, in which order, with which glue.
+//! 2. [`Table`] and [`Selection`] resolve: which plugins, in which order, with which glue. A tree
+//!    whose own build knows LTO is offered single plugins ([`Offer`]), with glue for such trees.
 //! 3. [`Plan`] plans: every file's text after the install, in memory. All faults are collected.
 //! 4. [`install()`] and [`uninstall`] write, under a journal that the next command finishes.
 //!
@@ -22,6 +23,7 @@ mod error;
 mod install;
 mod journal;
 mod manifest;
+mod native;
 mod plan;
 mod plugin;
 mod series;
@@ -36,6 +38,7 @@ pub use edits::{Condition, Edits, EditsError};
 pub use error::{Error, Refusal, Result};
 pub use install::{Preview, Report, check_install, install, preview, recover, uninstall};
 pub use journal::Recovery;
+pub use native::{KnownLto, Offer};
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
 pub use plugin::{GenerateResult, Generated, GlueFile, Plugin, Selection, Table};
 pub use series::{Author, Patch, series};

@@ -2,9 +2,10 @@
 //! What a tree will be: every edited and every new file, in memory, from the pristine texts.
 
 use crate::anchor::{self, headline};
-use crate::edits::{Condition, Edit, Hook, NewFile};
+use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
 use crate::error::{Error, Refusal, Result};
 use crate::manifest::{foreign_files, parents};
+use crate::native::KnownLto;
 use crate::plugin::{Generated, Resolved, Selection};
 use crate::tree::Tree;
 use crate::{BIN_DIR, LTO_DIR, VERSION_FILE};
@@ -87,6 +88,7 @@ impl Plan {
     pub fn new(tree: &Tree, selection: &Selection<'_>, version: &str) -> Result<Self> {
         let mut planner = Planner {
             tree,
+            native: selection.native,
             edited: BTreeMap::new(),
             created: BTreeMap::new(),
             notes: Vec::new(),
@@ -105,6 +107,7 @@ impl Plan {
 
         let Planner {
             tree,
+            native: _,
             edited,
             created,
             notes,
@@ -162,6 +165,8 @@ struct HookFile {
 
 struct Planner<'a> {
     tree: &'a Tree,
+    /// Whether the tree's own build knows LTO.
+    native: bool,
     edited: BTreeMap<String, EditedFile>,
     created: BTreeMap<String, CreatedFile>,
     notes: Vec<Note>,
@@ -171,8 +176,12 @@ struct Planner<'a> {
 impl Planner<'_> {
     /// Refuses trees that others have brought LTO, or a `scripts/lto`, to.
     fn check_tree(&mut self) -> Result<()> {
-        if let Some(refusal) = has_lto(self.tree)? {
-            self.refusals.push(refusal);
+        match self.tree.known_lto()? {
+            KnownLto::ByHand { facts } => self.refusals.push(Refusal::HasLto { facts }),
+            known if (known == KnownLto::Native) != self.native => {
+                self.refusals.push(Refusal::OtherKind);
+            }
+            KnownLto::None | KnownLto::Native => (),
         }
         if self.tree.manifest().is_none() {
             let files = foreign_files(self.tree.dir(), None)?;
@@ -192,7 +201,12 @@ impl Planner<'_> {
                 for fragment in &resolved.edits.fragments {
                     let what = format!("the fragment {}", fragment.source);
                     if fragment.hook == hook.name
-                        && self.applies(resolved.plugin.name, &what, &fragment.when)?
+                        && self.applies(
+                            resolved.plugin.name,
+                            &what,
+                            fragment.trees,
+                            &fragment.when,
+                        )?
                     {
                         // Table::new has made sure that the text is there.
                         let text = resolved.plugin.glue_text(&fragment.source);
@@ -221,7 +235,12 @@ impl Planner<'_> {
                 .find(|hook| edit.hook.as_ref() == Some(&hook.name));
             if let Some(HookFile { name, plugins, .. }) = used
                 && let Some(plugin) = plugins.first()
-                && self.applies(plugin, &format!("an edit for the hook {name}"), &edit.when)?
+                && self.applies(
+                    plugin,
+                    &format!("an edit for the hook {name}"),
+                    edit.trees,
+                    &edit.when,
+                )?
             {
                 self.edit(plugin, edit)?;
             }
@@ -233,17 +252,27 @@ impl Planner<'_> {
         let Resolved { plugin, edits } = resolved;
         for edit in &edits.changes {
             let what = format!("the edit of {} at `{}`", edit.file, headline(&edit.anchor));
-            if self.applies(plugin.name, &what, &edit.when)? {
+            if self.applies(plugin.name, &what, edit.trees, &edit.when)? {
                 self.edit(plugin.name, edit)?;
             }
         }
-        for NewFile { source, dest, when } in &edits.files {
-            if self.applies(plugin.name, dest, when)? {
+        for NewFile {
+            source,
+            dest,
+            trees,
+            when,
+        } in &edits.files
+        {
+            if self.applies(plugin.name, dest, *trees, when)? {
                 let text = plugin.glue_text(source).unwrap_or_default();
                 self.create(dest, text.to_owned(), Some(&plugin.name.to_owned()));
             }
         }
-        let Some(generate) = plugin.generate else {
+        let asked_for = match &edits.adoption {
+            Some(Adoption::Offered { generate, .. }) if self.native => *generate,
+            _ => !self.native,
+        };
+        let Some(generate) = plugin.generate.filter(|_| asked_for) else {
             return Ok(());
         };
         let generated = generate(self.tree).map_err(|source| Error::Generate {
@@ -259,8 +288,17 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Whether all conditions hold; if not, notes which one does not.
-    fn applies(&mut self, plugin: &str, what: &str, when: &[Condition]) -> Result<bool> {
+    /// Whether an entry is for such trees, and all its conditions hold; notes which one does not.
+    fn applies(
+        &mut self,
+        plugin: &str,
+        what: &str,
+        trees: Trees,
+        when: &[Condition],
+    ) -> Result<bool> {
+        if !trees.include(self.native) {
+            return Ok(false);
+        }
         for condition in when {
             if !condition.holds(self.tree)? {
                 self.note(
@@ -387,6 +425,9 @@ fn joined(hook: &Hook, parts: &[(&str, &str)]) -> String {
         "{open} SPDX-License-Identifier: GPL-2.0-only{close}\n\
          {open} Made by `cargo xtask install` of kbuild-lto from the parts of its plugins.{close}\n"
     );
+    if !hook.text.is_empty() {
+        let _ = write!(text, "\n{}", hook.text);
+    }
     for (plugin, part) in parts {
         let body: String = part
             .split_inclusive('\n')
@@ -408,33 +449,6 @@ fn without_consequences(refusals: Vec<Refusal>) -> Vec<Refusal> {
         return refusals.into_iter().filter(is_cause).collect();
     }
     refusals
-}
-
-/// Facts that show that the tree has LTO without us.
-fn has_lto(tree: &Tree) -> Result<Option<Refusal>> {
-    const SHOWN_BY: [(&str, &str, &str); 4] = [
-        ("arch/Kconfig", "\nconfig LTO_CLANG\n", "`config LTO_CLANG`"),
-        ("Makefile", "CC_FLAGS_LTO", "`CC_FLAGS_LTO`"),
-        ("scripts/Makefile.build", "CC_FLAGS_LTO", "`CC_FLAGS_LTO`"),
-        (
-            "include/linux/init.h",
-            "__initcall_stub",
-            "`__initcall_stub`",
-        ),
-    ];
-    let mut facts = Vec::new();
-    for (file, text, name) in SHOWN_BY {
-        if tree.contains(file, text)? {
-            facts.push(format!("{file} has {name}"));
-        }
-    }
-    // Without the options, the rest may be a back-ported part that plugins know how to meet.
-    if !tree.contains(SHOWN_BY[0].0, SHOWN_BY[0].1)? {
-        return Ok(None);
-    }
-    // Upstream came to all of these together; a hand-made port seldom has them all.
-    let native = facts.len() == SHOWN_BY.len() || tree.has("scripts/Makefile.vmlinux_o")?;
-    Ok(Some(Refusal::HasLto { facts, native }))
 }
 
 /// Whether a file of the tree is reached through a symbolic link, or is none that is plain.

@@ -2,7 +2,8 @@
 //! Plugins, the table they stand in, and a choice of them.
 
 use crate::edits::{Edits, EditsError, Hook};
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
+use crate::native::{KnownLto, Offer};
 use crate::tree::Tree;
 use std::collections::BTreeSet;
 
@@ -127,13 +128,90 @@ impl Table {
         Selection {
             hooks: &self.hooks,
             plugins: self.plugins.iter().collect(),
+            native: false,
         }
     }
 
-    /// The plugins of these names, in the order of the table.
+    /// What each plugin is to `tree`, if its own build knows LTO.
+    pub fn offers(&self, tree: &Tree) -> Result<Vec<Offer<'_>>> {
+        let plugins = self.plugins.iter();
+        plugins.map(|resolved| Offer::of(resolved, tree)).collect()
+    }
+
+    /// The plugins of these names for `tree`, in the order of the table; all that make sense there
+    /// if no name is given. Where the tree's own build knows LTO, each stands alone.
+    ///
+    /// Errors: as for [`Self::select`]; a plugin that makes no sense in the tree.
+    pub fn choose<S: AsRef<str>>(&self, tree: &Tree, names: &[S]) -> Result<Selection<'_>> {
+        let native = tree.known_lto()? == KnownLto::Native;
+        match (native, names) {
+            (false, []) => Ok(self.all()),
+            (false, names) => self.select(names),
+            (true, []) => {
+                let offered = self.offers(tree)?.into_iter().filter(Offer::is_made);
+                let names: Vec<&str> = offered.map(|offer| offer.plugin.name).collect();
+                self.adopted(tree, &names)
+            }
+            (true, names) => self.adopted(tree, names),
+        }
+    }
+
+    /// The plugins of these names for a tree whose own build knows LTO.
+    fn adopted<S: AsRef<str>>(&self, tree: &Tree, names: &[S]) -> Result<Selection<'_>> {
+        let plugins = self.named(names)?;
+        let mut refusals = Vec::new();
+        for resolved in &plugins {
+            if let Some(reason) = Offer::of(resolved, tree)?.refused {
+                refusals.push(Refusal::NotForNative {
+                    plugin: resolved.plugin.name.into(),
+                    reason: reason.into(),
+                });
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(Error::Refused {
+                dir: tree.dir().to_path_buf(),
+                refusals,
+            });
+        }
+        Ok(Selection {
+            hooks: &self.hooks,
+            plugins,
+            native: true,
+        })
+    }
+
+    /// The plugins of these names, in the order of the table, for a tree without LTO.
     ///
     /// Errors: a name that is in no table, a plugin without one that it requires, no name at all.
     pub fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Selection<'_>> {
+        let plugins = self.named(names)?;
+        let chosen = |name: &str| plugins.iter().any(|chosen| chosen.plugin.name == name);
+        let lacking: Vec<String> = plugins
+            .iter()
+            .flat_map(|resolved| {
+                let plugin = &resolved.plugin;
+                plugin
+                    .requires
+                    .iter()
+                    .filter(|required| !chosen(required))
+                    .map(|required| format!("{} requires {required}", plugin.name))
+            })
+            .collect();
+        if !lacking.is_empty() {
+            return Err(Error::Selection(format!(
+                "{}: choose what is required too",
+                lacking.join(", ")
+            )));
+        }
+        Ok(Selection {
+            hooks: &self.hooks,
+            plugins,
+            native: false,
+        })
+    }
+
+    fn named<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<&Resolved>> {
         let names: BTreeSet<&str> = names.iter().map(AsRef::as_ref).collect();
         let known: Vec<&str> = self.plugins().map(|plugin| plugin.name).collect();
         let unknown: Vec<&str> = names
@@ -154,40 +232,21 @@ impl Table {
                 known.join(", ")
             )));
         }
-        let plugins: Vec<&Resolved> = self
-            .plugins
-            .iter()
+        let plugins = self.plugins.iter();
+        Ok(plugins
             .filter(|resolved| names.contains(resolved.plugin.name))
-            .collect();
-        let lacking: Vec<String> = plugins
-            .iter()
-            .flat_map(|resolved| {
-                let plugin = &resolved.plugin;
-                plugin
-                    .requires
-                    .iter()
-                    .filter(|required| !names.contains(*required))
-                    .map(|required| format!("{} requires {required}", plugin.name))
-            })
-            .collect();
-        if !lacking.is_empty() {
-            return Err(Error::Selection(format!(
-                "{}: choose what is required too",
-                lacking.join(", ")
-            )));
-        }
-        Ok(Selection {
-            hooks: &self.hooks,
-            plugins,
-        })
+            .collect())
     }
 }
 
-/// Plugins to be installed together: each with all that it requires, in the table's order.
+/// Plugins to be installed together, in the table's order: each with all that it requires, or each
+/// as it is taken alone by a tree whose own build knows LTO.
 #[derive(Debug, Clone)]
 pub struct Selection<'table> {
     pub(crate) hooks: &'table Edits,
     pub(crate) plugins: Vec<&'table Resolved>,
+    /// For a tree whose own build knows LTO.
+    pub(crate) native: bool,
 }
 
 impl Selection<'_> {
@@ -202,7 +261,25 @@ impl Selection<'_> {
         Self {
             hooks: self.hooks,
             plugins: self.plugins.iter().copied().take(n).collect(),
+            native: self.native,
         }
+    }
+
+    /// Each plugin for itself, if they are for a tree whose own build knows LTO: there none needs
+    /// another. Nothing otherwise.
+    #[must_use]
+    pub fn each_alone(&self) -> Vec<Self> {
+        if !self.native {
+            return Vec::new();
+        }
+        let plugins = self.plugins.iter();
+        plugins
+            .map(|&resolved| Self {
+                hooks: self.hooks,
+                plugins: vec![resolved],
+                native: true,
+            })
+            .collect()
     }
 }
 
@@ -258,13 +335,17 @@ fn check_hooks(hooks: &Edits) -> Result<()> {
         })
     };
     let Edits {
+        adoption,
         hooks: defined,
         changes,
         files,
         fragments,
     } = hooks;
-    if !files.is_empty() || !fragments.is_empty() {
-        return wrong("[[file]] or [[fragment]]".into(), "only a plugin has these");
+    if adoption.is_some() || !files.is_empty() || !fragments.is_empty() {
+        return wrong(
+            "[adopt], [[file]] or [[fragment]]".into(),
+            "only a plugin has these",
+        );
     }
     let is = |hook: &Hook, name: Option<&String>| name.is_some_and(|name| *name == hook.name);
     for edit in changes {

@@ -82,6 +82,14 @@ impl SampleTree {
         tree
     }
 
+    /// One whose own build knows LTO.
+    pub fn native() -> Self {
+        let sample = Self::new();
+        sample.append("arch/Kconfig", "\nconfig LTO_CLANG\n\tbool\n");
+        sample.write("scripts/Makefile.vmlinux_o", b"perl objects\n");
+        sample
+    }
+
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -329,6 +337,8 @@ pub(crate) const EXTRA: Plugin = Plugin {
         GlueFile {
             name: "edits.toml",
             text: r#"
+            [adopt]
+            refused = "the tree does more by itself"
             [[fragment]]
             hook = "Makefile.build"
             source = "Makefile.build"

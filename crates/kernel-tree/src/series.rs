@@ -3,6 +3,7 @@
 
 use crate::LTO_DIR;
 use crate::diff;
+use crate::edits::Adoption;
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::plugin::{Plugin, Selection};
@@ -31,6 +32,8 @@ pub struct Patch {
 /// The difference that one plugin makes.
 struct Step<'a> {
     plugin: &'a Plugin,
+    /// The subject of its patch, and the first paragraph, which may be empty.
+    message: (&'a str, &'a str),
     plan: Plan,
     diff: Vec<u8>,
     stat: Vec<(String, (usize, usize))>,
@@ -39,6 +42,9 @@ struct Step<'a> {
 /// Makes the series: a cover letter, then one patch per plugin. The first n patches together make
 /// the plan of the first n plugins, without the binaries.
 ///
+/// For a tree whose own build knows LTO: one patch per plugin, each of which stands alone and
+/// applies to the tree as it is.
+///
 /// Errors: as for [`Plan::new`], for each of these plans.
 pub fn series(
     tree: &Tree,
@@ -46,13 +52,44 @@ pub fn series(
     version: &str,
     author: &Author,
 ) -> Result<Vec<Patch>> {
+    let alone = selection.each_alone();
+    if !alone.is_empty() {
+        let steps = alone
+            .iter()
+            .map(|selection| steps(tree, selection, version));
+        let steps = steps.collect::<Result<Vec<_>>>()?;
+        let patches = steps.iter().flatten();
+        return Ok(patches.map(|step| step.to_patch(None, author)).collect());
+    }
+    let steps = steps(tree, selection, version)?;
+    let total = steps.len();
+    let mut patches = vec![cover_letter(tree, &steps, version, author)];
+    for (index, step) in steps.iter().enumerate() {
+        patches.push(step.to_patch(Some((index + 1, total)), author));
+    }
+    Ok(patches)
+}
+
+/// What each plugin adds to those before it.
+fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Vec<Step<'a>>> {
     let mut before: BTreeMap<String, Text> = BTreeMap::new();
     let mut steps = Vec::new();
-    for (index, plugin) in selection.plugins().enumerate() {
+    for (index, resolved) in selection.plugins.iter().enumerate() {
+        let plugin = &resolved.plugin;
+        let message = match &resolved.edits.adoption {
+            Some(Adoption::Offered { title, gain, .. }) if selection.native => {
+                (title.as_str(), gain.trim())
+            }
+            _ => {
+                let text = plugin.glue_text("message.txt").unwrap_or_default();
+                (plugin.title, text.trim_end())
+            }
+        };
         let plan = Plan::new(tree, &selection.prefix(index + 1), version)?;
         let after = texts(&plan);
         let mut step = Step {
             plugin,
+            message,
             diff: Vec::new(),
             stat: Vec::new(),
             plan,
@@ -73,12 +110,7 @@ pub fn series(
         before = after;
         steps.push(step);
     }
-    let total = steps.len();
-    let mut patches = vec![cover_letter(tree, &steps, version, author)];
-    for (index, step) in steps.iter().enumerate() {
-        patches.push(step.to_patch(index + 1, total, author));
-    }
-    Ok(patches)
+    Ok(steps)
 }
 
 /// What a file is before the series, if it is there, and after some of it.
@@ -117,18 +149,10 @@ impl Step<'_> {
         self.stat.push((path.to_owned(), lines));
     }
 
-    fn subject(&self) -> String {
-        self.plugin.title.to_owned()
-    }
-
-    fn to_patch(&self, number: usize, total: usize, author: &Author) -> Patch {
-        let subject = self.subject();
-        let mut head = mail_head(&subject, number, total, author);
-        let body = self
-            .plugin
-            .glue_text("message.txt")
-            .unwrap_or_default()
-            .trim_end();
+    /// The patch as one of a series, of which `place` says which; alone without.
+    fn to_patch(&self, place: Option<(usize, usize)>, author: &Author) -> Patch {
+        let (subject, body) = self.message;
+        let mut head = mail_head(subject, place, author);
         if !body.is_empty() {
             let _ = write!(head, "{body}\n\n");
         }
@@ -147,14 +171,26 @@ impl Step<'_> {
             }
             head.push('\n');
         }
+        if place.is_none() && !self.plugin.tools.is_empty() {
+            let _ = write!(
+                head,
+                "The tool is not part of the patch, because it is a binary. Build it in a\n\
+                 checkout of kbuild-lto, with no network if its dependencies are there,\n\n\
+                 \tcargo build --release -p {}\n\n\
+                 and give make the directory with LTO_TOOLS=<checkout>/target/release, or copy\n\
+                 it to {LTO_DIR}/bin.\n\n",
+                self.plugin.tools.join(" -p "),
+            );
+        }
         let _ = write!(head, "---\n{}\n", diff::stat(&self.stat));
         let mut text = head.into_bytes();
         text.extend_from_slice(&self.diff);
         text.extend_from_slice(SIGNATURE.as_bytes());
-        Patch {
-            file_name: format!("{number:04}-{}.patch", slug(&subject)),
-            text,
-        }
+        let file_name = match place {
+            Some((number, _)) => format!("{number:04}-{}.patch", slug(subject)),
+            None => format!("{}.patch", self.plugin.name),
+        };
+        Patch { file_name, text }
     }
 
     /// The edits that this plugin adds, each file with its reasons.
@@ -174,7 +210,7 @@ impl Step<'_> {
 }
 
 fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author) -> Patch {
-    let mut text = mail_head("Clang LTO, by plugins", 0, steps.len(), author);
+    let mut text = mail_head("Clang LTO, by plugins", Some((0, steps.len())), author);
     let tools: Vec<&str> = steps
         .iter()
         .flat_map(|step| step.plugin.tools.iter().copied())
@@ -197,7 +233,7 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
         packages.concat(),
     );
     for step in steps {
-        let _ = writeln!(text, "  {}", step.subject());
+        let _ = writeln!(text, "  {}", step.message.0);
     }
     let mut files: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (path, (added, removed)) in steps.iter().flat_map(|step| &step.stat) {
@@ -221,17 +257,20 @@ const SIGNATURE: &str = concat!("-- \nkbuild-lto ", env!("CARGO_PKG_VERSION"), "
 
 /// The head of a mail, in the form that `git format-patch` gives it and `git am` reads. The first
 /// line has the date that git itself always writes there.
-fn mail_head(subject: &str, number: usize, total: usize, author: &Author) -> String {
+fn mail_head(subject: &str, place: Option<(usize, usize)>, author: &Author) -> String {
     let Author {
         name_and_mail,
         date,
     } = author;
-    let width = total.to_string().len();
+    let place = place.map_or_else(String::new, |(number, total)| {
+        let width = total.to_string().len();
+        format!(" {number:0width$}/{total}")
+    });
     format!(
         "From {zeros} Mon Sep 17 00:00:00 2001\n\
          From: {name_and_mail}\n\
          Date: {date}\n\
-         Subject: [PATCH {number:0width$}/{total}] {subject}\n\
+         Subject: [PATCH{place}] {subject}\n\
          MIME-Version: 1.0\n\
          Content-Type: text/plain; charset=UTF-8\n\
          Content-Transfer-Encoding: 8bit\n\n",

@@ -5,6 +5,7 @@ use crate::anchor::contains;
 use crate::error::{Error, Result};
 use crate::journal;
 use crate::manifest::{Manifest, original_path, sha256};
+use crate::native::KnownLto;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
@@ -92,6 +93,11 @@ impl Tree {
     /// The version that the top `Makefile` states.
     pub fn version(&self) -> &KernelVersion {
         &self.version
+    }
+
+    /// What the tree knew of LTO before any install.
+    pub fn known_lto(&self) -> Result<KnownLto> {
+        KnownLto::of(self)
     }
 
     pub(crate) fn manifest(&self) -> Option<&Manifest> {

@@ -35,6 +35,14 @@ pub fn plugin() -> Plugin {
                 name: "Makefile.build",
                 text: include_str!("../../../kconfig/lto-disable/Makefile.build"),
             },
+            GlueFile {
+                name: "Makefile.top",
+                text: include_str!("../../../kconfig/lto-disable/Makefile.top"),
+            },
+            GlueFile {
+                name: "Makefile.vmlinux_o",
+                text: include_str!("../../../kconfig/lto-disable/Makefile.vmlinux_o"),
+            },
         ],
         generate: Some(generate),
     }

@@ -24,6 +24,10 @@ pub fn plugin() -> Plugin {
                 name: "Makefile.build",
                 text: include_str!("../../../kconfig/modversions/Makefile.build"),
             },
+            GlueFile {
+                name: "Makefile.top",
+                text: include_str!("../../../kconfig/modversions/Makefile.top"),
+            },
         ],
         generate: None,
     }

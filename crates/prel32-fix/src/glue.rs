@@ -27,6 +27,14 @@ pub fn plugin() -> Plugin {
                 name: "lto_prel32.h",
                 text: include_str!("../../../kconfig/prel32-fix/lto_prel32.h"),
             },
+            GlueFile {
+                name: "Makefile.top",
+                text: include_str!("../../../kconfig/prel32-fix/Makefile.top"),
+            },
+            GlueFile {
+                name: "Makefile.vmlinux_o",
+                text: include_str!("../../../kconfig/prel32-fix/Makefile.vmlinux_o"),
+            },
         ],
         generate: None,
     }

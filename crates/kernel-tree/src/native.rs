@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Whether a tree knows LTO without us, and what a plugin is to one that does.
+
+use crate::edits::{Adoption, Need};
+use crate::error::Result;
+use crate::plugin::{Plugin, Resolved};
+use crate::tree::Tree;
+
+/// What a tree, as it was before any install, knows of LTO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnownLto {
+    /// Nothing, or parts that the plugins know how to meet.
+    None,
+    /// Its own build knows `LTO_CLANG`.
+    Native,
+    /// Some of it, as one gets it by patching by hand.
+    ByHand {
+        /// What shows it.
+        facts: Vec<String>,
+    },
+}
+
+impl KnownLto {
+    /// Asks a tree for the facts that show it.
+    pub(crate) fn of(tree: &Tree) -> Result<Self> {
+        const OPTION: (&str, &str) = ("arch/Kconfig", "\nconfig LTO_CLANG\n");
+        const SHOWN_BY: [(&str, &str, &str); 3] = [
+            ("Makefile", "CC_FLAGS_LTO", "`CC_FLAGS_LTO`"),
+            ("scripts/Makefile.build", "CC_FLAGS_LTO", "`CC_FLAGS_LTO`"),
+            (
+                "include/linux/init.h",
+                "__initcall_stub",
+                "`__initcall_stub`",
+            ),
+        ];
+        // Without the option, the rest may be a back-ported part that plugins know how to meet.
+        if !tree.contains(OPTION.0, OPTION.1)? {
+            return Ok(Self::None);
+        }
+        let mut facts = vec!["arch/Kconfig has `config LTO_CLANG`".to_owned()];
+        for (file, text, name) in SHOWN_BY {
+            if tree.contains(file, text)? {
+                facts.push(format!("{file} has {name}"));
+            }
+        }
+        // Upstream came to all of these together; a hand-made port seldom has them all.
+        let all = facts.len() == SHOWN_BY.len() + 1;
+        if all || tree.has("scripts/Makefile.vmlinux_o")? {
+            return Ok(Self::Native);
+        }
+        Ok(Self::ByHand { facts })
+    }
+}
+
+/// What a plugin is to a tree whose own build knows LTO.
+#[derive(Debug, Clone)]
+pub struct Offer<'table> {
+    /// The plugin.
+    pub plugin: &'table Plugin,
+    /// What it replaces or checks there; nothing if it is of no use in any such tree.
+    pub does: Option<&'table str>,
+    /// Why it cannot be taken in this tree.
+    pub refused: Option<&'table str>,
+}
+
+impl<'table> Offer<'table> {
+    pub(crate) fn of(resolved: &'table Resolved, tree: &Tree) -> Result<Self> {
+        let Resolved { plugin, edits } = resolved;
+        let (does, refused) = match &edits.adoption {
+            None => (None, Some("it is for trees without LTO only")),
+            Some(Adoption::Refused { reason }) => (None, Some(reason.as_str())),
+            Some(Adoption::Offered { does, needs, .. }) => {
+                (Some(does.as_str()), unmet(needs, tree)?)
+            }
+        };
+        Ok(Self {
+            plugin,
+            does,
+            refused,
+        })
+    }
+
+    /// Whether the plugin can be taken.
+    pub fn is_made(&self) -> bool {
+        self.refused.is_none()
+    }
+}
+
+/// What is said about the first fact that does not hold.
+fn unmet<'a>(needs: &'a [Need], tree: &Tree) -> Result<Option<&'a str>> {
+    for Need { fact, otherwise } in needs {
+        if !fact.holds(tree)? {
+            return Ok(Some(otherwise));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::sample::{CORE, EXTRA, HOOKS, SampleTree, assert_says, binaries};
+    use crate::{Author, GenerateResult, Generated, GlueFile, Table, install, series, uninstall};
+
+    /// Is of use in every tree.
+    const SOLO: Plugin = Plugin {
+        name: "solo",
+        title: "Stand alone",
+        upstream: &[],
+        requires: &["core"],
+        tools: &["solo"],
+        glue: &[GlueFile {
+            name: "edits.toml",
+            text: r##"
+            [adopt]
+            title = "Stand alone in a tree with LTO"
+            does = "replaces what the tree does with Perl"
+            gain = "It takes a tenth of the time."
+            generate = true
+            [[adopt.needs]]
+            fact = { file = "scripts/Makefile.vmlinux_o", contains = "perl" }
+            otherwise = "it calls no perl"
+            [[edit]]
+            lto = "native"
+            file = "scripts/Makefile.vmlinux_o"
+            anchor = "perl"
+            replace = "solo"
+            reason = "solo is faster"
+            [[edit]]
+            lto = "any"
+            file = "include/linux/init.h"
+            anchor = "#define console_initcall"
+            before = "/* solo */ "
+            reason = "every tree is told"
+            [[edit]]
+            file = "scripts/link-vmlinux.sh"
+            anchor = "link()"
+            replace = "solo()"
+            reason = "only a tree without LTO links there"
+            "##,
+        }],
+        generate: Some(solo_files),
+    };
+
+    fn solo_files(_: &Tree) -> GenerateResult {
+        Ok(vec![Generated {
+            path: "scripts/lto/solo.list".into(),
+            text: "solo.o\n".into(),
+            notes: Vec::new(),
+        }])
+    }
+
+    fn table() -> Table {
+        Table::new(HOOKS, vec![CORE, EXTRA, SOLO]).expect("the table of the sample")
+    }
+
+    #[test]
+    fn what_is_offered_depends_on_the_facts_of_the_tree() {
+        let sample = SampleTree::native();
+        assert_eq!(sample.open().known_lto().unwrap(), KnownLto::Native);
+        let offers = |sample: &SampleTree| {
+            let table = table();
+            let offers = table.offers(&sample.open()).unwrap();
+            let told = |offer: &Offer<'_>| {
+                let what = offer.refused.or(offer.does).unwrap_or_default();
+                (offer.plugin.name, offer.is_made(), what.to_owned())
+            };
+            offers.iter().map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            offers(&sample),
+            [
+                ("core", false, "it is for trees without LTO only".to_owned()),
+                ("extra", false, "the tree does more by itself".to_owned()),
+                (
+                    "solo",
+                    true,
+                    "replaces what the tree does with Perl".to_owned()
+                ),
+            ]
+        );
+        sample.write("scripts/Makefile.vmlinux_o", b"python objects\n");
+        assert_eq!(
+            offers(&sample)[2],
+            ("solo", false, "it calls no perl".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_plugin_is_taken_alone_and_given_back() {
+        let sample = SampleTree::native();
+        let before = sample.snapshot();
+        let table = table();
+        let tree = sample.open();
+        let selection = table.choose(&tree, &["solo"]).unwrap();
+        let plan = Plan::new(&tree, &selection, "1.0").unwrap();
+        // What is for trees without LTO is neither made nor told about.
+        assert_eq!(plan.notes, []);
+        install(&tree, &plan, &binaries(), false).unwrap();
+        assert_eq!(sample.read("scripts/Makefile.vmlinux_o"), "solo objects\n");
+        assert_says(&sample.read("include/linux/init.h"), &["/* solo */"]);
+        assert!(!sample.read("scripts/link-vmlinux.sh").contains("solo"));
+        assert_eq!(sample.read("scripts/lto/solo.list"), "solo.o\n");
+
+        let tree = sample.open();
+        let plan = Plan::new(&tree, &table.choose(&tree, &["solo"]).unwrap(), "1.0").unwrap();
+        assert!(
+            install(&tree, &plan, &binaries(), false)
+                .unwrap()
+                .is_unchanged()
+        );
+        uninstall(&sample.open(), false).unwrap();
+        sample.snapshot().assert_eq(&before, "after the uninstall");
+    }
+
+    #[test]
+    fn what_makes_no_sense_there_is_refused_with_the_reason() {
+        let sample = SampleTree::native();
+        let tree = sample.open();
+        let error = table()
+            .choose(&tree, &["core", "extra", "solo"])
+            .unwrap_err();
+        assert_says(
+            &error.to_string(),
+            &[
+                "core: is not for this tree, whose own build knows LTO: it is for trees without",
+                "extra: is not for this tree, whose own build knows LTO: the tree does more",
+            ],
+        );
+        assert!(!error.to_string().contains("solo"), "{error}");
+        let table = table();
+        assert!(table.choose(&tree, &["sol"]).is_err());
+        // All that make sense.
+        let all = table.choose::<&str>(&tree, &[]).unwrap();
+        assert_eq!(
+            all.plugins().map(|plugin| plugin.name).collect::<Vec<_>>(),
+            ["solo"]
+        );
+    }
+
+    #[test]
+    fn plugins_that_were_chosen_for_the_other_kind_of_tree_are_refused() {
+        let (native, other) = (SampleTree::native(), SampleTree::new());
+        let table = table();
+        for (chosen_for, names, given) in [
+            (&native, &["solo"][..], &other),
+            (&other, &["core", "solo"], &native),
+        ] {
+            let selection = table.choose(&chosen_for.open(), names).unwrap();
+            let error = Plan::new(&given.open(), &selection, "1.0").unwrap_err();
+            assert_says(&error.to_string(), &["chosen for another kind of tree"]);
+        }
+    }
+
+    #[test]
+    fn each_patch_stands_alone() {
+        let sample = SampleTree::native();
+        let tree = sample.open();
+        let author = Author {
+            name_and_mail: "A Maintainer <a@example.org>".into(),
+            date: "Fri, 2 Jan 2026 03:04:05 +0000".into(),
+        };
+        let table = table();
+        let selection = table.choose::<&str>(&tree, &[]).unwrap();
+        let patches = series(&tree, &selection, "1.0", &author).unwrap();
+        let [patch] = &patches[..] else {
+            panic!("{} patches", patches.len())
+        };
+        assert_eq!(patch.file_name, "solo.patch");
+        assert_says(
+            &String::from_utf8_lossy(&patch.text),
+            &[
+                "Subject: [PATCH] Stand alone in a tree with LTO\n",
+                "\n\nIt takes a tenth of the time.\n\n",
+                "\tcargo build --release -p solo\n",
+                "-perl objects\n+solo objects\n",
+            ],
+        );
+    }
+}
