@@ -200,8 +200,22 @@ fn explanation(dir: &Path, tree: &Tree, offers: &[Offer<'_>], installed: &[Strin
     text
 }
 
+/// What is offered to a tree whose own build knows LTO: the names of the plugins.
+///
+/// # Errors
+/// The tree cannot be read.
+pub fn offered(tree: &Path) -> anyhow::Result<Vec<String>> {
+    let table = plugins::table()?;
+    let offers = table.offers(&Tree::open(tree)?)?;
+    let made = offers.iter().filter(|offer| offer.is_made());
+    Ok(made.map(|offer| offer.plugin.name.to_owned()).collect())
+}
+
 /// What an install would do: the plan, and the difference to the tree as it is.
-fn previewed(options: &Options<'_>) -> anyhow::Result<(Plan, kernel_tree::Preview)> {
+///
+/// # Errors
+/// The tree is refused.
+pub fn previewed(options: &Options<'_>) -> anyhow::Result<(Plan, kernel_tree::Preview)> {
     let tree = Tree::open(options.tree)?;
     let plan = planned(&plugins::table()?, &tree, options.plugins)?;
     let preview = kernel_tree::preview(&tree, &plan)?;
@@ -354,6 +368,31 @@ fn build_tools(tools: &[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     if tools.is_empty() {
         return Ok(BTreeMap::new());
     }
+    let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    let executables = built(&names)?;
+    tools
+        .iter()
+        .map(|Tool { name, plugin }| {
+            let path = executables.get(name).with_context(|| {
+                format!("{plugin}: the package {name} builds no binary of that name")
+            })?;
+            let content = fs::read(path).with_context(|| path.display().to_string())?;
+            Ok((name.clone(), content))
+        })
+        .collect()
+}
+
+/// Builds one tool, and gives its path.
+///
+/// # Errors
+/// It cannot be built.
+pub fn built_tool(name: &str) -> anyhow::Result<PathBuf> {
+    let path = built(&[name])?.remove(name);
+    path.with_context(|| format!("the package {name} builds no binary of that name"))
+}
+
+/// Builds packages, and gives the paths of their executables by name.
+fn built(packages: &[&str]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -362,8 +401,8 @@ fn build_tools(tools: &[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
         .current_dir(crate::workspace::root())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
-    for tool in tools {
-        command.args(["--package", &tool.name]);
+    for package in packages {
+        command.args(["--package", package]);
     }
     let shown = process::shown(&command);
     eprintln!("building the tools: {shown}");
@@ -376,17 +415,7 @@ fn build_tools(tools: &[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
         output.status
     );
     let said = String::from_utf8(output.stdout).with_context(|| format!("what `{shown}` wrote"))?;
-    let executables = executables(&said).with_context(|| format!("what `{shown}` wrote"))?;
-    tools
-        .iter()
-        .map(|Tool { name, plugin }| {
-            let path = executables.get(name).with_context(|| {
-                format!("{plugin}: the package {name} builds no binary of that name")
-            })?;
-            let content = fs::read(path).with_context(|| path.display().to_string())?;
-            Ok((name.clone(), content))
-        })
-        .collect()
+    executables(&said).with_context(|| format!("what `{shown}` wrote"))
 }
 
 /// The executables that cargo says it built, by name.

@@ -4,6 +4,7 @@
 mod apt;
 mod bench;
 mod demo;
+mod initcall_script;
 mod install;
 mod kernel;
 mod kernel_tests;

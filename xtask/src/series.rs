@@ -45,27 +45,46 @@ pub fn run(args: Args) -> Outcome {
         plugins,
         author,
     } = args;
-    let name_and_mail = match author {
+    let author = match author {
         Some(author) => author,
         None => author_of(&tree)?,
     };
+    let written = write(&tree, &into, &plugins, &author)?;
+    let lines: Vec<_> = written
+        .iter()
+        .map(|path| format!("{}\n", path.display()))
+        .collect();
+    print(lines.concat().as_bytes())?;
+    Ok(())
+}
+
+/// Writes the patches of these plugins, all that make sense in the tree if none is named, and gives
+/// their paths.
+///
+/// # Errors
+/// The tree is refused, or a patch cannot be written.
+pub fn write(
+    tree: &Path,
+    into: &Path,
+    plugins: &[String],
+    name_and_mail: &str,
+) -> anyhow::Result<Vec<PathBuf>> {
     let author = Author {
-        name_and_mail,
+        name_and_mail: name_and_mail.to_owned(),
         date: date()?,
     };
     let table = plugins::table()?;
-    let tree = Tree::open(&tree)?;
-    let selection = table.choose(&tree, &plugins)?;
+    let tree = Tree::open(tree)?;
+    let selection = table.choose(&tree, plugins)?;
     let patches = kernel_tree::series(&tree, &selection, plugins::VERSION, &author)?;
-    fs::create_dir_all(&into).with_context(|| into.display().to_string())?;
+    fs::create_dir_all(into).with_context(|| into.display().to_string())?;
     let mut written = Vec::new();
     for patch in patches {
         let path = into.join(&patch.file_name);
         fs::write(&path, &patch.text).with_context(|| path.display().to_string())?;
-        written.push(format!("{}\n", path.display()));
+        written.push(path);
     }
-    print(written.concat().as_bytes())?;
-    Ok(())
+    Ok(written)
 }
 
 /// What git knows of who works in the tree.

@@ -3,7 +3,7 @@
 
 use crate::kernel::arch::Arch;
 use crate::kernel::fetch;
-use crate::kernel_tests::{KernelTest, TESTS};
+use crate::kernel_tests::{KernelTest, TESTS, WIDE};
 use crate::llvm;
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
@@ -28,11 +28,16 @@ use std::time::Instant;
 #[command(after_help = "Examples:
   cargo xtask test --quick
   cargo xtask test
-  cargo xtask test --only 'thin LTO against none'")]
+  cargo xtask test --only 'thin LTO against none'
+  cargo xtask test --wide --only '6.12 x86_64'")]
 pub struct Args {
     /// Build no kernel.
     #[arg(long)]
     quick: bool,
+    /// Build kernels of trees that have LTO of their own, too: verify them untouched, and give one
+    /// our initcall-order. It takes hours.
+    #[arg(long, conflicts_with = "quick")]
+    wide: bool,
     /// Run only the kernel tests whose name contains this, and no others.
     #[arg(long, value_name = "TEXT", conflicts_with = "quick")]
     only: Option<String>,
@@ -57,6 +62,7 @@ struct Step {
 pub fn run(args: &Args) -> Outcome {
     let Args {
         quick,
+        wide,
         ref only,
         no_install,
     } = *args;
@@ -81,7 +87,9 @@ pub fn run(args: &Args) -> Outcome {
     if !quick {
         let workdir = root.join("target/kernel-tests");
         let asked = |name: &str| only.as_ref().is_none_or(|only| name.contains(only));
-        for (name, test) in TESTS.into_iter().filter(|(name, _)| asked(name)) {
+        let wide = WIDE.into_iter().filter(|_| wide);
+        let tests = TESTS.into_iter().chain(wide);
+        for (name, test) in tests.filter(|(name, _)| asked(name)) {
             steps.push(kernel_step(name, test, &workdir));
         }
     }

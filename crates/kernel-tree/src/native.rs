@@ -143,10 +143,11 @@ mod tests {
         generate: Some(solo_files),
     };
 
-    fn solo_files(_: &Tree) -> GenerateResult {
+    fn solo_files(tree: &Tree) -> GenerateResult {
+        let listed = tree.has("drivers/a.c")?;
         Ok(vec![Generated {
             path: "scripts/lto/solo.list".into(),
-            text: "solo.o\n".into(),
+            text: if listed { "a.o\n" } else { "" }.into(),
             notes: Vec::new(),
         }])
     }
@@ -201,7 +202,7 @@ mod tests {
         assert_eq!(sample.read("scripts/Makefile.vmlinux_o"), "solo objects\n");
         assert_says(&sample.read("include/linux/init.h"), &["/* solo */"]);
         assert!(!sample.read("scripts/link-vmlinux.sh").contains("solo"));
-        assert_eq!(sample.read("scripts/lto/solo.list"), "solo.o\n");
+        assert_eq!(sample.read("scripts/lto/solo.list"), "a.o\n");
 
         let tree = sample.open();
         let plan = Plan::new(&tree, &table.choose(&tree, &["solo"]).unwrap(), "1.0").unwrap();

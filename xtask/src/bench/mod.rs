@@ -11,6 +11,8 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::demo;
+use crate::initcall_script::{Cost, Inputs};
+use crate::install;
 use crate::kernel::arch::Arch;
 use crate::kernel::build;
 use crate::kernel::config::{Lto, Profile};
@@ -24,11 +26,15 @@ use crate::{process, table, workspace};
 /// Builds the same kernel from nothing without LTO and with thin LTO; with --rebuilds, without LTO, with
 /// distributed thin LTO and with thin LTO, and each again after small changes. Leave the machine alone
 /// meanwhile.
+///
+/// With --initcalls, nothing is built but the tool: initcall-order is measured against the Perl
+/// script of a tree that has LTO of its own, on what a build of that tree made.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench
   cargo xtask bench --profile ci --results /tmp
-  cargo xtask bench --rebuilds")]
+  cargo xtask bench --rebuilds
+  cargo xtask bench --initcalls /build/6.12-thin")]
 pub struct Args {
     /// What the kernel is to have.
     #[arg(long, value_enum, default_value = "wide")]
@@ -48,6 +54,9 @@ pub struct Args {
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
+    /// The object tree of a kernel that was built with LTO by a tree that knows LTO itself.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir"])]
+    initcalls: Option<PathBuf>,
 }
 
 /// How often a short command is run, so that its CPU time can be measured.
@@ -72,10 +81,14 @@ pub fn run(args: &Args) -> Outcome {
         results,
         rebuilds,
         no_install,
+        initcalls,
     } = args;
     let root = workspace::root();
     let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
     let results = results.clone().unwrap_or_else(|| root.join("docs/results"));
+    if let Some(objtree) = initcalls {
+        return against_perl(objtree, &results);
+    }
     let tree = demo::prepare(None, &workdir, *arch, !no_install)?;
     if *rebuilds {
         let kernel = rebuilds::Kernel {
@@ -120,6 +133,67 @@ fn keep(path: &Path, page: &str) -> Outcome {
     fs::write(path, page).with_context(|| path.display().to_string())?;
     println!("written to {}", path.display());
     Ok(())
+}
+
+/// initcall-order against the Perl script of the tree that was built in `objtree`, on what that
+/// build gave to it.
+fn against_perl(objtree: &Path, results: &Path) -> Outcome {
+    let inputs = Inputs::of(objtree)?;
+    let release = objtree.join("include/config/kernel.release");
+    let release = fs::read_to_string(&release).with_context(|| release.display().to_string())?;
+    let release = release.trim();
+    let tool = install::built_tool("initcall-order")?;
+    // First, so that the inputs are in memory when the others read them.
+    let (script, ours) = inputs.by_tool(&tool)?;
+    let sections = script.lines().filter(|line| line.starts_with("\t\t*("));
+    let mut rows = Vec::new();
+    for jobs in [1, 2] {
+        let (theirs_script, theirs) = inputs.by_perl(jobs)?;
+        if theirs_script != script {
+            return Err(Failure::Fault(anyhow::anyhow!(
+                "{}: initcall-order and the Perl script do not write the same",
+                objtree.display()
+            )));
+        }
+        let seconds = |cost: Cost| format!("{:.3} s CPU, {:.3} s wall", cost.cpu, cost.wall);
+        rows.push([
+            format!("-j{jobs}"),
+            seconds(theirs),
+            seconds(ours),
+            format!("{:.0}", theirs.cpu / ours.cpu),
+            format!("{:.0}", theirs.wall / ours.wall),
+        ]);
+    }
+    let heading = [
+        "jobs",
+        "generate_initcall_order.pl",
+        "initcall-order",
+        "CPU",
+        "wall",
+    ];
+    let title = format!("initcall-order against the Perl script: Linux {release}");
+    let mut page = head(&title, "bench --initcalls OBJTREE")?;
+    write!(
+        page,
+        "Both wrote the same {} bytes, with {} initcalls, from the {} inputs that the build gave \
+         them. The tool uses one CPU, however many jobs there are; asked is at least 50 times less \
+         CPU time.\n\n| {} |\n|---|---|---|---|---|\n",
+        script.len(),
+        sections.count(),
+        inputs.len(),
+        heading.join(" | "),
+    )?;
+    for row in &rows {
+        writeln!(page, "| {} |", row.join(" | "))?;
+    }
+    println!(
+        "{}",
+        table::of(std::iter::once(heading.map(str::to_owned)).chain(rows))
+    );
+    keep(
+        &results.join(format!("initcall-order-{release}.md")),
+        &page,
+    )
 }
 
 /// Builds a kernel from nothing.

@@ -5,6 +5,7 @@
 
 mod broken;
 mod distributed;
+mod native;
 mod objects;
 mod rebuild;
 mod tree;
@@ -22,8 +23,10 @@ use crate::outcome::{Failure, Outcome};
 /// A test; the directory is where it finds and leaves kernels.
 pub type KernelTest = fn(&Path) -> Outcome;
 
-/// All of them.
-pub const TESTS: [(&str, KernelTest); 25] = [
+pub use native::WIDE;
+
+/// All of them, but for [`WIDE`].
+pub const TESTS: [(&str, KernelTest); 26] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -95,6 +98,10 @@ pub const TESTS: [(&str, KernelTest); 25] = [
     (
         "Kconfig knows who makes the table of traced calls",
         tree::recorders,
+    ),
+    (
+        "a tree with LTO of its own takes single plugins and gives them back",
+        native::adoption,
     ),
     ("x86_64: thin LTO against none", x86_64::thin),
     (

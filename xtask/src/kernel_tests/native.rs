@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Trees whose own build knows LTO: what is offered to them, and what verify says of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::{KernelTest, expect, fault};
+use crate::demo;
+use crate::initcall_script::{Inputs, TARGET};
+use crate::install;
+use crate::kernel::arch::Arch;
+use crate::kernel::config::{self, Lto, Profile};
+use crate::kernel::{boot, build, fetch};
+use crate::outcome::Outcome;
+use crate::{process, series, uninstall, verify};
+
+/// What takes hours: kernels of such trees, built as they are.
+pub const WIDE: [(&str, KernelTest); 7] = [
+    ("6.12 x86_64: verify after thin LTO", |workdir| {
+        verify_untouched(workdir, &X86_6_12_THIN)
+    }),
+    (
+        "6.12 x86_64: initcall-order in place of the Perl script",
+        adopted,
+    ),
+    (
+        "6.12 x86_64: a fiftieth of the CPU time of the Perl script",
+        perl_costs_more,
+    ),
+    ("6.1 arm64: verify after thin LTO", |workdir| {
+        verify_untouched(workdir, &ARM_6_1_THIN)
+    }),
+    ("7.3 x86_64: verify after thin LTO", |workdir| {
+        verify_untouched(workdir, &X86_7_3_THIN)
+    }),
+    ("7.3 x86_64: adoption", |workdir| {
+        adoption_of(workdir, X86_7_3_THIN.version)
+    }),
+    ("6.12 x86_64: verify after full LTO", |workdir| {
+        verify_untouched(workdir, &X86_6_12_FULL)
+    }),
+];
+
+/// An untouched kernel with LTO.
+struct Kind {
+    version: &'static str,
+    arch: Arch,
+    lto: Lto,
+    /// Faults that are real ones of such a kernel, as docs/results/ explains: the check, and what
+    /// its finding contains. Each must be found, and no other.
+    real: &'static [(&'static str, &'static str)],
+}
+
+const X86_6_12_THIN: Kind = Kind {
+    version: "6.12",
+    arch: Arch::X86_64,
+    lto: Lto::Thin,
+    real: &[],
+};
+
+const X86_6_12_FULL: Kind = Kind {
+    lto: Lto::Full,
+    ..X86_6_12_THIN
+};
+
+const ARM_6_1_THIN: Kind = Kind {
+    version: "6.1",
+    arch: Arch::Arm64,
+    lto: Lto::Thin,
+    real: &[("sections", "once")],
+};
+
+const X86_7_3_THIN: Kind = Kind {
+    version: "7.3",
+    ..X86_6_12_THIN
+};
+
+/// The tree of a version, without plugins.
+fn untouched(workdir: &Path, version: &str) -> anyhow::Result<PathBuf> {
+    let tree = fetch::fetch(fetch::Options {
+        version,
+        package_version: None,
+        into: &workdir.join("native"),
+    })?;
+    let status = kernel_tree::status(&kernel_tree::Tree::open(&tree)?)?;
+    if status.installed.is_some() {
+        uninstall::uninstall(&tree, true)?;
+    }
+    Ok(tree)
+}
+
+impl Kind {
+    fn objtree(&self, workdir: &Path) -> PathBuf {
+        let name = format!("{}-{}-{}", self.version, self.arch.name(), self.lto.name());
+        workdir.join("native").join(name)
+    }
+
+    /// Builds and boots it from `tree`.
+    fn make(&self, workdir: &Path, tree: &Path) -> Outcome {
+        let objtree = self.objtree(workdir);
+        config::configure(config::Options {
+            tree,
+            arch: self.arch,
+            objtree: &objtree,
+            profile: Profile::Ci,
+            lto: self.lto,
+            set: &[],
+        })?;
+        build::build(build::Options {
+            tree,
+            arch: self.arch,
+            objtree: &objtree,
+            jobs: None,
+        })?;
+        let report = boot::boot(boot::Options {
+            arch: self.arch,
+            objtree: &objtree,
+            output: &objtree,
+            timeout: demo::BOOT_TIME,
+        })?;
+        let problems = report.problems();
+        expect(problems.is_empty(), || problems.join("\n"))?;
+        expect(report.loaded() > 0, || "no module was loaded".into())
+    }
+}
+
+/// verify finds what is wrong with such a kernel, and nothing else.
+fn verify_untouched(workdir: &Path, kind: &Kind) -> Outcome {
+    let tree = untouched(workdir, kind.version)?;
+    kind.make(workdir, &tree)?;
+    let report = verify::verify(&kind.objtree(workdir), None)?;
+    let mut wrong = Vec::new();
+    let is = |(name, part): &(&str, &str), check: &verify::Check, finding: &str| {
+        check.name == *name && finding.contains(part)
+    };
+    let findings = || {
+        let checks = report.checks.iter();
+        checks.flat_map(|check| check.faults.iter().map(move |finding| (check, finding)))
+    };
+    for (check, finding) in findings() {
+        if !kind.real.iter().any(|real| is(real, check, finding)) {
+            wrong.push(format!(
+                "{}: not known as a real fault: {finding}",
+                check.name
+            ));
+        }
+    }
+    for real in kind.real {
+        if !findings().any(|(check, finding)| is(real, check, finding)) {
+            wrong.push(format!("{}: not found: {}", real.0, real.1));
+        }
+    }
+    expect(wrong.is_empty(), || wrong.join("\n"))
+}
+
+/// Single plugins go into a tree and out again, and nothing of them stays.
+pub fn adoption(workdir: &Path) -> Outcome {
+    adoption_of(workdir, X86_6_12_THIN.version)
+}
+
+fn adoption_of(workdir: &Path, version: &str) -> Outcome {
+    let pristine = fetch::fetch(fetch::Options {
+        version,
+        package_version: None,
+        into: &workdir.join("pristine"),
+    })?;
+    let tree = untouched(workdir, version)?;
+    let offered = install::offered(&tree)?;
+    expect(offered.iter().any(|name| name == "initcall-order"), || {
+        format!("offered is only {}", offered.join(", "))
+    })?;
+    expect(!offered.iter().any(|name| name == "mcount-loc"), || {
+        "mcount-loc is offered".into()
+    })?;
+    same(&pristine, &tree, "the explanation")?;
+    // Each alone, then all.
+    for plugins in offered
+        .iter()
+        .map(std::slice::from_ref)
+        .chain([&offered[..]])
+    {
+        let what = plugins.join(",");
+        let options = install::Options {
+            tree: &tree,
+            plugins,
+            discard_changes: false,
+        };
+        let (_, preview) = install::previewed(&options)?;
+        expect(!preview.diff.is_empty(), || {
+            format!("{what} changes nothing")
+        })?;
+        same(&pristine, &tree, "the preview")?;
+        install::install(&options)?;
+        let (_, again) = install::install(&options)?;
+        expect(again.is_unchanged(), || format!("{what}: not idempotent"))?;
+        uninstall::uninstall(&tree, false)?;
+        same(&pristine, &tree, &what)?;
+    }
+    let patches = workdir.join("native/patches");
+    let written = series::write(&tree, &patches, &[], "A Tester <tester@example.org>")?;
+    expect(written.len() == offered.len(), || {
+        format!("{} patches for {} plugins", written.len(), offered.len())
+    })?;
+    for patch in &written {
+        let mut apply = Command::new("git");
+        apply
+            .args(["apply", "--check"])
+            .arg(std::path::absolute(patch)?);
+        // Git takes a directory within its own work tree for a part of that.
+        apply.env(
+            "GIT_CEILING_DIRECTORIES",
+            std::path::absolute(&tree)?.parent().context("a parent")?,
+        );
+        process::output(apply.current_dir(&tree))
+            .map_err(|error| fault(format!("{}: {error:#}", patch.display())))?;
+    }
+    Ok(())
+}
+
+/// The two trees are the same.
+fn same(pristine: &Path, tree: &Path, what: &str) -> Outcome {
+    let mut diff = Command::new("diff");
+    diff.args(["-r", "--no-dereference"]).args([pristine, tree]);
+    process::output(&mut diff).map_err(|error| fault(format!("{what} left: {error:#}")))?;
+    Ok(())
+}
+
+/// The tree's own build with initcall-order makes the linker script that it made with Perl, and a
+/// kernel that boots and loads its modules.
+fn adopted(workdir: &Path) -> Outcome {
+    let kind = &X86_6_12_THIN;
+    let tree = untouched(workdir, kind.version)?;
+    let script = kind.objtree(workdir).join(TARGET);
+    let by_perl = fs::read(&script).with_context(|| script.display().to_string())?;
+    install::install(&install::Options {
+        tree: &tree,
+        plugins: &["initcall-order".to_owned()],
+        discard_changes: false,
+    })?;
+    kind.make(workdir, &tree)?;
+    let saved = script.with_file_name(format!(".{TARGET}.cmd"));
+    let command = fs::read_to_string(&saved).with_context(|| saved.display().to_string())?;
+    expect(
+        command.contains("initcall-order") && !command.contains("perl"),
+        || format!("the script was not made by initcall-order: {command}"),
+    )?;
+    let by_tool = fs::read(&script).with_context(|| script.display().to_string())?;
+    expect(by_perl.len() > 1000 && by_perl == by_tool, || {
+        format!("{}: not what Perl made", script.display())
+    })?;
+    uninstall::uninstall(&tree, false)?;
+    Ok(())
+}
+
+/// At least fifty times the CPU time of initcall-order.
+fn perl_costs_more(workdir: &Path) -> Outcome {
+    let inputs = Inputs::of(&X86_6_12_THIN.objtree(workdir))?;
+    let tool = install::built_tool("initcall-order")?;
+    let (by_tool, ours) = inputs.by_tool(&tool)?;
+    for jobs in [1, 2] {
+        let (by_perl, theirs) = inputs.by_perl(jobs)?;
+        expect(by_perl == by_tool, || {
+            format!("-j{jobs}: the scripts differ")
+        })?;
+        expect(theirs.cpu >= 50.0 * ours.cpu, || {
+            format!("-j{jobs}: Perl {theirs:?}, initcall-order {ours:?}")
+        })?;
+    }
+    Ok(())
+}
