@@ -511,6 +511,60 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_with_lto_of_its_own_is_told_what_is_offered() {
+        let tree = tree();
+        for (path, text) in [
+            ("arch/Kconfig", "\nconfig LTO_CLANG\n\tbool\n"),
+            (
+                "scripts/Makefile.vmlinux_o",
+                "generate_initcall_order.pl\ndefine rule_ld_vmlinux.o\n",
+            ),
+        ] {
+            fs::write(tree.path().join(path), text).expect(path);
+        }
+        assert!(knows_lto(tree.path()).unwrap());
+        let table = plugins::table().unwrap();
+        let opened = Tree::open(tree.path()).unwrap();
+        let offers = table.offers(&opened).unwrap();
+        let told = |installed: &[&str]| {
+            let installed: Vec<String> = installed.iter().map(|&name| name.into()).collect();
+            explanation(tree.path(), &opened, &offers, &installed)
+        };
+        let text = told(&[]);
+        for part in [
+            " initcall-order  yes      writes .tmp_initcalls.lds in place of ",
+            " mcount-loc      no       objtool or the compiler ",
+            " modversions     no       its scripts/Makefile.modpost ",
+            " --plugins initcall-order,",
+            "Nothing was changed.\n",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+        let text = told(&["prel32-fix"]);
+        assert!(
+            text.contains(" prel32-fix      installed  checks at "),
+            "{text}"
+        );
+        assert!(text.contains("--plugins prel32-fix\n"), "{text}");
+        // To compare with all plugins makes no sense there.
+        let error = planned(&table, &opened, &[]).unwrap_err();
+        assert!(error.to_string().contains("name the plugins"), "{error}");
+    }
+
+    #[test]
+    fn every_plugin_says_what_it_is_to_a_tree_with_lto() {
+        let tree = tree();
+        let table = plugins::table().unwrap();
+        let offers = table.offers(&Tree::open(tree.path()).unwrap()).unwrap();
+        let silent: Vec<_> = offers
+            .iter()
+            .filter(|offer| offer.refused == Some("it is for trees without LTO only"))
+            .map(|offer| offer.plugin.name)
+            .collect();
+        assert_eq!(silent, [""; 0]);
+    }
+
+    #[test]
     fn nothing_is_built_for_a_tree_that_is_refused() {
         let tree = tree();
         fs::remove_file(tree.path().join("Kconfig")).unwrap();

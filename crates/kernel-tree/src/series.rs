@@ -164,7 +164,8 @@ impl Step<'_> {
             }
             head.push('\n');
         }
-        if !self.plugin.upstream.is_empty() {
+        // A tree whose own build knows LTO has these patches.
+        if place.is_some() && !self.plugin.upstream.is_empty() {
             head.push_str("Stands for these patches of the Clang LTO series:\n\n");
             for title in self.plugin.upstream {
                 let _ = writeln!(head, "- {title}");
