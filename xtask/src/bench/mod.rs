@@ -190,10 +190,7 @@ fn against_perl(objtree: &Path, results: &Path) -> Outcome {
         "{}",
         table::of(std::iter::once(heading.map(str::to_owned)).chain(rows))
     );
-    keep(
-        &results.join(format!("initcall-order-{release}.md")),
-        &page,
-    )
+    keep(&results.join(format!("initcall-order-{release}.md")), &page)
 }
 
 /// Builds a kernel from nothing.

@@ -18,7 +18,7 @@ use crate::outcome::Outcome;
 use crate::{process, series, uninstall, verify};
 
 /// What takes hours: kernels of such trees, built as they are.
-pub const WIDE: [(&str, KernelTest); 7] = [
+pub const WIDE: [(&str, KernelTest); 8] = [
     ("6.12 x86_64: verify after thin LTO", |workdir| {
         verify_untouched(workdir, &X86_6_12_THIN)
     }),
@@ -35,6 +35,9 @@ pub const WIDE: [(&str, KernelTest); 7] = [
     }),
     ("7.3 x86_64: verify after thin LTO", |workdir| {
         verify_untouched(workdir, &X86_7_3_THIN)
+    }),
+    ("7.3 x86_64: verify after distributed thin LTO", |workdir| {
+        verify_untouched(workdir, &X86_7_3_DIST)
     }),
     ("7.3 x86_64: adoption", |workdir| {
         adoption_of(workdir, X86_7_3_THIN.version)
@@ -76,6 +79,11 @@ const ARM_6_1_THIN: Kind = Kind {
 const X86_7_3_THIN: Kind = Kind {
     version: "7.3",
     ..X86_6_12_THIN
+};
+
+const X86_7_3_DIST: Kind = Kind {
+    lto: Lto::ThinDist,
+    ..X86_7_3_THIN
 };
 
 /// The tree of a version, without plugins.
