@@ -15,6 +15,7 @@
 mod fault;
 mod glue;
 mod initcall;
+mod tables;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -25,6 +26,7 @@ use serde::Serialize;
 pub use fault::{Fault, Malformed};
 pub use glue::plugin;
 pub use initcall::{Initcall, Level, MARK};
+pub use tables::{OrderFault, Tables};
 
 /// All initcalls of a link, by level, in the order in which they are to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

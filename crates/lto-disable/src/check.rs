@@ -2,6 +2,7 @@
 //! After the build: is what should be bitcode bitcode, and the rest not?
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::Matcher;
@@ -15,6 +16,21 @@ pub enum Made {
     Otherwise,
 }
 
+/// What the command that made an object asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Bitcode: it has `-flto`.
+    Bitcode,
+    /// Bitcode, of which the linker made native code at once. Later kernels do so with a module of
+    /// one object (`cmd_ld_single_m` in `scripts/Makefile.build` of Linux 6.12).
+    BitcodeThenCode,
+    /// Native code of bitcode and its index, as distributed thin LTO does (`scripts/Makefile.thinlto`
+    /// of Linux 7.2).
+    CodeOfBitcode,
+    /// Native code, or nobody knows.
+    Code,
+}
+
 /// An object that was linked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuiltObject {
@@ -24,6 +40,8 @@ pub struct BuiltObject {
     pub is_bitcode: bool,
     /// How it came to be.
     pub made: Made,
+    /// What its command asked for.
+    pub asked: Asked,
 }
 
 impl BuiltObject {
@@ -33,11 +51,30 @@ impl BuiltObject {
         let file_name = path.file_name().unwrap_or_default().display().to_string();
         let cmd_file = root.join(path).with_file_name(format!(".{file_name}.cmd"));
         // Without one, nobody knows.
-        let made = fs::read_to_string(cmd_file).map_or(Made::Otherwise, |text| made_from(&text));
+        let text = start_of_cmd_file(&cmd_file).unwrap_or_default();
         Self {
             path: path.display().to_string(),
             is_bitcode,
-            made,
+            made: made_from(&text),
+            asked: asked(&text),
+        }
+    }
+}
+
+/// The lines of a `.cmd` file before the list of what the object depends on, which is much longer
+/// than they are.
+fn start_of_cmd_file(path: &Path) -> Option<String> {
+    const CHUNK: u64 = 8 << 10;
+    let mut file = fs::File::open(path).ok()?;
+    let mut bytes = Vec::new();
+    loop {
+        let n_read = file.by_ref().take(CHUNK).read_to_end(&mut bytes).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        if n_read == 0 {
+            return Some(text.into_owned());
+        }
+        if let Some((start, _)) = text.split_once("\ndeps_") {
+            return Some(start.to_owned());
         }
     }
 }
@@ -57,6 +94,27 @@ pub fn made_from(cmd_file: &str) -> Made {
     }
 }
 
+/// What the command asked for that a `.cmd` file keeps, in a line `cmd_<object> := <command>` or,
+/// since Linux 6.3, `savedcmd_<object> := <command>`.
+pub fn asked(cmd_file: &str) -> Asked {
+    let command = cmd_file
+        .lines()
+        .find(|line| line.starts_with("cmd_") || line.starts_with("savedcmd_"));
+    let mut asked = Asked::Code;
+    for word in command.unwrap_or_default().split_ascii_whitespace() {
+        asked = match word {
+            "-fno-lto" if asked == Asked::Bitcode => Asked::Code,
+            "-r" if asked == Asked::Bitcode => Asked::BitcodeThenCode,
+            // Behind the command, by another.
+            _ if asked == Asked::BitcodeThenCode => asked,
+            word if word.starts_with("-fthinlto-index=") => return Asked::CodeOfBitcode,
+            word if word == "-flto" || word.starts_with("-flto=") => Asked::Bitcode,
+            _ => asked,
+        };
+    }
+    asked
+}
+
 /// What was built, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -64,6 +122,11 @@ pub struct Report {
     pub n_bitcode: usize,
     /// Native objects that are so for a reason: disabled, or not made from C.
     pub n_native: usize,
+    /// Native objects of which another object was bitcode: it was compiled with an index, or linked
+    /// on its own.
+    pub n_of_bitcode: usize,
+    /// Of the native objects, those made from C that the kernel's build compiles without LTO.
+    pub n_disabled: usize,
 }
 
 /// An object of the wrong kind.
@@ -74,6 +137,9 @@ pub enum Fault {
         "{0}: expected bitcode, found native code, made from C and not on the list of disabled objects"
     )]
     NotBitcode(String),
+    /// LTO was off without a word, in a kernel that has no list.
+    #[error("{0}: expected bitcode, for its command has -flto, found native code")]
+    NotAsAsked(String),
     /// What follows will not do what it is meant to.
     #[error(
         "{0}: expected native code, because the list of disabled objects names it, found bitcode"
@@ -88,26 +154,69 @@ pub enum Fault {
 pub fn check(objects: &[BuiltObject], disabled: &Matcher) -> (Report, Vec<Fault>) {
     let mut report = Report::default();
     let mut faults = Vec::new();
-    for BuiltObject {
-        path,
-        is_bitcode,
-        made,
-    } in objects
-    {
+    for object in objects {
+        let path = &object.path;
         let is_disabled = disabled.is_disabled(path);
-        if *is_bitcode {
+        if object.is_bitcode {
             report.n_bitcode += 1;
             if is_disabled {
                 faults.push(Fault::Bitcode(path.clone()));
             }
-        } else if *made == Made::FromC && !is_disabled {
+        } else if object.made == Made::FromC && !is_disabled {
             faults.push(Fault::NotBitcode(path.clone()));
         } else {
             report.n_native += 1;
+            report.n_disabled += usize::from(object.made == Made::FromC);
         }
     }
-    if report.n_bitcode == 0 {
-        faults.insert(0, Fault::NoBitcode(objects.len()));
+    with_any_bitcode(report, faults, objects.len())
+}
+
+/// What a link makes, which says how its inputs may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkOf {
+    /// vmlinux.o. That the command of an object made native code of its bitcode is a way in which
+    /// LTO was lost before: Linux 6.13 did it with every object of arm64.
+    Vmlinux,
+    /// A module of several objects.
+    Module,
+    /// A module of one object, whose own command may make native code of its bitcode.
+    ModuleOfOne,
+}
+
+/// Holds the linked `objects` against the commands that made them, for a kernel without list.
+pub fn check_commands(objects: &[BuiltObject], link_of: LinkOf) -> (Report, Vec<Fault>) {
+    let mut report = Report::default();
+    let mut faults = Vec::new();
+    for object in objects {
+        match object.asked {
+            _ if object.is_bitcode => report.n_bitcode += 1,
+            Asked::CodeOfBitcode => report.n_of_bitcode += 1,
+            Asked::BitcodeThenCode if link_of == LinkOf::ModuleOfOne => report.n_of_bitcode += 1,
+            Asked::Bitcode | Asked::BitcodeThenCode => {
+                faults.push(Fault::NotAsAsked(object.path.clone()));
+            }
+            Asked::Code => {
+                report.n_native += 1;
+                report.n_disabled += usize::from(object.made == Made::FromC);
+            }
+        }
+    }
+    match link_of {
+        LinkOf::Vmlinux => with_any_bitcode(report, faults, objects.len()),
+        // All of a module may be assembly, or compiled without LTO.
+        LinkOf::Module | LinkOf::ModuleOfOne => (report, faults),
+    }
+}
+
+/// A fault of its own where nothing was bitcode.
+fn with_any_bitcode(
+    report: Report,
+    mut faults: Vec<Fault>,
+    n_objects: usize,
+) -> (Report, Vec<Fault>) {
+    if report.n_bitcode + report.n_of_bitcode == 0 {
+        faults.insert(0, Fault::NoBitcode(n_objects));
     }
     (report, faults)
 }
@@ -122,6 +231,7 @@ mod tests {
             path: path.into(),
             is_bitcode,
             made,
+            asked: Asked::Code,
         }
     }
 
@@ -145,7 +255,9 @@ mod tests {
             report,
             Report {
                 n_bitcode: 1,
-                n_native: 3
+                n_native: 3,
+                n_of_bitcode: 0,
+                n_disabled: 2,
             }
         );
     }
@@ -182,5 +294,88 @@ mod tests {
             made_from("cmd_a/b.o := llvm-objcopy c.o\n"),
             Made::Otherwise
         );
+    }
+
+    fn by_command(path: &str, is_bitcode: bool, command: &str) -> BuiltObject {
+        let text = format!("savedcmd_{path} := {command}\n\nsource_{path} := x.c\n");
+        BuiltObject {
+            asked: asked(&text),
+            ..object(path, is_bitcode, made_from(&text))
+        }
+    }
+
+    const LTO: &str = "clang -flto=thin -fvisibility=hidden -c -o a.o a.c";
+    const LINKED: &str =
+        "clang -flto=thin -c -o a.o a.c ; ld.lld -m elf_x86_64 -r -o .tmp_a.o a.o; mv .tmp_a.o a.o";
+    const INDEXED: &str = "clang -O2 -x ir -fno-lto -fthinlto-index=a.o.thinlto.bc -c -o b.o a.o";
+
+    #[test]
+    fn the_command_says_what_an_object_should_be() {
+        for (command, expected) in [
+            (LTO, Asked::Bitcode),
+            ("clang -flto -c -o a.o a.c", Asked::Bitcode),
+            ("clang -flto=thin -fno-lto -c -o a.o a.c", Asked::Code),
+            ("clang -O2 -c -o a.o a.c", Asked::Code),
+            (LINKED, Asked::BitcodeThenCode),
+            (INDEXED, Asked::CodeOfBitcode),
+        ] {
+            assert_eq!(asked(&format!("cmd_a.o := {command}\n")), expected);
+            assert_eq!(asked(&format!("savedcmd_a.o := {command}\n")), expected);
+        }
+        assert_eq!(asked(""), Asked::Code);
+        assert_eq!(asked("deps_a.o := -flto\n"), Asked::Code);
+    }
+
+    #[test]
+    fn without_a_list_the_commands_tell() {
+        let objects = [
+            by_command("a.o", true, LTO),
+            by_command("b.thinlto-native.o", false, INDEXED),
+            by_command("vdso.o", false, "clang -O2 -c"),
+            object("head.o", false, Made::Otherwise),
+        ];
+        let (report, faults) = check_commands(&objects, LinkOf::Vmlinux);
+        assert_eq!(faults, []);
+        let expected = Report {
+            n_bitcode: 1,
+            n_native: 2,
+            n_of_bitcode: 1,
+            n_disabled: 1,
+        };
+        assert_eq!(report, expected);
+    }
+
+    #[test]
+    fn native_code_where_the_command_asked_for_bitcode_is_a_fault() {
+        let lost = [
+            by_command("a.o", true, LTO),
+            by_command("b.o", false, LTO),
+            // What became of every object of arm64 in Linux 6.13.
+            by_command("c.o", false, LINKED),
+        ];
+        let not_as_asked = |path: &str| Fault::NotAsAsked(path.into());
+        let (_, faults) = check_commands(&lost, LinkOf::Module);
+        assert_eq!(faults, [not_as_asked("b.o"), not_as_asked("c.o")]);
+        let (_, faults) = check_commands(&lost, LinkOf::ModuleOfOne);
+        assert_eq!(faults, [not_as_asked("b.o")]);
+        let all = [by_command("c.o", false, LINKED)];
+        let (_, faults) = check_commands(&all, LinkOf::Vmlinux);
+        assert_eq!(faults, [Fault::NoBitcode(1), not_as_asked("c.o")]);
+    }
+
+    #[test]
+    fn dependencies_are_not_read() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join(".a.o.cmd");
+        let start = "cmd_a.o := clang\n\nsource_a.o := a.c\n";
+        fs::write(
+            &path,
+            format!("{start}\ndeps_a.o := {}", "b.h ".repeat(9999)),
+        )
+        .unwrap();
+        assert_eq!(start_of_cmd_file(&path).as_deref(), Some(start));
+        fs::write(&path, start.repeat(999)).unwrap();
+        assert_eq!(start_of_cmd_file(&path), Some(start.repeat(999)));
+        assert_eq!(start_of_cmd_file(&dir.path().join("none")), None);
     }
 }

@@ -10,6 +10,8 @@ mod check;
 mod glue;
 mod list;
 
-pub use check::{BuiltObject, Fault, Made, Report, check, made_from};
+pub use check::{
+    Asked, BuiltObject, Fault, LinkOf, Made, Report, asked, check, check_commands, made_from,
+};
 pub use glue::{LIST, plugin};
 pub use list::{Disabled, DisabledEntry, List, ListError, Matcher, Pattern, parse_fragment};

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use lto_disable::{BuiltObject, DisabledEntry, LIST, List, check, parse_fragment};
+use lto_disable::{
+    BuiltObject, DisabledEntry, LIST, LinkOf, List, check, check_commands, parse_fragment,
+};
 use object_model::Input;
 use tool_io::{Failure, Files};
 
@@ -20,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   lto-disable list ~/linux
   lto-disable check --list scripts/lto/lto-disabled.mk init/built-in.a kernel/built-in.a
+  lto-disable check vmlinux.a lib/lib.a
 
 Exit codes: 0 done, 1 a fault was found, 2 could not run.";
 
@@ -35,9 +38,13 @@ enum Command {
     },
     /// Check that listed objects are native code, and all others made from C are bitcode
     Check {
-        /// The fragment that the tree was built with
+        /// The fragment that the tree was built with; without, the commands that kbuild saved
+        /// beside the objects tell what each should be
         #[arg(long)]
-        list: PathBuf,
+        list: Option<PathBuf>,
+        /// The inputs are those of a module, not of vmlinux
+        #[arg(long, conflicts_with = "list")]
+        module: bool,
         /// Objects and archives; run it in the object tree
         #[arg(required = true)]
         inputs: Vec<PathBuf>,
@@ -62,13 +69,28 @@ fn run() -> Result<(), Failure> {
             );
             Ok(())
         }
-        Command::Check { list, inputs } => {
+        Command::Check {
+            list,
+            module,
+            inputs,
+        } => {
             let files = Files::new();
             let inputs = files.link_order(&inputs)?;
             let objects: Vec<_> = inputs.iter().map(built_object).collect();
-            let (_, faults) = check(&objects, &parse_fragment(&tool_io::read_text(&list)?));
+            let (_, faults) = match list {
+                Some(list) => check(&objects, &parse_fragment(&tool_io::read_text(&list)?)),
+                None => check_commands(&objects, link_of(module, objects.len())),
+            };
             tool_io::no_faults(&faults)
         }
+    }
+}
+
+fn link_of(module: bool, n_objects: usize) -> LinkOf {
+    match (module, n_objects) {
+        (false, _) => LinkOf::Vmlinux,
+        (true, 1) => LinkOf::ModuleOfOne,
+        (true, _) => LinkOf::Module,
     }
 }
 

@@ -8,24 +8,36 @@
 //! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, by which make
 //! has code generated, object by object; the link then takes the native objects.
 //!
+//! What any link with LTO made, this one or that of a kernel's own build, can be checked:
+//! [`definitions`] (nothing linked twice), [`suffixed`] (names that are not those of the source),
+//! [`kernel_names`] (those that the running kernel knows).
+//!
 //! **Invariant:** the only plugin that composes others, as libraries. What it runs is the linker,
 //! once.
 #![warn(missing_docs)]
 
 mod codegen;
+mod definitions;
 mod glue;
 mod inputs;
 mod jobs;
+mod kallsyms;
+mod kbuild;
 mod link;
+mod names;
 mod plan;
 mod thin_link;
 
 pub use codegen::{CodegenError, list_path, native_path};
+pub use definitions::{DefinitionFault, Definitions, definitions};
 pub use glue::plugin;
 pub use inputs::{
     EmbeddedError, InputKind, Inputs, LinkFiles, RecordedInput, inputs_path, read_record,
 };
 pub use jobs::{Jobs, cpus};
+pub use kallsyms::{KernelNames, NameFault, kernel_names};
+pub use kbuild::{KbuildLink, kbuild_link};
 pub use link::{LinkError, Usage, link, read_usage, usage_path};
+pub use names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
 pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};
 pub use thin_link::{ThinLinkOptions, index_path, thin_link};

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
-    Cache, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, ThinLinkOptions, cpus, link,
-    thin_link,
+    Cache, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, SUFFIX_MAP_HEAD,
+    ThinLinkOptions, cpus, definitions, kernel_names, link, suffix_map, suffixed, thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -26,6 +26,7 @@ Examples:
   lto-link vmlinux -o vmlinux.o --modversions --objs init/built-in.a kernel/built-in.a \\
       --libs lib/lib.a -- ld.lld -EL -maarch64elf -mllvm -import-instr-limit=5
   lto-link module -o fs/ext4/ext4.o --objs fs/ext4/balloc.o fs/ext4/inode.o -- ld.lld -maarch64elf
+  lto-link check vmlinux --objs vmlinux.a --emit-suffix-map vmlinux.names
 
 Exit codes: 0 linked, 1 a fault was found or the link failed, 2 could not run.";
 
@@ -41,6 +42,20 @@ enum Kind {
     /// from), and `.tmp_OUTPUT.codegen.mk` (what is to be compiled, and how). What is as before is not
     /// written. scripts/lto/Makefile.codegen generates the code.
     ThinLink(ThinLinkArgs),
+    /// Check a linked kernel or module: nothing is linked twice, kallsyms and BTF know its functions
+    Check(CheckArgs),
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    /// The linked kernel, or a module
+    linked: PathBuf,
+    /// Objects and archives of which everything was linked
+    #[arg(long, num_args = 1..)]
+    objs: Vec<PathBuf>,
+    /// Where to write which symbol has which name in the source; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    emit_suffix_map: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -102,6 +117,7 @@ fn run() -> Result<(), Failure> {
         Kind::Vmlinux(args) => run_link(LinkKind::Vmlinux, args),
         Kind::Module(args) => run_link(LinkKind::Module, args),
         Kind::ThinLink(args) => run_thin_link(args),
+        Kind::Check(args) => check(&args),
     }
 }
 
@@ -181,4 +197,26 @@ fn done<T>(result: Result<T, LinkError>) -> Result<(), Failure> {
         }
         Err(error) => Err(Failure::fault(error)),
     }
+}
+
+fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let CheckArgs {
+        linked,
+        objs,
+        emit_suffix_map,
+    } = args;
+    let files = Files::new();
+    let inputs = files.link_order(objs)?;
+    let elf = files.elf(linked)?;
+    let mut faults: Vec<String> = definitions(&inputs)
+        .faults
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    faults.extend(kernel_names(&elf).faults.iter().map(ToString::to_string));
+    if let Some(map) = emit_suffix_map {
+        let lines = suffix_map(&linked.display().to_string(), &suffixed(&elf));
+        tool_io::write_atomic(map, format!("{SUFFIX_MAP_HEAD}{lines}").as_bytes())?;
+    }
+    tool_io::no_faults(&tool_io::located(linked, &faults))
 }

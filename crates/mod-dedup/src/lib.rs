@@ -6,6 +6,9 @@
 //! needs from elsewhere; `scripts/gen_autoksyms.sh` reads it and drops every export that no module
 //! needs. Source: `cmd_mod` and `undefined_syms` in `scripts/Makefile.build` of Linux 5.10.
 //!
+//! Since Linux 5.19 the file has a line per object and no symbols, which stand in a file of their own,
+//! `.usyms`, a line per symbol, until 6.8 (`cmd_mod` and `cmd_undefined_syms` of 6.1).
+//!
 //! Under LTO the symbols must be read from native code: bitcode shows neither the library calls
 //! that code generation adds nor what inline assembly refers to, and where it is read archive
 //! member by archive member, each symbol comes as often as there are members that use it.
@@ -16,6 +19,7 @@
 
 mod glue;
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use object_model::{Binding, FileKind, Input, Object};
@@ -71,6 +75,14 @@ pub enum Fault {
     /// The first line is empty.
     #[error("names no object")]
     NoParts,
+    /// An object stands there again, and would be linked twice.
+    #[error("names the object {object} {times} times")]
+    RepeatedPart {
+        /// The object.
+        object: String,
+        /// How often it is there.
+        times: usize,
+    },
     /// A symbol stands there again.
     #[error("names {symbol} {times} times")]
     Repeated {
@@ -161,29 +173,70 @@ pub fn check(text: &str, module: Option<&Input<'_>>) -> Result<Vec<Fault>, Error
         faults.push(Fault::Lines { lines });
     }
     let mut text = text.lines();
-    if text.next().unwrap_or_default().trim().is_empty() {
-        faults.push(Fault::NoParts);
-    }
+    faults.extend(part_faults(text.next().unwrap_or_default()));
     let listed: Vec<_> = text.next().unwrap_or_default().split_whitespace().collect();
-    let distinct: BTreeSet<_> = listed.iter().copied().collect();
-    if distinct.len() != listed.len() {
-        let times = |symbol| listed.iter().filter(|&&listed| listed == symbol).count();
-        let repeated = distinct.iter().filter_map(|&symbol| match times(symbol) {
-            1 => None,
-            times => Some(Fault::Repeated {
-                symbol: symbol.to_owned(),
-                times,
-            }),
-        });
-        faults.extend(repeated);
+    faults.extend(symbol_faults(&listed, module)?);
+    Ok(faults)
+}
+
+/// Checks the `text` of a `.mod` file of Linux 5.19 or later, a line per object: that it names
+/// objects, each once.
+pub fn check_parts(text: &str) -> Vec<Fault> {
+    part_faults(text)
+}
+
+/// Checks the `text` of a `.usyms` file, a line per symbol: that it names each symbol once, and just
+/// those that the object `module` needs.
+///
+/// # Errors
+/// Those of [`undefined_symbols`].
+pub fn check_symbols(text: &str, module: &Input<'_>) -> Result<Vec<Fault>, Error> {
+    let listed: Vec<_> = text.split_whitespace().collect();
+    symbol_faults(&listed, Some(module))
+}
+
+/// The objects that the `text` of a `.mod` file names, in either form.
+pub fn parts(text: &str) -> impl Iterator<Item = &str> {
+    // No name of C has a dot in it.
+    text.split_whitespace().filter(|word| word.ends_with(".o"))
+}
+
+/// Whether the `text` of a `.mod` file has a line per object. One of a single object and a line may
+/// also be an older file that was cut short; that others of the same kernel tell.
+pub fn has_line_per_part(text: &str) -> bool {
+    !text.is_empty() && text.lines().all(|line| parts(line).eq([line]))
+}
+
+fn part_faults(text: &str) -> Vec<Fault> {
+    let listed: Vec<_> = text.split_whitespace().collect();
+    if listed.is_empty() {
+        return vec![Fault::NoParts];
     }
+    let fault = |(object, times)| Fault::RepeatedPart { object, times };
+    repeated(&listed).map(fault).collect()
+}
+
+/// What `listed` has more than once, and how often.
+fn repeated(listed: &[&str]) -> impl Iterator<Item = (String, usize)> {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in listed {
+        *times.entry(name).or_default() += 1;
+    }
+    let more = times.into_iter().filter(|(_, times)| *times > 1);
+    more.map(|(name, times)| (name.to_owned(), times))
+}
+
+fn symbol_faults(listed: &[&str], module: Option<&Input<'_>>) -> Result<Vec<Fault>, Error> {
+    let fault = |(symbol, times)| Fault::Repeated { symbol, times };
+    let mut faults: Vec<_> = repeated(listed).map(fault).collect();
     if let Some(module) = module {
+        let listed: BTreeSet<_> = listed.iter().copied().collect();
         let needed = undefined_symbols(module)?;
-        faults.extend(needed.difference(&distinct).map(|symbol| Fault::Missing {
+        faults.extend(needed.difference(&listed).map(|symbol| Fault::Missing {
             symbol: (*symbol).to_owned(),
             object: module.name.clone(),
         }));
-        faults.extend(distinct.difference(&needed).map(|symbol| Fault::Surplus {
+        faults.extend(listed.difference(&needed).map(|symbol| Fault::Surplus {
             symbol: (*symbol).to_owned(),
             object: module.name.clone(),
         }));

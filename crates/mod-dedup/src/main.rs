@@ -13,6 +13,7 @@ Examples:
   mod-dedup -o fs/ext4/ext4.mod -- fs/ext4/balloc.o fs/ext4/bitmap.o
   mod-dedup -o fs/ext4/ext4.mod --undefined fs/ext4/ext4.o -- fs/ext4/balloc.o fs/ext4/bitmap.o
   mod-dedup check fs/ext4/ext4.mod --object fs/ext4/ext4.o
+  mod-dedup check fs/ext4/ext4.mod --line-per-part
 
 Exit codes: 0 done, 1 a fault in the file or the object, 2 could not run.";
 
@@ -43,6 +44,9 @@ enum Command {
         /// Check as well that it names just the symbols that this object needs.
         #[arg(long, value_name = "MODULE.o")]
         object: Option<PathBuf>,
+        /// The file is of Linux 5.19 or later: a line per object, and no symbols.
+        #[arg(long, conflicts_with = "object")]
+        line_per_part: bool,
     },
 }
 
@@ -53,12 +57,20 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let arguments = Arguments::parse_from(tool_io::arguments()?);
     let files = Files::new();
-    if let Some(Command::Check { file, object }) = arguments.command {
+    if let Some(Command::Check {
+        file,
+        object,
+        line_per_part,
+    }) = arguments.command
+    {
         let object = object.map(|path| files.object(&path)).transpose()?;
         let text = tool_io::read_text(&file)?;
-        let faults = mod_dedup::check(&text, object.as_ref()).map_err(Failure::fault)?;
-        let line = |fault| format!("{}: {fault}", file.display());
-        return tool_io::no_faults(&faults.iter().map(line).collect::<Vec<_>>());
+        let faults = if line_per_part {
+            mod_dedup::check_parts(&text)
+        } else {
+            mod_dedup::check(&text, object.as_ref()).map_err(Failure::fault)?
+        };
+        return tool_io::no_faults(&tool_io::located(&file, &faults));
     }
     let module = arguments.undefined.map(|path| files.object(&path));
     let mod_file = ModFile::new(arguments.parts, module.transpose()?.as_ref());

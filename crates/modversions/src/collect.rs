@@ -183,11 +183,7 @@ fn collect_bitcode(
 /// A native object's own link has set `__crc_NAME`: to the CRC, or with relative CRCs to the
 /// place that holds it.
 fn check_native(input: &Input, elf: &Elf, faults: &mut Vec<Fault>) {
-    let crcs: HashMap<&str, _> = input
-        .object
-        .linker_symbols()
-        .filter_map(|symbol| Some((symbol.name.strip_prefix("__crc_")?, symbol)))
-        .collect();
+    let crcs: HashMap<&str, _> = crc_symbols(input.object.symbols()).collect();
     for name in exports(&input.object) {
         let (symbol, object) = (name.to_owned(), input.name.clone());
         match crcs.get(name).and_then(|crc| native_crc(elf, crc)) {
@@ -198,8 +194,17 @@ fn check_native(input: &Input, elf: &Elf, faults: &mut Vec<Fault>) {
     }
 }
 
+/// The symbols that stand for a CRC, with the names of what they are for.
+pub(crate) fn crc_symbols<'object, 'data>(
+    symbols: &'object [Symbol<'data>],
+) -> impl Iterator<Item = (&'data str, &'object Symbol<'data>)> {
+    symbols
+        .iter()
+        .filter_map(|symbol| Some((symbol.name.strip_prefix("__crc_")?, symbol)))
+}
+
 /// The CRC that the symbol is, or that stands where it points to.
-fn native_crc(elf: &Elf, symbol: &Symbol) -> Option<u64> {
+pub(crate) fn native_crc(elf: &Elf, symbol: &Symbol) -> Option<u64> {
     match symbol.definition {
         Definition::Absolute => Some(symbol.value),
         Definition::Defined => {

@@ -16,7 +16,9 @@
 mod collect;
 mod glue;
 mod symvers;
+mod versions;
 
 pub use collect::{Collected, Fault, collect, exports, symversions_path};
 pub use glue::plugin;
 pub use symvers::{Export, Symvers, SymversError, SymversFault};
+pub use versions::{VersionFault, check_exports, check_uses};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use modversions::{Symvers, collect, exports};
+use modversions::{Symvers, check_exports, check_uses, collect, exports};
 use tool_io::{Failure, Files};
 
 #[derive(Parser)]
@@ -20,6 +20,7 @@ Examples:
   modversions exports net/core/dev.o
   modversions collect -o crcs.lds net/built-in.a lib/lib.a
   modversions check build/Module.symvers --against build-without-lto/Module.symvers
+  modversions check Module.symvers --built vmlinux fs/ext4/ext4.ko
 
 Exit codes: 0 done, 1 a fault was found, 2 could not run.";
 
@@ -39,13 +40,17 @@ enum Command {
         #[arg(required = true)]
         inputs: Vec<PathBuf>,
     },
-    /// Check that no CRC is zero and that all are those of another build
+    /// Check that no CRC is zero, that all are those of another build, and those in built files
     Check {
         /// Module.symvers of the kernel
         symvers: PathBuf,
         /// Module.symvers of the build to compare with
         #[arg(long)]
         against: Option<PathBuf>,
+        /// The linked kernel, and modules by their paths in the object tree: what they export and
+        /// what they expect of others
+        #[arg(long, num_args = 1.., value_name = "FILE")]
+        built: Vec<PathBuf>,
     },
 }
 
@@ -68,13 +73,26 @@ fn run() -> Result<(), Failure> {
             tool_io::write_if_changed(&output, crcs.linker_script().as_bytes())?;
             Ok(())
         }
-        Command::Check { symvers, against } => {
+        Command::Check {
+            symvers,
+            against,
+            built,
+        } => {
             let found = read(&symvers)?;
             let mut faults = found.zero_crcs();
             if let Some(path) = against {
                 faults.extend(found.differences(&read(&path)?));
             }
-            tool_io::no_faults(&faults)
+            let mut lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            for path in &built {
+                let elf = files.elf(path)?;
+                let (_, mut faults) = check_exports(&elf, &exporter(path), &found);
+                if elf.is_relocatable() {
+                    faults.extend(check_uses(&elf, &found).1);
+                }
+                lines.extend(tool_io::located(path, &faults));
+            }
+            tool_io::no_faults(&lines)
         }
     }
 }
@@ -83,4 +101,10 @@ fn read(path: &Path) -> Result<Symvers, Failure> {
     let text = tool_io::read_text(path)?;
     Symvers::parse(&text)
         .map_err(|error| Failure::cannot_run(format!("{}: {error}", path.display())))
+}
+
+/// What `Module.symvers` calls the file at `path`.
+fn exporter(path: &Path) -> String {
+    let name = path.display().to_string();
+    name.strip_suffix(".ko").unwrap_or(&name).to_owned()
 }

@@ -113,6 +113,13 @@ impl Symvers {
         self.0.get(symbol)
     }
 
+    /// All exports, by symbol name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Export)> {
+        self.0
+            .iter()
+            .map(|(symbol, export)| (symbol.as_str(), export))
+    }
+
     /// The exports with a zero CRC.
     pub fn zero_crcs(&self) -> Vec<SymversFault> {
         let zero = self.0.iter().filter(|(_, export)| export.crc == 0);

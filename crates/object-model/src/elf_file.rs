@@ -93,6 +93,20 @@ pub struct Relocation {
     pub addend: Option<i64>,
 }
 
+impl Relocation {
+    /// Whether it is the distance from its own place, in 32 bits, to what it refers to, as the
+    /// entries of PREL32 tables have it. On x86 jumps and calls have it too.
+    pub fn is_prel32(&self) -> bool {
+        // The numbers of one machine mean other things on another, none of which stand in tables.
+        [
+            elf::R_X86_64_PC32,
+            elf::R_X86_64_PLT32,
+            elf::R_AARCH64_PREL32,
+        ]
+        .contains(&self.kind)
+    }
+}
+
 impl<'data> Elf<'data> {
     /// Reads the ELF file in `data`, which is one whole file or archive member.
     ///
@@ -162,6 +176,16 @@ impl<'data> Elf<'data> {
     /// The symbol with this index.
     pub fn symbol(&self, index: SymbolIndex) -> Option<&Symbol<'data>> {
         self.symbols.get(index.0.checked_sub(1)?)
+    }
+
+    /// Whether the symbol is a function with code in this file. One that was made data of is none.
+    pub fn is_function(&self, symbol: &Symbol) -> bool {
+        let section = symbol.section.and_then(|index| self.section(index));
+        section.is_some_and(Section::is_executable)
+            && matches!(
+                symbol.kind,
+                SymbolKind::Function | SymbolKind::IndirectFunction
+            )
     }
 
     /// Symbols by name and by address, for many look-ups.

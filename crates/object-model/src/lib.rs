@@ -19,6 +19,7 @@ mod bitcode;
 mod elf_file;
 mod error;
 mod faults;
+mod image;
 mod input;
 mod kind;
 mod object_file;
@@ -33,6 +34,7 @@ pub use object::elf;
 
 pub use error::{InputError, ReadError};
 pub use faults::{Faults, WithCauses};
+pub use image::{Image, TableName, TablePart};
 pub use input::{Input, Loader, link_order, visit_link_order};
 pub use kind::FileKind;
 pub use object_file::Object;

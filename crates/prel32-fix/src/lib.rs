@@ -8,7 +8,9 @@
 //! **Invariant:** knows tables and symbols of one ELF file.
 //!
 //! Sources: `include/asm-generic/vmlinux.lds.h` (which symbols stand around which table),
-//! `include/linux/init.h`, `include/linux/pci.h`, `include/linux/export.h` (what an entry holds).
+//! `include/linux/init.h`, `include/linux/pci.h`, `include/linux/export.h`,
+//! `include/linux/jump_label.h`, `include/linux/static_call_types.h`, `include/linux/tracepoint.h`
+//! (what an entry holds), of Linux 5.10 to 6.12.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -28,8 +30,19 @@ pub use names::source_name;
 pub struct Table {
     /// What it is: `initcall 6`, `pci_fixup final`, `ksymtab_gpl`.
     pub name: String,
+    /// What its entries refer to.
+    pub points_to: PointsTo,
     /// Its entries in table order.
     pub entries: Vec<Entry>,
+}
+
+/// What the entries of a table refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PointsTo {
+    /// The start of a function or object.
+    Start,
+    /// Any place in code.
+    Code,
 }
 
 /// One entry of a table.
@@ -41,6 +54,8 @@ pub struct Entry {
     pub target: u64,
     /// The symbol that begins there, as it is called in this file; functions before data.
     pub symbol: Option<String>,
+    /// Whether it is in code.
+    pub is_code: bool,
 }
 
 impl Entry {
@@ -68,7 +83,29 @@ pub enum Fault {
         /// What it refers to.
         target: u64,
     },
+    /// In a linked file: the kernel would patch something that is no instruction.
+    #[error("{table} entry {index} at {address:#x}: expected a place in code, found {target:#x}")]
+    NoCode {
+        /// The table.
+        table: String,
+        /// Which entry, from 0.
+        index: usize,
+        /// Where the entry is.
+        address: u64,
+        /// What it refers to.
+        target: u64,
+    },
     /// In a relocatable object: the same.
+    #[error("section {section} at {offset:#x}: expected a place in code, found {found}")]
+    NoCodeRelocation {
+        /// The section of the table.
+        section: String,
+        /// Where in it the entry is.
+        offset: u64,
+        /// What the relocation refers to.
+        found: String,
+    },
+    /// In a relocatable object: it points into the middle of something.
     #[error(
         "section {section} at {offset:#x}: expected a relocation to the start of a function, found {found}"
     )]
@@ -116,14 +153,22 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
         report.n_tables += 1;
         report.n_entries += table.entries.len();
         for (index, entry) in table.entries.iter().enumerate() {
-            if entry.symbol.is_none() {
-                let (address, target) = (entry.address, entry.target);
-                faults.push(Fault::NoStart {
-                    table: table.name.clone(),
+            let (address, target) = (entry.address, entry.target);
+            let table_name = || table.name.clone();
+            match table.points_to {
+                PointsTo::Start if entry.symbol.is_none() => faults.push(Fault::NoStart {
+                    table: table_name(),
                     index,
                     address,
                     target,
-                });
+                }),
+                PointsTo::Code if !entry.is_code => faults.push(Fault::NoCode {
+                    table: table_name(),
+                    index,
+                    address,
+                    target,
+                }),
+                PointsTo::Start | PointsTo::Code => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use object_model::{Elf, Section, Symbol, SymbolMap};
 
-use crate::{Entry, Fault, Table, best};
+use crate::{Entry, Fault, PointsTo, Table, best};
 
 /// How a table lies in memory.
 struct Layout {
@@ -14,6 +14,7 @@ struct Layout {
     stride: u64,
     /// Where in an entry the offset stands, in bytes.
     at: u64,
+    points_to: PointsTo,
 }
 
 fn layout(name: &str, start: &str, end: &str, stride: u64, at: u64) -> Layout {
@@ -23,6 +24,16 @@ fn layout(name: &str, start: &str, end: &str, stride: u64, at: u64) -> Layout {
         end: end.into(),
         stride,
         at,
+        points_to: PointsTo::Start,
+    }
+}
+
+/// A table whose entries may refer to the middle of a function.
+fn code_layout(name: &str, section: &str, stride: u64, at: u64) -> Layout {
+    let (start, end) = (format!("__start_{section}"), format!("__stop_{section}"));
+    Layout {
+        points_to: PointsTo::Code,
+        ..layout(name, &start, &end, stride, at)
     }
 }
 
@@ -69,6 +80,25 @@ fn layouts() -> Vec<Layout> {
         // struct kernel_symbol: value_offset, name_offset, namespace_offset.
         layouts.push(layout(&name, &start, &end, 12, 0));
     }
+    let tracepoints = ["__start___tracepoints_ptrs", "__stop___tracepoints_ptrs"];
+    layouts.push(layout("tracepoints", tracepoints[0], tracepoints[1], 4, 0));
+    // struct jump_entry of HAVE_ARCH_JUMP_LABEL_RELATIVE: code, target, and a key of 64 bits.
+    layouts.push(code_layout("jump_label code", "___jump_table", 16, 0));
+    layouts.push(code_layout("jump_label target", "___jump_table", 16, 4));
+    // struct static_call_site: code and key.
+    layouts.push(code_layout("static_call", "static_call_sites", 8, 0));
+    // struct static_call_tramp_key: trampoline and key.
+    let trampolines = [
+        "__start_static_call_tramp_key",
+        "__stop_static_call_tramp_key",
+    ];
+    layouts.push(layout(
+        "static_call trampoline",
+        trampolines[0],
+        trampolines[1],
+        8,
+        0,
+    ));
     layouts
 }
 
@@ -88,6 +118,7 @@ pub fn tables(elf: &Elf) -> (Vec<Table>, Vec<Fault>) {
             Ok(entries) if entries.is_empty() => {}
             Ok(entries) => tables.push(Table {
                 name: layout.name,
+                points_to: layout.points_to,
                 entries,
             }),
             Err(reason) => faults.push(Fault::Bounds {
@@ -127,10 +158,12 @@ fn read(
         let offset = offset.ok_or_else(|| format!("no bytes in the file for {address:#x}"))?;
         let target = address.wrapping_add_signed(i64::from((offset as u32).cast_signed()));
         let symbol = symbol_at(elf, symbols, target).map(|symbol| symbol.name.to_owned());
+        let is_code = section_at(elf, target).is_some_and(Section::is_executable);
         entries.push(Entry {
             address,
             target,
             symbol,
+            is_code,
         });
     }
     Ok(entries)

@@ -3,16 +3,21 @@
 
 use object_model::{Definition, Elf, ReadError, Relocation, Section, SymbolKind, SymbolMap};
 
-use crate::{Fault, Report, best};
+use crate::{Fault, PointsTo, Report, best};
 
 /// Sections whose relocations are entries: prefix of the name, size of an entry, where in it the
-/// relocation stands that matters, in bytes.
-const TABLES: [(&str, u64, u64); 5] = [
-    (".initcall", 4, 0),
-    (".con_initcall", 4, 0),
-    (".pci_fixup_", 16, 12),
-    ("___ksymtab", 12, 0),
-    ("__ksymtab", 12, 0),
+/// relocation stands that matters, in bytes, and what it refers to.
+const TABLES: [(&str, u64, u64, PointsTo); 10] = [
+    (".initcall", 4, 0, PointsTo::Start),
+    (".con_initcall", 4, 0, PointsTo::Start),
+    (".pci_fixup_", 16, 12, PointsTo::Start),
+    ("___ksymtab", 12, 0, PointsTo::Start),
+    ("__ksymtab", 12, 0, PointsTo::Start),
+    ("__tracepoints_ptrs", 4, 0, PointsTo::Start),
+    ("__jump_table", 16, 0, PointsTo::Code),
+    ("__jump_table", 16, 4, PointsTo::Code),
+    (".static_call_sites", 8, 0, PointsTo::Code),
+    (".static_call_tramp_key", 8, 0, PointsTo::Start),
 ];
 
 pub(crate) fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
@@ -24,29 +29,29 @@ pub(crate) fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
         .iter()
         .filter(|section| section.is_allocated())
     {
-        let table = TABLES
+        let tables: Vec<_> = TABLES
             .iter()
-            .find(|(prefix, ..)| section.name.starts_with(prefix));
-        let Some((_, stride, at)) = table else {
-            continue;
-        };
-        if section.name.starts_with("__ksymtab_strings") {
+            .filter(|(prefix, ..)| section.name.starts_with(prefix))
+            .collect();
+        if tables.is_empty() || section.name.starts_with("__ksymtab_strings") {
             continue;
         }
         let relocations = elf.relocations(section.index)?;
-        let entries: Vec<_> = relocations
-            .iter()
-            .filter(|entry| entry.offset % stride == *at)
-            .collect();
-        if !entries.is_empty() {
-            report.n_tables += 1;
-            report.n_entries += entries.len();
+        for (_, stride, at, points_to) in tables {
+            let entries: Vec<_> = relocations
+                .iter()
+                .filter(|entry| entry.offset % stride == *at)
+                .collect();
+            if !entries.is_empty() {
+                report.n_tables += 1;
+                report.n_entries += entries.len();
+            }
+            let entries = entries.into_iter();
+            faults.extend(entries.filter_map(|entry| match points_to {
+                PointsTo::Start => fault(elf, &symbols, section, entry),
+                PointsTo::Code => code_fault(elf, section, entry),
+            }));
         }
-        faults.extend(
-            entries
-                .into_iter()
-                .filter_map(|entry| fault(elf, &symbols, section, entry)),
-        );
     }
     Ok((report, faults))
 }
@@ -87,4 +92,21 @@ fn fault(elf: &Elf, symbols: &SymbolMap, section: &Section, entry: &Relocation) 
         _ => symbol.name,
     };
     report(format!("{base} + {addend:#x}"))
+}
+
+/// The fault of an entry that refers to anything but code.
+fn code_fault(elf: &Elf, section: &Section, entry: &Relocation) -> Option<Fault> {
+    let symbol = entry.symbol.and_then(|index| elf.symbol(index));
+    let target = symbol.and_then(|symbol| elf.section(symbol.section?));
+    if target.is_some_and(Section::is_executable) {
+        return None;
+    }
+    let found = symbol.map_or("a relocation without a symbol", |symbol| {
+        symbol.section_name.unwrap_or(symbol.name)
+    });
+    Some(Fault::NoCodeRelocation {
+        section: section.name.to_owned(),
+        offset: entry.offset,
+        found: found.to_owned(),
+    })
 }

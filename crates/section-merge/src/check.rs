@@ -91,7 +91,7 @@ fn is_made_up(rest: &str) -> bool {
 
 /// Whether `suffix` is the name of the symbol, or such a name behind what the compiler knows about
 /// it (`unlikely.`, `hot.`).
-fn is_named_after(suffix: &str, symbol: &str) -> bool {
+pub(crate) fn is_named_after(suffix: &str, symbol: &str) -> bool {
     !symbol.is_empty()
         && suffix
             .strip_suffix(symbol)

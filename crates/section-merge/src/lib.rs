@@ -4,7 +4,8 @@
 //! LTO gives every function and object a section of its own, `.text.<name>`, `.data.<name>`. The
 //! linker scripts that this plugin edits put them back together; here is the check that they did,
 //! and that sections with a meaning of their own (two dots: `.data..percpu`, `.data..once`) were
-//! left alone.
+//! left alone; and that for modpost, which goes by the names of sections, the splitting hid no
+//! reference from what stays in memory to what is freed.
 //!
 //! **Invariant:** knows sections and symbols of one ELF file. What a build without LTO has, the
 //! caller says.
@@ -13,6 +14,8 @@
 
 mod check;
 mod glue;
+mod mismatch;
 
 pub use check::{Fault, OnceFault, Reference, check_module, check_once};
 pub use glue::plugin;
+pub use mismatch::{Mismatch, Mismatches, mismatches};

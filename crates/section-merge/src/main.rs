@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The command `section-merge`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use section_merge::{Reference, check_module};
+use object_model::Elf;
+use section_merge::{Reference, check_module, check_once, mismatches};
 use tool_io::{Failure, Files};
 
 #[derive(Parser)]
@@ -20,18 +21,23 @@ const EXAMPLES: &str = "\
 Examples:
   section-merge check fs/ext4/ext4.ko
   section-merge check fs/ext4/ext4.ko --against ../build-without-lto/fs/ext4/ext4.ko
+  section-merge check vmlinux.o --linked vmlinux
 
-Exit codes: 0 all merged, 1 a fault was found, 2 could not run.";
+Exit codes: 0 all as it should be, 1 a fault was found, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check that a module has no section left that LTO split
+    /// Check that no section is left that LTO split, or lost that the kernel looks for, and that
+    /// nothing that stays in memory refers to what is freed
     Check {
-        /// The module
-        module: PathBuf,
+        /// A module, or the vmlinux.o of a kernel, in which sections may be split
+        object: PathBuf,
         /// The same module, built without LTO
-        #[arg(long)]
+        #[arg(long, conflicts_with = "linked")]
         against: Option<PathBuf>,
+        /// The kernel that was linked from this vmlinux.o
+        #[arg(long, value_name = "VMLINUX")]
+        linked: Option<PathBuf>,
     },
 }
 
@@ -40,14 +46,39 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let Command::Check { module, against } = Cli::parse_from(tool_io::arguments()?).command;
+    let Command::Check {
+        object: path,
+        against,
+        linked,
+    } = Cli::parse_from(tool_io::arguments()?).command;
     let files = Files::new();
-    let reference = match against {
-        Some(path) => Some(Reference::of(&files.elf(&path)?)),
-        None => None,
-    };
-    let elf = files.elf(&module)?;
-    let faults = check_module(&elf, reference.as_ref()).into_iter();
-    let named = faults.map(|fault| format!("{}: {fault}", module.display()));
-    tool_io::no_faults(&named.collect::<Vec<_>>())
+    let object = files.elf(&path)?;
+    let mut faults = Vec::new();
+    if let Some(path) = linked {
+        let fault = check_once(&files.elf(&path)?, &object);
+        faults.extend(tool_io::located(
+            &path,
+            &fault.into_iter().collect::<Vec<_>>(),
+        ));
+    } else if is_module(&object) {
+        let reference = match against {
+            Some(path) => Some(Reference::of(&files.elf(&path)?)),
+            None => None,
+        };
+        let found = check_module(&object, reference.as_ref());
+        faults.extend(tool_io::located(&path, &found));
+    }
+    let found = mismatches(&object).map_err(|error| cannot_read(&path, &error))?;
+    faults.extend(tool_io::located(&path, &found.faults));
+    tool_io::no_faults(&faults)
+}
+
+/// Whether it is a module: only what becomes a kernel has tables of initcalls.
+fn is_module(object: &Elf) -> bool {
+    let mut sections = object.sections().iter();
+    !sections.any(|section| section.name.starts_with(".initcall"))
+}
+
+fn cannot_read(path: &Path, error: &object_model::ReadError) -> Failure {
+    Failure::cannot_run(format!("{}: {error}", path.display()))
 }

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use object_model::{Faults, InputError, WithCauses};
@@ -84,6 +85,12 @@ pub fn no_faults<F: Display>(faults: &[F]) -> Result<(), Failure> {
     }
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     Err(Failure::fault(lines.join("\n")))
+}
+
+/// The `faults` as lines, each with the file that it is about.
+pub fn located<F: Display>(file: &Path, faults: &[F]) -> Vec<String> {
+    let line = |fault| format!("{}: {fault}", file.display());
+    faults.iter().map(line).collect()
 }
 
 /// The exit code of a run: 0 done, 1 a fault was found, 2 it could not run. A failure is written

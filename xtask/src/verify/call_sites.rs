@@ -10,10 +10,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
-use object_model::{Elf, ReadError, Section, SectionIndex, elf};
+use object_model::{
+    Elf, Image, ReadError, Relocation, Section, SectionIndex, TableName, TablePart, elf,
+};
 
 use super::Check;
-use super::image::{Branch, Image, TableName, TablePart, is_pc_relative};
+use super::branch::Branch;
 use super::objtree::Objtree;
 
 /// One sort of sites.
@@ -303,7 +305,7 @@ fn references<'data>(
             continue;
         };
         let found = image.elf.relocations_in(relocations)?;
-        for relocation in found.iter().filter(|found| is_pc_relative(found)) {
+        for relocation in found.iter().filter(|found| Relocation::is_prel32(found)) {
             // The distance counts from the end of its four bytes.
             let target = image
                 .target(relocation)

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The checks, each of them a plugin's, over the files of an object tree.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
+use initcall_order::{Collector, Tables};
+use lto_disable::LinkOf;
+use lto_link::Suffixed;
 use modversions::Symvers;
-use prel32_fix::Table;
+use object_model::Input;
 use section_merge::Reference;
 
 use super::Check;
-use super::objtree::{Module, Objtree};
+use super::objtree::{Link, LinkedBy, Module, Objtree, text_if_there};
+
+/// Why nothing can be said of the inputs of vmlinux.o.
+const NO_LINK: &str = "neither lto-link nor kbuild left a record of what vmlinux.o was linked from";
 
 /// LTO is really on: what vmlinux.o and the modules were linked from.
 pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
@@ -19,229 +24,226 @@ pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
     if !tree.has_lto() {
         return Ok(check.not_applicable("the kernel is configured without LTO"));
     }
-    let list = [
-        "source/scripts/lto/lto-disabled.mk",
-        "scripts/lto/lto-disabled.mk",
-    ];
-    let list = list
-        .iter()
-        .map(|path| tree.root.join(path))
-        .find(|path| path.exists());
-    let Some((list, vmlinux)) = list.zip(tree.record("vmlinux.o")?) else {
-        return Ok(
-            check.not_applicable("no record of the link: the tree was not built with lto-link")
-        );
+    let Some(link) = tree.link()? else {
+        return Ok(check.not_applicable(NO_LINK));
     };
-    let text = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
-    let disabled = lto_disable::parse_fragment(&text);
-    let (report, faults) = lto_disable::check(&vmlinux, &disabled);
-    let mut faults: Vec<String> = faults
-        .iter()
-        .map(|fault| format!("vmlinux.o: {fault}"))
-        .collect();
+    let list = match link.by {
+        LinkedBy::LtoLink => disabled(tree)?,
+        LinkedBy::Kbuild => None,
+    };
+    let list = list.as_ref();
+    let (report, mut faults) = inputs_check(tree, &link.inputs, "vmlinux.o", LinkOf::Vmlinux, list);
     let mut n_modules = 0;
     for module in &tree.modules {
-        let (n_bitcode, module_faults) = module_inputs(tree, module, &disabled)?;
-        n_modules += usize::from(n_bitcode > 0);
-        faults.extend(module_faults);
+        let Some(parts) = tree.parts(module)? else {
+            continue;
+        };
+        let link_of = match parts.len() {
+            1 => LinkOf::ModuleOfOne,
+            _ => LinkOf::Module,
+        };
+        let object = format!("{}.o", module.path);
+        let (report, found) = inputs_check(tree, parts, &object, link_of, list);
+        n_modules += usize::from(report.n_bitcode + report.n_of_bitcode > 0);
+        faults.extend(found);
     }
+    let of_bitcode = match report.n_of_bitcode {
+        0 => String::new(),
+        n => format!(", {n} compiled of bitcode"),
+    };
     let figure = format!(
-        "vmlinux.o: {} bitcode, {} native; modules from bitcode: {n_modules} of {}",
+        "vmlinux.o: {} bitcode{of_bitcode}, {} native ({} of C, disabled by {}); modules from \
+         bitcode: {n_modules} of {}",
         report.n_bitcode,
         report.n_native,
+        report.n_disabled,
+        match list {
+            Some(_) => "the list",
+            None => "their commands",
+        },
         tree.modules.len()
     );
     Ok(check.found(figure, faults))
 }
 
-/// How many bitcode inputs `module` was linked from, and what is wrong with its inputs.
-fn module_inputs(
-    tree: &Objtree,
-    module: &Module,
-    disabled: &lto_disable::Matcher,
-) -> anyhow::Result<(usize, Vec<String>)> {
-    let object = format!("{}.o", module.path);
-    let path = Path::new(&object);
-    // A record may be left over from a build in which the module was linked by lto-link.
-    let file_name = path.file_name().unwrap_or_default().display();
-    let command = tree
-        .root
-        .join(path.with_file_name(format!(".{file_name}.cmd")));
-    let command = fs::read_to_string(&command).with_context(|| command.display().to_string())?;
-    let record = if command.contains("/lto-link module ") {
-        tree.record(&object)?
-    } else {
-        None
-    };
-    let inputs = match record {
-        Some(inputs) => inputs,
-        None => vec![tree.built_object(path)?],
-    };
-    let (report, faults) = lto_disable::check(&inputs, disabled);
-    Ok((
-        report.n_bitcode,
-        faults
-            .iter()
-            .map(|fault| format!("{object}: {fault}"))
-            .collect(),
-    ))
+/// The list of disabled objects that the kernel was built with, if it has one.
+fn disabled(tree: &Objtree) -> anyhow::Result<Option<lto_disable::Matcher>> {
+    for path in [
+        "source/scripts/lto/lto-disabled.mk",
+        "scripts/lto/lto-disabled.mk",
+    ] {
+        if let Some(text) = text_if_there(&tree.root.join(path))? {
+            return Ok(Some(lto_disable::parse_fragment(&text)));
+        }
+    }
+    Ok(None)
 }
 
-/// The functions of each initcall level, in table order, by their names in the source.
-fn initcall_levels(tables: &[Table]) -> BTreeMap<&str, Vec<&str>> {
-    let levels = tables
+/// What `object` was linked from, and what is wrong with it.
+fn inputs_check(
+    tree: &Objtree,
+    inputs: &[Input],
+    object: &str,
+    link_of: LinkOf,
+    list: Option<&lto_disable::Matcher>,
+) -> (lto_disable::Report, Vec<String>) {
+    let objects: Vec<_> = inputs
         .iter()
-        .filter_map(|table| Some((table.name.strip_prefix("initcall ")?, table)));
-    levels
-        .map(|(level, table)| {
-            let names = table
-                .entries
-                .iter()
-                .map(|entry| entry.source_name().unwrap_or("?"));
-            (level, names.collect())
-        })
-        .collect()
+        .map(|input| tree.built_object(input))
+        .collect();
+    let (report, faults) = match list {
+        Some(list) => lto_disable::check(&objects, list),
+        None => lto_disable::check_commands(&objects, link_of),
+    };
+    (report, prefixed(object, &faults))
+}
+
+/// Faults as lines, each with the file that it is about.
+fn prefixed<F: std::fmt::Display>(file: &str, faults: &[F]) -> Vec<String> {
+    tool_io::located(Path::new(file), faults)
 }
 
 /// Initcalls run in link order, and in the order of the kernel to compare with.
 pub fn initcalls(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
     let check = Check::new("initcalls");
-    let found = initcall_levels(&tree.tables);
-    let n_found: usize = found.values().map(Vec::len).sum();
-    let mut faults = Vec::new();
+    if !tree.settings.is_set("HAVE_ARCH_PREL32_RELOCATIONS") {
+        return Ok(check.not_applicable("the tables of this architecture are not relative"));
+    }
+    let (found, faults) = Tables::of_kernel(&tree.vmlinux).context("vmlinux")?;
+    let mut faults = prefixed("vmlinux", &faults);
     let mut references = Vec::new();
-    let record = lto_link::inputs_path(&tree.root.join("vmlinux.o"));
-    if tree.has_lto() && record.exists() {
-        let record =
-            lto_link::read_record(&record).with_context(|| record.display().to_string())?;
-        let paths: Vec<_> = record
-            .iter()
-            .map(|input| tree.root.join(&input.path))
-            .collect();
-        let inputs = tree.files.link_order(&paths)?;
-        let collected = initcall_order::collect(&inputs)?;
-        let mut levels: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (level, initcalls) in collected.levels() {
-            // The table of a level ends with that of its sync form: 6, then 6s.
-            let level = level.name().trim_end_matches('s');
-            let level = if level == "rootf" { "rootfs" } else { level };
-            let functions = initcalls.iter().map(|initcall| initcall.function.clone());
-            levels
-                .entry(level.to_owned())
-                .or_default()
-                .extend(functions);
-        }
-        faults.extend(order_faults("the link order", &found, &borrowed(&levels)));
-        references.push("link order");
+    if tree.has_lto()
+        && let Some(link) = tree.link()?
+    {
+        references.push("the link order");
+        faults.extend(link_order_faults(tree, link, &found)?);
     }
     if let Some(against) = against {
-        let expected = initcall_levels(&against.tables);
-        faults.extend(order_faults("the build to compare with", &found, &expected));
-        references.push("the build to compare with");
+        let reference = "the build to compare with";
+        let (expected, _) = Tables::of_kernel(&against.vmlinux).context(reference)?;
+        faults.extend(prefixed(
+            "vmlinux",
+            &found.differences(&expected, reference),
+        ));
+        references.push(reference);
     }
     if references.is_empty() {
         return Ok(check.not_applicable("no record of the link, and no build to compare with"));
     }
-    let n_wrong = faults.len();
     let figure = format!(
-        "{} of {n_found} as in {}",
-        n_found.saturating_sub(n_wrong),
+        "{} of {} as in {}",
+        found.len().saturating_sub(faults.len()),
+        found.len(),
         references.join(" and ")
     );
     Ok(check.found(figure, faults))
 }
 
-fn borrowed(levels: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, Vec<&str>> {
-    let borrowed = levels.iter();
-    borrowed
-        .map(|(level, names)| (level.as_str(), names.iter().map(String::as_str).collect()))
-        .collect()
-}
-
-/// One fault for every place of a level at which another function stands.
-fn order_faults(
-    reference: &str,
-    found: &BTreeMap<&str, Vec<&str>>,
-    expected: &BTreeMap<&str, Vec<&str>>,
-) -> Vec<String> {
-    let levels: BTreeSet<_> = found.keys().chain(expected.keys()).collect();
-    let mut faults = Vec::new();
-    for level in levels {
-        let found = found.get(*level).map(Vec::as_slice).unwrap_or_default();
-        let expected = expected.get(*level).map(Vec::as_slice).unwrap_or_default();
-        for place in 0..found.len().max(expected.len()) {
-            let (found, expected) = (found.get(place), expected.get(place));
-            if found != expected {
-                faults.push(format!(
-                    "vmlinux: initcall level {level}, place {place}: expected {} by {reference}, found {}",
-                    expected.unwrap_or(&"none"),
-                    found.unwrap_or(&"none"),
-                ));
-            }
+/// In what the tables, and the linker script that made them, differ from the order of the inputs.
+fn link_order_faults(tree: &Objtree, link: &Link, found: &Tables) -> anyhow::Result<Vec<String>> {
+    let mut collector = Collector::default();
+    link.inputs.iter().for_each(|input| collector.add(input));
+    let initcalls = match collector.finish() {
+        Ok(initcalls) => initcalls,
+        Err(faults) => return Ok(faults.iter().map(ToString::to_string).collect()),
+    };
+    let expected = Tables::of_link(&initcalls);
+    let mut faults = prefixed("vmlinux", &found.differences(&expected, "the link order"));
+    // Ours is not kept.
+    const SCRIPT: &str = ".tmp_initcalls.lds";
+    if link.by == LinkedBy::Kbuild
+        && let Some(script) = text_if_there(&tree.root.join(SCRIPT))?
+    {
+        let ours = initcalls.linker_script();
+        let pairs = script.lines().zip(ours.lines()).enumerate();
+        let mut different = pairs.filter(|(_, (found, expected))| found != expected);
+        if let Some((index, (found, expected))) = different.next() {
+            faults.push(format!(
+                "{SCRIPT}:{}: expected \"{}\" by the link order, found \"{}\"",
+                index + 1,
+                expected.trim(),
+                found.trim()
+            ));
+        } else if script != ours {
+            faults.push(format!(
+                "{SCRIPT}: expected {} lines by the link order, found {}",
+                ours.lines().count(),
+                script.lines().count()
+            ));
         }
     }
-    faults
+    Ok(faults)
 }
 
-/// CRCs are there, are not zero, and are those of the kernel to compare with.
+/// CRCs are there, are not zero, are those of the kernel to compare with, and those in the built
+/// files.
 pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
     let check = Check::new("crcs");
     if !tree.settings.is_set("MODVERSIONS") {
         return Ok(check.not_applicable("the kernel is configured without MODVERSIONS"));
     }
-    let found = read_symvers(&tree.root)?;
-    let mut faults = found.zero_crcs();
+    let symvers = read_symvers(&tree.root)?;
+    let mut found = symvers.zero_crcs();
     if let Some(against) = against {
-        faults.extend(found.differences(&read_symvers(&against.root)?));
+        found.extend(symvers.differences(&read_symvers(&against.root)?));
+    }
+    let n_good = symvers.len().saturating_sub(found.len());
+    let mut faults = prefixed("Module.symvers", &found);
+    let (mut n_exported, mut n_used) = (0, 0);
+    for (name, elf) in tree.running() {
+        let exporter = name.strip_suffix(".ko").unwrap_or(&name);
+        let (n_crcs, found) = modversions::check_exports(elf, exporter, &symvers);
+        n_exported += n_crcs;
+        faults.extend(prefixed(&name, &found));
+        if elf.is_relocatable() {
+            let (n_crcs, found) = modversions::check_uses(elf, &symvers);
+            n_used += n_crcs;
+            faults.extend(prefixed(&name, &found));
+        }
     }
     let figure = format!(
-        "{} of {} {}",
-        found.len().saturating_sub(faults.len()),
-        found.len(),
-        if against.is_some() {
-            "equal to the build to compare with"
-        } else {
-            "set"
+        "{n_good} of {} {}; {n_exported} in the files that export, {n_used} in those that use",
+        symvers.len(),
+        match against {
+            Some(_) => "equal to the build to compare with",
+            None => "set",
         }
     );
-    let faults = faults
-        .iter()
-        .map(|fault| format!("Module.symvers: {fault}"))
-        .collect();
     Ok(check.found(figure, faults))
 }
 
 fn read_symvers(root: &Path) -> anyhow::Result<Symvers> {
     let path = root.join("Module.symvers");
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     Symvers::parse(&text).with_context(|| path.display().to_string())
 }
 
 /// Every entry of every PREL32 table resolves.
 pub fn prel32(tree: &Objtree) -> anyhow::Result<Check> {
-    let (mut report, faults) = prel32_fix::check(&tree.vmlinux).context("vmlinux")?;
-    let faults = faults.iter();
-    let mut faults: Vec<String> = faults.map(|fault| format!("vmlinux: {fault}")).collect();
-    for Module { path, elf } in &tree.modules {
-        let checked = prel32_fix::check(elf);
-        let (module_report, module_faults) = checked.with_context(|| format!("{path}.ko"))?;
-        report.n_entries += module_report.n_entries;
-        report.n_tables += module_report.n_tables;
-        let module_faults = module_faults.iter();
-        faults.extend(module_faults.map(|fault| format!("{path}.ko: {fault}")));
+    let check = Check::new("prel32");
+    if !tree.settings.is_set("HAVE_ARCH_PREL32_RELOCATIONS") {
+        return Ok(check.not_applicable("the tables of this architecture are not relative"));
     }
-    let n_good = report.n_entries.saturating_sub(faults.len());
+    let mut total = prel32_fix::Report::default();
+    let mut faults = Vec::new();
+    for (name, elf) in tree.running() {
+        let (report, found) = prel32_fix::check(elf).with_context(|| name.clone())?;
+        total.n_entries += report.n_entries;
+        total.n_tables += report.n_tables;
+        faults.extend(prefixed(&name, &found));
+    }
+    let n_good = total.n_entries.saturating_sub(faults.len());
     let figure = format!(
         "{n_good} of {} entries of {} tables resolve",
-        report.n_entries, report.n_tables
+        total.n_entries, total.n_tables
     );
-    Ok(Check::new("prel32").found(figure, faults))
+    Ok(check.found(figure, faults))
 }
 
 /// Modules have the sections that they have without LTO, and the kernel those that it looks up.
 pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> Check {
     let mut faults = Vec::new();
-    for Module { path, elf } in &tree.modules {
+    for Module { path, elf, .. } in &tree.modules {
         let reference = against.and_then(|against| against.module(path));
         let reference = reference.map(|module| Reference::of(&module.elf));
         let found = section_merge::check_module(elf, reference.as_ref());
@@ -255,25 +257,152 @@ pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> Check {
     Check::new("sections").found(figure, faults)
 }
 
-/// `.mod` files name each undefined symbol of their module once.
+/// `.mod` files name each part, and each undefined symbol of their module, once.
 pub fn mod_files(tree: &Objtree) -> anyhow::Result<Check> {
     let check = Check::new("mod-files");
     if tree.modules.is_empty() {
         return Ok(check.not_applicable("the kernel has no modules"));
     }
-    let mut faults = Vec::new();
+    let mut texts = Vec::new();
     for module in &tree.modules {
-        let path = tree.beside(module, ".mod");
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let object = tree.files.object(&tree.beside(module, ".o"))?;
-        // Only then are the undefined symbols listed.
-        let object = tree.settings.is_set("TRIM_UNUSED_KSYMS").then_some(&object);
-        let found = mod_dedup::check(&text, object)?;
-        faults.extend(
-            found
-                .iter()
-                .map(|fault| format!("{}.mod: {fault}", module.path)),
-        );
+        let text = tree.text_beside(module, ".mod")?;
+        texts.extend(text.map(|text| (module, text)));
     }
-    Ok(check.found(format!("{} files", tree.modules.len()), faults))
+    if texts.is_empty() {
+        return Ok(check.not_applicable("the modules have no .mod files"));
+    }
+    let mut faults = Vec::new();
+    // What a file of one line is, the others say.
+    let has_line_per_part = texts
+        .iter()
+        .all(|(_, text)| mod_dedup::has_line_per_part(text));
+    let is_trimmed = tree.settings.is_set("TRIM_UNUSED_KSYMS");
+    let mut n_symbols = 0;
+    for (module, text) in &texts {
+        let object = || tree.files.object(&tree.beside(module, ".o"));
+        let name = |suffix: &str| format!("{}{suffix}", module.path);
+        if has_line_per_part {
+            faults.extend(prefixed(&name(".mod"), &mod_dedup::check_parts(text)));
+            if let Some(text) = tree.text_beside(module, ".usyms")? {
+                let found = mod_dedup::check_symbols(&text, &object()?)?;
+                n_symbols += text.split_whitespace().count();
+                faults.extend(prefixed(&name(".usyms"), &found));
+            }
+        } else {
+            // Only then are the undefined symbols listed.
+            let object = is_trimmed.then(object).transpose()?;
+            let found = mod_dedup::check(text, object.as_ref())?;
+            n_symbols += text
+                .lines()
+                .nth(1)
+                .unwrap_or_default()
+                .split_whitespace()
+                .count();
+            faults.extend(prefixed(&name(".mod"), &found));
+        }
+    }
+    let symbols = match n_symbols {
+        0 => "no used symbols, as nothing is trimmed by them".to_owned(),
+        n => format!("{n} used symbols"),
+    };
+    Ok(check.found(format!("{} files, {symbols}", texts.len()), faults))
+}
+
+/// Nothing that stays in memory refers to what is freed.
+pub fn section_mismatches(tree: &Objtree) -> anyhow::Result<Check> {
+    let check = Check::new("section-mismatches");
+    let mut faults = Vec::new();
+    faults.extend(tree.object_fault());
+    let mut n_references = 0;
+    for (name, elf) in tree.relocatable() {
+        let found = section_merge::mismatches(elf).with_context(|| name.clone())?;
+        n_references += found.n_references;
+        faults.extend(prefixed(&name, &found.faults));
+    }
+    let figure = format!("{n_references} references from code and data that stay");
+    Ok(check.found(figure, faults))
+}
+
+/// Nothing is linked twice, and nothing from bitcode and its native form.
+pub fn one_definition(tree: &Objtree) -> anyhow::Result<Check> {
+    let check = Check::new("one-definition");
+    let mut n_symbols = 0;
+    let mut n_objects = 0;
+    let mut faults = Vec::new();
+    let mut add = |name: &str, inputs: &[Input]| {
+        let found = lto_link::definitions(inputs);
+        n_objects += inputs.len();
+        n_symbols += found.n_symbols;
+        faults.extend(prefixed(name, &found.faults));
+    };
+    if let Some(link) = tree.link()? {
+        // Of libraries the linker takes what nothing before defines.
+        let objs = link.inputs.get(..link.n_objs);
+        add("vmlinux.o", objs.unwrap_or(&link.inputs));
+    }
+    for module in &tree.modules {
+        if let Some(parts) = tree.parts(module)? {
+            add(&format!("{}.o", module.path), parts);
+        }
+    }
+    if n_objects == 0 {
+        return Ok(check.not_applicable(NO_LINK));
+    }
+    let figure = format!("{n_symbols} global symbols of {n_objects} objects");
+    Ok(check.found(figure, faults))
+}
+
+/// What is called otherwise than in the source, of each file that runs.
+pub fn suffixes(tree: &Objtree) -> Vec<(String, BTreeSet<Suffixed>)> {
+    let suffixed = |(name, elf)| (name, lto_link::suffixed(elf));
+    tree.running().map(suffixed).collect()
+}
+
+/// Which functions and objects are called otherwise than in the source, and which of these names
+/// lead to another, too.
+pub fn names(tree: &Objtree) -> anyhow::Result<Check> {
+    let found = suffixes(tree);
+    let all = || found.iter().flat_map(|(_, suffixed)| suffixed);
+    let count = |promoted: bool, kind| {
+        let counted = all().filter(|s| s.name.contains(".llvm.") == promoted && s.kind == kind);
+        counted.count()
+    };
+    let mut clashes = Vec::new();
+    if let Some(link) = tree.link()? {
+        let of_vmlinux = found.iter().filter(|(name, _)| name == "vmlinux");
+        let suffixed = of_vmlinux.flat_map(|(_, suffixed)| suffixed);
+        clashes = prefixed("vmlinux", &lto_link::clashes(suffixed, &link.inputs));
+    }
+    let figure = format!(
+        "{} functions and {} objects promoted (.llvm.), {} and {} with another suffix; {} promoted \
+         ones share their source name with a global of native code",
+        count(true, "function"),
+        count(true, "object"),
+        count(false, "function"),
+        count(false, "object"),
+        clashes.len()
+    );
+    Ok(Check {
+        notes: clashes,
+        ..Check::new("names").found(figure, Vec::new())
+    })
+}
+
+/// kallsyms, BTF and the symbol table know the same functions.
+pub fn kallsyms(tree: &Objtree) -> Check {
+    let check = Check::new("kallsyms");
+    let found = lto_link::kernel_names(&tree.vmlinux);
+    let faults = prefixed("vmlinux", &found.faults);
+    let btf = match found.n_btf {
+        Some(n) => format!(
+            "{n} functions of BTF; {} that kallsyms knows have none",
+            found.n_not_in_btf
+        ),
+        None => "no BTF".to_owned(),
+    };
+    match found.n_kallsyms {
+        Some(n) => check.found(format!("{n} names of code; {btf}"), faults),
+        None if faults.is_empty() => check.not_applicable("the kernel is built without KALLSYMS"),
+        None => check.found(btf, faults),
+    }
 }

@@ -3,17 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use object_model::{Elf, Section, SectionIndex, Symbol, SymbolKind, source_name};
-
-/// Whether the symbol is a function with code in `elf`. One that was made data of is none.
-pub fn is_function(elf: &Elf, symbol: &Symbol) -> bool {
-    let section = symbol.section.and_then(|index| elf.section(index));
-    section.is_some_and(Section::is_executable)
-        && matches!(
-            symbol.kind,
-            SymbolKind::Function | SymbolKind::IndirectFunction
-        )
-}
+use object_model::{Elf, SectionIndex, Symbol, source_name};
 
 /// The functions of `elf` by source name. Of several symbols with one name, as statics of several
 /// files have it, each is there.
@@ -24,7 +14,7 @@ pub fn by_source_name<'elf, 'data>(
     for symbol in elf
         .symbols()
         .iter()
-        .filter(|symbol| is_function(elf, symbol))
+        .filter(|symbol| elf.is_function(symbol))
     {
         let of_name = functions.entry(source_name(symbol.name)).or_default();
         of_name.push(symbol);

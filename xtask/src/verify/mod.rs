@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask verify`: is a built kernel what it should be?
 
+mod branch;
 mod call_sites;
 mod checks;
 mod functions;
 mod got;
-mod image;
 mod objtree;
 mod orc;
 mod settings;
@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use comfy_table::Table;
 use serde::Serialize;
 use tool_io::Files;
@@ -28,15 +29,19 @@ use crate::outcome::{Failure, Outcome};
 use objtree::Objtree;
 pub use sizes::Sizes;
 
-/// Check a built kernel: LTO really on, initcalls in order, CRCs, tables, sections, .mod files
+/// Check a built kernel, of any version from 5.10 on, with or without our plugins
 ///
-/// Where the architecture has them: references through a GOT, records of the function tracer,
-/// tables for unwinding, sites of returns, retpolines and static calls.
+/// LTO really on, initcalls in order, CRCs, tables, sections, .mod files, references to what is
+/// freed, one definition of each symbol, names. Where the architecture has them: references through
+/// a GOT, records of the function tracer, tables for unwinding, sites of returns, retpolines and
+/// static calls. docs/verify.md says what each check is.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask verify --objtree /build/thin
   cargo xtask verify --objtree /build/thin --against /build/none --format json
+  cargo xtask verify --objtree /build/thin --only lto,initcalls
+  cargo xtask verify --objtree /build/thin --only names --emit-suffix-map thin.names
 
 Reads only. Exit codes: 0 no fault, 1 a fault was found, 2 could not run.")]
 pub struct Args {
@@ -46,9 +51,47 @@ pub struct Args {
     /// The object tree of the same kernel, built without LTO
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
+    /// Do only these checks
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = names())]
+    only: Vec<String>,
+    /// Write which symbol of vmlinux and the modules has which name in the source
+    #[arg(long, value_name = "FILE")]
+    emit_suffix_map: Option<PathBuf>,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+}
+
+/// One check: the tree, and the one to compare with.
+type CheckTree = fn(&Objtree, Option<&Objtree>) -> anyhow::Result<Check>;
+
+/// All checks in the order in which they are done and printed.
+const CHECKS: [(&str, CheckTree); 16] = [
+    ("lto", |tree, _| checks::lto(tree)),
+    ("initcalls", checks::initcalls),
+    ("crcs", checks::crcs),
+    ("prel32", |tree, _| checks::prel32(tree)),
+    ("sections", |tree, against| {
+        Ok(checks::sections(tree, against))
+    }),
+    ("mod-files", |tree, _| checks::mod_files(tree)),
+    ("section-mismatches", |tree, _| {
+        checks::section_mismatches(tree)
+    }),
+    ("one-definition", |tree, _| checks::one_definition(tree)),
+    ("names", |tree, _| checks::names(tree)),
+    ("kallsyms", |tree, _| Ok(checks::kallsyms(tree))),
+    ("got", |tree, _| got::got(tree)),
+    ("mcount", traced::mcount),
+    ("orc", orc::orc),
+    ("returns", |tree, _| call_sites::returns(tree)),
+    ("retpolines", |tree, _| call_sites::retpolines(tree)),
+    ("static-calls", |tree, _| call_sites::static_calls(tree)),
+];
+
+/// What `--only` may name.
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(CHECKS.map(|(name, _)| name))
 }
 
 /// How a result is printed.
@@ -71,6 +114,8 @@ pub struct Check {
     pub figure: String,
     /// Every fault: file, symbol, what was expected and what stands there.
     pub faults: Vec<String>,
+    /// What is no fault, and good to know.
+    pub notes: Vec<String>,
 }
 
 /// How a check ended.
@@ -102,6 +147,7 @@ impl Check {
             verdict: Verdict::Ok,
             figure: String::new(),
             faults: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -151,29 +197,38 @@ impl Report {
 /// # Errors
 /// Files that are missing or cannot be read; a fault that was found is none.
 pub fn verify(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Report> {
-    let files = Files::new();
-    let open = |root: &Path| Objtree::open(root, &files);
+    verify_only(objtree, against, &[], None)
+}
+
+/// Like [`verify`], but does only the checks with these names, if any is named, and writes the map
+/// of names to the file `map`.
+fn verify_only(
+    objtree: &Path,
+    against: Option<&Path>,
+    only: &[String],
+    map: Option<&Path>,
+) -> anyhow::Result<Report> {
+    let files = Files::for_process();
+    let open = |root: &Path| Objtree::open(root, files);
     let tree = open(objtree)?;
     let against = against
         .map(open)
         .transpose()
         .context("the build to compare with")?;
     let against = against.as_ref();
+    let chosen = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
+    let checks = CHECKS.iter().filter(|(name, _)| chosen(name));
+    if let Some(map) = map {
+        let mut text = lto_link::SUFFIX_MAP_HEAD.to_owned();
+        for (file, suffixed) in checks::suffixes(&tree) {
+            text.push_str(&lto_link::suffix_map(&file, &suffixed));
+        }
+        tool_io::write_atomic(map, text.as_bytes())?;
+    }
     Ok(Report {
-        checks: vec![
-            checks::lto(&tree)?,
-            checks::initcalls(&tree, against)?,
-            checks::crcs(&tree, against)?,
-            checks::prel32(&tree)?,
-            checks::sections(&tree, against),
-            checks::mod_files(&tree)?,
-            got::got(&tree)?,
-            traced::mcount(&tree, against)?,
-            orc::orc(&tree, against)?,
-            call_sites::returns(&tree)?,
-            call_sites::retpolines(&tree)?,
-            call_sites::static_calls(&tree)?,
-        ],
+        checks: checks
+            .map(|(_, check)| check(&tree, against))
+            .collect::<anyhow::Result<_>>()?,
         sizes: tree.sizes(),
         sizes_against: against.map(Objtree::sizes),
     })
@@ -184,9 +239,16 @@ pub fn run(args: &Args) -> Outcome {
     let Args {
         objtree,
         against,
+        only,
+        emit_suffix_map,
         format,
     } = args;
-    let report = verify(objtree, against.as_deref())?;
+    let report = verify_only(
+        objtree,
+        against.as_deref(),
+        only,
+        emit_suffix_map.as_deref(),
+    )?;
     match format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
         Format::Text => print(&report),
@@ -207,6 +269,9 @@ fn print(report: &Report) {
     for check in &report.checks {
         for fault in &check.faults {
             println!("{}: {fault}", check.name);
+        }
+        for note in &check.notes {
+            println!("{}: note: {note}", check.name);
         }
     }
 }

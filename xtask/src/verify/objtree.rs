@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! An object tree, and what is read of it once.
 
+use std::cell::OnceCell;
 use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lto_disable::BuiltObject;
-use object_model::{Elf, FileKind};
-use prel32_fix::Table;
+use object_model::{Elf, Input, Loader, link_order};
 use tool_io::Files;
 
 use super::Sizes;
@@ -22,9 +22,8 @@ pub struct Objtree<'files> {
     pub vmlinux: Elf<'files>,
     /// What vmlinux was linked from, or a link of the same objects.
     pub object: Option<Elf<'files>>,
-    /// The PREL32 tables of vmlinux.
-    pub tables: Vec<Table>,
     pub files: &'files Files,
+    link: OnceCell<Option<Link<'files>>>,
 }
 
 /// One module of it.
@@ -32,29 +31,56 @@ pub struct Module<'files> {
     /// Its path, relative to the tree, without `.ko`.
     pub path: String,
     pub elf: Elf<'files>,
+    parts: OnceCell<Option<Vec<Input<'files>>>>,
+}
+
+/// What vmlinux.o was linked from.
+pub struct Link<'files> {
+    /// In link order.
+    pub inputs: Vec<Input<'files>>,
+    /// How many of them are linked in any case; of the others the linker takes what it needs.
+    pub n_objs: usize,
+    /// Who left a record of it.
+    pub by: LinkedBy,
+}
+
+/// Who linked vmlinux.o.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkedBy {
+    LtoLink,
+    Kbuild,
+}
+
+/// Where the paths of an object tree begin.
+struct Rooted<'files> {
+    root: PathBuf,
+    files: &'files Files,
+}
+
+impl<'files> Loader<'files> for Rooted<'files> {
+    fn load(&self, path: &Path) -> io::Result<&'files [u8]> {
+        self.files.bytes(&self.root.join(path))
+    }
 }
 
 impl<'files> Objtree<'files> {
     /// Reads what all checks need of the object tree at `root`.
     pub fn open(root: &Path, files: &'files Files) -> anyhow::Result<Self> {
         let settings = Settings::read(&root.join("include/config/auto.conf"))?;
-        let order = match fs::read_to_string(root.join("modules.order")) {
-            Ok(order) => order,
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                return Err(error).context(root.join("modules.order").display().to_string());
-            }
-        };
+        let order = text_if_there(&root.join("modules.order"))?.unwrap_or_default();
         let vmlinux = files
             .elf(&root.join("vmlinux"))
             .context("is the kernel built?")?;
-        let (tables, _) = prel32_fix::tables(&vmlinux);
         let object = root.join("vmlinux.o");
         let object = object.exists().then(|| files.elf(&object)).transpose()?;
         let module = |line: &str| -> anyhow::Result<_> {
-            let path = line.trim_end_matches(".ko").to_owned();
-            let elf = files.elf(&root.join(format!("{path}.ko")))?;
-            Ok(Module { path, elf })
+            // Linux 6.4 and later name the objects.
+            let path = line.trim_end_matches(".ko").trim_end_matches(".o");
+            Ok(Module {
+                path: path.to_owned(),
+                elf: files.elf(&root.join(format!("{path}.ko")))?,
+                parts: OnceCell::new(),
+            })
         };
         Ok(Self {
             root: root.to_owned(),
@@ -62,8 +88,8 @@ impl<'files> Objtree<'files> {
             modules: order.lines().map(module).collect::<anyhow::Result<_>>()?,
             vmlinux,
             object,
-            tables,
             files,
+            link: OnceCell::new(),
         })
     }
 
@@ -87,6 +113,11 @@ impl<'files> Objtree<'files> {
         self.root.join(format!("{}{suffix}", module.path))
     }
 
+    /// The text of a file beside a module, if it is there.
+    pub fn text_beside(&self, module: &Module, suffix: &str) -> anyhow::Result<Option<String>> {
+        text_if_there(&self.beside(module, suffix))
+    }
+
     /// vmlinux.o and the modules, by name: what still has relocations.
     pub fn relocatable(&self) -> impl Iterator<Item = (String, &Elf<'files>)> {
         let object = self.object.iter().map(|elf| ("vmlinux.o".to_owned(), elf));
@@ -105,32 +136,106 @@ impl<'files> Objtree<'files> {
         std::iter::once(vmlinux).chain(self.modules.iter().map(Module::named))
     }
 
-    /// The inputs of the link of `object`, if a record of it was left.
-    pub fn record(&self, object: &str) -> anyhow::Result<Option<Vec<BuiltObject>>> {
-        let path = self.root.join(lto_link::inputs_path(Path::new(object)));
-        let record = match lto_link::read_record(&path) {
-            Ok(record) => record,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).context(path.display().to_string()),
-        };
-        let inputs = record
-            .into_iter()
-            .map(|input| self.built_object(Path::new(&input.path)));
-        inputs.collect::<anyhow::Result<_>>().map(Some)
+    /// What vmlinux.o was linked from, read once; `None` if nothing in the tree says it.
+    pub fn link(&self) -> anyhow::Result<Option<&Link<'files>>> {
+        if self.link.get().is_none() {
+            let link = self.read_link().context("what vmlinux.o was linked from")?;
+            // Nobody else sets it meanwhile.
+            let _ = self.link.set(link);
+        }
+        Ok(self.link.get().and_then(Option::as_ref))
     }
 
-    /// What `path` is now, whatever a record says.
-    pub fn built_object(&self, path: &Path) -> anyhow::Result<BuiltObject> {
-        let file = self.root.join(path);
-        let mut magic = Vec::new();
-        fs::File::open(&file)
-            .and_then(|file| file.take(8).read_to_end(&mut magic))
-            .with_context(|| file.display().to_string())?;
-        let is_bitcode = matches!(
-            FileKind::of(&magic),
-            Some(FileKind::RawBitcode | FileKind::WrappedBitcode)
-        );
-        Ok(BuiltObject::new(path, is_bitcode, &self.root))
+    fn read_link(&self) -> anyhow::Result<Option<Link<'files>>> {
+        if let Some(paths) = self.record("vmlinux.o")? {
+            let inputs = self.inputs(&paths)?;
+            return Ok(Some(Link {
+                n_objs: inputs.len(),
+                inputs,
+                by: LinkedBy::LtoLink,
+            }));
+        }
+        let command = text_if_there(&self.root.join(".vmlinux.o.cmd"))?;
+        let Some(link) = command.and_then(|text| lto_link::kbuild_link(&text)) else {
+            return Ok(None);
+        };
+        let mut inputs = self.inputs(&link.objs)?;
+        let n_objs = inputs.len();
+        inputs.extend(self.inputs(&link.libs)?);
+        Ok(Some(Link {
+            inputs,
+            n_objs,
+            by: LinkedBy::Kbuild,
+        }))
+    }
+
+    /// The objects that `module` was linked from, read once; `None` if its `.mod` file is not there.
+    pub fn parts<'a>(
+        &self,
+        module: &'a Module<'files>,
+    ) -> anyhow::Result<Option<&'a [Input<'files>]>> {
+        if module.parts.get().is_none() {
+            let parts = self
+                .read_parts(module)
+                .with_context(|| module.path.clone())?;
+            let _ = module.parts.set(parts);
+        }
+        Ok(module.parts.get().and_then(Option::as_deref))
+    }
+
+    fn read_parts(&self, module: &Module) -> anyhow::Result<Option<Vec<Input<'files>>>> {
+        let object = format!("{}.o", module.path);
+        let path = Path::new(&object);
+        // A record may be left over from a build in which the module was linked by lto-link.
+        let file_name = path.file_name().unwrap_or_default().display();
+        let command = path.with_file_name(format!(".{file_name}.cmd"));
+        let command = text_if_there(&self.root.join(command))?.unwrap_or_default();
+        if command.contains("/lto-link module ")
+            && let Some(paths) = self.record(&object)?
+        {
+            return self.inputs(&paths).map(Some);
+        }
+        let Some(text) = self.text_beside(module, ".mod")? else {
+            return Ok(None);
+        };
+        let paths: Vec<PathBuf> = mod_dedup::parts(&text).map(Into::into).collect();
+        self.inputs(&paths).map(Some)
+    }
+
+    /// The objects and archives at `paths`, which are relative to the tree.
+    fn inputs(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Input<'files>>> {
+        let rooted = Rooted {
+            root: self.root.clone(),
+            files: self.files,
+        };
+        Ok(link_order(&rooted, paths)?)
+    }
+
+    /// The inputs of the link of `object`, if lto-link left a record of it.
+    fn record(&self, object: &str) -> anyhow::Result<Option<Vec<PathBuf>>> {
+        let path = self.root.join(lto_link::inputs_path(Path::new(object)));
+        match lto_link::read_record(&path) {
+            Ok(record) => Ok(Some(
+                record.into_iter().map(|input| input.path.into()).collect(),
+            )),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context(path.display().to_string()),
+        }
+    }
+
+    /// `input`, and how it came to be.
+    pub fn built_object(&self, input: &Input) -> BuiltObject {
+        let path = input.path.as_deref().unwrap_or(Path::new(&input.name));
+        BuiltObject::new(path, input.object.as_bitcode().is_some(), &self.root)
+    }
+}
+
+/// The text of a file, if it is there.
+pub fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context(path.display().to_string()),
     }
 }
 

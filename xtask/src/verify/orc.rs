@@ -9,11 +9,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use object_model::{Elf, ReadError, elf, source_name};
+use object_model::{Elf, Image, ReadError, TableName, TablePart, elf, source_name};
 
 use super::Check;
-use super::functions::is_function;
-use super::image::{Image, TableName, TablePart};
 use super::objtree::Objtree;
 
 /// The places, each as distance from its own entry in 4 bytes.
@@ -185,7 +183,7 @@ impl<'elf, 'data> Table<'elf, 'data> {
         entries.sort_unstable();
         let mut covers = BTreeMap::new();
         let elf = self.image.elf;
-        for symbol in elf.symbols().iter().filter(|s| is_function(elf, s)) {
+        for symbol in elf.symbols().iter().filter(|s| elf.is_function(s)) {
             let start = self.image.address(symbol);
             let cover = cover(&entries, start, start.saturating_add(symbol.size.max(1)));
             let least = covers.entry(source_name(symbol.name)).or_insert(cover);

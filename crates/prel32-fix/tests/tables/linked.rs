@@ -85,6 +85,7 @@ fn entries_know_where_they_are_and_where_they_point() {
         address: start + offset,
         target: address(&dir, symbol),
         symbol: Some(symbol.into()),
+        is_code: true,
     };
     assert_eq!(tables[0].entries, [entry(0, "first"), entry(4, "second")]);
     assert_eq!(tables[1].entries, [entry(8, "third")]);
@@ -307,7 +308,7 @@ fn every_fault_of_a_kernel_is_told() {
         .map(|fault| match fault {
             Fault::NoStart { table, index, .. } => (table.as_str(), Some(*index)),
             Fault::Bounds { table, .. } => (table.as_str(), None),
-            Fault::NoStartRelocation { section, .. } => (section.as_str(), None),
+            other => panic!("{other}"),
         })
         .collect();
     assert_eq!(
@@ -331,4 +332,78 @@ fn a_kernel_without_tables_has_no_faults() {
     let none = "SECTIONS { .text : { *(.text) } }";
     link(&dir, ARM64, &functions(&["first"]), none);
     assert_eq!(check(&dir, "vmlinux"), (Report::default(), vec![]));
+}
+
+/// Assembly of a jump label, a static call and a tracepoint.
+fn patched(code: &str, target: &str, site: &str, tracepoint: &str) -> String {
+    format!(
+        ".section __jump_table, \"aw\"\n.long {code} - ., {target} - .\n.quad variable - .\n\
+         .section .static_call_sites, \"aw\"\n.long {site} - ., variable - . + 1\n\
+         .section .static_call_tramp_key, \"a\"\n.long first - ., variable - .\n\
+         .section __tracepoints_ptrs, \"a\"\n.long {tracepoint} - .\n\
+         .data\n.type variable, %object\nvariable: .quad 0\n"
+    )
+}
+
+const PATCHED_SCRIPT: &str = "SECTIONS {\n. = 0x10000;\n.text : { *(.text*) }\n.data : {\n\
+    __start___jump_table = .; *(__jump_table) __stop___jump_table = .;\n\
+    __start_static_call_sites = .; *(.static_call_sites) __stop_static_call_sites = .;\n\
+    __start_static_call_tramp_key = .; *(.static_call_tramp_key)\n\
+    __stop_static_call_tramp_key = .;\n\
+    __start___tracepoints_ptrs = .; *(__tracepoints_ptrs) __stop___tracepoints_ptrs = .;\n\
+    *(.data) }\n}\n";
+
+#[test]
+fn places_that_are_patched_must_be_in_code() {
+    let functions = functions(&["first", "second"]);
+    for target in KERNEL_TARGETS {
+        let dir = TestDir::new();
+        // Into the middle of a function, as jumps go.
+        let good = patched("first + 4", "second + 4", "second + 2", "variable");
+        link(&dir, target, &(functions.clone() + &good), PATCHED_SCRIPT);
+        let names: Vec<_> = tables(&dir).into_iter().map(|table| table.name).collect();
+        let expected = [
+            "tracepoints",
+            "jump_label code",
+            "jump_label target",
+            "static_call",
+            "static_call trampoline",
+        ];
+        assert_eq!(names, expected);
+        let report = Report {
+            n_tables: 5,
+            n_entries: 5,
+        };
+        assert_eq!(check(&dir, "vmlinux"), (report, vec![]));
+
+        for (moved, table) in [
+            (
+                patched("variable", "second", "second", "variable"),
+                "jump_label code",
+            ),
+            (
+                patched("first", "variable", "second", "variable"),
+                "jump_label target",
+            ),
+            (
+                patched("first", "second", "variable", "variable"),
+                "static_call",
+            ),
+            (
+                patched("first", "second", "first", "variable + 4"),
+                "tracepoints",
+            ),
+        ] {
+            link(&dir, target, &(functions.clone() + &moved), PATCHED_SCRIPT);
+            let (_, faults) = check(&dir, "vmlinux");
+            let [fault] = &faults[..] else {
+                panic!("{table}: {faults:?}");
+            };
+            assert!(
+                fault
+                    .to_string()
+                    .starts_with(&format!("{table} entry 0 at "))
+            );
+        }
+    }
 }

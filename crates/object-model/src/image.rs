@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! An ELF file as it lies in memory, so that linked kernels and relocatable objects are read alike.
 
-use std::fmt;
-
-use object_model::{Elf, ReadError, Relocation, Section, Symbol, SymbolMap, elf};
-
-use super::functions::is_function;
+use crate::{Elf, ReadError, Relocation, Section, Symbol, SymbolMap};
 
 /// Sections, symbols and relocations by address. Sections of relocatable objects get an address
 /// here, one behind the other, and undefined symbols one each.
+#[derive(Debug)]
 pub struct Image<'elf, 'data> {
+    /// The file.
     pub elf: &'elf Elf<'data>,
+    /// Its symbols by name and by place.
     pub symbols: SymbolMap<'elf, 'data>,
     /// Address of each section, by index.
     bases: Vec<u64>,
@@ -22,27 +21,23 @@ pub struct Image<'elf, 'data> {
 /// around it.
 #[derive(Clone, Copy, Debug)]
 pub struct TableName {
+    /// The section in objects.
     pub section: &'static str,
+    /// The symbol at the start in linked kernels.
     pub start: &'static str,
+    /// The symbol behind the end in linked kernels.
     pub stop: &'static str,
 }
 
 /// A table, or one of several sections with its name.
 #[derive(Clone, Copy, Debug)]
 pub struct TablePart<'elf, 'data> {
+    /// The section that it is in.
     pub section: &'elf Section<'data>,
     /// Where in the section it begins, in bytes.
     pub offset: u64,
     /// Its size in bytes.
     pub size: u64,
-}
-
-/// A jump or call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Branch {
-    Call,
-    Jump,
-    ConditionalJump,
 }
 
 /// Above every section that gets an address here, and below every kernel.
@@ -53,6 +48,7 @@ const UNDEFINED_STRIDE: u64 = 0x100;
 const SECTION_GAP: u64 = 0x100;
 
 impl<'elf, 'data> Image<'elf, 'data> {
+    /// Lays `elf` out.
     pub fn new(elf: &'elf Elf<'data>) -> Self {
         let mut bases = vec![0];
         let mut next = SECTION_GAP;
@@ -110,6 +106,30 @@ impl<'elf, 'data> Image<'elf, 'data> {
         (offset < section.data.len() as u64).then_some((section, offset))
     }
 
+    /// The symbols that are defined exactly at this address, in table order.
+    pub fn symbols_at(&self, address: u64) -> &[&'elf Symbol<'data>] {
+        let Some((section, offset)) = self.loaded_at(address) else {
+            return &[];
+        };
+        let value = self.value(address, offset);
+        self.symbols.at(section.index, value)
+    }
+
+    /// Whether this address is in code.
+    pub fn is_executable(&self, address: u64) -> bool {
+        let found = self.loaded_at(address);
+        found.is_some_and(|(section, _)| section.is_executable())
+    }
+
+    /// What symbols at `address`, which is `offset` bytes into its section, have as their value.
+    fn value(&self, address: u64, offset: u64) -> u64 {
+        if self.elf.is_relocatable() {
+            offset
+        } else {
+            address
+        }
+    }
+
     /// Whether this address is in what is loaded, or right behind a section of it.
     pub fn is_loaded(&self, address: u64) -> bool {
         let within = |address: u64| self.loaded_at(address).is_some();
@@ -122,15 +142,11 @@ impl<'elf, 'data> Image<'elf, 'data> {
             return format!("{address:#x}, where nothing is");
         };
         let place = format!("{}+{offset:#x}", section.name);
-        let value = if self.elf.is_relocatable() {
-            offset
-        } else {
-            address
-        };
+        let value = self.value(address, offset);
         let symbols = self.symbols.in_section(section.index);
         let before = symbols.partition_point(|symbol| symbol.value <= value);
         let mut before = symbols.get(..before).unwrap_or_default().iter().rev();
-        match before.find(|symbol| is_function(self.elf, symbol)) {
+        match before.find(|symbol| self.elf.is_function(symbol)) {
             Some(symbol) => format!("{}+{:#x} ({place})", symbol.name, value - symbol.value),
             None => place,
         }
@@ -212,67 +228,12 @@ impl<'elf, 'data> Image<'elf, 'data> {
             return Ok(starts.map(target).collect());
         }
         let mut relocations = self.elf.relocations(part.section.index)?;
-        relocations.retain(is_pc_relative);
+        relocations.retain(Relocation::is_prel32);
         relocations.sort_by_key(|relocation| relocation.offset);
         let target = |offset: u64| {
             let at = relocations.binary_search_by_key(&offset, |found| found.offset);
             self.target(relocations.get(at.ok()?)?)
         };
         Ok(starts.map(target).collect())
-    }
-}
-
-/// Whether the relocation is the distance from its own place, in 32 bits, of x86.
-pub fn is_pc_relative(relocation: &Relocation) -> bool {
-    [elf::R_X86_64_PC32, elf::R_X86_64_PLT32].contains(&relocation.kind)
-}
-
-impl Branch {
-    /// The branch with a distance of 32 bits that begins `code`, and how many bytes are before the
-    /// distance. The `cs` prefix, which compilers use as padding, is part of the instruction.
-    pub fn at(code: &[u8]) -> Option<(Self, u64)> {
-        let (prefix_length, code) = match code.strip_prefix(&[0x2e]) {
-            Some(rest) => (1, rest),
-            None => (0, code),
-        };
-        let branch = Self::without_prefix(code)?;
-        Some((branch, prefix_length + branch.opcode_length()))
-    }
-
-    fn without_prefix(code: &[u8]) -> Option<Self> {
-        match code {
-            [0xe8, ..] => Some(Self::Call),
-            [0xe9, ..] => Some(Self::Jump),
-            [0x0f, 0x80..=0x8f, ..] => Some(Self::ConditionalJump),
-            _ => None,
-        }
-    }
-
-    /// How many bytes of the instruction are before the distance, without prefix.
-    pub fn opcode_length(self) -> u64 {
-        match self {
-            Self::Call | Self::Jump => 1,
-            Self::ConditionalJump => 2,
-        }
-    }
-
-    /// The branch whose distance comes after `code`.
-    pub fn before_distance(code: &[u8]) -> Option<Self> {
-        match code {
-            [.., 0xe8] => Some(Self::Call),
-            [.., 0xe9] => Some(Self::Jump),
-            [.., 0x0f, 0x80..=0x8f] => Some(Self::ConditionalJump),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Branch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Call => "call",
-            Self::Jump => "jump",
-            Self::ConditionalJump => "conditional jump",
-        })
     }
 }

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! CRCs as the built files have them: those that a file exports, and those that a module expects.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use object_model::Elf;
+
+use crate::Symvers;
+use crate::collect::{crc_symbols, native_crc};
+
+/// What a module expects of what it uses. Source: `struct modversion_info` in
+/// `include/linux/module.h`: an `unsigned long` and a name, 64 bytes together.
+const BASIC: &str = "__versions";
+const BASIC_SIZE: usize = 64;
+/// The same where names may be longer, in two sections, since Linux 6.14: 32-bit CRCs, and names
+/// that end with a zero. Source: `add_extended_versions` in `scripts/mod/modpost.c`.
+const EXTENDED_CRCS: &str = "__version_ext_crcs";
+const EXTENDED_NAMES: &str = "__version_ext_names";
+
+/// A CRC in a built file that is not the one in `Module.symvers`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VersionFault {
+    /// Nobody could load a module that uses the symbol.
+    #[error("exports {symbol} with CRC {found:#010x}, expected {expected:#010x} of Module.symvers")]
+    Exported {
+        /// The exported name.
+        symbol: String,
+        /// The CRC in `Module.symvers`.
+        expected: u32,
+        /// The CRC in the file.
+        found: u32,
+    },
+    /// Some exports of the file have a CRC, and this has not.
+    #[error("exports {symbol} without a CRC, expected {expected:#010x} of Module.symvers")]
+    NotExported {
+        /// The exported name.
+        symbol: String,
+        /// The CRC in `Module.symvers`.
+        expected: u32,
+    },
+    /// The module will not be loaded.
+    #[error(
+        "{section}: expects {symbol} with CRC {found:#010x}, and {exporter} exports it with \
+         {expected:#010x}"
+    )]
+    Used {
+        /// The section that says so.
+        section: &'static str,
+        /// The name of what the module uses.
+        symbol: String,
+        /// Who exports it.
+        exporter: String,
+        /// The CRC of the export.
+        expected: u32,
+        /// The CRC that the module expects.
+        found: u32,
+    },
+    /// The module cannot be loaded, or will be loaded unchecked.
+    #[error("uses {symbol} of {exporter}, and expects no CRC of it")]
+    Unchecked {
+        /// The name of what the module uses.
+        symbol: String,
+        /// Who exports it.
+        exporter: String,
+    },
+    /// The module expects something that is not there.
+    #[error("{section}: expects {symbol}, which nobody exports")]
+    Unknown {
+        /// The section that says so.
+        section: &'static str,
+        /// The name.
+        symbol: String,
+    },
+    /// The section is not what it should be.
+    #[error("{section}: {reason}")]
+    Malformed {
+        /// The section.
+        section: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Holds the CRCs that `file`, a linked kernel or a module, exports against those of `symvers`,
+/// where it is called `exporter`. Gives how many there are, and the faults. A file whose CRCs have
+/// no symbols shows none.
+pub fn check_exports(file: &Elf, exporter: &str, symvers: &Symvers) -> (usize, Vec<VersionFault>) {
+    let found: BTreeMap<&str, Option<u64>> = crc_symbols(file.symbols())
+        .map(|(name, symbol)| (name, native_crc(file, symbol)))
+        .collect();
+    let mut faults = Vec::new();
+    if found.is_empty() {
+        return (0, faults);
+    }
+    let mut n_crcs = 0;
+    for (symbol, export) in symvers.iter().filter(|(_, e)| e.exporter == exporter) {
+        let (symbol, expected) = (symbol.to_owned(), export.crc);
+        match found.get(symbol.as_str()).copied().flatten() {
+            None => faults.push(VersionFault::NotExported { symbol, expected }),
+            Some(found) if found as u32 != expected => faults.push(VersionFault::Exported {
+                symbol,
+                expected,
+                found: found as u32,
+            }),
+            Some(_) => n_crcs += 1,
+        }
+    }
+    (n_crcs, faults)
+}
+
+/// Holds the CRCs that `module` expects of what it uses against those of `symvers`. Gives how many
+/// there are, and the faults.
+pub fn check_uses(module: &Elf, symvers: &Symvers) -> (usize, Vec<VersionFault>) {
+    let mut faults = Vec::new();
+    let mut n_crcs = 0;
+    let mut known = BTreeSet::new();
+    for (section, expected) in [
+        (BASIC, basic(module, &mut faults)),
+        (EXTENDED_CRCS, extended(module, &mut faults)),
+    ] {
+        for (symbol, found) in expected {
+            known.insert(symbol);
+            n_crcs += 1;
+            match symvers.get(symbol) {
+                Some(export) if export.crc == found => {}
+                Some(export) => faults.push(VersionFault::Used {
+                    section,
+                    symbol: symbol.to_owned(),
+                    exporter: export.exporter.clone(),
+                    expected: export.crc,
+                    found,
+                }),
+                None => faults.push(VersionFault::Unknown {
+                    section,
+                    symbol: symbol.to_owned(),
+                }),
+            }
+        }
+    }
+    // What is too long for the one section is left out of it.
+    let longest = BASIC_SIZE - size_of_long(module) - 1;
+    let has_extended = module.section_by_name(EXTENDED_CRCS).is_some();
+    for symbol in module.symbols().iter().filter(|s| s.is_undefined()) {
+        let Some(export) = symvers.get(symbol.name) else {
+            continue;
+        };
+        let fits = has_extended || symbol.name.len() <= longest;
+        if fits && !known.contains(symbol.name) {
+            faults.push(VersionFault::Unchecked {
+                symbol: symbol.name.to_owned(),
+                exporter: export.exporter.clone(),
+            });
+        }
+    }
+    (n_crcs, faults)
+}
+
+fn size_of_long(file: &Elf) -> usize {
+    if file.is_64() { 8 } else { 4 }
+}
+
+fn basic<'data>(module: &Elf<'data>, faults: &mut Vec<VersionFault>) -> Vec<(&'data str, u32)> {
+    let Some(section) = module.section_by_name(BASIC) else {
+        return Vec::new();
+    };
+    let size_of_long = size_of_long(module);
+    if section.data.len() % BASIC_SIZE != 0 {
+        faults.push(malformed(
+            BASIC,
+            "is no whole number of entries of 64 bytes",
+        ));
+    }
+    let mut expected = Vec::new();
+    for (index, entry) in section.data.chunks_exact(BASIC_SIZE).enumerate() {
+        let crc = module.read_unsigned(section, (index * BASIC_SIZE) as u64, size_of_long);
+        let name = entry.get(size_of_long..).and_then(until_zero);
+        match name.zip(crc) {
+            Some((name, crc)) => expected.push((name, crc as u32)),
+            None => faults.push(malformed(BASIC, &format!("entry {index} has no name"))),
+        }
+    }
+    expected
+}
+
+fn extended<'data>(module: &Elf<'data>, faults: &mut Vec<VersionFault>) -> Vec<(&'data str, u32)> {
+    let crcs = module.section_by_name(EXTENDED_CRCS);
+    let names = module.section_by_name(EXTENDED_NAMES);
+    let (Some(crcs), Some(names)) = (crcs, names) else {
+        return Vec::new();
+    };
+    let mut rest = names.data;
+    let mut expected = Vec::new();
+    for index in 0..crcs.data.len() / 4 {
+        let crc = module.read_unsigned(crcs, index as u64 * 4, 4);
+        match until_zero(rest).zip(crc) {
+            Some((name, crc)) => {
+                expected.push((name, crc as u32));
+                rest = rest.get(name.len() + 1..).unwrap_or_default();
+            }
+            None => {
+                let reason = format!("has no name for entry {index} of {EXTENDED_CRCS}");
+                faults.push(malformed(EXTENDED_NAMES, &reason));
+                return expected;
+            }
+        }
+    }
+    // The text in C ends with a zero of its own, and sections are padded.
+    if rest.iter().any(|byte| *byte != 0) {
+        let reason = format!("has more names than {EXTENDED_CRCS} has entries");
+        faults.push(malformed(EXTENDED_NAMES, &reason));
+    }
+    expected
+}
+
+fn malformed(section: &'static str, reason: &str) -> VersionFault {
+    VersionFault::Malformed {
+        section,
+        reason: reason.to_owned(),
+    }
+}
+
+/// The name that `bytes` begin with, before a zero.
+fn until_zero(bytes: &[u8]) -> Option<&str> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let name = std::str::from_utf8(bytes.get(..end)?).ok()?;
+    (!name.is_empty()).then_some(name)
+}
