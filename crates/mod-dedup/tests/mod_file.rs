@@ -204,3 +204,62 @@ fn what_cannot_be_read_or_written_ends_with_2() {
         assert!(!message.is_empty());
     }
 }
+
+/// `.mod` files of Linux 5.19 and later, and their `.usyms`.
+mod line_per_part {
+    use mod_dedup::{Fault, check_parts, check_symbols, has_line_per_part, parts};
+    use tool_io::Files;
+
+    use super::module;
+
+    #[test]
+    fn the_form_is_told_by_the_lines() {
+        for text in ["a.o\n", "fs/a.o\nfs/b.o\n"] {
+            assert!(has_line_per_part(text), "{text}");
+        }
+        for text in ["", "\n", "a.o\n\n", "a.o b.o\n\n", "a.o\nkfree\n"] {
+            assert!(!has_line_per_part(text), "{text}");
+        }
+        let names: Vec<_> = parts("fs/a.o fs/b.o\nkfree memcpy\n").collect();
+        assert_eq!(names, ["fs/a.o", "fs/b.o"]);
+        assert!(parts("fs/a.o\nfs/b.o\n").eq(names));
+    }
+
+    #[test]
+    fn a_part_that_is_there_twice_is_a_fault() {
+        assert_eq!(check_parts("a.o\nb.o\n"), []);
+        let repeated = Fault::RepeatedPart {
+            object: "a.o".into(),
+            times: 2,
+        };
+        assert_eq!(check_parts("a.o\nb.o\na.o\n"), [repeated]);
+        assert_eq!(check_parts(""), [Fault::NoParts]);
+    }
+
+    #[test]
+    fn used_symbols_are_those_of_the_object() {
+        let dir = module();
+        let files = Files::new();
+        let object = files.object(&dir.join("module.o")).unwrap();
+        let undefined = dir.run("llvm-nm", &["-u", "--just-symbol-name", "module.o"]);
+        let check = |text: &str| check_symbols(text, &object).unwrap();
+        let strong: String = undefined
+            .lines()
+            .filter(|name| *name != "weak_import")
+            .flat_map(|name| [name, "\n"])
+            .collect();
+        assert!(strong.contains("memcpy\n"), "{strong}");
+        assert_eq!(check(&strong), []);
+        let [Fault::Missing { symbol, .. }] = &check(&strong.replace("memcpy\n", ""))[..] else {
+            panic!("memcpy is not missed");
+        };
+        assert_eq!(symbol, "memcpy");
+        let [Fault::Surplus { symbol, .. }] = &check(&(strong.clone() + "kfree\n"))[..] else {
+            panic!("kfree is not seen");
+        };
+        assert_eq!(symbol, "kfree");
+        let [Fault::Repeated { times: 2, .. }] = &check(&(strong + "memcpy\n"))[..] else {
+            panic!("memcpy is not seen twice");
+        };
+    }
+}

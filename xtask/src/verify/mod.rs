@@ -84,8 +84,8 @@ const CHECKS: [(&str, CheckTree); 16] = [
     ("got", |tree, _| got::got(tree)),
     ("mcount", traced::mcount),
     ("orc", orc::orc),
-    ("returns", |tree, _| call_sites::returns(tree)),
-    ("retpolines", |tree, _| call_sites::retpolines(tree)),
+    ("return-sites", |tree, _| call_sites::returns(tree)),
+    ("retpoline-sites", |tree, _| call_sites::retpolines(tree)),
     ("static-calls", |tree, _| call_sites::static_calls(tree)),
 ];
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Links that `lto-link` makes with ld.lld, of objects that clang makes in the test.
 
+mod built;
 mod cache;
 mod capture;
 mod conflicts;

@@ -5,3 +5,4 @@ mod check;
 mod collect;
 mod exports;
 mod support;
+mod versions;

@@ -3,6 +3,7 @@
 
 mod call_sites;
 mod got;
+mod native;
 mod orc;
 mod traced;
 

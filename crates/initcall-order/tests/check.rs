@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `initcall-order check` over small kernels, linked in order and not.
+
+use std::fmt::Write as _;
+
+use test_support::{KERNEL_TARGETS, TestDir};
+
+/// Initcalls of two objects: the module, the counter, the function and the level.
+const OBJECTS: [(&str, &[(u32, &str, &str)]); 2] = [
+    (
+        "first",
+        &[(1, "one", "6"), (2, "sync", "6s"), (3, "console", "con")],
+    ),
+    (
+        "second",
+        &[(1, "two", "6"), (2, "root", "rootfs"), (3, "soon", "early")],
+    ),
+];
+
+/// Assembly of an object's initcalls as the kernel's headers make them under LTO: an entry with a
+/// label, which refers to a stub.
+fn object(module: &str, initcalls: &[(u32, &str, &str)]) -> String {
+    let mut text = String::new();
+    for (counter, function, level) in initcalls {
+        let id = format!("kmod_{module}__{counter}_7_{function}");
+        let section = match *level {
+            "con" => ".con_initcall.init".to_owned(),
+            level => format!(".initcall{level}.init"),
+        };
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            ".section {section}..{id}, \"a\"\n__initcall__{id}{level}: .long __initstub__{id}{level} - .\n\
+             .text\n.globl __initstub__{id}{level}\n.type __initstub__{id}{level}, %function\n\
+             __initstub__{id}{level}: .quad 0\n"
+        );
+    }
+    text
+}
+
+/// The linker script of a kernel whose level 6 has these sections in this order.
+fn script(level_6: &[&str]) -> String {
+    let sections: String = level_6
+        .iter()
+        .map(|id| format!("*(.initcall{id}) "))
+        .collect();
+    format!(
+        "SECTIONS {{ . = 0x10000; .text : {{ *(.text) }} .init.data : {{\n\
+         __initcall_start = .; *(.initcallearly.init*)\n\
+         __initcall0_start = .; __initcall1_start = .; __initcall2_start = .;\n\
+         __initcall3_start = .; __initcall4_start = .; __initcall5_start = .;\n\
+         __initcallrootfs_start = .; *(.initcallrootfs.init*)\n\
+         __initcall6_start = .; {sections}\n\
+         __initcall7_start = .; __initcall_end = .;\n\
+         __con_initcall_start = .; *(.con_initcall.init*) __con_initcall_end = .; }} }}\n"
+    )
+}
+
+const IN_ORDER: [&str; 3] = [
+    "6.init..kmod_first__1_7_one",
+    "6.init..kmod_second__1_7_two",
+    "6s.init..kmod_first__2_7_sync",
+];
+
+/// A kernel linked from `first.o` and `second.o`.
+fn kernel(target: &str, level_6: &[&str]) -> TestDir {
+    let dir = TestDir::new();
+    for (module, initcalls) in OBJECTS {
+        let name = format!("{module}.o");
+        dir.asm(&name, &object(module, initcalls), &[target]);
+    }
+    dir.write("lds", script(level_6));
+    let arguments = ["-T", "lds", "-o", "vmlinux", "first.o", "second.o"];
+    dir.run("ld.lld", &arguments);
+    dir
+}
+
+/// Exit code and lines of the report, without the tool's name.
+fn check(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
+    let tool = env!("CARGO_BIN_EXE_initcall-order");
+    let (code, stdout, stderr) = dir.run_tool(tool, &[&["check", "vmlinux"], arguments].concat());
+    assert_eq!(stdout, "");
+    let line = |line: &str| line.replacen("initcall-order: error: vmlinux: ", "", 1);
+    (code, stderr.lines().map(line).collect())
+}
+
+#[test]
+fn tables_in_link_order_are_passed() {
+    for target in KERNEL_TARGETS {
+        let dir = kernel(target, &IN_ORDER);
+        let inputs = ["--inputs", "first.o", "second.o"];
+        assert_eq!(check(&dir, &inputs), (Some(0), vec![]), "{target}");
+        assert_eq!(check(&dir, &["--against", "vmlinux"]), (Some(0), vec![]));
+    }
+}
+
+#[test]
+fn each_place_of_another_function_is_told() {
+    for target in KERNEL_TARGETS {
+        let [one, two, sync] = IN_ORDER;
+        let dir = kernel(target, &[two, one, sync]);
+        let fault = |place, expected, found, reference| {
+            format!(
+                "initcall level 6, place {place}: expected {expected} by {reference}, found {found}"
+            )
+        };
+        let expected = vec![
+            fault(0, "one", "two", "the link order"),
+            fault(1, "two", "one", "the link order"),
+        ];
+        let inputs = ["--inputs", "first.o", "second.o"];
+        assert_eq!(check(&dir, &inputs), (Some(1), expected), "{target}");
+        let good = kernel(target, &IN_ORDER);
+        let reference = good.join("vmlinux").display().to_string();
+        let expected = vec![
+            fault(0, "one", "two", &reference),
+            fault(1, "two", "one", &reference),
+        ];
+        let arguments = ["--against", &reference];
+        assert_eq!(check(&dir, &arguments), (Some(1), expected), "{target}");
+    }
+}
+
+#[test]
+fn an_initcall_that_is_not_there_is_told() {
+    let [one, two, _] = IN_ORDER;
+    let dir = kernel(KERNEL_TARGETS[0], &[one, two]);
+    let expected = "initcall level 6, place 2: expected sync by the link order, found none";
+    let inputs = ["--inputs", "first.o", "second.o"];
+    assert_eq!(check(&dir, &inputs), (Some(1), vec![expected.to_owned()]));
+}
+
+#[test]
+fn symbols_in_the_wrong_order_enclose_no_table() {
+    let dir = kernel(KERNEL_TARGETS[0], &IN_ORDER);
+    let wrong = "SECTIONS { . = 0x10000; .text : { *(.text) } .init.data : {\n\
+                 __con_initcall_end = .; *(.con_initcall.init*) __con_initcall_start = .; } }\n";
+    dir.write("lds", wrong);
+    let arguments = ["-T", "lds", "-o", "vmlinux", "first.o"];
+    dir.run("ld.lld", &arguments);
+    let expected =
+        "initcall level con: __con_initcall_end lies before __con_initcall_start".to_owned();
+    let (code, lines) = check(&dir, &["--against", "vmlinux"]);
+    assert_eq!((code, lines), (Some(1), vec![expected]));
+}
+
+#[test]
+fn a_kernel_without_symbols_cannot_be_checked() {
+    let dir = kernel(KERNEL_TARGETS[0], &IN_ORDER);
+    dir.run("llvm-strip", &["vmlinux"]);
+    let (code, lines) = check(&dir, &["--against", "vmlinux"]);
+    assert_eq!(code, Some(2), "{lines:?}");
+}

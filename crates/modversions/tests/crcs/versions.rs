@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! CRCs in built files: what a file exports, and what a module expects of what it uses.
+
+use std::fmt::Write as _;
+
+use test_support::{KERNEL_TARGETS, TestDir};
+
+use crate::support::run;
+
+const SYMVERS: &str = "0x037a0cba\tkfree\tvmlinux\tEXPORT_SYMBOL\t\n\
+                       0x12345678\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n\
+                       0x0badcafe\tmine\tfs/m\tEXPORT_SYMBOL\t\n";
+
+/// Assembly of `__versions`: a long and a name in 64 bytes, `add_versions` in `scripts/mod/modpost.c`.
+fn basic(versions: &[(u32, &str)]) -> String {
+    let mut text = String::from(".section __versions, \"a\"\n");
+    for (crc, name) in versions {
+        let _ = write!(
+            text,
+            ".quad {crc:#x}\n1: .asciz \"{name}\"\n.zero 56 - (. - 1b)\n"
+        );
+    }
+    text
+}
+
+/// Assembly of the extended form, `add_extended_versions` in the same file of Linux 6.14.
+fn extended(versions: &[(u32, &str)]) -> String {
+    let crcs: String = versions
+        .iter()
+        .map(|(crc, _)| format!(".long {crc:#x}\n"))
+        .collect();
+    let names: String = versions
+        .iter()
+        .map(|(_, name)| format!(".asciz \"{name}\"\n"))
+        .collect();
+    format!(
+        ".section __version_ext_crcs, \"a\"\n{crcs}\
+         .section __version_ext_names, \"a\"\n{names}.byte 0\n"
+    )
+}
+
+/// CRCs of what a file exports, in both forms: a number as symbol, as genksyms' linker scripts
+/// define it, and a place that holds one (`SYMBOL_CRC` of Linux 5.19).
+fn exported(form: usize, name: &str, crc: u32) -> String {
+    match form {
+        0 => format!(".globl __crc_{name}\n__crc_{name} = {crc:#x}\n"),
+        _ => format!(".section ___kcrctab+{name}, \"a\"\n__crc_{name}: .long {crc:#x}\n"),
+    }
+}
+
+const USE: &str = ".text\n.globl mine\nmine: .quad kfree\n";
+
+/// Checks the module `fs/m.ko` of this assembly: exit code and lines without the file's name.
+fn check(target: &str, source: &str) -> (Option<i32>, Vec<String>) {
+    let dir = TestDir::new();
+    dir.write("Module.symvers", SYMVERS);
+    dir.write("fs/none", "");
+    dir.asm("fs/m.o", source, &[target]);
+    std::fs::rename(dir.join("fs/m.o"), dir.join("fs/m.ko")).unwrap();
+    let arguments = ["check", "Module.symvers", "--built", "fs/m.ko"];
+    let (code, stdout, stderr) = run(&dir, &arguments);
+    assert_eq!(stdout, "");
+    let line = |line: &str| line.replacen("modversions: error: fs/m.ko: ", "", 1);
+    (code, stderr.lines().map(line).collect())
+}
+
+const GOOD: [(u32, &str); 2] = [(0x037a_0cba, "kfree"), (0x1234_5678, "module_layout")];
+
+#[test]
+fn equal_crcs_are_fine_in_every_form() {
+    for target in KERNEL_TARGETS {
+        for form in 0..2 {
+            let own = exported(form, "mine", 0x0bad_cafe);
+            for versions in [
+                basic(&GOOD),
+                extended(&GOOD),
+                basic(&GOOD) + &extended(&GOOD),
+            ] {
+                let source = format!("{USE}{versions}{own}");
+                assert_eq!(check(target, &source), (Some(0), vec![]), "{source}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_crc_that_is_not_the_exporters_is_a_fault() {
+    let wrong = [(0, "kfree"), GOOD[1]];
+    for (section, versions) in [
+        ("__versions", basic(&wrong)),
+        ("__version_ext_crcs", extended(&wrong)),
+    ] {
+        let expected = format!(
+            "{section}: expects kfree with CRC 0x00000000, and vmlinux exports it with 0x037a0cba"
+        );
+        let found = check(KERNEL_TARGETS[0], &format!("{USE}{versions}"));
+        assert_eq!(found, (Some(1), vec![expected]));
+    }
+}
+
+#[test]
+fn a_use_without_a_crc_is_a_fault() {
+    let found = check(KERNEL_TARGETS[0], &format!("{USE}{}", basic(&GOOD[1..])));
+    let expected = "uses kfree of vmlinux, and expects no CRC of it".to_owned();
+    assert_eq!(found, (Some(1), vec![expected]));
+}
+
+#[test]
+fn a_crc_of_what_nobody_exports_is_a_fault() {
+    let versions = basic(&[GOOD[0], GOOD[1], (1, "gone")]);
+    let found = check(KERNEL_TARGETS[0], &format!("{USE}{versions}"));
+    let expected = "__versions: expects gone, which nobody exports".to_owned();
+    assert_eq!(found, (Some(1), vec![expected]));
+}
+
+#[test]
+fn an_exported_crc_of_another_value_is_a_fault() {
+    for form in 0..2 {
+        let own = exported(form, "mine", 0);
+        let found = check(KERNEL_TARGETS[0], &format!("{USE}{}{own}", basic(&GOOD)));
+        let expected =
+            "exports mine with CRC 0x00000000, expected 0x0badcafe of Module.symvers".to_owned();
+        assert_eq!(found, (Some(1), vec![expected]));
+        let own = exported(form, "other", 1);
+        let found = check(KERNEL_TARGETS[0], &format!("{USE}{}{own}", basic(&GOOD)));
+        let expected =
+            "exports mine without a CRC, expected 0x0badcafe of Module.symvers".to_owned();
+        assert_eq!(found, (Some(1), vec![expected]));
+    }
+}
+
+#[test]
+fn sections_that_are_cut_short_are_faults() {
+    let cut = format!("{USE}{}.byte 1\n", basic(&GOOD));
+    let expected = "__versions: is no whole number of entries of 64 bytes".to_owned();
+    assert_eq!(check(KERNEL_TARGETS[0], &cut), (Some(1), vec![expected]));
+    let few = extended(&GOOD).replace(".asciz \"module_layout\"\n", "");
+    let expected = "__version_ext_names: has no name for entry 1 of __version_ext_crcs".to_owned();
+    let found = check(KERNEL_TARGETS[0], &format!("{USE}{few}"));
+    assert_eq!(found, (Some(1), vec![expected]));
+    let many = extended(&GOOD).replace(".long 0x12345678\n", "");
+    let expected =
+        "__version_ext_names: has more names than __version_ext_crcs has entries".to_owned();
+    let found = check(KERNEL_TARGETS[0], &format!("{USE}{many}"));
+    assert_eq!(found, (Some(1), vec![expected]));
+}
