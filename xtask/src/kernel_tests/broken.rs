@@ -6,6 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::Context as _;
+use object_model::SectionIndex;
+use object_model::elf;
 use tempfile::TempDir;
 use tool_io::Files;
 
@@ -99,7 +101,28 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
         (".native.o.cmd", b"source_native.o := native.c\n".to_vec()),
     ];
 
-    let cases: [(&str, usize, Vec<Replacement>); 5] = [
+    // The CRC that modules expect of what they use is no longer that of the exporter.
+    let line = symvers
+        .lines()
+        .find(|line| line.contains("\tmodule_layout\t"))
+        .context("Module.symvers has no module_layout")?;
+    let (crc, _) = line.split_once('\t').context("module_layout")?;
+    let other_crc = symvers.replacen(line, &line.replacen(crc, "0x00000001", 1), 1);
+
+    let native_line = record
+        .lines()
+        .find(|line| line.starts_with("elf\t"))
+        .context("the record has no native object")?;
+    let twice = format!("{record}{native_line}\n");
+
+    let mut forgetful = vmlinux.clone();
+    let at = table_offset(&good.join("vmlinux"), "kallsyms_num_syms")?;
+    forgetful
+        .get_mut(at..at + 4)
+        .context("the number of symbols")?
+        .fill(0);
+
+    let cases: [(&str, usize, Vec<Replacement>); 9] = [
         // Two places, each against the link order and against the build without LTO.
         ("initcalls", 4, vec![("vmlinux", swapped)]),
         (
@@ -111,6 +134,18 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
         // It is zero, and it is not that of the build without LTO.
         ("crcs", 2, vec![("Module.symvers", zeroed.into_bytes())]),
         ("lto", 1, off),
+        ("crcs", 2, vec![("Module.symvers", other_crc.into_bytes())]),
+        (
+            "one-definition",
+            1,
+            vec![("vmlinux.o.lto-inputs", twice.into_bytes())],
+        ),
+        ("kallsyms", 1, vec![("vmlinux", forgetful)]),
+        (
+            "section-mismatches",
+            1,
+            vec![("vmlinux.o", refers_to_freed(&good.join("vmlinux.o"))?)],
+        ),
     ];
     for (check, at_least, replaced) in cases {
         only_seen_by(check, at_least, &good, &against, &replaced)?;
@@ -162,6 +197,39 @@ fn swap_entries(bytes: &mut [u8], at: usize) -> Option<()> {
         .get_mut(at + 4..at + 8)?
         .copy_from_slice(&(first - 4).to_le_bytes());
     Some(())
+}
+
+/// vmlinux.o with one call of a function that stays made a call of one that is freed.
+fn refers_to_freed(object: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = fs::read(object).with_context(|| object.display().to_string())?;
+    let files = Files::new();
+    let kernel = files.elf(object)?;
+    let symbols = kernel.symbols().iter();
+    let freed = symbols
+        .filter(|symbol| kernel.is_function(symbol))
+        .find(|symbol| symbol.section_name == Some(".init.text"))
+        .context("no function is freed")?;
+    for section in kernel.sections() {
+        let applies_to = kernel.section(SectionIndex(section.info as usize));
+        let stays = applies_to.is_some_and(|section| section.name.starts_with(".text.vfs_"));
+        if section.section_type != elf::SHT_RELA || !stays {
+            continue;
+        }
+        for (index, relocation) in kernel.relocations_in(section)?.iter().enumerate() {
+            // One that the tracer does not care about.
+            let called = relocation.symbol.and_then(|index| kernel.symbol(index));
+            if relocation.kind == elf::R_AARCH64_CALL26
+                && called.is_some_and(|called| called.name.starts_with("vfs_"))
+            {
+                // Elf64_Rela: the symbol is the upper half of r_info, the second of three words.
+                let at = usize::try_from(section.offset)? + index * 24 + 12;
+                let place = bytes.get_mut(at..at + 4).context("a relocation")?;
+                place.copy_from_slice(&u32::try_from(freed.index.0)?.to_le_bytes());
+                return Ok(bytes);
+            }
+        }
+    }
+    anyhow::bail!("{}: no call of vfs_", object.display())
 }
 
 pub fn missing_tools(workdir: &Path) -> Outcome {

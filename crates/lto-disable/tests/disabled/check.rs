@@ -188,5 +188,17 @@ fn what_cannot_be_read_ends_with_2() {
             vec!["lto-disabled.mk cannot be read: No such file or directory (os error 2)".into()]
         )
     );
-    assert_eq!(run(&dir, &["check", "init/built-in.a"]).0, Some(2));
+}
+
+#[test]
+fn without_a_list_the_commands_tell() {
+    let dir = kernel();
+    let check = || run(&dir, &["check", ARCHIVES[0], ARCHIVES[1]]);
+    assert_eq!(check(), (Some(0), String::new(), String::new()));
+    let file = "kernel/.configs.o.cmd";
+    let asked = dir.read_text(file).replace("clang ", "clang -flto=thin ");
+    dir.write(file, asked);
+    let fault = "lto-disable: error: kernel/configs.o: expected bitcode, for its command has -flto, \
+                 found native code\n";
+    assert_eq!(check(), (Some(1), String::new(), fault.to_owned()));
 }
