@@ -83,8 +83,8 @@ fn layouts() -> Vec<Layout> {
     let tracepoints = ["__start___tracepoints_ptrs", "__stop___tracepoints_ptrs"];
     layouts.push(layout("tracepoints", tracepoints[0], tracepoints[1], 4, 0));
     // struct jump_entry of HAVE_ARCH_JUMP_LABEL_RELATIVE: code, target, and a key of 64 bits.
-    layouts.push(code_layout("jump_label code", "___jump_table", 16, 0));
-    layouts.push(code_layout("jump_label target", "___jump_table", 16, 4));
+    layouts.push(code_layout("jump_label code", "__jump_table", 16, 0));
+    layouts.push(code_layout("jump_label target", "__jump_table", 16, 4));
     // struct static_call_site: code and key.
     layouts.push(code_layout("static_call", "static_call_sites", 8, 0));
     // struct static_call_tramp_key: trampoline and key.

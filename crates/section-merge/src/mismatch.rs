@@ -156,10 +156,13 @@ fn kept(section: &Section, symbols: &SymbolMap) -> Option<Kept> {
         let suffix = SPLIT_DATA
             .iter()
             .find_map(|prefix| name.strip_prefix(prefix));
-        suffix.is_some_and(|suffix| {
-            let mut within = symbols.in_section(section.index).iter();
-            within.any(|symbol| is_named_after(suffix, symbol.name))
-        })
+        // Two dots: the kernel's own name.
+        suffix
+            .filter(|suffix| !suffix.starts_with('.'))
+            .is_some_and(|suffix| {
+                let mut within = symbols.in_section(section.index).iter();
+                within.any(|symbol| is_named_after(suffix, symbol.name))
+            })
     };
     (DATA.contains(&name) || is_split()).then_some(Kept::Data)
 }
