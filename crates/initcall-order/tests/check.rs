@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 
 use test_support::{KERNEL_TARGETS, TestDir};
 
-/// Initcalls of two objects: the module, the counter, the function and the level.
-const OBJECTS: [(&str, &[(u32, &str, &str)]); 2] = [
+/// Counter, function and level.
+type Initcall = (u32, &'static str, &'static str);
+
+/// The initcalls of two objects, by the name of the module.
+const OBJECTS: [(&str, &[Initcall]); 2] = [
     (
         "first",
         &[(1, "one", "6"), (2, "sync", "6s"), (3, "console", "con")],
@@ -19,7 +22,7 @@ const OBJECTS: [(&str, &[(u32, &str, &str)]); 2] = [
 
 /// Assembly of an object's initcalls as the kernel's headers make them under LTO: an entry with a
 /// label, which refers to a stub.
-fn object(module: &str, initcalls: &[(u32, &str, &str)]) -> String {
+fn object(module: &str, initcalls: &[Initcall]) -> String {
     let mut text = String::new();
     for (counter, function, level) in initcalls {
         let id = format!("kmod_{module}__{counter}_7_{function}");
@@ -40,10 +43,8 @@ fn object(module: &str, initcalls: &[(u32, &str, &str)]) -> String {
 
 /// The linker script of a kernel whose level 6 has these sections in this order.
 fn script(level_6: &[&str]) -> String {
-    let sections: String = level_6
-        .iter()
-        .map(|id| format!("*(.initcall{id}) "))
-        .collect();
+    let section = |id| format!("*(.initcall{id}) ");
+    let sections = level_6.iter().map(section).collect::<Vec<_>>().concat();
     format!(
         "SECTIONS {{ . = 0x10000; .text : {{ *(.text) }} .init.data : {{\n\
          __initcall_start = .; *(.initcallearly.init*)\n\

@@ -198,7 +198,8 @@ pub fn check_symbols(text: &str, module: &Input<'_>) -> Result<Vec<Fault>, Error
 /// The objects that the `text` of a `.mod` file names, in either form.
 pub fn parts(text: &str) -> impl Iterator<Item = &str> {
     // No name of C has a dot in it.
-    text.split_whitespace().filter(|word| word.ends_with(".o"))
+    text.split_whitespace()
+        .filter(|word| word.strip_suffix(".o").is_some())
 }
 
 /// Whether the `text` of a `.mod` file has a line per object. One of a single object and a line may

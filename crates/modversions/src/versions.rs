@@ -194,17 +194,13 @@ fn extended<'data>(module: &Elf<'data>, faults: &mut Vec<VersionFault>) -> Vec<(
     let mut expected = Vec::new();
     for index in 0..crcs.data.len() / 4 {
         let crc = module.read_unsigned(crcs, index as u64 * 4, 4);
-        match until_zero(rest).zip(crc) {
-            Some((name, crc)) => {
-                expected.push((name, crc as u32));
-                rest = rest.get(name.len() + 1..).unwrap_or_default();
-            }
-            None => {
-                let reason = format!("has no name for entry {index} of {EXTENDED_CRCS}");
-                faults.push(malformed(EXTENDED_NAMES, &reason));
-                return expected;
-            }
-        }
+        let Some((name, crc)) = until_zero(rest).zip(crc) else {
+            let reason = format!("has no name for entry {index} of {EXTENDED_CRCS}");
+            faults.push(malformed(EXTENDED_NAMES, &reason));
+            return expected;
+        };
+        expected.push((name, crc as u32));
+        rest = rest.get(name.len() + 1..).unwrap_or_default();
     }
     // The text in C ends with a zero of its own, and sections are padded.
     if rest.iter().any(|byte| *byte != 0) {

@@ -18,6 +18,9 @@ use super::objtree::{Link, LinkedBy, Module, Objtree, text_if_there};
 /// Why nothing can be said of the inputs of vmlinux.o.
 const NO_LINK: &str = "neither lto-link nor kbuild left a record of what vmlinux.o was linked from";
 
+/// The linker script that a kernel with native LTO leaves of its link.
+const SCRIPT: &str = ".tmp_initcalls.lds";
+
 /// LTO is really on: what vmlinux.o and the modules were linked from.
 pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
     let check = Check::new("lto");
@@ -149,8 +152,7 @@ fn link_order_faults(tree: &Objtree, link: &Link, found: &Tables) -> anyhow::Res
     };
     let expected = Tables::of_link(&initcalls);
     let mut faults = prefixed("vmlinux", &found.differences(&expected, "the link order"));
-    // Ours is not kept.
-    const SCRIPT: &str = ".tmp_initcalls.lds";
+    // lto-link's has another name.
     if link.by == LinkedBy::Kbuild
         && let Some(script) = text_if_there(&tree.root.join(SCRIPT))?
     {

@@ -25,14 +25,11 @@ fn basic(versions: &[(u32, &str)]) -> String {
 
 /// Assembly of the extended form, `add_extended_versions` in the same file of Linux 6.14.
 fn extended(versions: &[(u32, &str)]) -> String {
-    let crcs: String = versions
-        .iter()
-        .map(|(crc, _)| format!(".long {crc:#x}\n"))
-        .collect();
-    let names: String = versions
-        .iter()
-        .map(|(_, name)| format!(".asciz \"{name}\"\n"))
-        .collect();
+    let (mut crcs, mut names) = (String::new(), String::new());
+    for (crc, name) in versions {
+        let _ = writeln!(crcs, ".long {crc:#x}");
+        let _ = writeln!(names, ".asciz \"{name}\"");
+    }
     format!(
         ".section __version_ext_crcs, \"a\"\n{crcs}\
          .section __version_ext_names, \"a\"\n{names}.byte 0\n"

@@ -71,10 +71,8 @@ fn command(kernel: &Kernel, name: &str, command: &str, suffix: &str) {
 
 /// Links vmlinux.o and vmlinux with the initcalls in this order.
 fn link(kernel: &Kernel, order: &[&str]) {
-    let sections: String = order
-        .iter()
-        .map(|name| format!("\t\t*(.initcall6.init..kmod_{name}__1_7_{name}_init) ;\n"))
-        .collect();
+    let section = |name| format!("\t\t*(.initcall6.init..kmod_{name}__1_7_{name}_init) ;\n");
+    let sections = order.iter().map(section).collect::<Vec<_>>().concat();
     let script = format!("SECTIONS {{\n\t.initcall6.init : {{\n{sections}\t}}\n}}\n");
     kernel.dir.write(".tmp_initcalls.lds", script);
     let arguments = [
