@@ -70,7 +70,7 @@ fn an_object_that_is_there_twice_is_told_once() {
 
 #[test]
 fn bitcode_and_its_native_form_are_told() {
-    for form in ["a.lto.o", "a.prelink.o", "a.thinlto-native.o"] {
+    for form in ["a.lto.o", "a.prelink.o", "a.thinlto-native.o", "a.native.o"] {
         let dir = objects(&["-flto=thin"]);
         dir.run("ld.lld", &["-r", "-m", "aarch64elf", "a.o", "-o", form]);
         let expected = format!("a.o is linked, and so is {form}, which was made of it");
