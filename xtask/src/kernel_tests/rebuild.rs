@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context as _;
 use flate2::read::GzDecoder;
@@ -136,10 +137,31 @@ fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
     Ok(symbols.into_iter().map(|(_, name)| name).collect())
 }
 
+/// Makes the object tree `to` a copy of `from`, time stamps included, without the linker's cache.
+pub(super) fn copy_objtree(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let mut copy = Command::new("rm");
+    process::output(copy.arg("-rf").arg(to))?;
+    let mut copy = Command::new("cp");
+    process::output(copy.arg("-a").args([from, to]))?;
+    let mut cache = Command::new("rm");
+    process::output(cache.arg("-rf").arg(to.join(".thinlto-cache")))?;
+    Ok(())
+}
+
+/// The linker scripts of vmlinux.o.
+const SCRIPTS: [&str; 2] = [
+    ".tmp_vmlinux.o.initcalls.lds",
+    ".tmp_vmlinux.o.symversions.lds",
+];
+
 pub fn one_job(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let parallel = objtree(workdir, Lto::Thin);
     let serial = workdir.join("one-job");
+    copy_objtree(&parallel, &serial)?;
+    for made in ["vmlinux", "vmlinux.o"].iter().chain(&SCRIPTS) {
+        fs::remove_file(serial.join(made)).with_context(|| (*made).to_owned())?;
+    }
     configure(&tree, &serial, Lto::Thin, &[])?;
     build(&tree, &serial, Some(1))?;
     let usage = lto_link::usage_path(&serial.join("vmlinux.o"));
@@ -147,10 +169,7 @@ pub fn one_job(workdir: &Path) -> Outcome {
     expect(usage.jobs == 1, || {
         format!("make -j1 linked with {} jobs", usage.jobs)
     })?;
-    for script in [
-        ".tmp_vmlinux.o.initcalls.lds",
-        ".tmp_vmlinux.o.symversions.lds",
-    ] {
+    for script in SCRIPTS {
         let read = |objtree: &Path| {
             let path = objtree.join(script);
             fs::read(&path).with_context(|| path.display().to_string())
