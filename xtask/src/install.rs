@@ -83,8 +83,14 @@ pub fn run(args: Args) -> Outcome {
     if let Some(dir) = &llvm {
         check_llvm(dir).with_context(|| format!("--llvm {}", dir.display()))?;
     }
-    if plugins.is_empty() && !check && knows_lto(&tree)? {
-        return explain(&tree);
+    if plugins.is_empty() && !check {
+        // What only looks changes nothing, and tells of an interrupted command.
+        if !dry_run {
+            status::recover(&tree)?;
+        }
+        if Tree::open(&tree)?.known_lto()? == KnownLto::Native {
+            return explain(&tree);
+        }
     }
     if dry_run {
         return show(&options);
@@ -139,12 +145,6 @@ fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::Result<Plan>
         &table.choose(tree, names)?,
         plugins::VERSION,
     )?)
-}
-
-/// Whether the tree's own build knows LTO.
-fn knows_lto(tree: &Path) -> anyhow::Result<bool> {
-    status::recover(tree)?;
-    Ok(Tree::open(tree)?.known_lto()? == KnownLto::Native)
 }
 
 /// Says what is offered to a tree whose own build knows LTO.

@@ -9,7 +9,7 @@
 //! has code generated, object by object; the link then takes the native objects.
 //!
 //! What any link with LTO made, this one or that of a kernel's own build, can be checked:
-//! [`definitions`] (nothing linked twice), [`suffixed`] (names that are not those of the source),
+//! [`definitions()`] (nothing linked twice), [`suffixed`] (names that are not those of the source),
 //! [`kernel_names`] (those that the running kernel knows).
 //!
 //! **Invariant:** the only plugin that composes others, as libraries. What it runs is the linker,

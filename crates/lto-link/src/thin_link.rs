@@ -44,7 +44,7 @@ fn with_suffix(object: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Writes, beside each bitcode object of `inputs`, its index and the list of the objects that it
-/// imports from; and the [list](codegen::list) of what is to be compiled. A file whose content is
+/// imports from; and, at [`list_path`](crate::list_path), what is to be compiled and how. A file whose content is
 /// as before keeps its time stamp: an index has in it the hash of each object that is imported from,
 /// so that code need not be generated again where it is the same. Returns how many indexes are new.
 ///
