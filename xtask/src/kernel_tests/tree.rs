@@ -117,17 +117,23 @@ const RECORDERS: [&str; 4] = [
     "RECORDMCOUNT",
 ];
 
-/// What does not work with LTO, each of which can be had without.
-const CONFLICTS: [&str; 4] = ["KASAN", "KCOV", "GCOV_KERNEL", "CPU_BIG_ENDIAN"];
+/// What does not work with LTO, each of which can be had without, and what it does not go with either.
+const CONFLICTS: [&[&str]; 4] = [
+    &["KASAN=y"],
+    &["KCOV=y"],
+    &["GCOV_KERNEL=y"],
+    &["CPU_BIG_ENDIAN=y", "EFI=n"],
+];
 
 pub fn refusals(workdir: &Path) -> Outcome {
     let tree = fetch_into(&workdir.join("second"))?;
     let objtree = workdir.join("gates");
     install(&tree, &[])?;
-    for option in CONFLICTS {
-        let set = [format!("{option}=y").parse::<Setting>()?];
+    for options in CONFLICTS {
+        let set = options.iter().map(|option| option.parse::<Setting>());
+        let set = set.collect::<anyhow::Result<Vec<_>>>()?;
         configure(&tree, &objtree, Lto::None, &set)?;
-        refused(&tree, &objtree, &set, &format!("with {option}"))?;
+        refused(&tree, &objtree, &set, &format!("with {}", options[0]))?;
     }
     Ok(())
 }
