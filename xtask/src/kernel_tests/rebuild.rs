@@ -139,10 +139,11 @@ fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
 
 /// Makes the object tree `to` a copy of `from`, time stamps included, without the linker's cache.
 pub(super) fn copy_objtree(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let mut copy = Command::new("rm");
-    process::output(copy.arg("-rf").arg(to))?;
+    let mut old = Command::new("rm");
+    process::output(old.arg("-rf").arg(to))?;
     let mut copy = Command::new("cp");
-    process::output(copy.arg("-a").args([from, to]))?;
+    // What is in it: it may be a link.
+    process::output(copy.arg("-a").arg(from.join(".")).arg(to))?;
     let mut cache = Command::new("rm");
     process::output(cache.arg("-rf").arg(to.join(".thinlto-cache")))?;
     Ok(())
