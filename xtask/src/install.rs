@@ -522,7 +522,8 @@ mod tests {
         ] {
             fs::write(tree.path().join(path), text).expect(path);
         }
-        assert!(knows_lto(tree.path()).unwrap());
+        let known = Tree::open(tree.path()).unwrap().known_lto().unwrap();
+        assert!(known == KnownLto::Native);
         let table = plugins::table().unwrap();
         let opened = Tree::open(tree.path()).unwrap();
         let offers = table.offers(&opened).unwrap();
