@@ -215,6 +215,29 @@ pub fn objtree(workdir: &Path, arch: Arch, profile: Profile, lto: Lto) -> PathBu
     workdir.join(format!("{}-{}-{}", arch.name(), profile.name(), lto.name()))
 }
 
+/// Configures the kernel of this kind in `workdir`, and gives its object tree.
+///
+/// # Errors
+/// Those of [`config::configure`].
+pub fn configure_kernel(
+    tree: &Path,
+    workdir: &Path,
+    arch: Arch,
+    profile: Profile,
+    lto: Lto,
+) -> Result<PathBuf, Failure> {
+    let objtree = objtree(workdir, arch, profile, lto);
+    config::configure(config::Options {
+        tree,
+        arch,
+        objtree: &objtree,
+        profile,
+        lto,
+        set: &[],
+    })?;
+    Ok(objtree)
+}
+
 /// Configures and builds the kernel of this kind in `workdir`; what is built already is used again.
 ///
 /// # Errors
@@ -226,20 +249,11 @@ pub fn build_kernel(
     profile: Profile,
     lto: Lto,
 ) -> Result<build::Usage, Failure> {
-    let objtree = objtree(workdir, arch, profile, lto);
-    let objtree = objtree.as_path();
-    config::configure(config::Options {
-        tree,
-        arch,
-        objtree,
-        profile,
-        lto,
-        set: &[],
-    })?;
+    let objtree = configure_kernel(tree, workdir, arch, profile, lto)?;
     build::build(build::Options {
         tree,
         arch,
-        objtree,
+        objtree: &objtree,
         jobs: None,
     })
 }

@@ -34,8 +34,8 @@ pub struct Args {
     /// Build no kernel.
     #[arg(long)]
     quick: bool,
-    /// Build kernels of trees that have LTO of their own, too: verify them untouched, and give one
-    /// our initcall-order. It takes hours.
+    /// Build a kernel with -j1 from nothing, and kernels of trees that have LTO of their own: verify
+    /// them untouched, and give one our initcall-order. It takes hours.
     #[arg(long, conflicts_with = "quick")]
     wide: bool,
     /// Run only the kernel tests whose name contains this, and no others.

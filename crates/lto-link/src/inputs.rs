@@ -19,7 +19,7 @@ pub struct Inputs<'data> {
 }
 
 /// Files to be linked, none of them an archive.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkFiles {
     /// Those that are linked in any case, in link order.
     pub objs: Vec<PathBuf>,
@@ -137,11 +137,10 @@ impl<'data> Inputs<'data> {
                 None => faults.push(EmbeddedError(input.name.clone())),
             }
         }
-        if !faults.is_empty() {
-            return Faults::check(LinkFiles::default(), faults);
-        }
-        let libs = files.split_off(self.n_always);
-        Ok(LinkFiles { objs: files, libs })
+        Faults::check(files, faults).map(|mut objs| {
+            let libs = objs.split_off(self.n_always);
+            LinkFiles { objs, libs }
+        })
     }
 
     /// The record: a line per object in link order, its kind and its path (the name of the

@@ -201,11 +201,16 @@ fn clean_build(
     profile: Profile,
     lto: Lto,
 ) -> Result<build::Usage, Failure> {
-    let objtree = demo::objtree(workdir, arch, profile, lto);
-    if objtree.exists() {
-        fs::remove_dir_all(&objtree).with_context(|| objtree.display().to_string())?;
-    }
+    remove(&demo::objtree(workdir, arch, profile, lto))?;
     demo::build_kernel(tree, workdir, arch, profile, lto)
+}
+
+/// Removes a directory, if it is there.
+fn remove(dir: &Path) -> anyhow::Result<()> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
+    }
+    Ok(())
 }
 
 fn build_ratio(none: f64, thin: f64) -> Ratio {

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use crate::demo;
 use crate::kernel::arch::Arch;
 use crate::kernel::build::{self, Usage};
-use crate::kernel::config::{self, Lto, Profile};
+use crate::kernel::config::{Lto, Profile};
 use crate::outcome::Failure;
 use crate::process;
 
@@ -105,11 +105,14 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
     let _ = writeln!(table, "\n|---|{}", "---:|".repeat(WAYS.len()));
     let mut clean = Vec::new();
     for way in WAYS.iter().filter(|way| way.has_cache) {
-        let objtree = kernel.objtree(way);
-        if objtree.exists() {
-            fs::remove_dir_all(&objtree).with_context(|| objtree.display().to_string())?;
-        }
-        kernel.configure(way)?;
+        super::remove(&kernel.objtree(way))?;
+        demo::configure_kernel(
+            kernel.tree,
+            kernel.workdir,
+            kernel.arch,
+            kernel.profile,
+            way.lto,
+        )?;
         clean.push(kernel.build(way)?);
     }
     let _ = writeln!(table, "{}", row("from nothing", &clean));
@@ -124,7 +127,7 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
             // Other text for each: the object tree of the last two is one.
             edited.apply(kernel.tree, change, number)?;
             if !way.has_cache {
-                kernel.remove_cache(way)?;
+                super::remove(&kernel.objtree(way).join(".thinlto-cache"))?;
             }
             usages.push(kernel.build(way)?);
         }
@@ -137,17 +140,6 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
 impl Kernel<'_> {
     fn objtree(&self, way: &Way) -> PathBuf {
         demo::objtree(self.workdir, self.arch, self.profile, way.lto)
-    }
-
-    fn configure(&self, way: &Way) -> Result<(), Failure> {
-        config::configure(config::Options {
-            tree: self.tree,
-            arch: self.arch,
-            objtree: &self.objtree(way),
-            profile: self.profile,
-            lto: way.lto,
-            set: &[],
-        })
     }
 
     /// Builds it in a process of its own, which has no other children whose memory counts.
@@ -163,11 +155,6 @@ impl Kernel<'_> {
         eprintln!("{}: {}", way.name, objtree.display());
         process::output(&mut command)?;
         build::read_usage(&objtree)
-    }
-
-    fn remove_cache(&self, way: &Way) -> anyhow::Result<()> {
-        let cache = self.objtree(way).join(".thinlto-cache");
-        fs::remove_dir_all(&cache).with_context(|| cache.display().to_string())
     }
 }
 

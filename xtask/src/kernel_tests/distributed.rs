@@ -115,8 +115,7 @@ fn takers(objtree: &Path, object: &str) -> anyhow::Result<BTreeSet<String>> {
     Ok(takers)
 }
 
-/// One native object by its name, after another limit was set for what is taken over: all of a
-/// module's code, as far as it was asked for.
+/// One native object, and no other, is made when it is asked for by its name and is not there.
 pub fn by_name(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = objtree(workdir, Lto::ThinDist);

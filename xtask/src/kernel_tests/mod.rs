@@ -23,8 +23,6 @@ use crate::outcome::{Failure, Outcome};
 /// A test; the directory is where it finds and leaves kernels.
 pub type KernelTest = fn(&Path) -> Outcome;
 
-pub use native::WIDE;
-
 /// All of them, but for [`WIDE`].
 pub const TESTS: [(&str, KernelTest); 26] = [
     ("thin LTO against none", thin),
@@ -34,7 +32,7 @@ pub const TESTS: [(&str, KernelTest); 26] = [
         rebuild::touched,
     ),
     (
-        "-j1 and another object directory give the same order",
+        "a link with -j1 in another object directory gives the same order",
         rebuild::one_job,
     ),
     (
@@ -115,6 +113,37 @@ pub const TESTS: [(&str, KernelTest); 26] = [
     (
         "mcount-loc makes the records of recordmcount",
         objects::entry_calls,
+    ),
+];
+
+/// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
+pub const WIDE: [(&str, KernelTest); 9] = [
+    (
+        "-j1 from nothing in another object directory gives the same order",
+        rebuild::one_job_from_nothing,
+    ),
+    (
+        "6.12 x86_64: verify after thin LTO",
+        native::x86_64_6_12_thin,
+    ),
+    (
+        "6.12 x86_64: initcall-order in place of the Perl script",
+        native::adopted,
+    ),
+    (
+        "6.12 x86_64: a fiftieth of the CPU time of the Perl script",
+        native::perl_costs_more,
+    ),
+    ("6.1 arm64: verify after thin LTO", native::arm64_6_1_thin),
+    ("7.3 x86_64: verify after thin LTO", native::x86_64_7_3_thin),
+    (
+        "7.3 x86_64: verify after distributed thin LTO",
+        native::x86_64_7_3_dist,
+    ),
+    ("7.3 x86_64: adoption", native::adoption_7_3),
+    (
+        "6.12 x86_64: verify after full LTO",
+        native::x86_64_6_12_full,
     ),
 ];
 

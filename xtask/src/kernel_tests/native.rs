@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{KernelTest, expect, fault};
+use super::{expect, fault};
 use crate::demo;
 use crate::initcall_script::{Inputs, TARGET};
 use crate::install;
@@ -20,35 +20,29 @@ use crate::kernel::{boot, build, fetch};
 use crate::outcome::Outcome;
 use crate::{process, series, uninstall, verify};
 
-/// What takes hours: kernels of such trees, built as they are.
-pub const WIDE: [(&str, KernelTest); 8] = [
-    ("6.12 x86_64: verify after thin LTO", |workdir| {
-        verify_untouched(workdir, &X86_6_12_THIN)
-    }),
-    (
-        "6.12 x86_64: initcall-order in place of the Perl script",
-        adopted,
-    ),
-    (
-        "6.12 x86_64: a fiftieth of the CPU time of the Perl script",
-        perl_costs_more,
-    ),
-    ("6.1 arm64: verify after thin LTO", |workdir| {
-        verify_untouched(workdir, &ARM_6_1_THIN)
-    }),
-    ("7.3 x86_64: verify after thin LTO", |workdir| {
-        verify_untouched(workdir, &X86_7_3_THIN)
-    }),
-    ("7.3 x86_64: verify after distributed thin LTO", |workdir| {
-        verify_untouched(workdir, &X86_7_3_DIST)
-    }),
-    ("7.3 x86_64: adoption", |workdir| {
-        adoption_of(workdir, X86_7_3_THIN.version)
-    }),
-    ("6.12 x86_64: verify after full LTO", |workdir| {
-        verify_untouched(workdir, &X86_6_12_FULL)
-    }),
-];
+pub fn x86_64_6_12_thin(workdir: &Path) -> Outcome {
+    verify_untouched(workdir, &X86_6_12_THIN)
+}
+
+pub fn x86_64_6_12_full(workdir: &Path) -> Outcome {
+    verify_untouched(workdir, &X86_6_12_FULL)
+}
+
+pub fn arm64_6_1_thin(workdir: &Path) -> Outcome {
+    verify_untouched(workdir, &ARM_6_1_THIN)
+}
+
+pub fn x86_64_7_3_thin(workdir: &Path) -> Outcome {
+    verify_untouched(workdir, &X86_7_3_THIN)
+}
+
+pub fn x86_64_7_3_dist(workdir: &Path) -> Outcome {
+    verify_untouched(workdir, &X86_7_3_DIST)
+}
+
+pub fn adoption_7_3(workdir: &Path) -> Outcome {
+    adoption_of(workdir, X86_7_3_THIN.version)
+}
 
 /// An untouched kernel with LTO.
 struct Kind {
@@ -261,7 +255,7 @@ fn content(tree: &Path) -> anyhow::Result<BTreeMap<PathBuf, Content>> {
 
 /// The tree's own build with initcall-order makes the linker script that it made with Perl, and a
 /// kernel that boots and loads its modules.
-fn adopted(workdir: &Path) -> Outcome {
+pub fn adopted(workdir: &Path) -> Outcome {
     let kind = &X86_6_12_THIN;
     let tree = untouched(workdir, kind.version)?;
     let script = kind.objtree(workdir).join(TARGET);
@@ -287,7 +281,7 @@ fn adopted(workdir: &Path) -> Outcome {
 }
 
 /// At least fifty times the CPU time of initcall-order.
-fn perl_costs_more(workdir: &Path) -> Outcome {
+pub fn perl_costs_more(workdir: &Path) -> Outcome {
     let inputs = Inputs::of(&X86_6_12_THIN.objtree(workdir))?;
     let tool = install::built_tool("initcall-order")?;
     let (by_tool, ours) = inputs.by_tool(&tool)?;

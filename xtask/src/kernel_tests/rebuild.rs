@@ -139,13 +139,17 @@ fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
 
 /// Makes the object tree `to` a copy of `from`, time stamps included, without the linker's cache.
 pub(super) fn copy_objtree(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let mut old = Command::new("rm");
-    process::output(old.arg("-rf").arg(to))?;
+    remove(to)?;
     let mut copy = Command::new("cp");
     // What is in it: it may be a link.
     process::output(copy.arg("-a").arg(from.join(".")).arg(to))?;
-    let mut cache = Command::new("rm");
-    process::output(cache.arg("-rf").arg(to.join(".thinlto-cache")))?;
+    remove(&to.join(".thinlto-cache"))
+}
+
+fn remove(dir: &Path) -> anyhow::Result<()> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
+    }
     Ok(())
 }
 
@@ -155,16 +159,29 @@ const SCRIPTS: [&str; 2] = [
     ".tmp_vmlinux.o.symversions.lds",
 ];
 
+/// Links vmlinux again with one job, in a copy of the object tree: objects do not depend on how many
+/// were compiled at a time. [`one_job_from_nothing`] compiles them too, which takes long.
 pub fn one_job(workdir: &Path) -> Outcome {
-    let tree = kernel_tree(workdir)?;
-    let parallel = objtree(workdir, Lto::Thin);
     let serial = workdir.join("one-job");
-    copy_objtree(&parallel, &serial)?;
+    copy_objtree(&objtree(workdir, Lto::Thin), &serial)?;
     for made in ["vmlinux", "vmlinux.o"].iter().chain(&SCRIPTS) {
         fs::remove_file(serial.join(made)).with_context(|| (*made).to_owned())?;
     }
-    configure(&tree, &serial, Lto::Thin, &[])?;
-    build(&tree, &serial, Some(1))?;
+    same_with_one_job(workdir, &serial)
+}
+
+/// Builds all of the kernel with one job, in another object directory.
+pub fn one_job_from_nothing(workdir: &Path) -> Outcome {
+    let serial = workdir.join("one-job");
+    remove(&serial)?;
+    same_with_one_job(workdir, &serial)
+}
+
+fn same_with_one_job(workdir: &Path, serial: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let parallel = objtree(workdir, Lto::Thin);
+    configure(&tree, serial, Lto::Thin, &[])?;
+    build(&tree, serial, Some(1))?;
     let usage = lto_link::usage_path(&serial.join("vmlinux.o"));
     let usage = lto_link::read_usage(&usage).with_context(|| usage.display().to_string())?;
     expect(usage.jobs == 1, || {
@@ -175,11 +192,11 @@ pub fn one_job(workdir: &Path) -> Outcome {
             let path = objtree.join(script);
             fs::read(&path).with_context(|| path.display().to_string())
         };
-        expect(read(&parallel)? == read(&serial)?, || {
+        expect(read(&parallel)? == read(serial)?, || {
             format!("{script} differs")
         })?;
     }
-    let (expected, found) = (symbol_order(&parallel)?, symbol_order(&serial)?);
+    let (expected, found) = (symbol_order(&parallel)?, symbol_order(serial)?);
     let first = expected
         .iter()
         .zip(&found)
@@ -191,9 +208,9 @@ pub fn one_job(workdir: &Path) -> Outcome {
             found.len()
         )
     })?;
-    let mut clean = make(&tree, ARCH, &serial, &llvm::bin_dir()?)?;
+    let mut clean = make(&tree, ARCH, serial, &llvm::bin_dir()?)?;
     process::output(clean.args(["-s", "distclean"]))?;
-    let left: Vec<PathBuf> = walkdir::WalkDir::new(&serial)
+    let left: Vec<PathBuf> = walkdir::WalkDir::new(serial)
         .into_iter()
         .filter_map(Result::ok)
         .map(walkdir::DirEntry::into_path)
