@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What an object lacks.
 
-use object_model::{Binding, Elf, Faults, SectionIndex, Symbol, SymbolIndex, SymbolKind, elf};
+use object_model::{
+    Binding, Elf, Faults, ReadError, SectionIndex, Symbol, SymbolIndex, SymbolKind, elf,
+};
 
 use crate::entry_call::{EntryCall, Form, Machine, find};
 use crate::{Error, Fault, TABLE, check, machine_of};
@@ -56,7 +58,7 @@ impl Records {
 /// one, else a global one; not to a weak one, which may come to stand for another place.
 ///
 /// # Errors
-/// A linked file, one for another machine, a damaged one; all entry calls that cannot be recorded;
+/// A linked file, one for another machine, a damaged one (sections that share bytes, too); all entry calls that cannot be recorded;
 /// all faults of a table that is there.
 pub fn plan(elf: &Elf) -> Result<Option<Records>, Error> {
     if !elf.is_relocatable() {
@@ -73,6 +75,7 @@ pub fn plan(elf: &Elf) -> Result<Option<Records>, Error> {
     let Some(symbol_table) = symbol_table.filter(|_| !calls.is_empty()) else {
         return Ok(None);
     };
+    sound(elf)?;
     let (traced, left_out): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.is_traced());
     let records = Records {
         machine,
@@ -82,6 +85,39 @@ pub fn plan(elf: &Elf) -> Result<Option<Records>, Error> {
     };
     let lacks_something = !records.entries.is_empty() || !records.nops.is_empty();
     Ok(lacks_something.then_some(records))
+}
+
+/// Refuses a file in which a change at one place would be one at another, too, or would give a meaning
+/// to what has none. Source: the System V ABI, "Sections": no byte is in two of them, and `sh_info` of
+/// relocations is the section that they apply to.
+fn sound(elf: &Elf) -> Result<(), ReadError> {
+    let mut extents = Vec::with_capacity(elf.sections().len());
+    for section in elf.sections() {
+        let is_relocations =
+            [elf::SHT_RELA, elf::SHT_REL, elf::SHT_CREL].contains(&section.section_type);
+        let applies_to = SectionIndex(section.info as usize);
+        if is_relocations && elf.section(applies_to).is_none() {
+            return Err(ReadError::ElfContent(format!(
+                "{} has relocations for section {}, which is not there",
+                section.name, applies_to.0
+            )));
+        }
+        if section.section_type != elf::SHT_NOBITS && section.size > 0 {
+            let end = section.offset.saturating_add(section.size);
+            extents.push((section.offset, end, section.name));
+        }
+    }
+    extents.sort_unstable();
+    for pair in extents.windows(2) {
+        if let [(_, end, first), (start, _, second)] = pair
+            && start < end
+        {
+            return Err(ReadError::ElfContent(format!(
+                "{first} and {second} share bytes"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn records(elf: &Elf, calls: &[&EntryCall]) -> Result<Vec<Record>, Faults<Fault>> {

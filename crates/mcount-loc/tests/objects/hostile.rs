@@ -57,6 +57,58 @@ fn samples_go_the_whole_way() {
     }
 }
 
+/// The first sample with another value in the header of `section`: `value` of the object, in the field
+/// at `offset` of `Elf64_Shdr`.
+fn with_header(section: &str, offset: usize, value: impl Fn(&goblin::elf::Elf) -> u64) -> Vec<u8> {
+    let mut bytes = samples()[0].clone();
+    let (at, width, value) = {
+        let elf = goblin::elf::Elf::parse(&bytes).unwrap();
+        let index = position(&elf, section);
+        let width = if offset == SH_INFO { 4 } else { 8 };
+        let header = usize::try_from(elf.header.e_shoff).unwrap() + index * 64;
+        (header + offset, width, value(&elf))
+    };
+    bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
+    bytes
+}
+
+const SH_OFFSET: usize = 0x18;
+const SH_INFO: usize = 0x2c;
+
+fn position(elf: &goblin::elf::Elf, name: &str) -> usize {
+    let mut sections = elf.section_headers.iter();
+    let found = sections.position(|header| elf.shdr_strtab.get_at(header.sh_name) == Some(name));
+    found.expect(name)
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    plan(&Elf::parse(bytes).unwrap()).unwrap_err().to_string()
+}
+
+/// A call that becomes a no-op in one section would be one in the other, too.
+#[test]
+fn sections_that_share_bytes_are_refused() {
+    let bytes = with_header(".ref.text", SH_OFFSET, |elf| {
+        elf.section_headers[position(elf, ".exit.text")].sh_offset
+    });
+    let refusal = refusal(&bytes);
+    let names = refusal.contains(".ref.text") && refusal.contains(".exit.text");
+    assert!(names && refusal.contains("share bytes"), "{refusal}");
+}
+
+/// The first section behind those that are there will be the table.
+#[test]
+fn relocations_for_a_section_that_is_not_there_are_refused() {
+    let bytes = with_header(".rela.data", SH_INFO, |elf| {
+        elf.section_headers.len() as u64
+    });
+    let refusal = refusal(&bytes);
+    assert!(
+        refusal.contains(".rela.data has relocations for section"),
+        "{refusal}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
