@@ -117,7 +117,7 @@ pub const TESTS: [(&str, KernelTest); 26] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 9] = [
+pub const WIDE: [(&str, KernelTest); 8] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -129,10 +129,6 @@ pub const WIDE: [(&str, KernelTest); 9] = [
     (
         "6.12 x86_64: initcall-order in place of the Perl script",
         native::adopted,
-    ),
-    (
-        "6.12 x86_64: a fiftieth of the CPU time of the Perl script",
-        native::perl_costs_more,
     ),
     ("6.1 arm64: verify after thin LTO", native::arm64_6_1_thin),
     ("7.3 x86_64: verify after thin LTO", native::x86_64_7_3_thin),

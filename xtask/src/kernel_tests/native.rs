@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{expect, fault};
 use crate::demo;
-use crate::initcall_script::{Inputs, TARGET};
+use crate::initcall_script::TARGET;
 use crate::install;
 use crate::kernel::arch::Arch;
 use crate::kernel::config::{self, Lto, Profile};
@@ -277,22 +277,5 @@ pub fn adopted(workdir: &Path) -> Outcome {
         format!("{}: not what Perl made", script.display())
     })?;
     uninstall::uninstall(&tree, false)?;
-    Ok(())
-}
-
-/// At least fifty times the CPU time of initcall-order.
-pub fn perl_costs_more(workdir: &Path) -> Outcome {
-    let inputs = Inputs::of(&X86_6_12_THIN.objtree(workdir))?;
-    let tool = install::built_tool("initcall-order")?;
-    let (by_tool, ours) = inputs.by_tool(&tool)?;
-    for jobs in [1, 2] {
-        let (by_perl, theirs) = inputs.by_perl(jobs)?;
-        expect(by_perl == by_tool, || {
-            format!("-j{jobs}: the scripts differ")
-        })?;
-        expect(theirs.cpu >= 50.0 * ours.cpu, || {
-            format!("-j{jobs}: Perl {theirs:?}, initcall-order {ours:?}")
-        })?;
-    }
     Ok(())
 }
