@@ -3,7 +3,7 @@
 //! was compiled with.
 //!
 //! Sources: `make-cmd` in scripts/Kbuild.include and `print_cmdline` in scripts/basic/fixdep.c of
-//! the kernel (what stands in a `.cmd` file); the manual of clang (`-fthinlto-index=`).
+//! the kernel (what stands in a `.cmd` file, as `cmd_…` and from 6.2 on as `savedcmd_…`); the manual of clang (`-fthinlto-index=`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -103,7 +103,10 @@ fn flags(path: &Path) -> Result<String, CommandError> {
     let text = std::fs::read_to_string(path)?;
     let command = text
         .lines()
-        .find_map(|line| line.strip_prefix("cmd_")?.split_once(" := "))
+        .find_map(|line| {
+            let line = line.strip_prefix("saved").unwrap_or(line);
+            line.strip_prefix("cmd_")?.split_once(" := ")
+        })
         .ok_or(CommandError::NoCommand)?
         .1;
     let command = command.replace("$(pound)", "#").replace("$$", "$");
@@ -173,6 +176,9 @@ source_a/b.o := /src/a/b.c
         let path = dir.path().join(".b.o.cmd");
         std::fs::write(&path, COMMAND).expect("written");
         let flags = flags(&path).expect("flags");
+        let newer = dir.path().join(".newer.o.cmd");
+        std::fs::write(&newer, format!("saved{COMMAND}")).expect("written");
+        assert_eq!(super::flags(&newer).expect("flags"), flags);
         assert_eq!(
             shlex::split(&flags).expect("words"),
             [

@@ -40,6 +40,26 @@ pub fn plugin() -> Plugin {
                 text: include_str!("../../../kconfig/lto-link/Makefile.codegen"),
             },
             GlueFile {
+                name: "Makefile.clean",
+                text: include_str!("../../../kconfig/lto-link/Makefile.clean"),
+            },
+            GlueFile {
+                name: "native/Makefile.top",
+                text: include_str!("../../../kconfig/lto-link/native/Makefile.top"),
+            },
+            GlueFile {
+                name: "native/Makefile.vmlinux_o",
+                text: include_str!("../../../kconfig/lto-link/native/Makefile.vmlinux_o"),
+            },
+            GlueFile {
+                name: "native/Makefile.build",
+                text: include_str!("../../../kconfig/lto-link/native/Makefile.build"),
+            },
+            GlueFile {
+                name: "native/Makefile.thinlto",
+                text: include_str!("../../../kconfig/lto-link/native/Makefile.thinlto"),
+            },
+            GlueFile {
                 name: "rwonce.h",
                 text: include_str!("../../../kconfig/lto-link/rwonce.h"),
             },
