@@ -3,15 +3,23 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use super::rebuild::{copy_objtree, external_module_of, made, nothing_of};
-use super::{ARCH, build, demonstrate, expect, kernel_tree, objtree};
+use super::{ARCH, PROFILE, build, configure, demonstrate, expect, kernel_tree, objtree};
+use crate::demo;
+use crate::kernel::arch::Arch;
 use crate::kernel::config::Lto;
 use crate::kernel::make;
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 use crate::{llvm, process};
 
 /// Made of a copy of the kernel with thin LTO: what another mode needs must be made.
@@ -21,6 +29,13 @@ pub fn against_none(workdir: &Path) -> Outcome {
         &objtree(workdir, Lto::ThinDist),
     )?;
     demonstrate(workdir, ARCH, Lto::ThinDist)
+}
+
+/// The same for 64-bit x86.
+pub fn x86_64_against_none(workdir: &Path) -> Outcome {
+    let of = |lto| demo::objtree(workdir, Arch::X86_64, PROFILE, lto);
+    copy_objtree(&of(Lto::Thin), &of(Lto::ThinDist))?;
+    demonstrate(workdir, Arch::X86_64, Lto::ThinDist)
 }
 
 pub fn nothing(workdir: &Path) -> Outcome {
@@ -141,4 +156,85 @@ pub fn by_name(workdir: &Path) -> Outcome {
         format!("{native}: the commands were {commands:?}")
     })?;
     expect(path.exists(), || format!("{native}: not made"))
+}
+
+/// How often a build is killed.
+const KILLS: usize = 20;
+
+/// As many seconds go by at most until it is.
+const LONGEST: u64 = 40;
+
+/// vmlinux has the same bytes from one job and from two, from another object directory, and from a
+/// build that was killed again and again.
+pub fn same_bytes(workdir: &Path) -> Outcome {
+    let expected = Reproducible::new(workdir, "same")?.built(2)?;
+    for (name, jobs) in [("same-with-one-job", 1), ("same-after-kills", 2)] {
+        let kernel = Reproducible::new(workdir, name)?;
+        if jobs == 2 {
+            for _ in 0..KILLS {
+                kernel.kill_build()?;
+            }
+        }
+        let found = kernel.built(jobs)?;
+        expect(expected.len() > 1_000_000 && found == expected, || {
+            format!("{name}: vmlinux is not as in same")
+        })?;
+    }
+    Ok(())
+}
+
+/// A kernel without time, place and count of its build in it.
+struct Reproducible {
+    tree: PathBuf,
+    objtree: PathBuf,
+}
+
+impl Reproducible {
+    /// One of which nothing is built.
+    fn new(workdir: &Path, name: &str) -> Result<Self, Failure> {
+        let tree = kernel_tree(workdir)?;
+        let objtree = workdir.join(name);
+        if objtree.exists() {
+            fs::remove_dir_all(&objtree).with_context(|| objtree.display().to_string())?;
+        }
+        configure(&tree, &objtree, Lto::ThinDist, &[])?;
+        Ok(Self { tree, objtree })
+    }
+
+    fn make(&self, jobs: usize) -> anyhow::Result<Command> {
+        let mut make = make(&self.tree, ARCH, &self.objtree, &llvm::bin_dir()?)?;
+        make.args([
+            "-s",
+            &format!("-j{jobs}"),
+            "KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
+            "KBUILD_BUILD_USER=user",
+            "KBUILD_BUILD_HOST=host",
+            "KBUILD_BUILD_VERSION=1",
+            "all",
+        ]);
+        Ok(make)
+    }
+
+    /// The bytes of vmlinux when all is built.
+    fn built(&self, jobs: usize) -> anyhow::Result<Vec<u8>> {
+        process::output(&mut self.make(jobs)?)?;
+        let vmlinux = self.objtree.join("vmlinux");
+        fs::read(&vmlinux).with_context(|| vmlinux.display().to_string())
+    }
+
+    /// Starts the build, and kills all that it started at some instant.
+    fn kill_build(&self) -> anyhow::Result<()> {
+        let mut make = self.make(2)?;
+        make.process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = make.spawn().context("starting make")?;
+        let random = RandomState::new().build_hasher().finish();
+        std::thread::sleep(Duration::from_millis(random % (LONGEST * 1000)));
+        let group = Pid::from_raw(child.id().try_into()?);
+        killpg(group, Signal::SIGKILL).context("killing make")?;
+        child.wait().context("waiting for make")?;
+        Ok(())
+    }
 }

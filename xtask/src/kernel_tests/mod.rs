@@ -117,10 +117,18 @@ pub const TESTS: [(&str, KernelTest); 26] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 8] = [
+pub const WIDE: [(&str, KernelTest); 11] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
+    ),
+    (
+        "x86_64: distributed thin LTO against none",
+        distributed::x86_64_against_none,
+    ),
+    (
+        "distributed: the same bytes with one job, in another place, after twenty kills",
+        distributed::same_bytes,
     ),
     (
         "6.12 x86_64: verify after thin LTO",
@@ -137,6 +145,10 @@ pub const WIDE: [(&str, KernelTest); 8] = [
         native::x86_64_7_3_dist,
     ),
     ("7.3 x86_64: adoption", native::adoption_7_3),
+    (
+        "7.3 x86_64: distributed thin LTO by lto-link, modules too",
+        native::distributed_adopted,
+    ),
     (
         "6.12 x86_64: verify after full LTO",
         native::x86_64_6_12_full,

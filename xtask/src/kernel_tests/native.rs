@@ -10,14 +10,15 @@ use std::process::Command;
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{expect, fault};
+use super::rebuild::made;
+use super::{build_for, expect, fault};
 use crate::demo;
 use crate::initcall_script::TARGET;
 use crate::install;
 use crate::kernel::arch::Arch;
 use crate::kernel::config::{self, Lto, Profile};
 use crate::kernel::{boot, build, fetch};
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 use crate::{process, series, uninstall, verify};
 
 pub fn x86_64_6_12_thin(workdir: &Path) -> Outcome {
@@ -135,7 +136,11 @@ impl Kind {
 /// verify finds what is wrong with such a kernel, and nothing else.
 fn verify_untouched(workdir: &Path, kind: &Kind) -> Outcome {
     let tree = untouched(workdir, kind.version)?;
-    kind.make(workdir, &tree)?;
+    verify_built(workdir, kind, &tree)
+}
+
+fn verify_built(workdir: &Path, kind: &Kind, tree: &Path) -> Outcome {
+    kind.make(workdir, tree)?;
     let report = verify::verify(&kind.objtree(workdir), None)?;
     let mut wrong = Vec::new();
     let is = |(name, part): &(&str, &str), check: &verify::Check, finding: &str| {
@@ -275,6 +280,56 @@ pub fn adopted(workdir: &Path) -> Outcome {
     let by_tool = fs::read(&script).with_context(|| script.display().to_string())?;
     expect(by_perl.len() > 1000 && by_perl == by_tool, || {
         format!("{}: not what Perl made", script.display())
+    })?;
+    uninstall::uninstall(&tree, false)?;
+    Ok(())
+}
+
+/// A file of the kernel that is in no module, of which nothing is taken by another.
+const LEAF: &str = "drivers/char/mem.c";
+
+/// With lto-link in the tree, distributed thin LTO is for modules too, and generates code of what
+/// changed only.
+pub fn distributed_adopted(workdir: &Path) -> Outcome {
+    let kind = &X86_7_3_DIST;
+    let tree = untouched(workdir, kind.version)?;
+    install::install(&install::Options {
+        tree: &tree,
+        plugins: &["lto-link".to_owned()],
+        discard_changes: false,
+    })?;
+    verify_built(workdir, kind, &tree)?;
+    let objtree = kind.objtree(workdir);
+    let parts = |suffix: &str| {
+        let files = walkdir::WalkDir::new(objtree.join("fs")).into_iter();
+        files
+            .filter_map(Result::ok)
+            .filter(|file| file.file_name().to_string_lossy().ends_with(suffix))
+            .count()
+    };
+    expect(parts(".native.o") > 10, || {
+        "the parts of modules have no native code of their own".into()
+    })?;
+    let generated = || -> Result<Vec<String>, Failure> {
+        let lines = build_for(kind.arch, &tree, &objtree, None)?;
+        let objects = made(&lines, "THINLTO").into_iter();
+        Ok(objects
+            .filter(|object| object.ends_with("native.o"))
+            .map(str::to_owned)
+            .collect())
+    };
+    let again = generated()?;
+    expect(again.is_empty(), || {
+        format!("made again, without a change: {again:?}")
+    })?;
+    let leaf = tree.join(LEAF);
+    fs::File::open(&leaf)
+        .and_then(|file| file.set_modified(std::time::SystemTime::now()))
+        .with_context(|| leaf.display().to_string())?;
+    let touched = generated()?;
+    let expected = LEAF.replace(".c", ".thinlto-native.o");
+    expect(touched.contains(&expected) && touched.len() <= 3, || {
+        format!("{LEAF} touched: code was generated of {touched:?}")
     })?;
     uninstall::uninstall(&tree, false)?;
     Ok(())
