@@ -21,6 +21,7 @@ mod glue;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use object_model::{Binding, FileKind, Input, Object};
 
@@ -134,8 +135,9 @@ pub fn undefined_symbols<'data>(module: &Input<'data>) -> Result<BTreeSet<&'data
 }
 
 impl ModFile {
-    /// The file for a module made of `parts`, which are kept as they are, and, if the kernel is
-    /// trimmed, linked to the object `module`.
+    /// The file for a module made of `parts`, of which each is kept where it stands first, and, if the
+    /// kernel is trimmed, linked to the object `module`. A Makefile may name a part in two lists
+    /// (`net/ipv6/Makefile` of Linux 5.10); make links it once.
     ///
     /// # Errors
     /// Those of [`undefined_symbols`], and names with white space.
@@ -148,7 +150,10 @@ impl ModFile {
         let separated = |name: &&String| name.is_empty() || name.contains(char::is_whitespace);
         match parts.iter().chain(&undefined).find(separated) {
             Some(name) => Err(Error::Name { name: name.clone() }),
-            None => Ok(Self { parts, undefined }),
+            None => Ok(Self {
+                parts: once(parts),
+                undefined,
+            }),
         }
     }
 
@@ -158,8 +163,9 @@ impl ModFile {
     }
 }
 
-/// Checks the `text` of a `.mod` file: that it is two lines, names objects, and no symbol twice.
-/// With the module's object also that its symbols are those that the object needs, all of them
+/// Checks the `text` of a `.mod` file: that it is two lines, names objects, and no symbol twice. An
+/// object that stands there twice is none: this file says only whose sources go into the module's
+/// `srcversion`. With the module's object also that its symbols are those that the object needs, all of them
 /// and no others.
 ///
 /// Gives the faults found.
@@ -173,16 +179,23 @@ pub fn check(text: &str, module: Option<&Input<'_>>) -> Result<Vec<Fault>, Error
         faults.push(Fault::Lines { lines });
     }
     let mut text = text.lines();
-    faults.extend(part_faults(text.next().unwrap_or_default()));
+    if names(text.next().unwrap_or_default()).next().is_none() {
+        faults.push(Fault::NoParts);
+    }
     let listed: Vec<_> = text.next().unwrap_or_default().split_whitespace().collect();
     faults.extend(symbol_faults(&listed, module)?);
     Ok(faults)
 }
 
-/// Checks the `text` of a `.mod` file of Linux 5.19 or later, a line per object: that it names
-/// objects, each once.
+/// Checks the `text` of a `.mod` file of Linux 5.19 or later, a line per object, which the module is
+/// linked from: that it names objects, each once.
 pub fn check_parts(text: &str) -> Vec<Fault> {
-    part_faults(text)
+    let listed: Vec<_> = text.split_whitespace().collect();
+    if listed.is_empty() {
+        return vec![Fault::NoParts];
+    }
+    let fault = |(object, times)| Fault::RepeatedPart { object, times };
+    repeated(&listed).map(fault).collect()
 }
 
 /// Checks the `text` of a `.usyms` file, a line per symbol: that it names each symbol once, and just
@@ -195,26 +208,33 @@ pub fn check_symbols(text: &str, module: &Input<'_>) -> Result<Vec<Fault>, Error
     symbol_faults(&listed, Some(module))
 }
 
-/// The objects that the `text` of a `.mod` file names, in either form.
-pub fn parts(text: &str) -> impl Iterator<Item = &str> {
-    // No name of C has a dot in it.
-    text.split_whitespace()
-        .filter(|word| word.strip_suffix(".o").is_some())
+/// The objects that the module is linked from, by the `text` of its `.mod` file in either form.
+pub fn parts(text: &str) -> Vec<&str> {
+    if has_line_per_part(text) {
+        names(text).collect()
+    } else {
+        // They are linked as prerequisites in make, where each counts once.
+        once(names(text).collect())
+    }
 }
 
 /// Whether the `text` of a `.mod` file has a line per object. One of a single object and a line may
 /// also be an older file that was cut short; that others of the same kernel tell.
 pub fn has_line_per_part(text: &str) -> bool {
-    !text.is_empty() && text.lines().all(|line| parts(line).eq([line]))
+    !text.is_empty() && text.lines().all(|line| names(line).eq([line]))
 }
 
-fn part_faults(text: &str) -> Vec<Fault> {
-    let listed: Vec<_> = text.split_whitespace().collect();
-    if listed.is_empty() {
-        return vec![Fault::NoParts];
-    }
-    let fault = |(object, times)| Fault::RepeatedPart { object, times };
-    repeated(&listed).map(fault).collect()
+/// The objects named in `text`. No name of C has a dot in it.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace()
+        .filter(|word| word.strip_suffix(".o").is_some())
+}
+
+/// Each of `parts` where it stands first.
+fn once<T: Clone + Eq + std::hash::Hash>(mut parts: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    parts.retain(|part| seen.insert(part.clone()));
+    parts
 }
 
 /// What `listed` has more than once, and how often.

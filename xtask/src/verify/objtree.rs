@@ -198,7 +198,10 @@ impl<'files> Objtree<'files> {
         let Some(text) = self.text_beside(module, ".mod")? else {
             return Ok(None);
         };
-        let paths: Vec<PathBuf> = mod_dedup::parts(&text).map(Into::into).collect();
+        let paths: Vec<PathBuf> = mod_dedup::parts(&text)
+            .into_iter()
+            .map(Into::into)
+            .collect();
         self.inputs(&paths).map(Some)
     }
 
