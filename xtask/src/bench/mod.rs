@@ -19,6 +19,7 @@ use crate::kernel::config::{Lto, Profile};
 use crate::kernel::fetch;
 use crate::llvm;
 use crate::outcome::{Failure, Outcome};
+use crate::setup;
 use crate::{process, table, workspace};
 
 /// Measures what the plugins cost, as ratios in one run, and writes docs/results/.
@@ -34,6 +35,7 @@ use crate::{process, table, workspace};
   cargo xtask bench
   cargo xtask bench --profile ci --results /tmp
   cargo xtask bench --rebuilds
+  cargo xtask bench --rebuilds --arch x86_64 --profile ci --kernel 7.3
   cargo xtask bench --initcalls /build/6.12-thin")]
 pub struct Args {
     /// What the kernel is to have.
@@ -51,6 +53,10 @@ pub struct Args {
     /// Measure what it costs to build again, instead.
     #[arg(long)]
     rebuilds: bool,
+    /// The version of the kernel: one that has distributed thin LTO of its own is built as it comes and
+    /// with lto-link [default: 5.10].
+    #[arg(long, value_name = "VERSION", requires = "rebuilds")]
+    kernel: Option<String>,
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
@@ -80,6 +86,7 @@ pub fn run(args: &Args) -> Outcome {
         workdir,
         results,
         rebuilds,
+        kernel,
         no_install,
         initcalls,
     } = args;
@@ -89,22 +96,37 @@ pub fn run(args: &Args) -> Outcome {
     if let Some(objtree) = initcalls {
         return against_perl(objtree, &results);
     }
-    let tree = demo::prepare(None, &workdir, *arch, !no_install)?;
     if *rebuilds {
-        let kernel = rebuilds::Kernel {
+        let version = kernel.as_deref().unwrap_or(demo::KERNEL);
+        let (tree, with_lto_link) = if version == demo::KERNEL {
+            (demo::prepare(None, &workdir, *arch, !no_install)?, None)
+        } else {
+            setup::ensure(setup::Options {
+                arch: *arch,
+                install: !no_install,
+            })?;
+            let (tree, with_lto_link) = native_trees(version, &workdir)?;
+            (tree, Some(with_lto_link))
+        };
+        let table = rebuilds::measure(rebuilds::Kernel {
             tree: &tree,
+            with_lto_link: with_lto_link.as_deref(),
             workdir: &workdir,
             arch: *arch,
             profile: *profile,
-        };
-        let title = format!("Cost of building again: {}", kernel_name(*arch, *profile));
-        let command = format!("bench --rebuilds {}", arguments(*arch, *profile));
-        let table = rebuilds::measure(kernel)?;
+        })?;
+        let what = kernel_name(version, *arch, *profile);
+        let title = format!("Cost of building again: {what}");
+        let mut command = format!("bench --rebuilds {}", arguments(*arch, *profile));
+        if let Some(version) = kernel {
+            let _ = write!(command, " --kernel {version}");
+        }
         println!("{table}");
         let page = format!("{}{table}", head(&title, &command)?);
-        let name = format!("rebuilds-{}", page_name(*arch, *profile));
+        let name = format!("rebuilds-{}", page_name(version, *arch, *profile));
         return keep(&results.join(name), &page);
     }
+    let tree = demo::prepare(None, &workdir, *arch, !no_install)?;
     let none = clean_build(&tree, &workdir, *arch, *profile, Lto::None)?;
     let thin = clean_build(&tree, &workdir, *arch, *profile, Lto::Thin)?;
     let objtree = std::path::absolute(demo::objtree(&workdir, *arch, *profile, Lto::Thin))?;
@@ -120,13 +142,32 @@ pub fn run(args: &Args) -> Outcome {
         .iter()
         .map(|ratio| [ratio.what, &ratio.value, ratio.goal, &ratio.from].map(str::to_owned));
     println!("{}", table::of(rows));
-    let name = format!("bench-{}", page_name(*arch, *profile));
+    let name = format!("bench-{}", page_name(demo::KERNEL, *arch, *profile));
     keep(&results.join(name), &page(*arch, *profile, &ratios)?)
 }
 
 /// How the names of pages about a kernel end.
-fn page_name(arch: Arch, profile: Profile) -> String {
-    format!("{}-{}-{}.md", arch.name(), demo::KERNEL, profile.name())
+fn page_name(version: &str, arch: Arch, profile: Profile) -> String {
+    format!("{}-{version}-{}.md", arch.name(), profile.name())
+}
+
+/// A tree of `version` as it comes, and one with lto-link.
+fn native_trees(version: &str, workdir: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let fetch = |into: &Path| {
+        fetch::fetch(fetch::Options {
+            version,
+            package_version: None,
+            into,
+        })
+    };
+    let tree = fetch(&workdir.join("trees"))?;
+    let with_lto_link = fetch(&workdir.join("with-lto-link/trees"))?;
+    install::install(&install::Options {
+        tree: &with_lto_link,
+        plugins: &["lto-link".to_owned()],
+        discard_changes: false,
+    })?;
+    Ok((tree, with_lto_link))
 }
 
 fn keep(path: &Path, page: &str) -> Outcome {
@@ -419,9 +460,8 @@ fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     Ok(build::children_seconds()? - before)
 }
 
-fn kernel_name(arch: Arch, profile: Profile) -> String {
-    let arch = arch.name();
-    format!("{} {arch}, profile {}", demo::KERNEL, profile.name())
+fn kernel_name(version: &str, arch: Arch, profile: Profile) -> String {
+    format!("{version} {}, profile {}", arch.name(), profile.name())
 }
 
 fn arguments(arch: Arch, profile: Profile) -> String {
@@ -447,7 +487,10 @@ fn head(title: &str, command: &str) -> anyhow::Result<String> {
 
 /// The result as it is kept.
 fn page(arch: Arch, profile: Profile, ratios: &[Ratio]) -> anyhow::Result<String> {
-    let title = format!("Cost of the plugins: {}", kernel_name(arch, profile));
+    let title = format!(
+        "Cost of the plugins: {}",
+        kernel_name(demo::KERNEL, arch, profile)
+    );
     let mut page = head(&title, &format!("bench {}", arguments(arch, profile)))?;
     page.push_str("| what | measured | asked | from |\n|---|---|---|---|\n");
     for Ratio {

@@ -21,8 +21,10 @@ use crate::process;
 /// The kernel that is built.
 #[derive(Clone, Copy)]
 pub struct Kernel<'a> {
-    /// Its source, with all plugins.
+    /// Its source: with all plugins, or as it comes if it has LTO of its own.
     pub tree: &'a Path,
+    /// The source of the same kernel with lto-link, if it has LTO of its own.
+    pub with_lto_link: Option<&'a Path>,
     /// Where it is built.
     pub workdir: &'a Path,
     /// The architecture it is built for.
@@ -37,30 +39,41 @@ struct Way {
     lto: Lto,
     /// Whether the linker finds the code that it has generated before.
     has_cache: bool,
+    /// Whether it is the source with lto-link.
+    with_lto_link: bool,
+}
+
+impl Way {
+    const fn new(name: &'static str, lto: Lto) -> Self {
+        Self {
+            name,
+            lto,
+            has_cache: true,
+            with_lto_link: false,
+        }
+    }
 }
 
 /// The first is what the others are compared with. The last two have one object tree.
-const WAYS: [Way; 4] = [
+const WAYS: &[Way] = &[
+    Way::new("no LTO", Lto::None),
+    Way::new("distributed thin LTO", Lto::ThinDist),
+    Way::new("thin LTO", Lto::Thin),
     Way {
-        name: "no LTO",
-        lto: Lto::None,
-        has_cache: true,
-    },
-    Way {
-        name: "distributed thin LTO",
-        lto: Lto::ThinDist,
-        has_cache: true,
-    },
-    Way {
-        name: "thin LTO",
-        lto: Lto::Thin,
-        has_cache: true,
-    },
-    Way {
-        name: "thin LTO, cache removed",
-        lto: Lto::Thin,
         has_cache: false,
+        ..Way::new("thin LTO, cache removed", Lto::Thin)
     },
+];
+
+/// Those of a kernel that has LTO of its own; in-process thin LTO has no cache there.
+const NATIVE_WAYS: &[Way] = &[
+    Way::new("no LTO", Lto::None),
+    Way {
+        with_lto_link: true,
+        ..Way::new("distributed thin LTO by lto-link", Lto::ThinDist)
+    },
+    Way::new("distributed thin LTO of the kernel", Lto::ThinDist),
+    Way::new("thin LTO of the kernel", Lto::Thin),
 ];
 
 /// What is done to the tree before it is built again.
@@ -97,25 +110,31 @@ const CHANGES: [(&str, Change); 5] = [
 /// # Errors
 /// Those of the builds, and of files that cannot be changed. The tree is as it was, then too.
 pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
+    let ways = match kernel.with_lto_link {
+        None => WAYS,
+        Some(_) => NATIVE_WAYS,
+    };
     let mut edited = Edited::default();
     let mut table = String::from("| CPU seconds (wall) |");
-    for way in &WAYS {
+    for way in ways {
         let _ = write!(table, " {} |", way.name);
     }
-    let _ = writeln!(table, "\n|---|{}", "---:|".repeat(WAYS.len()));
+    let _ = writeln!(table, "\n|---|{}", "---:|".repeat(ways.len()));
     let mut clean = Vec::new();
-    for way in WAYS.iter().filter(|way| way.has_cache) {
+    for way in ways.iter().filter(|way| way.has_cache) {
         super::remove(&kernel.objtree(way))?;
         demo::configure_kernel(
-            kernel.tree,
-            kernel.workdir,
+            kernel.tree(way),
+            &kernel.workdir(way),
             kernel.arch,
             kernel.profile,
             way.lto,
         )?;
         clean.push(kernel.build(way)?);
     }
-    let _ = writeln!(table, "{}", row("from nothing", &clean));
+    // One object tree may serve two ways.
+    let none = " |".repeat(ways.len() - clean.len());
+    let _ = writeln!(table, "{}{none}", row("from nothing", &clean));
     let peaks: Vec<String> = clean
         .iter()
         .map(|usage| format!("{} MiB", usage.peak_rss_kib / 1024))
@@ -123,9 +142,9 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
     let peaks = peaks.join(" | ");
     for (name, change) in CHANGES {
         let mut usages = Vec::new();
-        for (number, way) in WAYS.iter().enumerate() {
-            // Other text for each: the object tree of the last two is one.
-            edited.apply(kernel.tree, change, number)?;
+        for (number, way) in ways.iter().enumerate() {
+            // Other text for each: two may have one object tree.
+            edited.apply(kernel.tree(way), change, number)?;
             if !way.has_cache {
                 super::remove(&kernel.objtree(way).join(".thinlto-cache"))?;
             }
@@ -133,13 +152,23 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
         }
         let _ = writeln!(table, "{}", row(name, &usages));
     }
-    let _ = writeln!(table, "| largest process, from nothing | {peaks} | |");
+    let _ = writeln!(table, "| largest process, from nothing | {peaks} |{none}");
     Ok(table)
 }
 
 impl Kernel<'_> {
+    fn tree(&self, way: &Way) -> &Path {
+        let with_lto_link = self.with_lto_link.filter(|_| way.with_lto_link);
+        with_lto_link.unwrap_or(self.tree)
+    }
+
+    fn workdir(&self, way: &Way) -> PathBuf {
+        let with_lto_link = Some("with-lto-link").filter(|_| way.with_lto_link);
+        self.workdir.join(with_lto_link.unwrap_or_default())
+    }
+
     fn objtree(&self, way: &Way) -> PathBuf {
-        demo::objtree(self.workdir, self.arch, self.profile, way.lto)
+        demo::objtree(&self.workdir(way), self.arch, self.profile, way.lto)
     }
 
     /// Builds it in a process of its own, which has no other children whose memory counts.
@@ -149,7 +178,7 @@ impl Kernel<'_> {
         let mut command = Command::new(program);
         command
             .args(["kernel", "build", "--arch", self.arch.name(), "--tree"])
-            .arg(self.tree)
+            .arg(self.tree(way))
             .arg("--objtree")
             .arg(&objtree);
         eprintln!("{}: {}", way.name, objtree.display());
