@@ -107,6 +107,88 @@ pub fn changed(workdir: &Path) -> Outcome {
     })
 }
 
+/// An option that is off in the profile, its object, and a function in that.
+const OPTION: (&str, &str, &str) = ("BSD_PROCESS_ACCT", "kernel/acct.o", "acct_process");
+
+/// Objects that come and go: code is generated of what was compiled for it and of those who take
+/// something from that, or give it something; what is gone is not linked, though its native code lies there.
+pub fn come_and_go(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = objtree(workdir, Lto::ThinDist);
+    let (option, object, function) = OPTION;
+    for is_on in [true, false] {
+        let setting = format!("{option}={}", if is_on { "y" } else { "n" });
+        configure(&tree, &objtree, Lto::ThinDist, &[setting.parse()?])?;
+        let lines = build(&tree, &objtree, None)?;
+        let found = generated(&lines);
+        let all = bitcode(&objtree)?;
+        let compiled: BTreeSet<String> = made(&lines, "CC")
+            .into_iter()
+            .map(str::to_owned)
+            .filter(|object| all.contains(object))
+            .collect();
+        let mut allowed = compiled.clone();
+        for object in compiled.iter().map(String::as_str).chain([object]) {
+            allowed.extend(takers(&objtree, object)?);
+            // A static function is promoted for as long as somebody takes what calls it.
+            allowed.extend(takes_from(&objtree, object)?);
+        }
+        expect(
+            found.is_superset(&compiled) && found.is_subset(&allowed),
+            || format!("{setting}: compiled {compiled:?}, code was generated of {found:?}"),
+        )?;
+        expect(found.contains(object) == is_on, || {
+            format!("{setting}: code of {object}: {found:?}")
+        })?;
+        let files = tool_io::Files::new();
+        let vmlinux = files.elf(&objtree.join("vmlinux"))?;
+        let is_there = vmlinux
+            .symbols()
+            .iter()
+            .any(|symbol| symbol.name == function);
+        expect(is_there == is_on, || {
+            format!("{setting}: {function} in vmlinux: {is_there}")
+        })?;
+    }
+    Ok(())
+}
+
+/// What no object's own flags say reaches all: here the limit of inlining between objects.
+pub fn limit(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = objtree(workdir, Lto::ThinDist);
+    let path = tree.join("scripts/lto/Makefile.top");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let changed = text.replace("-import-instr-limit=5", "-import-instr-limit=6");
+    expect(changed != text, || format!("{}: no limit", path.display()))?;
+    fs::write(&path, changed).with_context(|| path.display().to_string())?;
+    let built = build(&tree, &objtree, None);
+    fs::write(&path, text).with_context(|| path.display().to_string())?;
+    let found = generated(&built?);
+    let all = bitcode(&objtree)?;
+    expect(all.len() > 100 && found == all, || {
+        let missing: Vec<_> = all.difference(&found).collect();
+        format!("a changed limit did not reach {missing:?}")
+    })
+}
+
+/// The bitcode objects of vmlinux and of the modules of several, by what the thin links wrote.
+fn bitcode(objtree: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let mut objects = BTreeSet::new();
+    for entry in walkdir::WalkDir::new(objtree) {
+        let path = entry?.into_path();
+        if !path.to_string_lossy().ends_with(".codegen.mk") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let listed = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("lto-bitcode += "));
+        objects.extend(listed.map(str::to_owned));
+    }
+    Ok(objects)
+}
+
 /// The bitcode objects of which code was generated.
 fn generated(lines: &[String]) -> BTreeSet<String> {
     made(lines, "THINLTO")
@@ -130,6 +212,13 @@ fn takers(objtree: &Path, object: &str) -> anyhow::Result<BTreeSet<String>> {
         }
     }
     Ok(takers)
+}
+
+/// The objects that `object` takes something from.
+fn takes_from(objtree: &Path, object: &str) -> anyhow::Result<Vec<String>> {
+    let path = objtree.join(format!("{object}.imports"));
+    let imports = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    Ok(imports.lines().map(str::to_owned).collect())
 }
 
 /// One native object, and no other, is made when it is asked for by its name and is not there.

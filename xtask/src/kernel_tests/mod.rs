@@ -117,7 +117,7 @@ pub const TESTS: [(&str, KernelTest); 26] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 11] = [
+pub const WIDE: [(&str, KernelTest); 13] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -125,6 +125,14 @@ pub const WIDE: [(&str, KernelTest); 11] = [
     (
         "x86_64: distributed thin LTO against none",
         distributed::x86_64_against_none,
+    ),
+    (
+        "distributed: objects that come and go",
+        distributed::come_and_go,
+    ),
+    (
+        "distributed: a changed limit of inlining reaches all",
+        distributed::limit,
     ),
     (
         "distributed: the same bytes with one job, in another place, after twenty kills",
