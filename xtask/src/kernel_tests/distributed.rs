@@ -108,7 +108,7 @@ pub fn changed(workdir: &Path) -> Outcome {
 }
 
 /// An option that is off in the profile, its object, and a function in that.
-const OPTION: (&str, &str, &str) = ("BSD_PROCESS_ACCT", "kernel/acct.o", "acct_process");
+const OPTION: (&str, &str, &str) = ("CRC7", "lib/crc7.o", "crc7_be");
 
 /// Objects that come and go: code is generated of what was compiled for it and of those who take
 /// something from that, or give it something; what is gone is not linked, though its native code lies there.
