@@ -536,7 +536,7 @@ mod tests {
             " initcall-order  yes      writes .tmp_initcalls.lds in place of ",
             " mcount-loc      no       objtool or the compiler ",
             " modversions     no       its scripts/Makefile.modpost ",
-            " --plugins initcall-order,",
+            " --plugins lto-link,initcall-order,",
             "Nothing was changed.\n",
         ] {
             assert!(text.contains(part), "`{part}` is not in: {text}");
