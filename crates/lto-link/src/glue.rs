@@ -36,6 +36,10 @@ pub fn plugin() -> Plugin {
                 text: include_str!("../../../kconfig/lto-link/Makefile.build"),
             },
             GlueFile {
+                name: "Makefile.parts",
+                text: include_str!("../../../kconfig/lto-link/Makefile.parts"),
+            },
+            GlueFile {
                 name: "Makefile.codegen",
                 text: include_str!("../../../kconfig/lto-link/Makefile.codegen"),
             },
