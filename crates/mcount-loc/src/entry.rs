@@ -125,6 +125,9 @@ fn target(
 
 /// The entries of the table of a linked kernel: an address each, in the table's bytes or, where
 /// the kernel moves itself when it starts, in the relocation for them.
+///
+/// What a weak function left that another took the place of, `scripts/sorttable.c` of 6.15 and later
+/// sets to zero, which is then in front of all others: such refer to nothing.
 pub(crate) fn of_kernel(code: &Code) -> Result<Table, ReadError> {
     let mut found = Table::default();
     let (section, start, size) = match bounds(code) {
@@ -144,6 +147,10 @@ pub(crate) fn of_kernel(code: &Code) -> Result<Table, ReadError> {
         };
         let held = moved.get(&address).copied().or_else(in_bytes);
         let held = held.unwrap_or_default();
+        let is_last = at + ENTRY_SIZE == size;
+        if held == 0 && found.entries.is_empty() && !is_last {
+            continue;
+        }
         match code.section_at(held) {
             Some(section) => found.entries.push(Entry {
                 table: TABLE,

@@ -64,8 +64,11 @@ const X86_6_12_THIN: Kind = Kind {
     version: "6.12",
     arch: Arch::X86_64,
     lto: Lto::Thin,
-    real: &[],
+    real: &[APART],
 };
+
+/// Functions of modules stay sections of their own.
+const APART: (&str, &str) = ("sections", ".ko: section .text.");
 
 const X86_6_12_FULL: Kind = Kind {
     lto: Lto::Full,
@@ -76,11 +79,12 @@ const ARM_6_1_THIN: Kind = Kind {
     version: "6.1",
     arch: Arch::Arm64,
     lto: Lto::Thin,
-    real: &[("sections", "once")],
+    real: &[("sections", "__start_once"), APART],
 };
 
 const X86_7_3_THIN: Kind = Kind {
     version: "7.3",
+    real: &[],
     ..X86_6_12_THIN
 };
 

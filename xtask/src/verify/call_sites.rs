@@ -33,7 +33,7 @@ struct Sort {
     targets: &'static str,
     /// The instructions that the kernel can patch.
     branches: &'static [Branch],
-    /// Whether objtool leaves jumps in this section out.
+    /// Whether objtool may leave jumps in this section out.
     is_left_out: fn(&str) -> bool,
 }
 
@@ -50,8 +50,8 @@ const RETURNS: Sort = Sort {
     is_target: |symbol| symbol == "__x86_return_thunk",
     targets: "__x86_return_thunk",
     branches: &[Branch::Jump],
-    // What is no part of the kernel's text: templates of alternatives, code that only runs before
-    // these are chosen, and what no link takes.
+    // What is no part of the kernel's text: templates of alternatives (which later kernels look
+    // into), code that only runs before these are chosen, and what no link takes.
     is_left_out: |section| {
         section == ".altinstr_replacement"
             || section == ".altinstr_aux"
@@ -92,6 +92,15 @@ const STATIC_CALLS: Sort = Sort {
     is_left_out: |section| section == ".altinstr_replacement",
 };
 
+/// The same where conditional jumps can be patched too, since 6.3 and in what was made of that.
+const STATIC_CALLS_AND_CONDITIONS: Sort = Sort {
+    branches: &[Branch::Call, Branch::Jump, Branch::ConditionalJump],
+    ..STATIC_CALLS
+};
+
+/// What patches static calls, and what stands in it if it patches conditional jumps.
+const PATCHES_CONDITIONS: (&str, &str) = ("arch/x86/kernel/static_call.c", "JCC");
+
 /// How the trampoline of a static call, and its key, begin.
 const TRAMPOLINE: &str = "__SCT__";
 const KEY: &str = "__SCK__";
@@ -112,7 +121,16 @@ pub fn retpolines(tree: &Objtree) -> anyhow::Result<Check> {
 
 /// Every static call has its entry, with its key.
 pub fn static_calls(tree: &Objtree) -> anyhow::Result<Check> {
-    check(tree, &STATIC_CALLS)
+    let (source, condition) = PATCHES_CONDITIONS;
+    let has_conditions = tree.source_contains(source, condition)?;
+    check(
+        tree,
+        if has_conditions {
+            &STATIC_CALLS_AND_CONDITIONS
+        } else {
+            &STATIC_CALLS
+        },
+    )
 }
 
 fn check(tree: &Objtree, sort: &Sort) -> anyhow::Result<Check> {
@@ -294,7 +312,7 @@ fn references<'data>(
         .elf
         .sections()
         .iter()
-        .filter(|section| section.is_allocated() && !(sort.is_left_out)(section.name));
+        .filter(|section| section.is_allocated());
     let loaded: BTreeMap<SectionIndex, &Section> =
         loaded.map(|section| (section.index, section)).collect();
     for relocations in image.elf.sections() {
@@ -322,7 +340,7 @@ fn references<'data>(
                     branch,
                     target,
                     has_entry: false,
-                    needs_entry: section.is_executable(),
+                    needs_entry: section.is_executable() && !(sort.is_left_out)(section.name),
                 };
                 references.insert(at, reference);
             }
@@ -410,10 +428,9 @@ fn key_fault(
 ) -> Option<String> {
     let key = key.unwrap_or_default();
     let (key, flags) = (key & !KEY_FLAGS, key & KEY_FLAGS);
-    let expected = if branch == Branch::Jump {
-        KEY_FLAG_TAIL
-    } else {
-        0
+    let expected = match branch {
+        Branch::Call => 0,
+        Branch::Jump | Branch::ConditionalJump => KEY_FLAG_TAIL,
     };
     let place = image.place(site);
     if flags != expected {

@@ -98,6 +98,17 @@ impl<'files> Objtree<'files> {
         self.settings.is_set("LTO_CLANG")
     }
 
+    /// Whether a file of the source that it was built from has `text` in it; not where that is gone.
+    pub fn source_contains(&self, path: &str, text: &str) -> anyhow::Result<bool> {
+        // In a tree that was built in itself there is no link to the source.
+        for root in [self.root.join("source"), self.root.clone()] {
+            if let Some(found) = text_if_there(&root.join(path))? {
+                return Ok(found.contains(text));
+            }
+        }
+        Ok(false)
+    }
+
     /// The size of its vmlinux.
     pub fn sizes(&self) -> Sizes {
         Sizes::of(&self.vmlinux)

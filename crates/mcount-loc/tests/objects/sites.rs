@@ -122,6 +122,20 @@ fn a_wrong_record_of_a_kernel_is_a_fault() {
     }
 }
 
+/// `scripts/sorttable.c` of Linux 6.15 sets what weak functions left to zero, and sorts the table.
+#[test]
+fn zeros_in_front_of_the_table_of_a_kernel_are_no_records() {
+    let dir = TestDir::new();
+    let mut linked = kernel(&dir, X86);
+    let first = file_offset(&linked, symbol(&linked, "__start_mcount_loc"));
+    linked[first..first + 8].fill(0);
+    dir.write("linked", &linked);
+    let (code, message) = run(&dir, &["--check", "linked"]);
+    assert_eq!((code, message.as_str()), (Some(0), ""));
+    let message = with_second_record(X86, |_| 0);
+    assert!(message.contains("__mcount_loc+0x8"), "{message}");
+}
+
 #[test]
 fn a_second_record_of_a_function_of_a_kernel_is_a_fault() {
     let dir = TestDir::new();

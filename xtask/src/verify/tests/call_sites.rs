@@ -207,6 +207,18 @@ fn a_branch_that_the_kernel_cannot_patch_is_a_fault() {
           which the kernel cannot patch"
         ]
     );
+    // Where the kernel's source patches those, they must say that they are jumps.
+    kernel.dir.write(
+        "source/arch/x86/kernel/static_call.c",
+        "enum insn_type { CALL, JCC };",
+    );
+    assert_eq!(
+        faults_of_both(&kernel.check(static_calls)),
+        [
+            ".static_call_sites entry 0: f+0x6 (.text+0x6) is a conditional jump: \
+          expected flags 1, found 0"
+        ]
+    );
 }
 
 #[test]
