@@ -125,7 +125,12 @@ fn is_left_out(symbol: &Symbol) -> bool {
 /// has none. Source: `scripts/kallsyms.c`, `kallsyms_expand_symbol` in `kernel/kallsyms.c`.
 fn kallsyms(vmlinux: &Elf) -> Result<Option<BTreeMap<String, bool>>, String> {
     let image = Image::new(vmlinux);
-    let place = |name: &str| image.symbols.named(name).first().map(|symbol| symbol.value);
+    // vmlinux.o refers to the tables, which the last link adds.
+    let place = |name: &str| {
+        let mut symbols = image.symbols.named(name).iter();
+        let symbol = symbols.find(|symbol| symbol.section.is_some())?;
+        Some(symbol.value)
+    };
     let Some(names) = place("kallsyms_names") else {
         return Ok(None);
     };

@@ -221,6 +221,16 @@ fn tables_that_know_the_same_functions_are_fine() {
 }
 
 #[test]
+fn an_object_that_refers_to_tables_of_a_later_link_has_none() {
+    let dir = TestDir::new();
+    let source = ".data\n.quad kallsyms_names, kallsyms_num_syms\n";
+    dir.asm("vmlinux.o", source, &[ARM64]);
+    let mut command = lto_link(&dir, &["check", "vmlinux.o"]);
+    let (code, _, stderr) = texts(test_support::output(&mut command));
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn a_function_that_one_table_does_not_know_is_told() {
     let fault = |line: &str| (Some(1), vec![line.to_owned()]);
     let found = kernel(&kallsyms(&["Tfunc", &long()]));
