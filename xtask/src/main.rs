@@ -4,6 +4,7 @@
 mod apt;
 mod bench;
 mod demo;
+mod files;
 mod initcall_script;
 mod install;
 mod kernel;

@@ -3,7 +3,8 @@
 //! was compiled with.
 //!
 //! Sources: `make-cmd` in scripts/Kbuild.include and `print_cmdline` in scripts/basic/fixdep.c of
-//! the kernel (what stands in a `.cmd` file, as `cmd_…` and from 6.2 on as `savedcmd_…`); the manual of clang (`-fthinlto-index=`).
+//! the kernel (what stands in a `.cmd` file, as `cmd_…` and from 6.2 on as `savedcmd_…`); the manual
+//! of clang (`-fthinlto-index=`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

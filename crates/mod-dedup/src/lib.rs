@@ -165,8 +165,8 @@ impl ModFile {
 
 /// Checks the `text` of a `.mod` file: that it is two lines, names objects, and no symbol twice. An
 /// object that stands there twice is none: this file says only whose sources go into the module's
-/// `srcversion`. With the module's object also that its symbols are those that the object needs, all of them
-/// and no others.
+/// `srcversion`. With the module's object also that its symbols are those that the object needs, all of
+/// them and no others.
 ///
 /// Gives the faults found.
 ///

@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::demo;
+use crate::files;
 use crate::initcall_script::{Cost, Inputs};
 use crate::install;
 use crate::kernel::arch::Arch;
@@ -242,16 +243,8 @@ fn clean_build(
     profile: Profile,
     lto: Lto,
 ) -> Result<build::Usage, Failure> {
-    remove(&demo::objtree(workdir, arch, profile, lto))?;
+    files::remove_dir(&demo::objtree(workdir, arch, profile, lto))?;
     demo::build_kernel(tree, workdir, arch, profile, lto)
-}
-
-/// Removes a directory, if it is there.
-fn remove(dir: &Path) -> anyhow::Result<()> {
-    if dir.exists() {
-        fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
-    }
-    Ok(())
 }
 
 fn build_ratio(none: f64, thin: f64) -> Ratio {

@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
 
 use anyhow::Context as _;
 
 use crate::demo;
+use crate::files;
 use crate::kernel::arch::Arch;
 use crate::kernel::build::{self, Usage};
 use crate::kernel::config::{Lto, Profile};
@@ -122,7 +122,7 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
     let _ = writeln!(table, "\n|---|{}", "---:|".repeat(ways.len()));
     let mut clean = Vec::new();
     for way in ways.iter().filter(|way| way.has_cache) {
-        super::remove(&kernel.objtree(way))?;
+        files::remove_dir(&kernel.objtree(way))?;
         demo::configure_kernel(
             kernel.tree(way),
             &kernel.workdir(way),
@@ -146,7 +146,7 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
             // Other text for each: two may have one object tree.
             edited.apply(kernel.tree(way), change, number)?;
             if !way.has_cache {
-                super::remove(&kernel.objtree(way).join(".thinlto-cache"))?;
+                files::remove_dir(&kernel.objtree(way).join(".thinlto-cache"))?;
             }
             usages.push(kernel.build(way)?);
         }
@@ -209,12 +209,7 @@ impl Edited {
     fn apply(&mut self, tree: &Path, change: Change, number: usize) -> anyhow::Result<()> {
         match change {
             Change::Nothing => Ok(()),
-            Change::Touch(path) => {
-                let path = tree.join(path);
-                let file = fs::File::open(&path).with_context(|| path.display().to_string())?;
-                file.set_modified(SystemTime::now())
-                    .with_context(|| path.display().to_string())
-            }
+            Change::Touch(path) => files::touch(&tree.join(path)),
             Change::Edit(path) => {
                 let path = tree.join(path);
                 let original = match self.0.entry(path.clone()) {

@@ -20,7 +20,7 @@ use crate::kernel::arch::Arch;
 use crate::kernel::config::Lto;
 use crate::kernel::make;
 use crate::outcome::{Failure, Outcome};
-use crate::{llvm, process};
+use crate::{files, llvm, process};
 
 /// Made of a copy of the kernel with thin LTO: what another mode needs must be made.
 pub fn against_none(workdir: &Path) -> Outcome {
@@ -283,9 +283,7 @@ impl Reproducible {
     fn new(workdir: &Path, name: &str) -> Result<Self, Failure> {
         let tree = kernel_tree(workdir)?;
         let objtree = workdir.join(name);
-        if objtree.exists() {
-            fs::remove_dir_all(&objtree).with_context(|| objtree.display().to_string())?;
-        }
+        files::remove_dir(&objtree)?;
         configure(&tree, &objtree, Lto::ThinDist, &[])?;
         Ok(Self { tree, objtree })
     }

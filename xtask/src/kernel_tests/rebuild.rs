@@ -16,7 +16,7 @@ use super::{ARCH, build, configure, expect, fault, kernel_tree, objtree};
 use crate::kernel::config::Lto;
 use crate::kernel::{boot, make};
 use crate::outcome::Outcome;
-use crate::{llvm, process};
+use crate::{files, llvm, process};
 
 /// What kbuild prints in front of the file that it makes.
 pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
@@ -80,9 +80,7 @@ pub fn touched(workdir: &Path) -> Outcome {
             &["LTO fs/fat/vfat.o", "LD fs/fat/vfat.ko"],
         ),
     ] {
-        let path = tree.join(source);
-        let file = fs::File::open(&path).with_context(|| path.display().to_string())?;
-        file.set_modified(std::time::SystemTime::now())?;
+        files::touch(&tree.join(source))?;
         let lines = build(&tree, &objtree, None)?;
         let object = source.replace(".c", ".o");
         // Each link of vmlinux has a new version file.
@@ -139,18 +137,11 @@ fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
 
 /// Makes the object tree `to` a copy of `from`, time stamps included, without the linker's cache.
 pub(super) fn copy_objtree(from: &Path, to: &Path) -> anyhow::Result<()> {
-    remove(to)?;
+    files::remove_dir(to)?;
     let mut copy = Command::new("cp");
     // What is in it: it may be a link.
     process::output(copy.arg("-a").arg(from.join(".")).arg(to))?;
-    remove(&to.join(".thinlto-cache"))
-}
-
-fn remove(dir: &Path) -> anyhow::Result<()> {
-    if dir.exists() {
-        fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
-    }
-    Ok(())
+    files::remove_dir(&to.join(".thinlto-cache"))
 }
 
 /// The linker scripts of vmlinux.o.
@@ -173,7 +164,7 @@ pub fn one_job(workdir: &Path) -> Outcome {
 /// Builds all of the kernel with one job, in another object directory.
 pub fn one_job_from_nothing(workdir: &Path) -> Outcome {
     let serial = workdir.join("one-job");
-    remove(&serial)?;
+    files::remove_dir(&serial)?;
     same_with_one_job(workdir, &serial)
 }
 
