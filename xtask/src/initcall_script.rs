@@ -67,9 +67,14 @@ impl Inputs {
         })
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.files.len()
+    /// The archives and objects, in link order, below the object tree.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The source tree that was built.
+    pub fn srctree(&self) -> &Path {
+        &self.srctree
     }
 
     /// What the Perl script prints for them, with so many jobs, and what that costs.
@@ -78,7 +83,7 @@ impl Inputs {
     /// The script fails.
     pub fn by_perl(&self, jobs: usize) -> anyhow::Result<(String, Cost)> {
         let mut text = String::new();
-        let cost = cost_of(|| {
+        let cost = cost_of(1, || {
             let mut perl = Command::new("perl");
             perl.arg(self.srctree.join(PERL_SCRIPT))
                 .args(&self.files)
@@ -99,22 +104,13 @@ impl Inputs {
     /// The tool fails.
     pub fn by_tool(&self, tool: &Path) -> anyhow::Result<(String, Cost)> {
         let mut text = String::new();
-        let cost = cost_of(|| {
-            for _ in 0..REPEATS {
-                let mut command = Command::new(tool);
-                command.args(["-o", "-"]).args(&self.files);
-                text = process::output(command.current_dir(&self.objtree))?;
-            }
+        let cost = cost_of(REPEATS, || {
+            let mut command = Command::new(tool);
+            command.args(["-o", "-"]).args(&self.files);
+            text = process::output(command.current_dir(&self.objtree))?;
             Ok(())
         })?;
-        let repeats = f64::from(REPEATS);
-        Ok((
-            text,
-            Cost {
-                cpu: cost.cpu / repeats,
-                wall: cost.wall / repeats,
-            },
-        ))
+        Ok((text, cost))
     }
 }
 
@@ -135,13 +131,20 @@ fn inputs_of(saved: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-fn cost_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Cost> {
+/// What one of `repeats` runs costs of the processes that `work` waits for.
+///
+/// # Errors
+/// Those of `work`.
+pub fn cost_of(repeats: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Cost> {
     let started = Instant::now();
     let before = build::children_seconds()?;
-    work()?;
+    for _ in 0..repeats {
+        work()?;
+    }
+    let repeats = f64::from(repeats);
     Ok(Cost {
-        cpu: build::children_seconds()? - before,
-        wall: started.elapsed().as_secs_f64(),
+        cpu: (build::children_seconds()? - before) / repeats,
+        wall: started.elapsed().as_secs_f64() / repeats,
     })
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask bench`: what the plugins cost, as ratios against what they replace.
 
+mod checks;
 mod rebuilds;
 
 use std::fmt::Write as _;
@@ -29,15 +30,17 @@ use crate::{process, table, workspace};
 /// distributed thin LTO and with thin LTO, and each again after small changes. Leave the machine alone
 /// meanwhile.
 ///
-/// With --initcalls, nothing is built but the tool: initcall-order is measured against the Perl
-/// script of a tree that has LTO of its own, on what a build of that tree made.
+/// With --initcalls or --checks, nothing is built but the tools, which are run on what a build of a
+/// tree that has LTO of its own made: initcall-order against the Perl script of that tree, or the
+/// checks that single plugins add to such a build, and verify.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench
   cargo xtask bench --profile ci --results /tmp
   cargo xtask bench --rebuilds
   cargo xtask bench --rebuilds --arch x86_64 --profile ci --kernel 7.3
-  cargo xtask bench --initcalls /build/6.12-thin")]
+  cargo xtask bench --initcalls /build/6.12-thin
+  cargo xtask bench --checks /build/6.12-thin")]
 pub struct Args {
     /// What the kernel is to have.
     #[arg(long, value_enum, default_value = "wide")]
@@ -64,6 +67,9 @@ pub struct Args {
     /// The object tree of a kernel that was built with LTO by a tree that knows LTO itself.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir"])]
     initcalls: Option<PathBuf>,
+    /// The same, for what the checks of single plugins cost.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir", "initcalls", "rebuilds"])]
+    checks: Option<PathBuf>,
 }
 
 /// How often a short command is run, so that its CPU time can be measured.
@@ -90,12 +96,21 @@ pub fn run(args: &Args) -> Outcome {
         kernel,
         no_install,
         initcalls,
+        checks,
     } = args;
     let root = workspace::root();
     let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
     let results = results.clone().unwrap_or_else(|| root.join("docs/results"));
     if let Some(objtree) = initcalls {
         return against_perl(objtree, &results);
+    }
+    if let Some(objtree) = checks {
+        let release = release(objtree)?;
+        let title = format!("Cost of the checks of single plugins: Linux {release}");
+        let table = checks::measure(objtree)?;
+        println!("{table}");
+        let page = format!("{}{table}", head(&title, "bench --checks OBJTREE")?);
+        return keep(&results.join(format!("checks-{release}.md")), &page);
     }
     if *rebuilds {
         let version = kernel.as_deref().unwrap_or(demo::KERNEL);
@@ -177,13 +192,18 @@ fn keep(path: &Path, page: &str) -> Outcome {
     Ok(())
 }
 
+/// The release of the kernel that was built in `objtree`.
+fn release(objtree: &Path) -> anyhow::Result<String> {
+    let path = objtree.join("include/config/kernel.release");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    Ok(text.trim().to_owned())
+}
+
 /// initcall-order against the Perl script of the tree that was built in `objtree`, on what that
 /// build gave to it.
 fn against_perl(objtree: &Path, results: &Path) -> Outcome {
     let inputs = Inputs::of(objtree)?;
-    let release = objtree.join("include/config/kernel.release");
-    let release = fs::read_to_string(&release).with_context(|| release.display().to_string())?;
-    let release = release.trim();
+    let release = release(objtree)?;
     let tool = install::built_tool("initcall-order")?;
     // First, so that the inputs are in memory when the others read them.
     let (script, ours) = inputs.by_tool(&tool)?;
@@ -222,7 +242,7 @@ fn against_perl(objtree: &Path, results: &Path) -> Outcome {
          CPU time.\n\n| {} |\n|---|---|---|---|---|\n",
         script.len(),
         sections.count(),
-        inputs.len(),
+        inputs.files().len(),
         heading.join(" | "),
     )?;
     for row in &rows {

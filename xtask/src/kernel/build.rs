@@ -184,8 +184,17 @@ fn children_usage() -> anyhow::Result<Rusage> {
 
 /// The CPU time of all programs that were started and have ended, in seconds.
 pub fn children_seconds() -> anyhow::Result<f64> {
-    let usage = children_usage()?;
-    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+    Ok(cpu_seconds(&children_usage()?))
+}
+
+/// The CPU time of this program itself, in seconds.
+pub fn own_seconds() -> anyhow::Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).context("what this program has used")?;
+    Ok(cpu_seconds(&usage))
+}
+
+fn cpu_seconds(usage: &Rusage) -> f64 {
+    seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
 #[expect(

@@ -15,8 +15,9 @@ use std::str::FromStr;
 
 /// Configures a kernel from a profile.
 ///
-/// Everything the profile does not ask for is as small as allnoconfig makes it. An option that
-/// Kconfig does not give the value asked for is a fault (exit code 1).
+/// Everything the profile does not ask for is as small as allnoconfig makes it, or, with the profile
+/// defconfig, as the architecture's defconfig has it. An option that Kconfig does not give the value
+/// asked for is a fault (exit code 1).
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernel config --tree linux --arch arm64 --objtree /build/thin --profile ci --lto thin
@@ -49,6 +50,8 @@ pub enum Profile {
     Ci,
     /// Many subsystems and modules.
     Wide,
+    /// The architecture's defconfig, and what booting and testing it needs.
+    Defconfig,
 }
 
 /// The kinds of link time optimization, as Kconfig's choice has them.
@@ -98,6 +101,15 @@ impl Profile {
         match self {
             Self::Ci => "ci",
             Self::Wide => "wide",
+            Self::Defconfig => "defconfig",
+        }
+    }
+
+    /// The target that gives what the fragments do not say.
+    fn base(self) -> &'static str {
+        match self {
+            Self::Ci | Self::Wide => "allnoconfig",
+            Self::Defconfig => "defconfig",
         }
     }
 
@@ -110,6 +122,7 @@ impl Profile {
         let own = match self {
             Self::Ci => include_str!("../../profiles/ci.config"),
             Self::Wide => include_str!("../../profiles/wide.config"),
+            Self::Defconfig => include_str!("../../profiles/defconfig.config"),
         };
         [include_str!("../../profiles/base.config"), for_arch, own]
     }
@@ -212,12 +225,22 @@ pub fn configure(options: Options<'_>) -> Outcome {
     std::fs::create_dir_all(objtree).with_context(|| objtree.display().to_string())?;
     let asked = objtree.join("asked.config");
     std::fs::write(&asked, allconfig(&settings)).with_context(|| asked.display().to_string())?;
-    let mut make = super::make(tree, arch, objtree, &llvm::bin_dir()?)?;
-    // Make runs in another directory.
-    let asked = std::path::absolute(&asked).with_context(|| asked.display().to_string())?;
-    process::output(make.arg("allnoconfig").env("KCONFIG_ALLCONFIG", &asked))?;
-
+    let make = |target: &str| -> anyhow::Result<()> {
+        let mut make = super::make(tree, arch, objtree, &llvm::bin_dir()?)?;
+        // Make runs in another directory.
+        let asked = std::path::absolute(&asked).with_context(|| asked.display().to_string())?;
+        process::output(make.arg(target).env("KCONFIG_ALLCONFIG", asked)).map(drop)
+    };
+    make(profile.base())?;
     let config = objtree.join(".config");
+    if profile.base() == "defconfig" {
+        // It does not read what KCONFIG_ALLCONFIG names. Of two lines, the later one counts.
+        let mut text =
+            std::fs::read_to_string(&config).with_context(|| config.display().to_string())?;
+        text += &allconfig(&settings);
+        std::fs::write(&config, text).with_context(|| config.display().to_string())?;
+        make("olddefconfig")?;
+    }
     let given = std::fs::read_to_string(&config).with_context(|| config.display().to_string())?;
     let refused = refused(&settings, &given);
     if refused.is_empty() {
@@ -336,6 +359,7 @@ fn config_line(line: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum as _;
 
     fn setting(text: &str) -> Setting {
         text.parse().unwrap()
@@ -376,10 +400,10 @@ mod tests {
 
     #[test]
     fn every_profile_can_be_read_and_set_stands_above_it() {
-        for profile in [Profile::Ci, Profile::Wide] {
+        for profile in Profile::value_variants() {
             for arch in [Arch::Arm64, Arch::X86_64] {
                 let set = [setting("LKDTM=n"), setting("LTO_CLANG_THIN=n")];
-                let settings = settings(profile, arch, Lto::Thin, &set).unwrap();
+                let settings = settings(*profile, arch, Lto::Thin, &set).unwrap();
                 assert_eq!(settings["MODVERSIONS"].value, "y");
                 assert_eq!(settings["LKDTM"].value, "n");
                 assert_eq!(settings["LTO_CLANG_THIN"].value, "n");

@@ -117,7 +117,7 @@ pub const TESTS: [(&str, KernelTest); 26] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 13] = [
+pub const WIDE: [(&str, KernelTest); 14] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -145,6 +145,10 @@ pub const WIDE: [(&str, KernelTest); 13] = [
     (
         "6.12 x86_64: initcall-order in place of the Perl script",
         native::adopted,
+    ),
+    (
+        "6.12 x86_64: every plugin on offer, in a build",
+        native::all_adopted,
     ),
     ("6.1 arm64: verify after thin LTO", native::arm64_6_1_thin),
     ("7.3 x86_64: verify after thin LTO", native::x86_64_7_3_thin),

@@ -115,11 +115,14 @@ impl Kind {
 
     /// Builds and boots it from `tree`.
     fn make(&self, workdir: &Path, tree: &Path) -> Outcome {
-        let objtree = self.objtree(workdir);
+        self.make_in(&self.objtree(workdir), tree)
+    }
+
+    fn make_in(&self, objtree: &Path, tree: &Path) -> Outcome {
         config::configure(config::Options {
             tree,
             arch: self.arch,
-            objtree: &objtree,
+            objtree,
             profile: Profile::Ci,
             lto: self.lto,
             set: &[],
@@ -127,13 +130,13 @@ impl Kind {
         build::build(build::Options {
             tree,
             arch: self.arch,
-            objtree: &objtree,
+            objtree,
             jobs: None,
         })?;
         let report = boot::boot(boot::Options {
             arch: self.arch,
-            objtree: &objtree,
-            output: &objtree,
+            objtree,
+            output: objtree,
             timeout: demo::BOOT_TIME,
         })?;
         let problems = report.problems();
@@ -290,6 +293,72 @@ pub fn adopted(workdir: &Path) -> Outcome {
     expect(by_perl.len() > 1000 && by_perl == by_tool, || {
         format!("{}: not what Perl made", script.display())
     })?;
+    uninstall::uninstall(&tree, false)?;
+    Ok(())
+}
+
+/// A plugin, the file of the tree that is changed, what is added to it, and what the build then says.
+const BREAKS: [(&str, &str, &str, &[&str]); 2] = [
+    (
+        "lto-disable",
+        "drivers/char/Makefile",
+        "\nCFLAGS_REMOVE_mem.o += $(CC_FLAGS_LTO)\n",
+        &["lto-disable: ", "drivers/char/mem.o"],
+    ),
+    (
+        "modversions",
+        "arch/x86/lib/getuser.S",
+        "\nSYM_FUNC_START(changed_for_a_test)\n\tRET\nSYM_FUNC_END(changed_for_a_test)\n\
+         EXPORT_SYMBOL(changed_for_a_test)\n",
+        &["modversions: ", "changed_for_a_test"],
+    ),
+];
+
+/// All plugins on offer are taken: the kernel is built, each check is done in the build, nothing is
+/// wrong with the kernel any more, and what is broken on purpose stops the build with its name.
+pub fn all_adopted(workdir: &Path) -> Outcome {
+    let thin = &X86_6_12_THIN;
+    let objtree = workdir.join("native/6.12-x86_64-adopted");
+    copy_objtree(&thin.objtree(workdir), &objtree)?;
+    let tree = untouched(workdir, thin.version)?;
+    let offered = install::offered(&tree)?;
+    install::install(&install::Options {
+        tree: &tree,
+        plugins: &offered,
+        discard_changes: false,
+    })?;
+    thin.make_in(&objtree, &tree)?;
+    let report = verify::verify(&objtree, None)?;
+    expect(report.n_faults() == 0, || {
+        let faults = report.checks.iter().flat_map(|check| &check.faults);
+        faults.map(String::as_str).collect::<Vec<_>>().join("\n")
+    })?;
+    let log = build::last_log(&objtree)?;
+    for line in [
+        "CHECK   vmlinux.o (lto-disable lto-link prel32-fix)",
+        "CHECK   Module.symvers",
+    ] {
+        expect(log.contains(line), || {
+            format!("the build does not say `{line}`")
+        })?;
+    }
+    for (plugin, file, added, said) in BREAKS {
+        let path = tree.join(file);
+        let original = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        fs::write(&path, format!("{original}{added}"))
+            .with_context(|| path.display().to_string())?;
+        let built = build_for(thin.arch, &tree, &objtree, None);
+        fs::write(&path, original).with_context(|| path.display().to_string())?;
+        expect(matches!(built, Err(Failure::Fault(_))), || {
+            format!("{file} is broken, and the build does not fail")
+        })?;
+        let log = build::last_log(&objtree)?;
+        let is_finding = |line: &str| said.iter().all(|part| line.contains(part));
+        expect(log.lines().any(is_finding), || {
+            format!("{plugin} does not find what is broken in {file}")
+        })?;
+    }
+    build_for(thin.arch, &tree, &objtree, None)?;
     uninstall::uninstall(&tree, false)?;
     Ok(())
 }
