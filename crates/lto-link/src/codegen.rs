@@ -7,6 +7,7 @@
 //! of clang (`-fthinlto-index=`).
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use object_model::Faults;
 
 use crate::inputs::{InputKind, Inputs, kind_of};
+use crate::link::LinkError;
 use crate::plan::temporary;
 
 /// An object whose flags are not known.
@@ -91,6 +93,24 @@ pub fn list(inputs: &Inputs) -> Result<String, Faults<CodegenError>> {
     }
     list.push_str(&flags_of);
     Faults::check(list, faults)
+}
+
+/// What is added to the list where generated code must be looked at: `lto-complete`, the command that
+/// does so.
+///
+/// # Errors
+/// A word of it that no shell takes.
+pub fn completion(command: &[OsString]) -> Result<String, LinkError> {
+    let words: Vec<String> = command
+        .iter()
+        .map(|word| word.display().to_string())
+        .collect();
+    let command =
+        shlex::try_join(words.iter().map(String::as_str)).map_err(|error| LinkError::Io {
+            what: "the command that completes the link".into(),
+            source: io::Error::new(io::ErrorKind::InvalidInput, error),
+        })?;
+    Ok(format!("lto-complete := {}\n", in_makefile(&command)))
 }
 
 /// `kernel/.fork.o.cmd` of `kernel/fork.o`.

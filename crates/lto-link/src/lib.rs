@@ -18,6 +18,7 @@
 
 mod codegen;
 mod definitions;
+mod generated;
 mod glue;
 mod inputs;
 mod jobs;
@@ -26,6 +27,7 @@ mod kbuild;
 mod link;
 mod names;
 mod plan;
+mod roots;
 mod thin_link;
 
 pub use codegen::{CodegenError, list_path, native_path};
@@ -40,4 +42,5 @@ pub use kbuild::{KbuildLink, kbuild_link};
 pub use link::{LinkError, Usage, link, read_usage, usage_path};
 pub use names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
 pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};
-pub use thin_link::{ThinLinkOptions, index_path, thin_link};
+pub use roots::{Reason, RootError, RootOptions, Roots, roots_path};
+pub use thin_link::{ThinLinkOptions, complete_thin_link, index_path, thin_link};

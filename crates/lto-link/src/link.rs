@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use object_model::Faults;
+use object_model::{Faults, Input, InputError};
 use serde::{Deserialize, Serialize};
 use tool_io::WriteError;
 
@@ -19,6 +19,7 @@ use crate::codegen::CodegenError;
 use crate::inputs::EmbeddedError;
 use crate::inputs::{Inputs, beside, inputs_path};
 use crate::plan::{LinkCommand, LinkOptions, Scripts};
+use crate::roots::{RootError, definitions, object_name};
 
 /// What one link cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,15 @@ pub enum LinkError {
     /// Objects of which it is not known how their code is to be generated.
     #[error("code cannot be generated:\n{0}")]
     Codegen(Faults<CodegenError>),
+    /// Generated code that cannot be read.
+    #[error("the generated code cannot be looked at:\n{0}")]
+    Natives(Faults<InputError>),
+    /// The root set is not known.
+    #[error("what must be kept is not known")]
+    Roots(#[from] RootError),
+    /// What was dropped is needed.
+    #[error("dropped, and needed all the same:\n{}", .0.join("\n"))]
+    Dropped(Vec<String>),
     /// The linker ran and did not succeed.
     #[error("{} failed ({status}){}", linker.display(), saved(.capture.as_deref()))]
     Linker {
@@ -115,6 +125,14 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
         fs::create_dir_all(dir).map_err(io_error(dir.display().to_string()))?;
     }
     let usage = run(options, &command)?;
+    if options.distributed {
+        let missing = missing(&command.output, inputs)?;
+        if !missing.is_empty() {
+            // It must not be taken for the whole.
+            let _ = fs::remove_file(&command.output);
+            return Err(LinkError::Dropped(missing));
+        }
+    }
     let record = inputs_path(&options.output);
     tool_io::write_if_changed(&record, inputs.record().as_bytes())?;
     let usage_file = usage_path(&options.output);
@@ -126,6 +144,26 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     fs::rename(&command.output, &options.output)
         .map_err(io_error(format!("renaming {}", command.output.display())))?;
     Ok(usage)
+}
+
+/// What the object that was linked at `output` refers to and lacks, though bitcode of `inputs` defines
+/// it: each with the object that does.
+fn missing(output: &Path, inputs: &Inputs) -> Result<Vec<String>, LinkError> {
+    let reading = || format!("reading {}", output.display());
+    let data = fs::read(output).map_err(io_error(reading()))?;
+    let linked = Input::parse(output, &data).map_err(|error| LinkError::Natives(error.into()))?;
+    let definitions = definitions(inputs);
+    let symbols = linked.object.linker_symbols();
+    let mut missing: Vec<String> = symbols
+        .filter(|symbol| symbol.is_undefined())
+        .filter_map(|symbol| {
+            let index = *definitions.get(symbol.name)?;
+            let object = object_name(inputs.objects.get(index)?);
+            Some(format!("{} of {object}", symbol.name))
+        })
+        .collect();
+    missing.sort();
+    Ok(missing)
 }
 
 /// Runs a linker, and says how it ended.

@@ -8,8 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
-    Cache, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, SUFFIX_MAP_HEAD,
-    ThinLinkOptions, cpus, definitions, kernel_names, link, suffix_map, suffixed, thin_link,
+    Cache, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, RootOptions, SUFFIX_MAP_HEAD,
+    ThinLinkOptions, complete_thin_link, cpus, definitions, kernel_names, link, suffix_map,
+    suffixed, thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -63,6 +64,23 @@ struct ThinLinkArgs {
     /// The object that is to be made in the end
     #[arg(short)]
     output: PathBuf,
+    /// Drop what nothing refers to
+    #[arg(long)]
+    internalize: bool,
+    /// It is a module, entered by the names that modules have
+    #[arg(long, requires = "internalize")]
+    module: bool,
+    /// Keep every definition that this file names: a linker script, the source of a program that
+    /// looks it up
+    #[arg(long, value_name = "FILE", requires = "internalize")]
+    named_in: Vec<PathBuf>,
+    /// Keep what matches the patterns in this file, each with its reason behind it
+    #[arg(long, value_name = "FILE", requires = "internalize")]
+    keep: Option<PathBuf>,
+    /// Code is generated: look whether it refers to what was dropped, and do the thin link again if
+    /// so; prints `again` then
+    #[arg(long, requires = "internalize")]
+    complete: bool,
     #[command(flatten)]
     inputs: InputArgs,
 }
@@ -113,10 +131,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    match Cli::parse_from(tool_io::arguments()?).command {
+    let arguments = tool_io::arguments()?;
+    match Cli::parse_from(&arguments).command {
         Kind::Vmlinux(args) => run_link(LinkKind::Vmlinux, args),
         Kind::Module(args) => run_link(LinkKind::Module, args),
-        Kind::ThinLink(args) => run_thin_link(args),
+        Kind::ThinLink(args) => run_thin_link(args, arguments),
         Kind::Check(args) => check(&args),
     }
 }
@@ -158,8 +177,23 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
     done(link(&options, &inputs))
 }
 
-fn run_thin_link(args: ThinLinkArgs) -> Result<(), Failure> {
-    let ThinLinkArgs { output, inputs } = args;
+/// The command that was given as `arguments`, with `--complete`.
+fn completion(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    // Behind the name of the program and that of the command.
+    arguments.insert(2, "--complete".into());
+    arguments
+}
+
+fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Failure> {
+    let ThinLinkArgs {
+        output,
+        internalize,
+        module,
+        named_in,
+        keep,
+        complete,
+        inputs,
+    } = args;
     let InputArgs {
         objs,
         libs,
@@ -171,9 +205,22 @@ fn run_thin_link(args: ThinLinkArgs) -> Result<(), Failure> {
         output,
         linker,
         jobs: jobs.count(),
+        roots: internalize.then_some(RootOptions {
+            is_module: module,
+            named_in,
+            patterns: keep,
+        }),
+        complete: completion(arguments),
     };
     let files = Files::new();
     let inputs = Inputs::read(&&files, &objs, &libs)?;
+    if complete {
+        let result = complete_thin_link(&options, &&files, &inputs);
+        if let Ok(true) = result {
+            println!("again");
+        }
+        return done(result);
+    }
     done(thin_link(&options, &inputs))
 }
 

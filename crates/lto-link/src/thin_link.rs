@@ -6,16 +6,19 @@
 //! `--thinlto-prefix-replace` and `--thinlto-emit-imports-files`.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use object_model::Faults;
+use object_model::{Faults, Loader};
 
 use crate::codegen;
+use crate::generated;
 use crate::inputs::{EmbeddedError, InputKind, Inputs, LinkFiles, kind_of};
 use crate::link::{LinkError, io_error, run_linker};
 use crate::plan::{joined, temporary};
+use crate::roots::{RootOptions, Roots, roots_path};
 
 /// A thin link, as asked for.
 #[derive(Clone, Debug)]
@@ -26,7 +29,14 @@ pub struct ThinLinkOptions {
     pub linker: Vec<OsString>,
     /// How many threads the link may run.
     pub jobs: usize,
+    /// What must stay, if all that nothing refers to is to be dropped.
+    pub roots: Option<RootOptions>,
+    /// The command that calls [`complete_thin_link`] when code is generated.
+    pub complete: Vec<OsString>,
 }
+
+/// How lld is told that there is no entry, and that linker scripts will define the rest.
+const EXECUTABLE: [&str; 3] = ["-e", "0", "--unresolved-symbols=ignore-all"];
 
 /// What lld leaves for each object, beside it.
 const KINDS: [&str; 2] = ["thinlto.bc", "imports"];
@@ -52,13 +62,25 @@ fn with_suffix(object: &Path, suffix: &str) -> PathBuf {
 /// Objects that are no files or whose flags are not known, a linker that fails, files that cannot
 /// be written.
 pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, LinkError> {
+    // Every option that is new has to be given a meaning here.
     let ThinLinkOptions {
         output,
         linker,
         jobs,
+        roots,
+        complete,
     } = options;
     let files = plain_files(inputs).map_err(LinkError::Embedded)?;
-    let list = codegen::list(inputs).map_err(LinkError::Codegen)?;
+    let mut list = codegen::list(inputs).map_err(LinkError::Codegen)?;
+    let roots = match roots {
+        None => None,
+        Some(asked) => {
+            list.push_str(&codegen::completion(complete)?);
+            let roots = Roots::collect(asked, inputs, &generated::known(output)?)?;
+            tool_io::write_if_changed(&roots_path(output), roots.listing().as_bytes())?;
+            Some(roots)
+        }
+    };
     // Whatever an earlier run left when it was killed.
     let dir = temporary(output, ".index");
     match fs::remove_dir_all(&dir) {
@@ -68,10 +90,22 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
         _ => fs::create_dir(&dir).map_err(io_error(format!("making {}", dir.display())))?,
     }
     let response = temporary(output, ".rsp");
-    tool_io::write_atomic(&response, files.response().as_bytes())?;
-
     let mut argv = linker.clone();
-    argv.push("-r".into());
+    let mut text = String::new();
+    match &roots {
+        None => argv.push("-r".into()),
+        // As for an executable: what is not one of the roots is nobody else's. It is linked in no
+        // other link but this, which ends when the indexes are written.
+        Some(roots) => {
+            argv.extend(EXECUTABLE.map(OsString::from));
+            for name in roots.names() {
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "-u\n{name}");
+            }
+        }
+    }
+    text.push_str(&files.response());
+    tool_io::write_atomic(&response, text.as_bytes())?;
     argv.push(format!("--threads={jobs}").into());
     argv.push("--thinlto-index-only".into());
     argv.push("--thinlto-emit-imports-files".into());
@@ -103,6 +137,24 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
     fs::remove_dir_all(&dir).map_err(io_error(format!("removing {}", dir.display())))?;
     tool_io::write_if_changed(&codegen::list_path(output), list.as_bytes())?;
     Ok(n_new)
+}
+
+/// Looks at the native code of all `inputs`, and does the thin link again if that refers to what was
+/// dropped. Returns whether it did: then code must be generated again, of what has a new index.
+/// `loader` reads the native objects.
+///
+/// # Errors
+/// Those of [`thin_link`], and native objects that cannot be read.
+pub fn complete_thin_link<'data>(
+    options: &ThinLinkOptions,
+    loader: &impl Loader<'data>,
+    inputs: &Inputs<'data>,
+) -> Result<bool, LinkError> {
+    let is_again = generated::find(&options.output, loader, inputs)?;
+    if is_again {
+        thin_link(options, inputs)?;
+    }
+    Ok(is_again)
 }
 
 fn plain_files(inputs: &Inputs) -> Result<LinkFiles, Faults<EmbeddedError>> {

@@ -16,7 +16,7 @@ const FLAGS: [&str; 3] = ["-O2", "-flto=thin", "-fvisibility=hidden"];
 const SMALL: &str = "int small(int x) { return x * 3; }";
 const USER: &str = "int small(int); int user(int x) { return small(x) + 1; }";
 
-fn object(dir: &TestDir, target: &str, name: &str, source: &str) {
+pub fn object(dir: &TestDir, target: &str, name: &str, source: &str) {
     dir.c(name, source, &[&[target][..], &FLAGS].concat());
     let path = PathBuf::from(name);
     let file = path.file_name().unwrap().to_str().unwrap();
@@ -54,7 +54,7 @@ fn thin_link(dir: &TestDir) {
 }
 
 /// Generates code as scripts/lto/Makefile.codegen does.
-fn generate(dir: &TestDir, target: &str, object: &str) {
+pub fn generate(dir: &TestDir, target: &str, object: &str) {
     let native = object.replace(".o", ".native.o");
     let index = format!("-fthinlto-index={object}.thinlto.bc");
     let mut clang = Command::new(test_support::llvm_tool("clang"));

@@ -7,6 +7,7 @@ mod capture;
 mod conflicts;
 mod distributed;
 mod failures;
+mod internalize;
 mod jobs;
 mod module;
 mod support;

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What code generation refers to and bitcode did not say: names in inline assembly of functions, and
+//! library functions that the code generator calls. Nothing but native code shows them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use object_model::{Faults, Input, InputError, Loader, link_order};
+
+use crate::codegen::native_path;
+use crate::inputs::{InputKind, Inputs, kind_of};
+use crate::link::{LinkError, io_error};
+use crate::plan::temporary;
+use crate::roots::{definitions, object_name};
+
+/// What generated code refers to: the symbol, and the object whose code it is.
+pub(crate) type Generated = BTreeSet<(String, String)>;
+
+/// Where those of the link of `output` are kept from one thin link to the next.
+fn path(output: &Path) -> PathBuf {
+    temporary(output, ".generated-roots")
+}
+
+/// Those that were found for the link of `output` until now.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub(crate) fn known(output: &Path) -> Result<Generated, LinkError> {
+    let path = path(output);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .map(|(symbol, object)| (symbol.to_owned(), object.to_owned()))
+            .collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Generated::new()),
+        Err(error) => Err(io_error(format!("reading {}", path.display()))(error)),
+    }
+}
+
+/// Looks at the native code of `inputs`, once all of it is generated, and keeps what it refers to
+/// and a thin link has dropped. Returns whether that is other than it was: then the thin link must
+/// be done again.
+///
+/// # Errors
+/// Native objects that cannot be read, a file that cannot be written.
+pub(crate) fn find<'data>(
+    output: &Path,
+    loader: &impl Loader<'data>,
+    inputs: &Inputs<'data>,
+) -> Result<bool, LinkError> {
+    let known = known(output)?;
+    let natives = natives(loader, inputs).map_err(LinkError::Natives)?;
+    let dropped = dropped(inputs, &natives);
+    let was_dropped: HashSet<&str> = known.iter().map(|(symbol, _)| symbol.as_str()).collect();
+    let droppable = definitions(inputs);
+    let mut found = Generated::new();
+    for (object, native) in &natives {
+        for symbol in native.object.linker_symbols() {
+            let is_dropped = dropped.contains(symbol.name)
+                // It is there because it was found before; this is who needs it still.
+                || was_dropped.contains(symbol.name) && droppable.contains_key(symbol.name);
+            if symbol.is_undefined() && is_dropped {
+                found.insert((symbol.name.to_owned(), object.clone()));
+            }
+        }
+    }
+    if found == known {
+        return Ok(false);
+    }
+    let mut text = String::new();
+    for (symbol, object) in &found {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{symbol}\t{object}");
+    }
+    tool_io::write_atomic(&path(output), text.as_bytes())?;
+    Ok(true)
+}
+
+/// The native code of each bitcode object, and the name of that.
+fn natives<'data>(
+    loader: &impl Loader<'data>,
+    inputs: &Inputs<'data>,
+) -> Result<Vec<(String, Input<'data>)>, Faults<InputError>> {
+    let bitcode = inputs.objects.iter();
+    let bitcode = bitcode.filter(|input| kind_of(input) == InputKind::Bitcode);
+    let (names, paths): (Vec<_>, Vec<_>) = bitcode
+        .filter_map(|input| Some((object_name(input), native_path(input.path.as_deref()?))))
+        .unzip();
+    // No native object is an archive, so that there is one for each path.
+    Ok(names.into_iter().zip(link_order(loader, &paths)?).collect())
+}
+
+/// What native code refers to, no native code defines, and bitcode does.
+fn dropped<'data>(
+    inputs: &Inputs<'data>,
+    natives: &[(String, Input<'data>)],
+) -> HashSet<&'data str> {
+    let elf = inputs.objects.iter();
+    let elf = elf.filter(|input| kind_of(input) == InputKind::Elf);
+    let all = || elf.clone().chain(natives.iter().map(|(_, native)| native));
+    let symbols = |is_defined: bool| {
+        all()
+            .flat_map(|input| input.object.linker_symbols())
+            .filter(move |symbol| symbol.is_defined() == is_defined && !symbol.is_local())
+            .map(|symbol| symbol.name)
+    };
+    let defined: HashSet<&str> = symbols(true).collect();
+    let droppable: HashMap<&str, usize> = definitions(inputs);
+    symbols(false)
+        .filter(|name| !defined.contains(name) && droppable.contains_key(name))
+        .collect()
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Links that drop what no root reaches.
+
+use std::process::Command;
+
+use test_support::{ARM64, TestDir};
+
+use crate::distributed::{generate, object};
+use crate::support::{defined, elf, ld_lld, link, run};
+
+/// What a table's entry reaches, and what nothing does; `by_assembly` is named in inline assembly of a
+/// function, of which bitcode says nothing.
+const PARTS: [(&str, &str); 3] = [
+    (
+        "a.o",
+        "int reached(int x) { return x * 7 % 5; }
+         int unreached(int x) { return x - 1; }
+         int unreached_too(int x) { return unreached(x) * 2; }
+         int by_assembly(void) { return 1; }
+         int by_module_assembly(void) { return 2; }
+         int by_native(void) { return 3; }
+         int in_script(void) { return 4; }
+         int wanted(void) { return 5; }",
+    ),
+    (
+        "b.o",
+        "int reached(int);
+         static int entry(int x) {
+             asm volatile(\"bl by_assembly\" ::: \"x30\");
+             return reached(x);
+         }
+         __attribute__((used, section(\"table\"))) static int (*in_table)(int) = entry;",
+    ),
+    ("c.o", "asm(\".quad by_module_assembly\");"),
+];
+
+const INPUTS: [&str; 10] = [
+    "-o",
+    "x.o",
+    "--internalize",
+    "--named-in",
+    "x.lds",
+    "--objs",
+    "a.o",
+    "b.o",
+    "c.o",
+    "n.o",
+];
+
+fn parts() -> TestDir {
+    let dir = TestDir::new();
+    for (name, source) in PARTS {
+        object(&dir, ARM64, name, source);
+    }
+    let native = "int by_native(void); int native(void) { return by_native(); }";
+    dir.c("n.o", native, &[ARM64, "-O2"]);
+    dir.write("x.lds", "SECTIONS { }\nalias = in_script;\n");
+    dir
+}
+
+fn generate_all(dir: &TestDir) {
+    for (object, _) in PARTS {
+        generate(dir, ARM64, object);
+    }
+}
+
+fn thin_link(dir: &TestDir, more: &[&str]) -> String {
+    link(dir, &[&["thin-link"][..], more, &INPUTS].concat())
+}
+
+/// Thin links and code generation until nothing is missing, as scripts/lto/Makefile.codegen does it.
+fn complete(dir: &TestDir, more: &[&str]) -> usize {
+    thin_link(dir, more);
+    for n_passes in 1..5 {
+        generate_all(dir);
+        let more = [&["--complete"][..], more].concat();
+        match thin_link(dir, &more).as_str() {
+            "" => return n_passes,
+            again => assert_eq!(again, "again\n"),
+        }
+    }
+    panic!("it does not come to an end");
+}
+
+fn linked(dir: &TestDir) -> Vec<String> {
+    let arguments = ["module", "--distributed", "-o", "x.o", "--objs"];
+    link(dir, &[&arguments[..], &INPUTS[6..]].concat());
+    defined(&elf(&dir.read("x.o")))
+}
+
+#[test]
+fn what_no_root_reaches_is_dropped() {
+    let dir = parts();
+    assert_eq!(complete(&dir, &[]), 2);
+    assert_eq!(
+        linked(&dir),
+        [
+            "by_assembly",
+            "by_module_assembly",
+            "by_native",
+            "in_script",
+            "native",
+            "reached",
+        ]
+    );
+    let roots = dir.read_text("x.lto-roots");
+    for line in [
+        "by_assembly\tgenerated-code\tb.o",
+        "by_module_assembly\tmodule-assembly\tc.o",
+        "by_native\tnative\tn.o",
+        "in_script\tnamed-in\tx.lds",
+    ] {
+        assert!(roots.lines().any(|root| root == line), "{line}: {roots}");
+    }
+    assert!(!roots.contains("reached"), "{roots}");
+    // What was found is known from the start.
+    assert_eq!(complete(&dir, &[]), 1);
+}
+
+#[test]
+fn what_generated_code_no_longer_refers_to_is_dropped() {
+    let dir = parts();
+    complete(&dir, &[]);
+    object(
+        &dir,
+        ARM64,
+        "b.o",
+        &PARTS[1].1.replace("bl by_assembly", "nop"),
+    );
+    assert_eq!(complete(&dir, &[]), 2);
+    assert!(!linked(&dir).contains(&"by_assembly".to_owned()));
+}
+
+#[test]
+fn what_somebody_wants_stays() {
+    let dir = parts();
+    dir.write("keep", "# names\n\nwant*  a debugger calls it\n");
+    complete(&dir, &["--keep", "keep"]);
+    assert!(linked(&dir).contains(&"wanted".to_owned()));
+    let roots = dir.read_text("x.lto-roots");
+    assert!(
+        roots.contains("wanted\tkept\twant*: a debugger calls it\n"),
+        "{roots}"
+    );
+}
+
+#[test]
+fn a_pattern_without_reason_or_definition_is_refused() {
+    let dir = parts();
+    let linker = ld_lld();
+    for (keep, message) in [
+        ("reached\n", "keep: line 1: `reached` has no reason"),
+        ("nowhere it is\n", "keep: `nowhere` matches no definition"),
+        ("a[ it is\n", "keep: line 1: "),
+    ] {
+        dir.write("keep", keep);
+        let arguments = [
+            &["thin-link", "--keep", "keep"],
+            &INPUTS[..],
+            &["--", &linker],
+        ]
+        .concat();
+        let (code, _, errors) = run(&dir, &arguments);
+        assert_eq!(code, Some(1));
+        assert!(errors.contains(message), "{errors}");
+    }
+}
+
+#[test]
+fn a_module_keeps_what_its_loader_and_modpost_look_up() {
+    let dir = TestDir::new();
+    let source = "int used_by_it(void) { return 1; }
+                  int init_module(void) { return used_by_it(); }
+                  void cleanup_module(void) { }
+                  const int ids[] = { 1, 0 };
+                  extern const int __mod_pci__ids_device_table[2] __attribute__((alias(\"ids\")));
+                  int third(void) { return 3; }
+                  int second(void) { return third(); }
+                  int first(void) { return second(); }";
+    object(&dir, ARM64, "m.o", source);
+    let inputs = ["-o", "x.o", "--objs", "m.o"];
+    let internalize = ["thin-link", "--internalize", "--module"];
+    assert_eq!(link(&dir, &[&internalize[..], &inputs].concat()), "");
+    generate(&dir, ARM64, "m.o");
+    link(&dir, &[&["module", "--distributed"][..], &inputs].concat());
+    let kept = defined(&elf(&dir.read("x.o")));
+    assert_eq!(
+        kept,
+        [
+            "__mod_pci__ids_device_table",
+            "cleanup_module",
+            "init_module"
+        ]
+    );
+}
+
+/// Nobody looked for what generated code refers to.
+#[test]
+fn what_was_dropped_and_is_needed_stops_the_link() {
+    let dir = parts();
+    thin_link(&dir, &[]);
+    generate_all(&dir);
+    let linker = ld_lld();
+    let arguments = ["module", "--distributed", "-o", "x.o", "--objs"];
+    let arguments = [&arguments[..], &INPUTS[6..], &["--", &linker]].concat();
+    let (code, _, errors) = run(&dir, &arguments);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("by_assembly of a.o"), "{errors}");
+    assert!(!dir.join("x.o").exists());
+}
+
+/// The command that make runs is written down with all that it needs.
+#[test]
+fn the_list_for_make_has_the_command_that_completes_the_link() {
+    let dir = parts();
+    thin_link(&dir, &[]);
+    let list = dir.read_text(".tmp_x.o.codegen.mk");
+    let command = list
+        .lines()
+        .find_map(|line| line.strip_prefix("lto-complete := "))
+        .expect("a command");
+    generate_all(&dir);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).current_dir(dir.path());
+    crate::support::without_make(&mut shell);
+    assert_eq!(test_support::stdout(&mut shell), "again\n");
+}
