@@ -39,33 +39,41 @@ pub(crate) fn known(output: &Path) -> Result<Generated, LinkError> {
     }
 }
 
-/// Looks at the native code of `inputs`, once all of it is generated, and keeps what it refers to
-/// and a thin link has dropped. Returns whether that is other than it was: then the thin link must
-/// be done again.
+/// Looks at `natives`, all the code that was generated of `inputs`, and keeps what it refers to and
+/// the link has dropped. Returns whether that is other than it was: then what is needed must be
+/// decided again.
 ///
 /// # Errors
-/// Native objects that cannot be read, a file that cannot be written.
-pub(crate) fn find<'data>(
+/// A file that cannot be read or written.
+pub(crate) fn find(
     output: &Path,
-    loader: &impl Loader<'data>,
-    inputs: &Inputs<'data>,
+    inputs: &Inputs,
+    natives: &[(String, Input)],
 ) -> Result<bool, LinkError> {
     let known = known(output)?;
-    let natives = natives(loader, inputs).map_err(LinkError::Natives)?;
-    let dropped = dropped(inputs, &natives);
+    let dropped = dropped(inputs, natives);
     let was_dropped: HashSet<&str> = known.iter().map(|(symbol, _)| symbol.as_str()).collect();
     let droppable = definitions(inputs);
     let mut found = Generated::new();
-    for (object, native) in &natives {
-        for symbol in native.object.linker_symbols() {
-            let is_dropped = dropped.contains(symbol.name)
-                // It is there because it was found before; this is who needs it still.
-                || was_dropped.contains(symbol.name) && droppable.contains_key(symbol.name);
-            if symbol.is_undefined() && is_dropped {
-                found.insert((symbol.name.to_owned(), object.clone()));
+    // Who else refers to what is there because of what was found before: calls, as a rule.
+    let mut others = Generated::new();
+    for (object, native) in natives {
+        for name in references(native, !was_dropped.is_empty())? {
+            let reference = (name.to_owned(), object.clone());
+            if dropped.contains(name) || known.contains(&reference) {
+                found.insert(reference);
+            } else if was_dropped.contains(name) && droppable.contains_key(name) {
+                others.insert(reference);
             }
         }
     }
+    // The code may have moved to another object by inlining.
+    let names: HashSet<String> = found.iter().map(|(symbol, _)| symbol.clone()).collect();
+    found.extend(
+        others
+            .into_iter()
+            .filter(|(symbol, _)| !names.contains(symbol)),
+    );
     if found == known {
         return Ok(false);
     }
@@ -75,11 +83,49 @@ pub(crate) fn find<'data>(
         let _ = writeln!(text, "{symbol}\t{object}");
     }
     tool_io::write_atomic(&path(output), text.as_bytes())?;
-    Ok(true)
+    let is_other = found.len() != known.len()
+        || found
+            .iter()
+            .zip(&known)
+            .any(|((found, _), (known, _))| found != known);
+    Ok(is_other)
 }
 
-/// The native code of each bitcode object, and the name of that.
-fn natives<'data>(
+/// The names that `native` refers to and others define; with `own`, also those that it defines itself
+/// for others, as far as its code refers to them by relocations.
+fn references<'data>(
+    native: &'data Input<'_>,
+    own: bool,
+) -> Result<HashSet<&'data str>, LinkError> {
+    let symbols = native.object.linker_symbols();
+    let mut names: HashSet<&str> = symbols
+        .filter(|symbol| symbol.is_undefined())
+        .map(|symbol| symbol.name)
+        .collect();
+    if own && let Some(elf) = native.object.as_elf() {
+        for section in elf.sections() {
+            let relocations = elf.relocations(section.index);
+            let relocations =
+                relocations.map_err(|error| LinkError::Natives(native.locate(error).into()))?;
+            let symbols = relocations
+                .iter()
+                .filter_map(|relocation| relocation.symbol);
+            let symbols = symbols.filter_map(|index| elf.symbol(index));
+            names.extend(
+                symbols
+                    .filter(|symbol| !symbol.is_local())
+                    .map(|symbol| symbol.name),
+            );
+        }
+    }
+    Ok(names)
+}
+
+/// The native code that was generated of each bitcode object, and the name of that.
+///
+/// # Errors
+/// Every native object that cannot be read.
+pub(crate) fn natives<'data>(
     loader: &impl Loader<'data>,
     inputs: &Inputs<'data>,
 ) -> Result<Vec<(String, Input<'data>)>, Faults<InputError>> {
@@ -93,10 +139,10 @@ fn natives<'data>(
 }
 
 /// What native code refers to, no native code defines, and bitcode does.
-fn dropped<'data>(
-    inputs: &Inputs<'data>,
-    natives: &[(String, Input<'data>)],
-) -> HashSet<&'data str> {
+fn dropped<'all>(
+    inputs: &'all Inputs<'_>,
+    natives: &'all [(String, Input<'_>)],
+) -> HashSet<&'all str> {
     let elf = inputs.objects.iter();
     let elf = elf.filter(|input| kind_of(input) == InputKind::Elf);
     let all = || elf.clone().chain(natives.iter().map(|(_, native)| native));

@@ -143,6 +143,35 @@ impl<'data> Inputs<'data> {
         })
     }
 
+    /// The files to link where all bitcode was made into `code`: the native objects in link order, and
+    /// that behind them, as the linker itself does it.
+    ///
+    /// # Errors
+    /// Every native object that is no file of its own.
+    pub fn with_code(&self, code: &[PathBuf]) -> Result<LinkFiles, Faults<EmbeddedError>> {
+        let mut files = LinkFiles {
+            objs: Vec::new(),
+            libs: Vec::new(),
+        };
+        let mut faults = Vec::new();
+        for (index, input) in self.objects.iter().enumerate() {
+            if kind_of(input) == InputKind::Bitcode {
+                continue;
+            }
+            let list = if index < self.n_always {
+                &mut files.objs
+            } else {
+                &mut files.libs
+            };
+            match &input.path {
+                Some(path) => list.push(path.clone()),
+                None => faults.push(EmbeddedError(input.name.clone())),
+            }
+        }
+        files.objs.extend_from_slice(code);
+        Faults::check(files, faults)
+    }
+
     /// The record: a line per object in link order, its kind and its path (the name of the
     /// member, for one that is no file), separated by a tab.
     pub fn record(&self) -> String {

@@ -8,6 +8,10 @@
 //! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, by which make
 //! has code generated, object by object; the link then takes the native objects.
 //!
+//! A thin link that is told to drop what nothing refers to is given the [`Roots`];
+//! [`complete_thin_link()`] adds to them what only generated code shows, and [`Reach`] explains the
+//! result.
+//!
 //! What any link with LTO made, this one or that of a kernel's own build, can be checked:
 //! [`definitions()`] (nothing linked twice), [`suffixed`] (names that are not those of the source),
 //! [`kernel_names`] (those that the running kernel knows).
@@ -21,12 +25,14 @@ mod definitions;
 mod generated;
 mod glue;
 mod inputs;
+mod internalize;
 mod jobs;
 mod kallsyms;
 mod kbuild;
 mod link;
 mod names;
 mod plan;
+mod reach;
 mod roots;
 mod thin_link;
 
@@ -42,5 +48,6 @@ pub use kbuild::{KbuildLink, kbuild_link};
 pub use link::{LinkError, Usage, link, read_usage, usage_path};
 pub use names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
 pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};
+pub use reach::{Dropped, Fate, Reach, dropped_listing, dropped_path};
 pub use roots::{Reason, RootError, RootOptions, Roots, roots_path};
 pub use thin_link::{ThinLinkOptions, complete_thin_link, index_path, thin_link};

@@ -18,6 +18,7 @@ use tool_io::WriteError;
 use crate::codegen::CodegenError;
 use crate::inputs::EmbeddedError;
 use crate::inputs::{Inputs, beside, inputs_path};
+use crate::internalize;
 use crate::plan::{LinkCommand, LinkOptions, Scripts};
 use crate::roots::{RootError, definitions, object_name};
 
@@ -54,6 +55,9 @@ pub enum LinkError {
     /// Generated code that cannot be read.
     #[error("the generated code cannot be looked at:\n{0}")]
     Natives(Faults<InputError>),
+    /// Bitcode that does not say what its definitions refer to.
+    #[error("what the bitcode refers to is not known")]
+    Summary(#[source] InputError),
     /// The root set is not known.
     #[error("what must be kept is not known")]
     Roots(#[from] RootError),
@@ -120,12 +124,16 @@ pub fn read_usage(path: &Path) -> io::Result<Usage> {
 pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> {
     let scripts = Scripts::resolve(options, inputs)?;
     scripts.write()?;
-    let command = LinkCommand::plan(options, inputs, &scripts)?;
+    let code = match &options.roots {
+        Some(asked) if !options.distributed => Some(internalize::generate(options, asked, inputs)?),
+        _ => None,
+    };
+    let command = LinkCommand::plan(options, inputs, &scripts, code.as_deref())?;
     if let Some(dir) = &options.capture {
         fs::create_dir_all(dir).map_err(io_error(dir.display().to_string()))?;
     }
     let usage = run(options, &command)?;
-    if options.distributed {
+    if options.distributed || code.is_some() {
         let missing = missing(&command.output, inputs)?;
         if !missing.is_empty() {
             // It must not be taken for the whole.
@@ -143,6 +151,9 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     tool_io::write_atomic(&usage_file, &json)?;
     fs::rename(&command.output, &options.output)
         .map_err(io_error(format!("renaming {}", command.output.display())))?;
+    if code.is_some() {
+        internalize::remove_code(&options.output)?;
+    }
     Ok(usage)
 }
 

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
-    Cache, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, RootOptions, SUFFIX_MAP_HEAD,
-    ThinLinkOptions, complete_thin_link, cpus, definitions, kernel_names, link, suffix_map,
-    suffixed, thin_link,
+    Cache, Fate, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, Reach, RootOptions,
+    Roots, SUFFIX_MAP_HEAD, ThinLinkOptions, complete_thin_link, cpus, definitions, inputs_path,
+    kernel_names, link, read_record, roots_path, suffix_map, suffixed, thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -43,6 +43,10 @@ enum Kind {
     /// from), and `.tmp_OUTPUT.codegen.mk` (what is to be compiled, and how). What is as before is not
     /// written. scripts/lto/Makefile.codegen generates the code.
     ThinLink(ThinLinkArgs),
+    /// Say what keeps a function or variable, or why it was dropped
+    ///
+    /// Run it in the object tree of a kernel that was linked with --internalize.
+    Why(WhyArgs),
     /// Check a linked kernel or module: nothing is linked twice, kallsyms and BTF know its functions
     Check(CheckArgs),
 }
@@ -60,16 +64,38 @@ struct CheckArgs {
 }
 
 #[derive(Args)]
+struct WhyArgs {
+    /// Its name in the source
+    symbol: String,
+    /// What was linked: vmlinux.o, or the object of a module
+    #[arg(short, default_value = "vmlinux.o")]
+    output: PathBuf,
+}
+
+#[derive(Args)]
 struct ThinLinkArgs {
     /// The object that is to be made in the end
     #[arg(short)]
     output: PathBuf,
-    /// Drop what nothing refers to
-    #[arg(long)]
-    internalize: bool,
+    #[command(flatten)]
+    roots: RootArgs,
     /// It is a module, entered by the names that modules have
     #[arg(long, requires = "internalize")]
     module: bool,
+    /// Code is generated: look whether it refers to what was dropped, and do the thin link again if
+    /// so; prints `again` then
+    #[arg(long, requires = "internalize")]
+    complete: bool,
+    #[command(flatten)]
+    inputs: InputArgs,
+}
+
+/// What a link drops, and what not
+#[derive(Args)]
+struct RootArgs {
+    /// Drop what nothing refers to
+    #[arg(long)]
+    internalize: bool,
     /// Keep every definition that this file names: a linker script, the source of a program that
     /// looks it up
     #[arg(long, value_name = "FILE", requires = "internalize")]
@@ -77,12 +103,21 @@ struct ThinLinkArgs {
     /// Keep what matches the patterns in this file, each with its reason behind it
     #[arg(long, value_name = "FILE", requires = "internalize")]
     keep: Option<PathBuf>,
-    /// Code is generated: look whether it refers to what was dropped, and do the thin link again if
-    /// so; prints `again` then
-    #[arg(long, requires = "internalize")]
-    complete: bool,
-    #[command(flatten)]
-    inputs: InputArgs,
+}
+
+impl RootArgs {
+    fn options(self, is_module: bool) -> Option<RootOptions> {
+        let Self {
+            internalize,
+            named_in,
+            keep,
+        } = self;
+        internalize.then_some(RootOptions {
+            is_module,
+            named_in,
+            patterns: keep,
+        })
+    }
 }
 
 /// What every link reads and runs
@@ -109,6 +144,8 @@ struct LinkArgs {
     output: PathBuf,
     #[command(flatten)]
     inputs: InputArgs,
+    #[command(flatten)]
+    roots: RootArgs,
     /// Link what code generation made of each bitcode object, X.native.o beside X.o
     #[arg(long, conflicts_with = "cache")]
     distributed: bool,
@@ -136,6 +173,7 @@ fn run() -> Result<(), Failure> {
         Kind::Vmlinux(args) => run_link(LinkKind::Vmlinux, args),
         Kind::Module(args) => run_link(LinkKind::Module, args),
         Kind::ThinLink(args) => run_thin_link(args, arguments),
+        Kind::Why(args) => why(&args),
         Kind::Check(args) => check(&args),
     }
 }
@@ -144,6 +182,7 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
     let LinkArgs {
         output,
         inputs,
+        roots,
         distributed,
         cache,
         cache_policy,
@@ -158,6 +197,7 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         libs: inputs.libs,
         linker: inputs.linker,
         distributed,
+        roots: roots.options(kind == LinkKind::Module),
         cache: cache
             .zip(cache_policy)
             .map(|(dir, policy)| Cache { dir, policy }),
@@ -187,10 +227,8 @@ fn completion(mut arguments: Vec<OsString>) -> Vec<OsString> {
 fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Failure> {
     let ThinLinkArgs {
         output,
-        internalize,
+        roots,
         module,
-        named_in,
-        keep,
         complete,
         inputs,
     } = args;
@@ -205,11 +243,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         output,
         linker,
         jobs: jobs.count(),
-        roots: internalize.then_some(RootOptions {
-            is_module: module,
-            named_in,
-            patterns: keep,
-        }),
+        roots: roots.options(module),
         complete: completion(arguments),
     };
     let files = Files::new();
@@ -243,6 +277,63 @@ fn done<T>(result: Result<T, LinkError>) -> Result<(), Failure> {
             Err(Failure::cannot_run(error))
         }
         Err(error) => Err(Failure::fault(error)),
+    }
+}
+
+fn why(args: &WhyArgs) -> Result<(), Failure> {
+    let WhyArgs { symbol, output } = args;
+    let record = inputs_path(output);
+    let record = read_record(&record).map_err(|error| {
+        Failure::cannot_run(format!("{}: {error}; is it linked?", record.display()))
+    })?;
+    let objects: Vec<PathBuf> = record.into_iter().map(|input| input.path.into()).collect();
+    let listing = tool_io::read_text(&roots_path(output))?;
+    let files = Files::new();
+    let inputs = Inputs::read(&&files, &objects, &[])?;
+    let roots = Roots::read_listing(&listing);
+    let reach = Reach::of(&inputs, roots.map(|(name, _)| name)).map_err(Failure::cannot_run)?;
+    let fates = reach.why(symbol);
+    if fates.is_empty() {
+        return Err(Failure::fault(format!(
+            "{symbol}: no bitcode that {} was linked of defines it",
+            output.display()
+        )));
+    }
+    for fate in fates {
+        match fate {
+            Fate::Kept { chain } => tell_chain(&chain, &listing),
+            Fate::Dropped { object, referrers } => {
+                println!("{symbol} of {object} was dropped: no root reaches it");
+                for (referrer, object) in referrers {
+                    println!("  {referrer} of {object} refers to it, and was dropped too");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Prints who refers to what, from what was asked for to the root.
+fn tell_chain(chain: &[(String, String)], listing: &str) {
+    let mut indent = String::new();
+    for (position, (symbol, object)) in chain.iter().enumerate() {
+        let words = if position == 0 {
+            "is kept"
+        } else {
+            "refers to it"
+        };
+        println!("{indent}{symbol} of {object} {words}");
+        indent.push_str("  ");
+    }
+    let root = chain.last().map_or("", |(symbol, _)| symbol);
+    let mut reasons = Roots::read_listing(listing)
+        .filter(|(name, _)| *name == root)
+        .peekable();
+    if reasons.peek().is_none() {
+        println!("{indent}it is marked as used in its source");
+    }
+    for (_, reason) in reasons {
+        println!("{indent}root: {}", reason.replace('\t', ", "));
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::codegen::native_path;
 use crate::inputs::{InputKind, Inputs, beside};
 use crate::link::LinkError;
+use crate::roots::RootOptions;
 use tool_io::WriteError;
 
 /// What is linked.
@@ -43,6 +44,9 @@ pub struct LinkOptions {
     /// Whether code was generated before, object by object: then what is linked is the native
     /// object beside each bitcode one.
     pub distributed: bool,
+    /// What must stay, if all that nothing refers to is to be dropped by this link; of a distributed
+    /// one, the thin link has dropped it.
+    pub roots: Option<RootOptions>,
     /// Thin LTO's cache, if it is to be used.
     pub cache: Option<Cache>,
     /// Whether exports need CRCs.
@@ -123,38 +127,35 @@ pub struct LinkCommand {
 }
 
 impl LinkCommand {
-    /// The command for `options`, with `scripts`.
+    /// The command for `options`, with `scripts`. `code` is what was generated of the bitcode of
+    /// `inputs`, if that is to be linked in its place.
     ///
     /// # Errors
-    /// `inputs` that are no files of their own, of a link that is distributed.
+    /// `inputs` that are no files of their own, of a link of native code.
     pub fn plan(
         options: &LinkOptions,
         inputs: &Inputs,
         scripts: &Scripts,
+        code: Option<&[PathBuf]>,
     ) -> Result<Self, LinkError> {
         // Every option that is new has to be given a meaning here.
         let LinkOptions {
             kind: _,
             output,
-            objs,
-            libs,
+            objs: _,
+            libs: _,
             linker,
             distributed,
-            cache,
+            roots: _,
+            cache: _,
             modversions: _,
             capture,
-            jobs,
+            jobs: _,
         } = options;
         let lto_output = temporary(output, ".lto");
         let mut argv = linker.clone();
         argv.push("-r".into());
-        // The second bounds what lld does beside code generation; each has the CPUs as default.
-        argv.push(format!("--thinlto-jobs={jobs}").into());
-        argv.push(format!("--threads={jobs}").into());
-        if let Some(cache) = cache {
-            argv.push(joined("--thinlto-cache-dir=", cache.dir.as_os_str()));
-            argv.push(joined("--thinlto-cache-policy=", OsStr::new(&cache.policy)));
-        }
+        argv.extend(code_generation(options));
         let reproducer = capture.as_ref().map(|dir| {
             let name = beside(output, ".tar");
             dir.join(name.file_name().unwrap_or_default())
@@ -167,26 +168,23 @@ impl LinkCommand {
             argv.push(path.into());
         }
         argv.extend(["-o".into(), lto_output.clone().into()]);
-        if *distributed {
-            let files = inputs
-                .files(|path, kind| match kind {
-                    InputKind::Bitcode => native_path(path),
-                    InputKind::Elf => path.to_owned(),
-                })
-                .map_err(LinkError::Embedded)?;
-            // A kernel has more objects than fit into one command line.
-            let response = temporary(output, ".rsp");
-            tool_io::write_atomic(&response, files.response().as_bytes())?;
-            argv.push(joined("@", response.as_os_str()));
-        } else {
-            argv.push("--whole-archive".into());
-            argv.extend(objs.iter().map(OsString::from));
-            argv.push("--no-whole-archive".into());
-            if !libs.is_empty() {
-                argv.push("--start-group".into());
-                argv.extend(libs.iter().map(OsString::from));
-                argv.push("--end-group".into());
+        let files = match code {
+            Some(code) => Some(inputs.with_code(code)),
+            None if *distributed => Some(inputs.files(|path, kind| match kind {
+                InputKind::Bitcode => native_path(path),
+                InputKind::Elf => path.to_owned(),
+            })),
+            None => None,
+        };
+        match files {
+            Some(files) => {
+                // A kernel has more objects than fit into one command line.
+                let response = temporary(output, ".rsp");
+                let files = files.map_err(LinkError::Embedded)?;
+                tool_io::write_atomic(&response, files.response().as_bytes())?;
+                argv.push(joined("@", response.as_os_str()));
             }
+            None => argv.extend(archives(options)),
         }
         Ok(Self {
             argv,
@@ -194,6 +192,34 @@ impl LinkCommand {
             reproducer,
         })
     }
+}
+
+/// What the linker is told of code generation and of how much it may run at a time.
+pub(crate) fn code_generation(options: &LinkOptions) -> Vec<OsString> {
+    let jobs = options.jobs;
+    // The second bounds what lld does beside code generation; each has the CPUs as default.
+    let mut argv = vec![
+        format!("--thinlto-jobs={jobs}").into(),
+        format!("--threads={jobs}").into(),
+    ];
+    if let Some(cache) = &options.cache {
+        argv.push(joined("--thinlto-cache-dir=", cache.dir.as_os_str()));
+        argv.push(joined("--thinlto-cache-policy=", OsStr::new(&cache.policy)));
+    }
+    argv
+}
+
+/// The objects and archives as they were given.
+pub(crate) fn archives(options: &LinkOptions) -> Vec<OsString> {
+    let mut argv = vec!["--whole-archive".into()];
+    argv.extend(options.objs.iter().map(OsString::from));
+    argv.push("--no-whole-archive".into());
+    if !options.libs.is_empty() {
+        argv.push("--start-group".into());
+        argv.extend(options.libs.iter().map(OsString::from));
+        argv.push("--end-group".into());
+    }
+    argv
 }
 
 pub(crate) fn joined(option: &str, value: &OsStr) -> OsString {

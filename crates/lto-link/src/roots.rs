@@ -197,6 +197,21 @@ impl Roots {
         self.reasons.get(symbol).into_iter().flatten()
     }
 
+    /// The arguments that name them to ld.lld, as a response file has them.
+    pub fn response(&self) -> String {
+        self.names().fold(String::new(), |mut text, name| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "-u\n{name}");
+            text
+        })
+    }
+
+    /// The roots in a listing, as [`Self::listing`] writes them: name, and reason as text.
+    pub fn read_listing(text: &str) -> impl Iterator<Item = (&str, &str)> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| line.split_once('\t'))
+    }
+
     /// A line for each root and reason: symbol, kind of reason, and who or what it is, separated by
     /// tabs; below a line that says so.
     pub fn listing(&self) -> String {

@@ -6,7 +6,6 @@
 //! `--thinlto-prefix-replace` and `--thinlto-emit-imports-files`.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,9 +15,10 @@ use object_model::{Faults, Loader};
 use crate::codegen;
 use crate::generated;
 use crate::inputs::{EmbeddedError, InputKind, Inputs, LinkFiles, kind_of};
+use crate::internalize::{self, EXECUTABLE};
 use crate::link::{LinkError, io_error, run_linker};
 use crate::plan::{joined, temporary};
-use crate::roots::{RootOptions, Roots, roots_path};
+use crate::roots::RootOptions;
 
 /// A thin link, as asked for.
 #[derive(Clone, Debug)]
@@ -34,9 +34,6 @@ pub struct ThinLinkOptions {
     /// The command that calls [`complete_thin_link`] when code is generated.
     pub complete: Vec<OsString>,
 }
-
-/// How lld is told that there is no entry, and that linker scripts will define the rest.
-const EXECUTABLE: [&str; 3] = ["-e", "0", "--unresolved-symbols=ignore-all"];
 
 /// What lld leaves for each object, beside it.
 const KINDS: [&str; 2] = ["thinlto.bc", "imports"];
@@ -76,9 +73,7 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
         None => None,
         Some(asked) => {
             list.push_str(&codegen::completion(complete)?);
-            let roots = Roots::collect(asked, inputs, &generated::known(output)?)?;
-            tool_io::write_if_changed(&roots_path(output), roots.listing().as_bytes())?;
-            Some(roots)
+            Some(internalize::roots(asked, output, inputs)?)
         }
     };
     // Whatever an earlier run left when it was killed.
@@ -94,14 +89,9 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
     let mut text = String::new();
     match &roots {
         None => argv.push("-r".into()),
-        // As for an executable: what is not one of the roots is nobody else's. It is linked in no
-        // other link but this, which ends when the indexes are written.
         Some(roots) => {
             argv.extend(EXECUTABLE.map(OsString::from));
-            for name in roots.names() {
-                // Writing to a string does not fail.
-                let _ = writeln!(text, "-u\n{name}");
-            }
+            text.push_str(&roots.response());
         }
     }
     text.push_str(&files.response());
@@ -140,21 +130,27 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
 }
 
 /// Looks at the native code of all `inputs`, and does the thin link again if that refers to what was
-/// dropped. Returns whether it did: then code must be generated again, of what has a new index.
-/// `loader` reads the native objects.
+/// dropped. Returns whether it did: then code must be generated again, of what has a new index. If
+/// not, what was dropped is listed at [`dropped_path`](crate::dropped_path). `loader` reads the native objects.
 ///
 /// # Errors
-/// Those of [`thin_link`], and native objects that cannot be read.
+/// Those of [`thin_link`], native objects and summaries of bitcode that cannot be read.
 pub fn complete_thin_link<'data>(
     options: &ThinLinkOptions,
     loader: &impl Loader<'data>,
     inputs: &Inputs<'data>,
 ) -> Result<bool, LinkError> {
-    let is_again = generated::find(&options.output, loader, inputs)?;
-    if is_again {
+    let output = &options.output;
+    let natives = generated::natives(loader, inputs).map_err(LinkError::Natives)?;
+    if generated::find(output, inputs, &natives)? {
         thin_link(options, inputs)?;
+        return Ok(true);
     }
-    Ok(is_again)
+    if let Some(asked) = &options.roots {
+        let roots = internalize::roots(asked, output, inputs)?;
+        internalize::list_dropped(output, inputs, &roots)?;
+    }
+    Ok(false)
 }
 
 fn plain_files(inputs: &Inputs) -> Result<LinkFiles, Faults<EmbeddedError>> {

@@ -13,8 +13,8 @@ use crate::support::{defined, elf, ld_lld, link, run};
 const PARTS: [(&str, &str); 3] = [
     (
         "a.o",
-        "int reached(int x) { return x * 7 % 5; }
-         int unreached(int x) { return x - 1; }
+        "__attribute__((noinline)) int reached(int x) { return x * 7 % 5; }
+         __attribute__((noinline)) int unreached(int x) { return x - 1; }
          int unreached_too(int x) { return unreached(x) * 2; }
          int by_assembly(void) { return 1; }
          int by_module_assembly(void) { return 2; }
@@ -224,4 +224,83 @@ fn the_list_for_make_has_the_command_that_completes_the_link() {
     shell.args(["-c", command]).current_dir(dir.path());
     crate::support::without_make(&mut shell);
     assert_eq!(test_support::stdout(&mut shell), "again\n");
+}
+
+#[test]
+fn what_was_dropped_is_listed_and_explained() {
+    let dir = parts();
+    complete(&dir, &[]);
+    linked(&dir);
+    let dropped = dir.read_text("x.lto-dropped");
+    let dropped: Vec<&str> = dropped
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split('\t').next())
+        .collect();
+    assert_eq!(dropped, ["unreached", "unreached_too", "wanted"]);
+
+    let why = |symbol: &str| run(&dir, &["why", symbol, "-o", "x.o"]);
+    let (code, told, _) = why("unreached");
+    assert_eq!(code, Some(0));
+    assert!(told.contains("unreached of a.o was dropped"), "{told}");
+    assert!(told.contains("unreached_too of a.o refers to it"), "{told}");
+    let (_, told, _) = why("reached");
+    assert_eq!(
+        told,
+        "reached of a.o is kept\n  entry of b.o refers to it\n    in_table of b.o refers to it\n      \
+         it is marked as used in its source\n"
+    );
+    let (_, told, _) = why("by_native");
+    assert!(told.ends_with("root: native, n.o\n"), "{told}");
+    let (code, _, errors) = why("nowhere");
+    assert_eq!(code, Some(1));
+    assert!(
+        errors.contains("nowhere: no bitcode that x.o was linked of defines it"),
+        "{errors}"
+    );
+}
+
+/// The code that refers to it and what it refers to are in one object.
+#[test]
+fn what_assembly_of_its_own_object_names_is_kept() {
+    let dir = TestDir::new();
+    let source = "int by_assembly(void) { return 1; }
+                  static void entry(void) { asm volatile(\"bl by_assembly\" ::: \"x30\"); }
+                  __attribute__((used)) static void (*in_table)(void) = entry;";
+    object(&dir, ARM64, "a.o", source);
+    let inputs = ["-o", "x.o", "--internalize", "--objs", "a.o"];
+    let mut told = Vec::new();
+    link(&dir, &[&["thin-link"][..], &inputs].concat());
+    for _ in 0..3 {
+        generate(&dir, ARM64, "a.o");
+        told.push(link(
+            &dir,
+            &[&["thin-link", "--complete"][..], &inputs].concat(),
+        ));
+    }
+    assert_eq!(told, ["again\n", "", ""]);
+}
+
+/// Full and thin LTO in one process drop the same.
+#[test]
+fn a_link_in_one_process_drops_what_no_root_reaches() {
+    for kind in ["-flto=full", "-flto=thin"] {
+        let dir = parts();
+        for (name, source) in PARTS {
+            dir.c(name, source, &[ARM64, "-O2", kind, "-fvisibility=hidden"]);
+        }
+        assert_eq!(link(&dir, &[&["module"][..], &INPUTS].concat()), "");
+        let mut kept = defined(&elf(&dir.read("x.o")));
+        // With full LTO it is local, for all that needs it is one object.
+        kept.retain(|name| name != "reached");
+        let roots = [
+            "by_assembly",
+            "by_module_assembly",
+            "by_native",
+            "in_script",
+        ];
+        assert_eq!(kept, [&roots[..], &["native"]].concat(), "{kind}");
+        let dropped = dir.read_text("x.lto-dropped");
+        assert_eq!(dropped.lines().count(), 4, "{kind}: {dropped}");
+    }
 }
