@@ -5,6 +5,7 @@
 
 mod broken;
 mod distributed;
+mod dropping;
 mod native;
 mod objects;
 mod rebuild;
@@ -117,7 +118,7 @@ pub const TESTS: [(&str, KernelTest); 26] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 14] = [
+pub const WIDE: [(&str, KernelTest); 15] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -138,6 +139,7 @@ pub const WIDE: [(&str, KernelTest); 14] = [
         "distributed: the same bytes with one job, in another place, after twenty kills",
         distributed::same_bytes,
     ),
+    ("dropping: distributed thin LTO", dropping::distributed),
     (
         "6.12 x86_64: verify after thin LTO",
         native::x86_64_6_12_thin,
