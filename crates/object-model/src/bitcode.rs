@@ -3,8 +3,13 @@
 
 mod bitstream;
 mod irsymtab;
+mod string_table;
+mod summary;
 
 use bitstream::{Bitstream, Block, Item};
+use string_table::StringTable;
+
+pub use summary::{GlobalValue, GlobalValueKind, Guid, Linkage, Summary, ValueIndex, ValueSummary};
 
 use crate::{FileKind, ReadError, Symbol};
 
@@ -29,6 +34,7 @@ const PRODUCER_RECORD: u64 = 1;
 pub struct Bitcode<'data> {
     kind: FileKind,
     modules: Vec<Block<'data>>,
+    strings: StringTable<'data>,
     producer: String,
     triple: &'data str,
     source_file: &'data str,
@@ -84,7 +90,8 @@ impl<'data> Bitcode<'data> {
 
         let symtab = symtab.ok_or(ReadError::NoBitcodeSymbols)?;
         let strtab = strtab.ok_or_else(|| ReadError::Bitcode("no string table".into()))?;
-        let table = irsymtab::parse(symtab, strtab, &producer)?;
+        let strings = StringTable::new(strtab);
+        let table = irsymtab::parse(symtab, strings, &producer)?;
         if table.modules != modules.len() {
             return Err(ReadError::BitcodeModules {
                 modules: modules.len(),
@@ -94,6 +101,7 @@ impl<'data> Bitcode<'data> {
         Ok(Self {
             kind,
             modules,
+            strings,
             producer,
             triple: table.triple,
             source_file: table.source_file,
@@ -152,6 +160,20 @@ impl<'data> Bitcode<'data> {
             }
         }
         Ok(LtoKind::Full)
+    }
+
+    /// What clang wrote down for the link of which value refers to which: all global values of
+    /// the file, and what each definition refers to. `None` if a module has no summary, as with
+    /// `-flto=full` for Darwin.
+    ///
+    /// It takes a pass over the records of each module and its summary; function bodies and other
+    /// blocks are skipped by their length.
+    ///
+    /// # Errors
+    /// A module whose bitstream is damaged, or that does not have its names in the string table;
+    /// a summary of unknown version, with an unknown record, or that contradicts the module.
+    pub fn summary(&self) -> Result<Option<Summary<'data>>, ReadError> {
+        summary::parse(&self.modules, self.strings, &self.producer)
     }
 }
 

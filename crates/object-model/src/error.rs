@@ -57,6 +57,29 @@ pub enum ReadError {
         /// The LLVM that wrote the bitcode, as its identification block states it; may be empty.
         producer: String,
     },
+    /// A module's summary has a layout that this crate does not know.
+    #[error(
+        "is LLVM bitcode whose summary has version {version} (made by \"{producer}\"); \
+         versions 10 (LLVM 19) to 12 (LLVM 22) can be read"
+    )]
+    BitcodeSummaryVersion {
+        /// The version that the summary states.
+        version: u64,
+        /// The LLVM that wrote the bitcode, as its identification block states it; may be empty.
+        producer: String,
+    },
+    /// A module's summary has a record that this crate does not know, and that could say what a
+    /// definition refers to.
+    #[error(
+        "is LLVM bitcode whose summary has a record of unknown code {code} \
+         (made by \"{producer}\")"
+    )]
+    BitcodeSummaryRecord {
+        /// The code of the record.
+        code: u64,
+        /// The LLVM that wrote the bitcode, as its identification block states it; may be empty.
+        producer: String,
+    },
     /// The symbol table does not describe every module in the file, as in files that were
     /// concatenated by `llvm-cat -b`.
     #[error(

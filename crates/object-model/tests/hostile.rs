@@ -5,7 +5,12 @@
 #[path = "support/read_all.rs"]
 mod read_all;
 mod support;
+#[path = "support/write_bitcode.rs"]
+mod write_bitcode;
+#[path = "support/write_summary.rs"]
+mod write_summary;
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use object_model::{Archive, Object};
@@ -13,6 +18,7 @@ use proptest::prelude::*;
 use read_all::read_all;
 use support::SOURCE;
 use test_support::{TestDir, damaged_words, flipped_bits};
+use write_summary::{BLOCK_INFO, Record, THIN_SUMMARY, file, records};
 
 /// One sample of each kind of input.
 struct Samples {
@@ -91,6 +97,13 @@ fn every_truncation_of_an_archive_can_be_read_or_is_an_error() {
     }
 }
 
+/// Records with these codes. Most numbers are as small as the module has values.
+fn any_records(codes: Range<u64>) -> impl Strategy<Value = Vec<Record>> {
+    let number = prop_oneof![5 => 0_u64..6, 1 => any::<u64>()];
+    let record = (codes, prop::collection::vec(number, 0..12));
+    prop::collection::vec(record, 0..12)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8000, ..ProptestConfig::default() })]
 
@@ -104,6 +117,20 @@ proptest! {
     #[test]
     fn damaged_words_never_make_a_reader_panic(damage in damaged_words()) {
         read_all(&damage.of(&samples().objects));
+    }
+
+    #[test]
+    fn random_records_never_make_a_reader_panic(
+        mut module in any_records(1..20),
+        mut summary in any_records(1..35),
+        info in any_records(0..3),
+        version in 9_u64..14,
+    ) {
+        // Without these, nothing that follows would be read.
+        module.insert(0, (1, vec![2]));
+        summary.insert(0, (10, vec![version]));
+        let blocks = vec![(BLOCK_INFO, records(&info)), (THIN_SUMMARY, records(&summary))];
+        read_all(&file(&module, blocks));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! Source: LLVM's "LLVM Bitcode File Format". Everything is read with bounds; a number of elements
 //! is held against the bits that are left, so that no input makes the reader run for long.
 
+use std::collections::BTreeMap;
+
 use crate::ReadError;
 
 /// Abbreviation ids that every block knows.
@@ -13,12 +15,19 @@ const DEFINE_ABBREV: u64 = 2;
 const UNABBREV_RECORD: u64 = 3;
 const FIRST_DEFINED_ABBREV: u64 = 4;
 
+/// The block that has abbreviations for other blocks, and its record that says for which.
+const BLOCKINFO: u64 = 0;
+const SETBID: u64 = 1;
+
 /// Width of abbreviation ids outside of all blocks.
 const TOP_LEVEL_WIDTH: u32 = 2;
 /// Fewer bytes than this after the last block are padding: LLVM's own reader stops there too.
 const PADDING_BYTES: usize = 8;
 /// Text is kept of records up to this many characters; producer names are shorter.
 const MAX_TEXT: usize = 256;
+/// More operands than this has no abbreviation; LLVM's have a few dozen. Literals among them take
+/// no room in a record: without a limit, a record of two bits could have any number of operands.
+const MAX_ABBREV_OPERANDS: u64 = 256;
 
 /// The blocks of one file.
 #[derive(Debug)]
@@ -49,8 +58,10 @@ pub enum Item<'data> {
 pub struct Record<'data> {
     /// What the record is for.
     pub code: u64,
-    /// Its first operands as characters, where they are some.
+    /// Its first operands as characters, where they are some. Empty with numbers.
     pub text: String,
+    /// Its first operands as numbers, where [`Block::items_with_numbers`] was asked for them.
+    pub numbers: Vec<u64>,
     /// The blob that it ends with, if it does.
     pub blob: Option<&'data [u8]>,
 }
@@ -60,8 +71,24 @@ pub struct Record<'data> {
 pub struct Items<'data> {
     bits: Bits<'data>,
     abbrev_width: u32,
-    abbrevs: Vec<Vec<Operand>>,
+    abbrevs: Vec<Abbreviation>,
+    keep: Keep,
 }
+
+/// What is kept of the operands of a record.
+#[derive(Clone, Copy, Debug)]
+enum Keep {
+    Text,
+    /// The first so many.
+    Numbers(usize),
+}
+
+/// Abbreviations that a module has for the blocks within it, by their id.
+#[derive(Debug, Default)]
+pub struct BlockInfo(BTreeMap<u64, Vec<Abbreviation>>);
+
+/// The form of a record: its code, then its operands.
+type Abbreviation = Vec<Operand>;
 
 /// How an abbreviation encodes one operand.
 #[derive(Clone, Copy, Debug)]
@@ -102,12 +129,57 @@ impl<'data> Bitstream<'data> {
 }
 
 impl<'data> Block<'data> {
-    /// Reads the content from its start.
+    /// Reads the content from its start, and of records their text.
     pub fn items(&self) -> Items<'data> {
         Items {
             bits: Bits::new(self.body),
             abbrev_width: self.abbrev_width,
             abbrevs: Vec::new(),
+            keep: Keep::Text,
+        }
+    }
+
+    /// Reads the content from its start, and of each record up to `limit` numbers. `info` is what
+    /// the block around this one said of such blocks.
+    ///
+    /// Without a limit, a record is as large as the block: each number but those of an
+    /// abbreviation takes a bit or more.
+    pub fn items_with_numbers(&self, limit: usize, info: &BlockInfo) -> Items<'data> {
+        Items {
+            abbrevs: info.0.get(&self.id).cloned().unwrap_or_default(),
+            keep: Keep::Numbers(limit),
+            ..self.items()
+        }
+    }
+}
+
+impl BlockInfo {
+    /// Whether `block` is one that [`read`](Self::read) reads.
+    pub fn is_in(block: &Block<'_>) -> bool {
+        block.id == BLOCKINFO
+    }
+
+    /// Adds the abbreviations that `block` defines.
+    pub fn read(&mut self, block: &Block<'_>) -> Result<(), ReadError> {
+        let mut bits = Bits::new(block.body);
+        let mut current = None;
+        loop {
+            match bits.fixed(block.abbrev_width)? {
+                END_BLOCK => return Ok(()),
+                DEFINE_ABBREV => {
+                    let id = current.ok_or_else(|| damaged("an abbreviation for no block"))?;
+                    self.0.entry(id).or_default().push(bits.abbreviation()?);
+                }
+                UNABBREV_RECORD => {
+                    let record = bits.plain_record(Keep::Numbers(1))?;
+                    // Other records name blocks and records for people.
+                    if record.code == SETBID {
+                        let id = record.numbers.first().copied();
+                        current = Some(id.ok_or_else(|| damaged("a block info for no block"))?);
+                    }
+                }
+                _ => return Err(damaged("something unknown among abbreviations")),
+            }
         }
     }
 }
@@ -123,13 +195,17 @@ impl<'data> Items<'data> {
                     let abbrev = self.bits.abbreviation()?;
                     self.abbrevs.push(abbrev);
                 }
-                UNABBREV_RECORD => return Ok(Some(Item::Record(self.bits.plain_record()?))),
+                UNABBREV_RECORD => {
+                    let record = self.bits.plain_record(self.keep)?;
+                    return Ok(Some(Item::Record(record)));
+                }
                 id => {
                     let position = usize::try_from(id - FIRST_DEFINED_ABBREV).ok();
                     let abbrev = position
                         .and_then(|position| self.abbrevs.get(position))
                         .ok_or_else(|| damaged("a record of undefined form"))?;
-                    return Ok(Some(Item::Record(self.bits.abbreviated_record(abbrev)?)));
+                    let record = self.bits.abbreviated_record(abbrev, self.keep)?;
+                    return Ok(Some(Item::Record(record)));
                 }
             }
         }
@@ -230,8 +306,11 @@ impl<'data> Bits<'data> {
         })
     }
 
-    fn abbreviation(&mut self) -> Result<Vec<Operand>, ReadError> {
+    fn abbreviation(&mut self) -> Result<Abbreviation, ReadError> {
         let count = self.vbr(5)?;
+        if count > MAX_ABBREV_OPERANDS {
+            return Err(damaged("an abbreviation with more operands than any has"));
+        }
         let mut operands = Vec::new();
         for _ in 0..count {
             let is_literal = self.fixed(1)? == 1;
@@ -266,27 +345,31 @@ impl<'data> Bits<'data> {
             .ok_or_else(|| damaged("a number of more than 64 bits"))
     }
 
-    /// A number of elements, each of which takes at least one bit.
-    fn count(&mut self) -> Result<u64, ReadError> {
+    /// A number of elements, each of which takes at least `bits`.
+    fn count(&mut self, bits: u32) -> Result<u64, ReadError> {
         let count = self.vbr(6)?;
-        if count > self.bits_left() {
+        if count > self.bits_left() / u64::from(bits) {
             return Err(damaged("more elements than it has room for"));
         }
         Ok(count)
     }
 
-    fn plain_record(&mut self) -> Result<Record<'data>, ReadError> {
+    fn plain_record(&mut self, keep: Keep) -> Result<Record<'data>, ReadError> {
         let mut record = Record {
             code: self.vbr(6)?,
             ..Record::default()
         };
-        for _ in 0..self.count()? {
-            record.push(self.vbr(6)?);
+        for _ in 0..self.count(6)? {
+            record.push(self.vbr(6)?, keep);
         }
         Ok(record)
     }
 
-    fn abbreviated_record(&mut self, abbrev: &[Operand]) -> Result<Record<'data>, ReadError> {
+    fn abbreviated_record(
+        &mut self,
+        abbrev: &[Operand],
+        keep: Keep,
+    ) -> Result<Record<'data>, ReadError> {
         let mut record = Record::default();
         let (first, rest) = abbrev
             .split_first()
@@ -299,8 +382,16 @@ impl<'data> Bits<'data> {
                     let element = *operands
                         .next()
                         .ok_or_else(|| damaged("an array without elements' form"))?;
-                    for _ in 0..self.count()? {
-                        record.push(self.scalar(element)?);
+                    // As in LLVM, each takes room: literals are no elements.
+                    let bits = match element {
+                        Operand::Fixed(width) | Operand::Vbr(width) => width,
+                        Operand::Char6 => 6,
+                        Operand::Literal(_) | Operand::Array | Operand::Blob => {
+                            return Err(damaged("an array of elements without a form"));
+                        }
+                    };
+                    for _ in 0..self.count(bits)? {
+                        record.push(self.scalar(element)?, keep);
                     }
                 }
                 Operand::Blob => {
@@ -309,7 +400,7 @@ impl<'data> Bits<'data> {
                     record.blob = Some(self.bytes(length)?);
                     self.align_to_word();
                 }
-                scalar => record.push(self.scalar(*scalar)?),
+                scalar => record.push(self.scalar(*scalar)?, keep),
             }
         }
         Ok(record)
@@ -330,11 +421,20 @@ impl<'data> Bits<'data> {
 }
 
 impl Record<'_> {
-    fn push(&mut self, operand: u64) {
-        if self.text.len() < MAX_TEXT
-            && let Some(character) = u8::try_from(operand).ok().filter(u8::is_ascii_graphic)
-        {
-            self.text.push(char::from(character));
+    fn push(&mut self, operand: u64, keep: Keep) {
+        match keep {
+            Keep::Text => {
+                if self.text.len() < MAX_TEXT
+                    && let Some(character) = u8::try_from(operand).ok().filter(u8::is_ascii_graphic)
+                {
+                    self.text.push(char::from(character));
+                }
+            }
+            Keep::Numbers(limit) => {
+                if self.numbers.len() < limit {
+                    self.numbers.push(operand);
+                }
+            }
         }
     }
 }

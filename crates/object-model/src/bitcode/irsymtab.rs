@@ -5,6 +5,7 @@
 //! string table. Source: `llvm/Object/IRSymtab.h`, version 3 (LLVM 13 to 22) and version 4, which
 //! differs in the size of one field.
 
+use super::string_table::StringTable;
 use crate::symbol::SymbolFlags;
 use crate::{Binding, Definition, ReadError, Symbol, SymbolIndex, SymbolKind, Visibility};
 
@@ -76,17 +77,13 @@ impl Uncommon {
     }
 }
 
-/// Reads the symbol table in `symtab`, whose names are in `strtab`. `producer` is for messages.
+/// Reads the symbol table in `symtab`, whose names are in `strings`. `producer` is for messages.
 pub fn parse<'data>(
     symtab: &'data [u8],
-    strtab: &'data [u8],
+    strings: StringTable<'data>,
     producer: &str,
 ) -> Result<SymbolTable<'data>, ReadError> {
-    let tables = Tables {
-        symtab,
-        strtab,
-        text: std::str::from_utf8(strtab).ok(),
-    };
+    let tables = Tables { symtab, strings };
     let version = word(symtab, header::VERSION * 4)?;
     let uncommon =
         Uncommon::of_version(version).ok_or_else(|| ReadError::BitcodeSymbolVersion {
@@ -160,10 +157,7 @@ fn word(bytes: &[u8], offset: usize) -> Result<u32, ReadError> {
 #[derive(Clone, Copy)]
 struct Tables<'data> {
     symtab: &'data [u8],
-    strtab: &'data [u8],
-    /// The string table once more, if all of it is text: checked as a whole, it takes a fraction of
-    /// the time that checking name by name takes.
-    text: Option<&'data str>,
+    strings: StringTable<'data>,
 }
 
 impl<'data> Tables<'data> {
@@ -187,18 +181,7 @@ impl<'data> Tables<'data> {
     fn string(self, record: &[u8], offset: usize) -> Result<&'data str, ReadError> {
         let start = word(record, offset)? as usize;
         let length = word(record, offset + 4)? as usize;
-        let range = start..start.saturating_add(length);
-        if let Some(name) = self.text.and_then(|text| text.get(range.clone())) {
-            return Ok(name);
-        }
-        let bytes = self.strtab.get(range);
-        let bytes = bytes.ok_or_else(|| damaged("a name reaches beyond the string table"))?;
-        std::str::from_utf8(bytes).map_err(|_| {
-            damaged(&format!(
-                "the name \"{}\" is not UTF-8",
-                bytes.escape_ascii()
-            ))
-        })
+        self.strings.string(start, length)
     }
 
     fn symbol(
@@ -289,7 +272,7 @@ mod tests {
 
     fn parse_words(words: &[u32]) -> Result<(String, Vec<Symbol<'static>>), ReadError> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let table = parse(bytes.leak(), STRTAB, "LLVM0")?;
+        let table = parse(bytes.leak(), StringTable::new(STRTAB), "LLVM0")?;
         Ok((table.triple.to_owned(), table.symbols))
     }
 

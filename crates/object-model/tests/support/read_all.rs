@@ -14,6 +14,13 @@ pub fn read_all(data: &[u8]) {
         }
         if let Some(bitcode) = object.as_bitcode() {
             let _ = bitcode.lto_kind();
+            if let Ok(Some(summary)) = bitcode.summary() {
+                for value in &summary.values {
+                    for &index in value.summary.iter().flat_map(|found| &found.references) {
+                        assert!(summary.value(index).is_some(), "{value:?}");
+                    }
+                }
+            }
         }
         if let Some(elf) = object.as_elf() {
             let map = elf.symbol_map();

@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The summary that LLVM writes for a link: which global values a module has, and which of them
+//! each definition refers to.
+//!
+//! The values stand as records in the module, the rest in a block of its own, with numbers for
+//! values. Source: `llvm/Bitcode/LLVMBitCodes.h` (records), `llvm/IR/ModuleSummaryIndex.h` (what
+//! they say, and the version), `llvm/IR/GlobalValue.h` (linkage); versions 10 (LLVM 19) to 12
+//! (LLVM 22). They differ in how a GUID is written, and in records that say nothing of references.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use super::bitstream::{Block, BlockInfo, Item, Record};
+use super::block_id;
+use super::string_table::StringTable;
+use crate::ReadError;
+
+/// Versions of the summary that can be read.
+const VERSIONS: std::ops::RangeInclusive<u64> = 10..=12;
+/// From this version on, a GUID stands in two halves.
+const GUID_IN_HALVES: u64 = 11;
+
+/// The version of modules whose names are in the string table (LLVM 5 and later).
+const MODULE_WITH_STRTAB: u64 = 2;
+/// The numbers of a value's record that are read: offset and length of the name, then four of its
+/// own, of which the last is the linkage.
+const VALUE_NUMBERS: usize = 6;
+
+/// Records of a module.
+mod module_code {
+    pub const VERSION: u64 = 1;
+    pub const GLOBALVAR: u64 = 7;
+    pub const FUNCTION: u64 = 8;
+    pub const ALIAS: u64 = 14;
+    pub const IFUNC: u64 = 18;
+}
+
+/// Records of a summary.
+mod code {
+    /// `[value, flags, instructions, function flags, n, read-only, write-only, n references,
+    /// callees]`. The read-only and write-only references are the last of the n.
+    pub const FUNCTION: u64 = 1;
+    /// The same, and behind each callee hotness and tail call.
+    pub const FUNCTION_PROFILE: u64 = 2;
+    /// `[value, flags, variable flags, references]`.
+    pub const VARIABLE: u64 = 3;
+    /// `[value, flags, aliasee]`.
+    pub const ALIAS: u64 = 7;
+    pub const VERSION: u64 = 10;
+    /// `[value, GUID]`, or the GUID in two halves, the upper first.
+    pub const VALUE_GUID: u64 = 16;
+    /// As `FUNCTION`, and behind each callee its frequency and tail call.
+    pub const FUNCTION_RELBF: u64 = 19;
+    /// `[value, flags, variable flags, n, n references, pairs of function and offset]`.
+    pub const VTABLE: u64 = 23;
+
+    /// Records that give no definition more to refer to: type tests and virtual calls (11 to 15),
+    /// names of jump tables (17, 18), flags of the module (20), type ids (21), vtables of a type
+    /// (22), number of blocks (24), uses of parameters (25), call sites and allocations of a memory
+    /// profile (26, 27, 30 to 32). Where they name a function, a record of a function does too.
+    pub const WITHOUT_REFERENCES: [u64; 17] = [
+        11, 12, 13, 14, 15, 17, 18, 20, 21, 22, 24, 25, 26, 27, 30, 31, 32,
+    ];
+}
+
+/// Position of a value among the [`values`](Summary::values) of its file.
+///
+/// Within a module, LLVM numbers variables, functions, aliases and indirect functions as their
+/// records stand; the values of a second module (`-fsplit-lto-unit`) follow those of the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueIndex(pub usize);
+
+/// LLVM's hash of a name (`GlobalValue::getGUID`): the first 8 bytes, little-endian, of the MD5 of
+/// the name, which for a local value has the path of the source and `;` before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Guid(pub u64);
+
+/// What a global value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GlobalValueKind {
+    /// A variable or constant.
+    Variable,
+    /// A function.
+    Function,
+    /// Another name for a variable or function.
+    Alias,
+    /// A function that another one, its resolver, chooses at run time.
+    IndirectFunction,
+}
+
+/// How a name of the IR behaves in a link. Source: `GlobalValue::LinkageTypes`; `Display` gives
+/// LLVM's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Linkage {
+    /// Seen by every object.
+    External,
+    /// A copy of what another object defines, for inlining only.
+    AvailableExternally,
+    /// Dropped if unused; one of several is taken.
+    LinkOnce,
+    /// The same, where all of them are equivalent.
+    LinkOnceOdr,
+    /// One of several is taken.
+    Weak,
+    /// The same, where all of them are equivalent.
+    WeakOdr,
+    /// Arrays that the link puts behind each other, such as `llvm.used`.
+    Appending,
+    /// Known only within its module.
+    Internal,
+    /// The same, and in no symbol table.
+    Private,
+    /// Undefined, and may stay so.
+    ExternWeak,
+    /// A tentative definition.
+    Common,
+}
+
+/// A variable, function, alias or indirect function of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlobalValue<'data> {
+    /// Its name in the IR, without the `\x01` that keeps LLVM from changing it. That is the
+    /// symbol's name for ELF, but for private values, which get `.L` before it.
+    pub name: &'data str,
+    /// How the name behaves in the link.
+    pub linkage: Linkage,
+    /// Whether the IR of this module only declares it. Module assembly may still define it.
+    pub is_declaration: bool,
+    /// What it is.
+    pub kind: GlobalValueKind,
+    /// What LLVM says of a definition. `None` for declarations, indirect functions, and aliases
+    /// of indirect functions. A local symbol that module assembly defines has one.
+    pub summary: Option<ValueSummary>,
+}
+
+/// What LLVM says of a definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ValueSummary {
+    /// Whether it is needed whoever refers to it: `llvm.used` and other lists, resolvers of
+    /// indirect functions, what local symbols of module assembly stand for. LLVM starts its search
+    /// for what is alive with these and with what the linker asks for.
+    pub is_live: bool,
+    /// Whether other modules must not take a copy.
+    pub is_not_eligible_to_import: bool,
+    /// Functions: the number of instructions.
+    pub instructions: Option<u64>,
+    /// What it refers to, in the order of LLVM's record, each once: references, then calls; for an
+    /// alias, what it stands for (through other aliases, to the function or variable at the end).
+    ///
+    /// Not among them is what assembly refers to, within a function or beside it, and what a
+    /// function calls through the name of an indirect function or an alias of one.
+    pub references: Vec<ValueIndex>,
+    /// What a profile says that its indirect calls and loads reach, and that the module does not
+    /// name otherwise. LLVM treats them as references.
+    pub profiled: Vec<Guid>,
+}
+
+/// The global values of a bitcode file, and what they refer to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary<'data> {
+    /// All values, those of the first module first. A [`ValueIndex`] is a position among them.
+    pub values: Vec<GlobalValue<'data>>,
+}
+
+impl<'data> Summary<'data> {
+    /// The value at `index`, or `None` if `index` is of another file.
+    pub fn value(&self, index: ValueIndex) -> Option<&GlobalValue<'data>> {
+        self.values.get(index.0)
+    }
+}
+
+impl Linkage {
+    /// Whether the name is known only within its module.
+    pub fn is_local(self) -> bool {
+        matches!(self, Self::Internal | Self::Private)
+    }
+
+    /// The linkage that a module's record states as `number`. Several numbers are of old LLVMs,
+    /// which had more kinds or other rules for comdats; unlike LLVM, this takes no unknown number
+    /// for external. Source: `getDecodedLinkage` in `BitcodeReader.cpp`.
+    fn of_record(number: u64) -> Option<Self> {
+        Some(match number {
+            0 | 5 | 6 | 15 => Self::External,
+            1 | 16 => Self::Weak,
+            2 => Self::Appending,
+            3 => Self::Internal,
+            4 | 18 => Self::LinkOnce,
+            7 => Self::ExternWeak,
+            8 => Self::Common,
+            9 | 13 | 14 => Self::Private,
+            10 | 17 => Self::WeakOdr,
+            11 | 19 => Self::LinkOnceOdr,
+            12 => Self::AvailableExternally,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Linkage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::External => "external",
+            Self::AvailableExternally => "available_externally",
+            Self::LinkOnce => "linkonce",
+            Self::LinkOnceOdr => "linkonce_odr",
+            Self::Weak => "weak",
+            Self::WeakOdr => "weak_odr",
+            Self::Appending => "appending",
+            Self::Internal => "internal",
+            Self::Private => "private",
+            Self::ExternWeak => "extern_weak",
+            Self::Common => "common",
+        })
+    }
+}
+
+fn damaged(what: &str) -> ReadError {
+    ReadError::Bitcode(what.to_owned())
+}
+
+/// Reads the summaries of `modules`, whose names are in `strings`; `None` unless each has one.
+/// `producer` is for messages.
+pub fn parse<'data>(
+    modules: &[Block<'data>],
+    strings: StringTable<'data>,
+    producer: &str,
+) -> Result<Option<Summary<'data>>, ReadError> {
+    if modules.is_empty() {
+        return Ok(None);
+    }
+    let mut values = Vec::new();
+    for block in modules {
+        let module = Module::read(block, strings)?;
+        let Some(summary) = module.summary else {
+            return Ok(None);
+        };
+        let mut reader = SummaryReader {
+            first: values.len(),
+            values: module.values,
+            guids: BTreeMap::new(),
+            producer,
+        };
+        reader.read(&summary, &module.info)?;
+        values.append(&mut reader.values);
+    }
+    Ok(Some(Summary { values }))
+}
+
+/// What stands in the module itself.
+struct Module<'data> {
+    values: Vec<GlobalValue<'data>>,
+    info: BlockInfo,
+    summary: Option<Block<'data>>,
+}
+
+impl<'data> Module<'data> {
+    fn read(block: &Block<'data>, strings: StringTable<'data>) -> Result<Self, ReadError> {
+        let mut module = Self {
+            values: Vec::new(),
+            info: BlockInfo::default(),
+            summary: None,
+        };
+        let mut version = None;
+        let mut items = block.items_with_numbers(VALUE_NUMBERS, &module.info);
+        while let Some(item) = items.next_item()? {
+            match item {
+                Item::Block(block) if BlockInfo::is_in(&block) => module.info.read(&block)?,
+                Item::Block(block)
+                    if [block_id::THIN_LTO_SUMMARY, block_id::FULL_LTO_SUMMARY]
+                        .contains(&block.id) =>
+                {
+                    if module.summary.replace(block).is_some() {
+                        return Err(damaged("a module with two summaries"));
+                    }
+                }
+                Item::Record(record) if record.code == module_code::VERSION => {
+                    version = record.numbers.first().copied();
+                }
+                Item::Record(record) => {
+                    if let Some(kind) = value_kind(record.code) {
+                        if version != Some(MODULE_WITH_STRTAB) {
+                            return Err(damaged("a module without names in the string table"));
+                        }
+                        module
+                            .values
+                            .push(global_value(kind, &record.numbers, strings)?);
+                    }
+                }
+                Item::Block(_) => {}
+            }
+        }
+        Ok(module)
+    }
+}
+
+/// What the records of this code are about, if it is a global value.
+fn value_kind(code: u64) -> Option<GlobalValueKind> {
+    match code {
+        module_code::GLOBALVAR => Some(GlobalValueKind::Variable),
+        module_code::FUNCTION => Some(GlobalValueKind::Function),
+        module_code::ALIAS => Some(GlobalValueKind::Alias),
+        module_code::IFUNC => Some(GlobalValueKind::IndirectFunction),
+        _ => None,
+    }
+}
+
+/// A variable is `[name, type, constant, initializer, linkage]`, where initializer 0 is none; a
+/// function `[name, type, calling convention, is prototype, linkage]`; an alias and an indirect
+/// function `[name, type, address space, what it stands for, linkage]`. The name is two numbers.
+fn global_value<'data>(
+    kind: GlobalValueKind,
+    numbers: &[u64],
+    strings: StringTable<'data>,
+) -> Result<GlobalValue<'data>, ReadError> {
+    let &[start, length, _, _, content, linkage] = numbers else {
+        return Err(damaged("the record of a global value ends too early"));
+    };
+    // What does not fit reaches beyond the table.
+    let position = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    let name = strings.string(position(start), position(length))?;
+    Ok(GlobalValue {
+        name: name.strip_prefix('\x01').unwrap_or(name),
+        linkage: Linkage::of_record(linkage)
+            .ok_or_else(|| damaged(&format!("{name} has unknown linkage {linkage}")))?,
+        is_declaration: match kind {
+            GlobalValueKind::Variable => content == 0,
+            GlobalValueKind::Function => content != 0,
+            GlobalValueKind::Alias | GlobalValueKind::IndirectFunction => false,
+        },
+        kind,
+        summary: None,
+    })
+}
+
+/// Adds to the values of a module what its summary says of them.
+struct SummaryReader<'a, 'data> {
+    /// Values of the file before those of the module.
+    first: usize,
+    values: Vec<GlobalValue<'data>>,
+    /// Numbers, beyond those of the values, of what the module has no value for.
+    guids: BTreeMap<u64, Guid>,
+    producer: &'a str,
+}
+
+impl SummaryReader<'_, '_> {
+    fn read(&mut self, block: &Block<'_>, info: &BlockInfo) -> Result<(), ReadError> {
+        let mut version = None;
+        let mut items = block.items_with_numbers(usize::MAX, info);
+        while let Some(item) = items.next_item()? {
+            // No block stands within a summary; LLVM skips what does.
+            let Item::Record(record) = item else { continue };
+            match version {
+                // All other records are read by the version, which stands first.
+                None => version = Some(self.version(&record)?),
+                Some(version) => self.record(version, &record)?,
+            }
+        }
+        match version {
+            Some(_) => Ok(()),
+            None => Err(damaged("a summary without version")),
+        }
+    }
+
+    fn version(&self, record: &Record<'_>) -> Result<u64, ReadError> {
+        match record.numbers[..] {
+            [version] if record.code == code::VERSION => {
+                if VERSIONS.contains(&version) {
+                    Ok(version)
+                } else {
+                    Err(ReadError::BitcodeSummaryVersion {
+                        version,
+                        producer: self.producer.to_owned(),
+                    })
+                }
+            }
+            _ => Err(damaged("a summary without version")),
+        }
+    }
+
+    fn record(&mut self, version: u64, record: &Record<'_>) -> Result<(), ReadError> {
+        let short = || damaged("a record of the summary ends too early");
+        let numbers = &record.numbers[..];
+        match record.code {
+            code::FUNCTION | code::FUNCTION_PROFILE | code::FUNCTION_RELBF => {
+                let [value, flags, instructions, _, count, _, _, rest @ ..] = numbers else {
+                    return Err(short());
+                };
+                let (references, calls) = split(rest, *count).ok_or_else(short)?;
+                let size = if record.code == code::FUNCTION { 1 } else { 2 };
+                let callees = first_of_each(calls, size).ok_or_else(short)?;
+                let references = references.iter().chain(callees).copied();
+                let mut summary = self.summary(*flags, references)?;
+                summary.instructions = Some(*instructions);
+                self.add(*value, GlobalValueKind::Function, summary)
+            }
+            code::VARIABLE => {
+                let [value, flags, _, references @ ..] = numbers else {
+                    return Err(short());
+                };
+                let summary = self.summary(*flags, references.iter().copied())?;
+                self.add(*value, GlobalValueKind::Variable, summary)
+            }
+            code::VTABLE => {
+                let [value, flags, _, count, rest @ ..] = numbers else {
+                    return Err(short());
+                };
+                let (references, entries) = split(rest, *count).ok_or_else(short)?;
+                let functions = first_of_each(entries, 2).ok_or_else(short)?;
+                let references = references.iter().chain(functions).copied();
+                let summary = self.summary(*flags, references)?;
+                self.add(*value, GlobalValueKind::Variable, summary)
+            }
+            code::ALIAS => {
+                let [value, flags, aliasee] = *numbers else {
+                    return Err(short());
+                };
+                let summary = self.summary(flags, [aliasee])?;
+                self.add(value, GlobalValueKind::Alias, summary)
+            }
+            code::VALUE_GUID => {
+                let (value, guid) = match *numbers {
+                    [value, guid] if version < GUID_IN_HALVES => (value, guid),
+                    [value, upper, lower] if version >= GUID_IN_HALVES => {
+                        (value, upper << 32 | lower & 0xffff_ffff)
+                    }
+                    _ => return Err(short()),
+                };
+                self.guids.insert(value, Guid(guid));
+                Ok(())
+            }
+            other if code::WITHOUT_REFERENCES.contains(&other) => Ok(()),
+            code => Err(ReadError::BitcodeSummaryRecord {
+                code,
+                producer: self.producer.to_owned(),
+            }),
+        }
+    }
+
+    /// The flags are, from the lowest: linkage in four bits, then whether others must not take a
+    /// copy, and whether it is needed in any case.
+    fn summary(
+        &self,
+        flags: u64,
+        references: impl IntoIterator<Item = u64>,
+    ) -> Result<ValueSummary, ReadError> {
+        let mut summary = ValueSummary {
+            is_not_eligible_to_import: flags & 1 << 4 != 0,
+            is_live: flags & 1 << 5 != 0,
+            ..ValueSummary::default()
+        };
+        let mut seen = HashSet::new();
+        for value in references {
+            if !seen.insert(value) {
+                continue;
+            }
+            let index = usize::try_from(value).ok();
+            if let Some(index) = index.filter(|&index| index < self.values.len()) {
+                summary.references.push(ValueIndex(self.first + index));
+            } else if let Some(guid) = self.guids.get(&value) {
+                summary.profiled.push(*guid);
+            } else {
+                return Err(damaged(&format!(
+                    "its summary refers to value {value} of {}",
+                    self.values.len()
+                )));
+            }
+        }
+        Ok(summary)
+    }
+
+    /// Gives a value its summary. That the kinds agree is a check of the numbering too.
+    fn add(
+        &mut self,
+        value: u64,
+        kind: GlobalValueKind,
+        summary: ValueSummary,
+    ) -> Result<(), ReadError> {
+        let n_values = self.values.len();
+        let index = usize::try_from(value).ok();
+        let found = index.and_then(|index| self.values.get_mut(index));
+        let Some(found) = found else {
+            return Err(damaged(&format!(
+                "its summary is about value {value} of {n_values}"
+            )));
+        };
+        if found.kind != kind {
+            return Err(damaged(&format!(
+                "its summary takes {} for another kind of value",
+                found.name
+            )));
+        }
+        if found.summary.replace(summary).is_some() {
+            return Err(damaged(&format!("two summaries of {}", found.name)));
+        }
+        Ok(())
+    }
+}
+
+/// The first `count` numbers, and the rest.
+fn split(numbers: &[u64], count: u64) -> Option<(&[u64], &[u64])> {
+    numbers.split_at_checked(usize::try_from(count).ok()?)
+}
+
+/// The first of every `size` numbers, or `None` if they do not come out even.
+fn first_of_each(numbers: &[u64], size: usize) -> Option<impl Iterator<Item = &u64>> {
+    let even = numbers.len().is_multiple_of(size);
+    even.then(|| numbers.iter().step_by(size))
+}
