@@ -10,10 +10,12 @@ mod install;
 mod kernel;
 mod kernel_tests;
 mod llvm;
+mod objtree;
 mod outcome;
 mod plugins;
 mod process;
 mod progress;
+mod report;
 mod series;
 mod setup;
 mod status;
@@ -46,6 +48,7 @@ enum Command {
     Series(series::Args),
     Kernel(kernel::Args),
     Verify(verify::Args),
+    Report(report::Args),
     Bench(bench::Args),
 }
 
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Series(args) => series::run(args),
         Command::Kernel(args) => kernel::run(args),
         Command::Verify(args) => verify::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
     })
 }

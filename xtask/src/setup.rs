@@ -16,7 +16,8 @@ use std::path::Path;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask setup
-  cargo xtask setup --arch x86_64 --no-install")]
+  cargo xtask setup --arch x86_64 --no-install
+  cargo xtask setup --tests")]
 pub struct Args {
     /// The architecture that kernels will be built for.
     #[arg(long, value_enum, default_value = "arm64")]
@@ -24,6 +25,9 @@ pub struct Args {
     /// Install nothing: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
+    /// What the tests of this repository call, too.
+    #[arg(long)]
+    tests: bool,
 }
 
 /// What must be there, and whether it may be installed.
@@ -65,16 +69,29 @@ const ALWAYS: [Need; 6] = [
 /// What objtool is linked with.
 const X86_64: [Need; 1] = [need("/usr/include/libelf.h", "libelf-dev")];
 
+/// What only the tests of this repository call.
+const TESTS: [Need; 1] = [
+    // The pages of `cargo xtask report` are drawn in it.
+    need("chromium", "chromium"),
+];
+
 /// The LLVM versions that kernels were built with, newest first.
 const LLVM_VERSIONS: [u32; 2] = [22, llvm::OLDEST];
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let Args { arch, no_install } = *args;
+    let Args {
+        arch,
+        no_install,
+        tests,
+    } = *args;
     ensure(Options {
         arch,
         install: !no_install,
     })?;
+    if tests {
+        ensure_for_tests(!no_install)?;
+    }
     print(b"everything is there\n")?;
     Ok(())
 }
@@ -116,6 +133,30 @@ pub fn ensure(options: Options) -> anyhow::Result<()> {
     llvm::bin_dir().map(|_| ())
 }
 
+/// Sees to it that what only the tests of this repository call is there; if `install`, what is missing
+/// is installed.
+///
+/// # Errors
+/// As those of [`ensure`].
+pub fn ensure_for_tests(install: bool) -> anyhow::Result<()> {
+    let packages = absent(&TESTS, in_search_path);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let named = format!("missing packages: {}", packages.join(" "));
+    anyhow::ensure!(install, named);
+    apt::update().context(named)?;
+    eprintln!("installing {}", packages.join(" "));
+    apt::install(&packages)?;
+    let left = absent(&TESTS, in_search_path);
+    anyhow::ensure!(
+        left.is_empty(),
+        "installed, but what they are for is not found: {}",
+        left.join(" ")
+    );
+    Ok(())
+}
+
 fn in_search_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
@@ -138,6 +179,15 @@ fn missing(arch: Arch, in_path: impl Fn(&str) -> bool) -> Vec<String> {
         Arch::X86_64 => &X86_64,
     };
     let qemu = need(arch.qemu(), arch.qemu_package());
+    let needs = ALWAYS.iter().chain(for_arch).chain(std::iter::once(&qemu));
+    absent(needs, in_path)
+}
+
+/// The packages of those of `needs` that are not there.
+fn absent<'need>(
+    needs: impl IntoIterator<Item = &'need Need>,
+    in_path: impl Fn(&str) -> bool,
+) -> Vec<String> {
     let there = |thing: &str| {
         if thing.starts_with('/') {
             Path::new(thing).exists()
@@ -145,10 +195,8 @@ fn missing(arch: Arch, in_path: impl Fn(&str) -> bool) -> Vec<String> {
             in_path(thing)
         }
     };
-    ALWAYS
-        .iter()
-        .chain(for_arch)
-        .chain(std::iter::once(&qemu))
+    needs
+        .into_iter()
         .filter(|need| !there(need.thing))
         .map(|need| need.package.to_owned())
         .collect()
@@ -180,5 +228,14 @@ mod tests {
         );
         assert!(missing(Arch::X86_64, |_| false).contains(&"qemu-system-x86".to_owned()));
         assert!(missing(Arch::Arm64, |_| true).is_empty());
+    }
+
+    #[test]
+    fn a_browser_is_for_tests_only() {
+        let browser = "chromium";
+        assert_eq!(absent(&TESTS, |_| false), [browser]);
+        for arch in [Arch::Arm64, Arch::X86_64] {
+            assert!(!missing(arch, |_| false).contains(&browser.to_owned()));
+        }
     }
 }

@@ -72,6 +72,7 @@ pub fn run(args: &Args) -> Outcome {
             install: !no_install,
         })?;
     }
+    setup::ensure_for_tests(!no_install)?;
     let root = workspace::root();
     let linux = fetch::fetch(fetch::Options {
         version: "6.1",

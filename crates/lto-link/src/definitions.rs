@@ -9,7 +9,7 @@ use object_model::{Binding, Definition, Input, Symbol};
 /// How the native forms of a bitcode object `foo.o` are called. Sources: `scripts/Makefile.build`
 /// of Linux 5.12 to 5.16 and of 5.17 to 6.0, `scripts/Makefile.thinlto` of 7.2, and our own
 /// [`native_path`](crate::native_path).
-const NATIVE_FORMS: [&str; 4] = [".lto.o", ".prelink.o", ".thinlto-native.o", ".native.o"];
+pub const NATIVE_FORMS: [&str; 4] = [".lto.o", ".prelink.o", ".thinlto-native.o", ".native.o"];
 
 /// Something that one link has twice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

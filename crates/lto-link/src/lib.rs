@@ -37,7 +37,7 @@ mod roots;
 mod thin_link;
 
 pub use codegen::{CodegenError, list_path, native_path};
-pub use definitions::{DefinitionFault, Definitions, definitions};
+pub use definitions::{DefinitionFault, Definitions, NATIVE_FORMS, definitions};
 pub use glue::plugin;
 pub use inputs::{
     EmbeddedError, InputKind, Inputs, LinkFiles, RecordedInput, inputs_path, read_record,

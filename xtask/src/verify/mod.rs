@@ -6,9 +6,7 @@ mod call_sites;
 mod checks;
 mod functions;
 mod got;
-mod objtree;
 mod orc;
-mod settings;
 mod sizes;
 mod traced;
 
@@ -25,8 +23,8 @@ use comfy_table::Table;
 use serde::Serialize;
 use tool_io::Files;
 
+use crate::objtree::{self, Objtree};
 use crate::outcome::{Failure, Outcome};
-use objtree::Objtree;
 pub use sizes::Sizes;
 
 /// Check a built kernel, of any version from 5.10 on, with or without our plugins
@@ -229,8 +227,8 @@ fn verify_only(
         checks: checks
             .map(|(_, check)| check(&tree, against))
             .collect::<anyhow::Result<_>>()?,
-        sizes: tree.sizes(),
-        sizes_against: against.map(Objtree::sizes),
+        sizes: Sizes::of(&tree.vmlinux),
+        sizes_against: against.map(|against| Sizes::of(&against.vmlinux)),
     })
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! An object tree, and what is read of it once.
 
+mod settings;
+
 use std::cell::OnceCell;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -11,8 +13,7 @@ use lto_disable::BuiltObject;
 use object_model::{Elf, Input, Loader, link_order};
 use tool_io::Files;
 
-use super::Sizes;
-use super::settings::Settings;
+pub use settings::Settings;
 
 /// A kernel that was built.
 pub struct Objtree<'files> {
@@ -107,11 +108,6 @@ impl<'files> Objtree<'files> {
             }
         }
         Ok(false)
-    }
-
-    /// The size of its vmlinux.
-    pub fn sizes(&self) -> Sizes {
-        Sizes::of(&self.vmlinux)
     }
 
     /// The module with this path.
@@ -217,7 +213,7 @@ impl<'files> Objtree<'files> {
     }
 
     /// The objects and archives at `paths`, which are relative to the tree.
-    fn inputs(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Input<'files>>> {
+    pub fn inputs(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Input<'files>>> {
         let rooted = Rooted {
             root: self.root.clone(),
             files: self.files,

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Which bytes of a linked kernel are which symbol, and of which object.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use object_model::{Binding, Elf, Input, Object, Section, Symbol, SymbolKind, source_name};
+
+use super::inputs::object_name;
+use super::sections::{Group, family, group};
+
+/// In place of an object: bytes that belong to no symbol.
+pub const NO_SYMBOL: &str = "(padding and tables without symbols)";
+/// In place of an object: symbols that nothing that was linked defines.
+pub const NO_OBJECT: &str = "(symbols that no input defines)";
+/// In place of an object: symbols that several objects define, none of them known to be the one.
+pub const SEVERAL: &str = "(symbols that several inputs define)";
+
+/// A function or variable of the source: the object that defines it, and its name there. What is
+/// called the same in one object is one; so are the parts of a function that was split.
+pub type Key = (String, String);
+
+/// What a [`Key`] takes in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where most of it lies.
+    pub group: Group,
+    /// All of it, in bytes.
+    pub size: u64,
+    /// Of how many symbols it consists.
+    pub n_parts: u64,
+    largest: u64,
+}
+
+impl Entry {
+    /// Both together.
+    pub fn and(&self, other: &Self) -> Self {
+        let larger = if other.largest > self.largest {
+            other
+        } else {
+            self
+        };
+        Self {
+            size: self.size + other.size,
+            n_parts: self.n_parts + other.n_parts,
+            ..*larger
+        }
+    }
+}
+
+/// All bytes of a kernel that are in memory, each in one place.
+#[derive(Debug, Default)]
+pub struct Attributed {
+    /// Those of symbols.
+    pub symbols: BTreeMap<Key, Entry>,
+    /// Those of none, by group and section.
+    pub without_symbol: BTreeMap<(Group, String), u64>,
+}
+
+impl Attributed {
+    fn add(&mut self, object: &str, name: &str, group: Group, size: u64) {
+        let part = Entry {
+            group,
+            size,
+            n_parts: 1,
+            largest: size,
+        };
+        let key = (object.to_owned(), name.to_owned());
+        let entry = self.symbols.entry(key);
+        entry
+            .and_modify(|all| *all = all.and(&part))
+            .or_insert(part);
+    }
+}
+
+/// Takes `elf`, which was linked from `inputs`, apart. What the final link discards is left out.
+pub fn attribute(elf: &Elf, inputs: &[Input]) -> Attributed {
+    let definers = Definers::new(inputs);
+    let owners = Owners::new(elf, &definers);
+    let mut in_sections: HashMap<_, Vec<(usize, &Symbol)>> = HashMap::new();
+    for (position, symbol) in elf.symbols().iter().enumerate() {
+        if let Some(section) = symbol.section
+            && !symbol.is_format_specific()
+            && symbol.size > 0
+        {
+            let symbols = in_sections.entry(section).or_default();
+            symbols.push((position, symbol));
+        }
+    }
+    let mut found = Attributed::default();
+    for section in elf.sections().iter().filter(|s| s.is_allocated()) {
+        let group = group(elf, section);
+        if group == Group::Discarded {
+            continue;
+        }
+        let symbols = in_sections.remove(&section.index).unwrap_or_default();
+        let mut rest = section.size;
+        for (position, symbol, size) in extents(section, symbols) {
+            rest -= size;
+            let object = owners.of(position, symbol);
+            found.add(object, source_name(symbol.name), group, size);
+        }
+        if rest > 0 {
+            let place = (group, family(section.name).to_owned());
+            *found.without_symbol.entry(place).or_default() += rest;
+        }
+    }
+    found
+}
+
+/// The bytes of `section` that each of its symbols has to itself: of aliases the first by binding
+/// and name has them, and a symbol in another has none. No byte is counted twice, nor one beyond
+/// the end of the section.
+fn extents<'elf, 'data>(
+    section: &Section,
+    mut symbols: Vec<(usize, &'elf Symbol<'data>)>,
+) -> Vec<(usize, &'elf Symbol<'data>, u64)> {
+    let rank = |binding| match binding {
+        Binding::Global => 0,
+        Binding::Weak => 1,
+        Binding::Local => 2,
+    };
+    symbols.sort_by_key(|(position, symbol)| {
+        let order = (rank(symbol.binding), symbol.name, *position);
+        (symbol.value, Reverse(symbol.size), order)
+    });
+    let mut taken = 0;
+    let mut found = Vec::new();
+    for (position, symbol) in symbols {
+        // In relocatable files the address is 0.
+        let Some(start) = symbol.value.checked_sub(section.address) else {
+            continue;
+        };
+        let end = start.saturating_add(symbol.size).min(section.size);
+        let start = start.max(taken);
+        if start < end {
+            found.push((position, symbol, end - start));
+            taken = end;
+        }
+    }
+    found
+}
+
+/// What the inputs of a link define.
+struct Definers<'a> {
+    /// The names of the objects.
+    objects: Vec<String>,
+    by_name: HashMap<&'a str, Vec<Definition>>,
+    /// By the name that the file symbol of an object has.
+    by_file: HashMap<&'a str, Vec<usize>>,
+    has_file: Vec<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Definition {
+    input: usize,
+    binding: Binding,
+}
+
+impl<'a> Definers<'a> {
+    fn new(inputs: &'a [Input]) -> Self {
+        let mut found = Self {
+            objects: inputs.iter().map(object_name).collect(),
+            by_name: HashMap::new(),
+            by_file: HashMap::new(),
+            has_file: vec![false; inputs.len()],
+        };
+        for (input, Input { object, .. }) in inputs.iter().enumerate() {
+            for symbol in object.linker_symbols().filter(|s| s.is_defined()) {
+                let definition = Definition {
+                    input,
+                    binding: symbol.binding,
+                };
+                let name = source_name(symbol.name);
+                let known = found.by_name.entry(name).or_default();
+                if known.last() != Some(&definition) {
+                    known.push(definition);
+                }
+            }
+            for file in files(object) {
+                found.by_file.entry(file).or_default().push(input);
+                if let Some(has_file) = found.has_file.get_mut(input) {
+                    *has_file = true;
+                }
+            }
+        }
+        found
+    }
+
+    fn named(&self, name: &str) -> &[Definition] {
+        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The object of a name that the linker knows: its first strong definition, or its first weak
+    /// one.
+    fn of_global(&self, name: &str) -> Option<usize> {
+        let first = |binding| {
+            let mut named = self.named(name).iter();
+            named.find(|definition| definition.binding == binding)
+        };
+        let found = first(Binding::Global).or_else(|| first(Binding::Weak));
+        found.map(|definition| definition.input)
+    }
+
+    /// The objects that know this name by themselves.
+    fn of_local(&self, name: &str) -> Vec<usize> {
+        let named = self.named(name).iter();
+        let mut inputs: Vec<_> = named
+            .filter(|definition| definition.binding == Binding::Local)
+            .map(|definition| definition.input)
+            .collect();
+        inputs.dedup();
+        inputs
+    }
+
+    fn defines(&self, input: usize, name: &str) -> bool {
+        self.named(name).iter().any(|known| known.input == input)
+    }
+
+    /// The one of `candidates` that defines more of `names` than any other.
+    fn best(&self, candidates: impl IntoIterator<Item = usize>, names: &HashSet<&str>) -> Best {
+        let mut best = Best::default();
+        for input in candidates {
+            let hits = names.iter().filter(|name| self.defines(input, name));
+            let hits = hits.count();
+            if best.inputs.is_empty() || hits > best.hits {
+                best.hits = hits;
+                best.inputs = vec![input];
+            } else if hits == best.hits {
+                best.inputs.push(input);
+            }
+        }
+        best
+    }
+}
+
+/// The objects with which most names agree.
+#[derive(Default)]
+struct Best {
+    hits: usize,
+    inputs: Vec<usize>,
+}
+
+/// The names that file symbols of what is made of `object` have.
+fn files<'a>(object: &'a Object) -> Vec<&'a str> {
+    match object {
+        Object::Elf(elf) => {
+            let files = elf.symbols().iter().filter(|s| s.kind == SymbolKind::File);
+            files.map(|file| file.name).collect()
+        }
+        // LLVM's `AsmPrinter::doInitialization` takes the path off.
+        Object::Bitcode(bitcode) => {
+            let name = Path::new(bitcode.source_file()).file_name();
+            name.and_then(|name| name.to_str()).into_iter().collect()
+        }
+    }
+}
+
+/// The objects of the symbols of a linked file.
+struct Owners<'a> {
+    definers: &'a Definers<'a>,
+    /// For each symbol the file symbol in front of it.
+    file_of: Vec<Option<usize>>,
+    /// For each file symbol the object.
+    input_of_file: Vec<Option<usize>>,
+    /// By what thin LTO appends to the names of one module.
+    input_of_hash: HashMap<&'a str, usize>,
+    /// For each local symbol whose name several objects have: the object of those around it.
+    by_neighbours: HashMap<usize, usize>,
+}
+
+impl<'a> Owners<'a> {
+    fn new(elf: &'a Elf, definers: &'a Definers<'a>) -> Self {
+        let mut file_of = Vec::with_capacity(elf.symbols().len());
+        let mut groups: Vec<(&str, HashSet<&str>)> = Vec::new();
+        let mut of_hash: HashMap<&str, HashSet<&str>> = HashMap::new();
+        for symbol in elf.symbols() {
+            if symbol.kind == SymbolKind::File {
+                groups.push((symbol.name, HashSet::new()));
+            }
+            let is_local = symbol.is_local() && symbol.section.is_some();
+            let name = source_name(symbol.name);
+            file_of.push(groups.len().checked_sub(1).filter(|_| is_local));
+            if !symbol.is_format_specific() {
+                if is_local && let Some((_, names)) = groups.last_mut() {
+                    names.insert(name);
+                }
+                if let Some(hash) = hash(symbol.name) {
+                    of_hash.entry(hash).or_default().insert(name);
+                }
+            }
+        }
+        let mut owners = Self {
+            definers,
+            file_of,
+            input_of_file: input_of_files(definers, &groups),
+            input_of_hash: HashMap::new(),
+            by_neighbours: HashMap::new(),
+        };
+        for (hash, names) in of_hash {
+            let locals = names.iter().flat_map(|name| definers.of_local(name));
+            let candidates: HashSet<_> = locals.collect();
+            if let [input] = definers.best(candidates, &names).inputs[..] {
+                owners.input_of_hash.insert(hash, input);
+            }
+        }
+        owners.by_neighbours = owners.neighbours(elf);
+        owners
+    }
+
+    /// The object of the symbol at `position` of the symbol table, or what stands in place of one.
+    fn of(&self, position: usize, symbol: &Symbol) -> &str {
+        let input = match self.input(position, symbol) {
+            Owner::Input(input) => Some(input),
+            Owner::Several => match self.by_neighbours.get(&position) {
+                Some(input) => Some(*input),
+                None => return SEVERAL,
+            },
+            Owner::None => None,
+        };
+        let object = input.and_then(|input| self.definers.objects.get(input));
+        object.map_or(NO_OBJECT, String::as_str)
+    }
+
+    fn input(&self, position: usize, symbol: &Symbol) -> Owner {
+        let Self { definers, .. } = self;
+        let name = source_name(symbol.name);
+        let file = self.file_of.get(position).copied().flatten();
+        let of_file = file.and_then(|file| self.input_of_file.get(file).copied().flatten());
+        let is_local = symbol.is_local();
+        if is_local
+            && let Some(input) = of_file
+            && definers.defines(input, name)
+        {
+            return Owner::Input(input);
+        }
+        if let Some(hash) = hash(symbol.name) {
+            if let Some(input) = self.input_of_hash.get(hash) {
+                return Owner::Input(*input);
+            }
+        } else if name == symbol.name || !is_local {
+            // A local one is a global that the linker was told to hide.
+            if let Some(input) = definers.of_global(symbol.name) {
+                return Owner::Input(input);
+            }
+        }
+        let mut locals = definers.of_local(name);
+        if of_file.is_some() {
+            // Only what has no file symbol of its own can stand behind that of another.
+            locals.retain(|input| definers.has_file.get(*input) == Some(&false));
+        }
+        match (locals.as_slice(), of_file) {
+            ([input], _) => Owner::Input(*input),
+            // What the compiler made itself is in no symbol table of bitcode.
+            (_, Some(input)) if is_local => Owner::Input(input),
+            ([], _) => definers.of_global(name).map_or(Owner::None, Owner::Input),
+            (_, _) => Owner::Several,
+        }
+    }
+
+    /// Full LTO merges everything into one object, in link order. Where the same object is that of
+    /// the nearest symbol before and behind that is known, and has the name, it is the one.
+    fn neighbours(&self, elf: &Elf) -> HashMap<usize, usize> {
+        let mut found = HashMap::new();
+        let mut before = None;
+        let mut between: Vec<(usize, &str)> = Vec::new();
+        let symbols = elf.symbols().iter().enumerate();
+        for (position, symbol) in symbols.filter(|(_, symbol)| {
+            symbol.is_local() && symbol.section.is_some() && !symbol.is_format_specific()
+        }) {
+            match self.input(position, symbol) {
+                Owner::Several => between.push((position, source_name(symbol.name))),
+                Owner::None => {}
+                Owner::Input(behind) => {
+                    for (position, name) in between.drain(..) {
+                        if before == Some(behind) && self.definers.defines(behind, name) {
+                            found.insert(position, behind);
+                        }
+                    }
+                    before = Some(behind);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Where a symbol is from.
+#[derive(Clone, Copy)]
+enum Owner {
+    Input(usize),
+    Several,
+    None,
+}
+
+/// For each file symbol, with the names of the locals behind it, the object that it stands for. Of
+/// those that are as good as another the first that no other file symbol has: both are in link
+/// order.
+fn input_of_files(definers: &Definers, groups: &[(&str, HashSet<&str>)]) -> Vec<Option<usize>> {
+    let mut used = HashSet::new();
+    let choose = |(file, names): &(&str, HashSet<&str>)| {
+        let candidates = definers.by_file.get(file)?;
+        let best = definers.best(candidates.iter().copied(), names);
+        let unused = best.inputs.iter().find(|input| !used.contains(*input));
+        let chosen = *unused.or(best.inputs.first())?;
+        used.insert(chosen);
+        Some(chosen)
+    };
+    groups.iter().map(choose).collect()
+}
+
+/// What thin LTO appended to the name of a symbol that it made known to other modules: the same for
+/// all symbols of a module. Source: `ModuleSummaryIndex::getGlobalNameForLocal`.
+fn hash(name: &str) -> Option<&str> {
+    let (_, hash) = name.rsplit_once(".llvm.")?;
+    let hash = hash.split('.').next().unwrap_or(hash);
+    let is_number = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(hash)
+}

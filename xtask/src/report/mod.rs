@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask report`: how large a built kernel is, and what changed against another build of it.
+
+mod attribution;
+mod compare;
+mod html;
+mod inputs;
+mod sections;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use object_model::Elf;
+use serde::Serialize;
+use tool_io::Files;
+
+use crate::objtree::{Objtree, text_if_there};
+use crate::outcome::{Outcome, print};
+use attribution::{Attributed, attribute};
+use compare::{Change, DroppedList, Row};
+use inputs::Inputs;
+use sections::Group;
+
+/// Show how large a built kernel is, and what changed against another build of it
+///
+/// Sections, directories, objects and symbols, of any kernel from 5.10 on, with LTO or without.
+/// docs/report.md says how it is read.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask report --objtree /build/thin
+  cargo xtask report --objtree /build/thin --against /build/none --html report.html
+  cargo xtask report --objtree /build/thin --against /build/none --format json
+
+Reads only the object trees. Exit codes: 0 done, 2 could not run.")]
+pub struct Args {
+    /// The object tree of the kernel
+    #[arg(long, value_name = "DIR")]
+    objtree: PathBuf,
+    /// The object tree of the same kernel to compare with, such as one without LTO
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// Write a page for the browser; `-` is standard output, where it stands alone
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// How many symbols and directories each table of the text has
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Tables, the largest first
+    Text,
+    /// JSON, with everything
+    Json,
+}
+
+/// Bytes of the kernel, and of the one to compare with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// Bytes.
+    pub size: u64,
+    /// Bytes in the other build; not without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<u64>,
+}
+
+impl Size {
+    /// The larger one.
+    fn larger(self) -> u64 {
+        self.size.max(self.against.unwrap_or_default())
+    }
+
+    fn add(&mut self, size: u64, against: Option<u64>) {
+        self.size += size;
+        if let Some(bytes) = against {
+            *self.against.get_or_insert(0) += bytes;
+        }
+    }
+}
+
+/// Bytes of what has a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// What it is.
+    pub name: String,
+    #[serde(flatten)]
+    size: Size,
+}
+
+/// Bytes of the sections that have, or had before they were split, this name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SectionSize {
+    group: Group,
+    name: String,
+    #[serde(flatten)]
+    size: Size,
+}
+
+/// A build that was read.
+#[derive(Debug, Serialize)]
+pub struct Build {
+    /// Its object tree.
+    objtree: String,
+    /// `include/config/kernel.release`.
+    release: String,
+    /// The kind of LTO it is configured for.
+    lto: &'static str,
+    /// How the objects that it was linked from were found.
+    inputs: &'static str,
+    /// How many these are.
+    n_inputs: usize,
+}
+
+/// How many symbols changed in one way.
+#[derive(Debug, Serialize)]
+pub struct ChangeTotal {
+    change: Change,
+    n_symbols: u64,
+    #[serde(flatten)]
+    size: Size,
+}
+
+/// Everything that is shown.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Of the fields here; it grows when one changes its meaning or goes away.
+    version: u32,
+    build: Build,
+    against: Option<Build>,
+    /// The file that the sections are from.
+    measured: &'static str,
+    /// All of memory: the sections without those that the final link discards.
+    total: Size,
+    groups: Vec<Named>,
+    sections: Vec<SectionSize>,
+    /// The file that is booted.
+    image: Option<Named>,
+    /// What is loaded of all modules.
+    modules_total: Size,
+    modules: Vec<Named>,
+    /// Everything below each directory, `.` for all; what has no object stands in a line of its own.
+    directories: Vec<Named>,
+    objects: Vec<Named>,
+    /// How many symbols the list of what the link left out has.
+    n_listed_as_dropped: Option<usize>,
+    changes: Vec<ChangeTotal>,
+    /// What has no symbol; it and the changes are all of memory.
+    without_symbols: Size,
+    symbols: Vec<Row>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let Args {
+        objtree,
+        against,
+        html,
+        format,
+        top,
+    } = args;
+    let files = Files::for_process();
+    let report = report(objtree, against.as_deref(), files)?;
+    if let Some(path) = html {
+        tool_io::write_atomic(path, html::page(&report)?.as_bytes())?;
+        if path == Path::new("-") {
+            return Ok(());
+        }
+    }
+    let mut shown = match format {
+        Format::Json => serde_json::to_string_pretty(&report)?,
+        Format::Text => text::tables(&report, *top),
+    };
+    shown.push('\n');
+    print(shown.as_bytes())?;
+    Ok(())
+}
+
+/// A build, and what of it is measured.
+struct Read<'tree, 'files> {
+    tree: &'tree Objtree<'files>,
+    /// The linked kernel.
+    elf: &'tree Elf<'files>,
+    inputs: Inputs<'tree, 'files>,
+}
+
+impl Read<'_, '_> {
+    fn build(&self) -> anyhow::Result<Build> {
+        let Self { tree, inputs, .. } = self;
+        let release = text_if_there(&tree.root.join("include/config/kernel.release"))?;
+        Ok(Build {
+            objtree: tree.root.display().to_string(),
+            release: release.unwrap_or_default().trim().to_owned(),
+            lto: [
+                ("LTO_CLANG_THIN_DIST", "distributed thin LTO"),
+                ("LTO_CLANG_THIN", "thin LTO"),
+                ("LTO_CLANG_FULL", "full LTO"),
+            ]
+            .into_iter()
+            .find(|(option, _)| tree.settings.is_set(option))
+            .map_or("no LTO", |(_, lto)| lto),
+            inputs: inputs.source,
+            n_inputs: inputs.objects().len(),
+        })
+    }
+
+    fn attributed(&self) -> Attributed {
+        attribute(self.elf, self.inputs.objects())
+    }
+
+    /// What is loaded of each module.
+    fn modules(&self) -> BTreeMap<String, u64> {
+        let modules = self.tree.modules.iter();
+        let sizes = modules.map(|module| {
+            let name = format!("{}.ko", module.path);
+            (name, sections::total(&module.elf))
+        });
+        sizes.collect()
+    }
+
+    /// The file that is booted, and its size.
+    fn image(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let mut found = BTreeMap::new();
+        for image in ["arch/arm64/boot/Image", "arch/x86/boot/bzImage"] {
+            let path = self.tree.root.join(image);
+            match fs::metadata(&path) {
+                Ok(file) => {
+                    found.insert(image.to_owned(), file.len());
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).context(path.display().to_string()),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Measures the kernel in the object tree `objtree`, and compares it with the one in `against`.
+///
+/// # Errors
+/// Files that are missing or cannot be read.
+fn report(objtree: &Path, against: Option<&Path>, files: &Files) -> anyhow::Result<Report> {
+    const OTHER: &str = "the build to compare with";
+    let tree = Objtree::open(objtree, files)?;
+    let other = against.map(|root| Objtree::open(root, files));
+    let other = other.transpose().context(OTHER)?;
+    let other = other.as_ref();
+    // The same file of both builds: vmlinux has padding that vmlinux.o has not.
+    let objects = (&tree.object, other.map(|other| &other.object));
+    let (measured, elf, elf_other) = match objects {
+        (Some(elf), None) => ("vmlinux.o", elf, None),
+        (Some(elf), Some(Some(other))) => ("vmlinux.o", elf, Some(other)),
+        _ => ("vmlinux", &tree.vmlinux, other.map(|other| &other.vmlinux)),
+    };
+    let read = Read {
+        tree: &tree,
+        elf,
+        inputs: inputs::of(&tree, other)?,
+    };
+    let read_other = match other.zip(elf_other) {
+        Some((other, elf)) => Some(Read {
+            tree: other,
+            elf,
+            inputs: inputs::of(other, Some(&tree)).context(OTHER)?,
+        }),
+        None => None,
+    };
+    let against = read_other.as_ref();
+
+    let dropped = DroppedList::read(&tree.root)?;
+    let symbols = compare::rows(
+        read.attributed(),
+        against.map(Read::attributed),
+        dropped.as_ref(),
+    );
+    let sections = paired(
+        sections::sizes(elf),
+        elf_other.map(sections::sizes).as_ref(),
+    );
+    let modules = paired(read.modules(), against.map(Read::modules).as_ref());
+    let image = against.map(Read::image).transpose()?;
+    let image = paired(read.image()?, image.as_ref());
+    let (directories, objects) = sums(&symbols);
+    let in_memory = sections
+        .iter()
+        .filter(|((group, _), _)| *group != Group::Discarded);
+    let without_symbols = symbols.iter().filter(|row| row.n_parts == 0);
+    Ok(Report {
+        version: 1,
+        build: read.build()?,
+        against: against.map(Read::build).transpose()?,
+        measured,
+        total: sum(in_memory.map(|(_, size)| *size)),
+        groups: groups(&sections),
+        modules_total: sum(modules.values().copied()),
+        n_listed_as_dropped: dropped.as_ref().map(DroppedList::len),
+        changes: changes(&symbols),
+        without_symbols: sum(without_symbols.map(Row::bytes)),
+        image: named(image).into_iter().next(),
+        modules: named(modules),
+        directories: named(directories),
+        objects: named(objects),
+        sections: sections
+            .into_iter()
+            .map(|((group, name), size)| SectionSize {
+                group,
+                name: name.to_owned(),
+                size,
+            })
+            .collect(),
+        symbols,
+    })
+}
+
+/// Sizes of one build, and of the other if there is one; what one of them has not takes nothing.
+fn paired<K: Ord + Clone>(
+    sizes: BTreeMap<K, u64>,
+    against: Option<&BTreeMap<K, u64>>,
+) -> BTreeMap<K, Size> {
+    let none = against.map(|_| 0);
+    let with = |(key, size)| {
+        (
+            key,
+            Size {
+                size,
+                against: none,
+            },
+        )
+    };
+    let mut pairs: BTreeMap<_, _> = sizes.into_iter().map(with).collect();
+    for (key, bytes) in against.into_iter().flatten() {
+        pairs.entry(key.clone()).or_default().add(0, Some(*bytes));
+    }
+    pairs
+}
+
+fn sum(sizes: impl Iterator<Item = Size>) -> Size {
+    let mut sum = Size::default();
+    sizes.for_each(|Size { size, against }| sum.add(size, against));
+    sum
+}
+
+fn named(sizes: BTreeMap<String, Size>) -> Vec<Named> {
+    let named = sizes.into_iter().map(|(name, size)| Named { name, size });
+    named.collect()
+}
+
+fn groups(sections: &BTreeMap<(Group, &str), Size>) -> Vec<Named> {
+    let of_group = |group: Group| {
+        let of_group = sections
+            .iter()
+            .filter(move |((other, _), _)| *other == group);
+        let size = sum(of_group.map(|(_, size)| *size));
+        Named {
+            name: group.to_string(),
+            size,
+        }
+    };
+    Group::ALL.map(of_group).into()
+}
+
+/// What each directory has, those below it included, and each object. What stands in place of an
+/// object is its own directory.
+fn sums(symbols: &[Row]) -> (BTreeMap<String, Size>, BTreeMap<String, Size>) {
+    let mut objects: BTreeMap<String, Size> = BTreeMap::new();
+    for row in symbols {
+        let Size { size, against } = row.bytes();
+        if let Some(object) = objects.get_mut(&row.object) {
+            object.add(size, against);
+        } else {
+            objects.insert(row.object.clone(), row.bytes());
+        }
+    }
+    let mut directories: BTreeMap<String, Size> = BTreeMap::new();
+    let mut add = |name: &str, Size { size, against }| {
+        let directory = directories.entry(name.to_owned()).or_default();
+        directory.add(size, against);
+    };
+    for (object, size) in &objects {
+        add(".", *size);
+        if !object.contains('/') {
+            add(object, *size);
+        }
+        for (end, _) in object.match_indices('/') {
+            add(object.get(..end).unwrap_or(object), *size);
+        }
+    }
+    (directories, objects)
+}
+
+/// How many symbols changed in each way; nothing without another build.
+fn changes(symbols: &[Row]) -> Vec<ChangeTotal> {
+    let is_compared = symbols.iter().any(|row| row.change.is_some());
+    let total = |change| {
+        let changed = || symbols.iter().filter(|row| row.change == Some(change));
+        ChangeTotal {
+            change,
+            n_symbols: changed().map(|_| 1).sum(),
+            size: sum(changed().map(Row::bytes)),
+        }
+    };
+    let changes = Change::ALL.into_iter().filter(|_| is_compared);
+    changes.map(total).collect()
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Small kernels, compiled and linked here. What is expected of them, llvm-size and llvm-nm say, or
+//! the assembly that they are made of.
+
+mod compared;
+mod page;
+mod sizes;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use test_support::{KERNEL_TARGETS, TestDir};
+use tool_io::Files;
+
+use super::Report;
+use super::compare::Row;
+
+const X86: &str = KERNEL_TARGETS[1];
+
+const SCRIPT: &str = "SECTIONS {\n. = 0xffffffff81000000;\n\
+    .text : { *(.text .text.*) }\n. = ALIGN(0x200000);\n.rodata : { *(.rodata .rodata.*) }\n\
+    .data : { *(.data .data.*) }\n.init.text : { *(.init.text) }\n.bss : { *(.bss .bss.*) }\n\
+    /DISCARD/ : { *(.discard.*) *(.llvm_addrsig) }\n}\n";
+
+/// An object tree.
+struct Kernel {
+    dir: TestDir,
+}
+
+impl Kernel {
+    /// A tree without objects.
+    fn empty() -> Self {
+        let dir = TestDir::new();
+        dir.write("include/config/auto.conf", "CONFIG_X86_64=y\n");
+        dir.write("include/config/kernel.release", "6.12.0\n");
+        dir.write("modules.order", "");
+        Self { dir }
+    }
+
+    /// A kernel of these objects: path and assembly.
+    fn of_assembly(objects: &[(&str, String)]) -> Self {
+        let kernel = Self::empty();
+        for (path, source) in objects {
+            kernel.dir.asm(path, source, &[X86]);
+        }
+        let paths: Vec<_> = objects.iter().map(|(path, _)| *path).collect();
+        kernel.link(&paths);
+        kernel
+    }
+
+    /// Links objects, and keeps a record of it.
+    fn link(&self, objects: &[&str]) {
+        let mut record = String::new();
+        for object in objects {
+            writeln!(record, "elf\t{object}").unwrap();
+        }
+        self.dir.write("vmlinux.o.lto-inputs", record);
+        let mut arguments = vec!["-r", "-o", "vmlinux.o"];
+        arguments.extend(objects);
+        self.dir.run("ld.lld", &arguments);
+        self.dir.write("lds", SCRIPT);
+        let arguments = ["-T", "lds", "-o", "vmlinux", "vmlinux.o"];
+        self.dir.run("ld.lld", &arguments);
+    }
+
+    fn report(&self) -> Report {
+        super::report(self.dir.path(), None, &Files::new()).unwrap()
+    }
+
+    fn report_against(&self, other: &Self) -> Report {
+        super::report(self.dir.path(), Some(other.dir.path()), &Files::new()).unwrap()
+    }
+
+    /// Why there is no report.
+    fn error(&self) -> String {
+        match super::report(self.dir.path(), None, &Files::new()) {
+            Ok(_) => panic!("there is a report"),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    fn remove(&self, name: &str) {
+        std::fs::remove_file(self.dir.join(name)).unwrap();
+    }
+}
+
+/// Assembly of a function that takes `size` bytes.
+fn function(name: &str, size: usize) -> String {
+    format!(
+        ".text\n.globl {name}\n.type {name},@function\n{name}: .fill {size},1,0x90\n\
+         .size {name},{size}\n"
+    )
+}
+
+/// The row of a symbol; there must be one.
+fn row<'report>(report: &'report Report, object: &str, name: &str) -> &'report Row {
+    let mut rows = report.symbols.iter();
+    let found = rows.find(|row| row.object == object && row.name == name);
+    found.unwrap_or_else(|| panic!("no {name} of {object} in {:#?}", report.symbols))
+}
+
+/// Sizes of symbols by name, as llvm-nm says them.
+fn nm(kernel: &Kernel, object: &str) -> BTreeMap<String, u64> {
+    let output = kernel.dir.run("llvm-nm", &["--print-size", object]);
+    let lines = output.lines().map(|line| line.split_whitespace());
+    lines
+        .filter_map(|words| {
+            let [_, size, _, name] = words.collect::<Vec<_>>()[..] else {
+                return None;
+            };
+            let size = u64::from_str_radix(size, 16).unwrap();
+            (size > 0).then(|| (name.to_owned(), size))
+        })
+        .collect()
+}
