@@ -50,7 +50,7 @@ pub fn plugin() -> Plugin {
 
 /// Resolves the list against the tree; a pattern that matches nothing is worth a note.
 fn generate(tree: &Tree) -> GenerateResult {
-    let entries = List::parse(LIST)?.resolve(tree.dir())?;
+    let entries = List::parse(LIST)?.resolve(tree.dir(), &tree.known_lto()?)?;
     let unmatched = entries.iter().filter(|entry| entry.objects.is_empty());
     let notes = unmatched
         .map(|entry| format!("{}: nothing in this tree ({})", entry.pattern, entry.reason))

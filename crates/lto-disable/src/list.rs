@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
+use kernel_tree::KnownLto;
 use serde::Deserialize;
 use walkdir::{DirEntry, WalkDir};
 
@@ -25,6 +26,9 @@ pub struct Disabled {
     pub pattern: Pattern,
     /// Why.
     pub reason: String,
+    /// Whether it is so only where lto-link makes the links: a tree that knows LTO itself decides
+    /// otherwise.
+    pub only_ours: bool,
 }
 
 /// An entry as it is written.
@@ -34,6 +38,8 @@ struct Entry {
     source: Option<String>,
     folder: Option<String>,
     reason: String,
+    #[serde(default)]
+    only_ours: bool,
 }
 
 impl TryFrom<Entry> for Disabled {
@@ -49,6 +55,7 @@ impl TryFrom<Entry> for Disabled {
         Ok(Self {
             pattern,
             reason: entry.reason,
+            only_ours: entry.only_ours,
         })
     }
 }
@@ -98,15 +105,20 @@ impl List {
         Ok(toml::from_str(text)?)
     }
 
-    /// Finds what each entry matches in the kernel tree at `root`, which is walked once.
+    /// Finds what each entry matches in the kernel tree at `root`, which is walked once. `known` is
+    /// what the tree knew of LTO by itself.
     ///
     /// # Errors
     /// Patterns that are no globs, folders that cannot be read.
-    pub fn resolve(&self, root: &Path) -> Result<Vec<DisabledEntry>, ListError> {
-        let matchers = self
-            .disable
+    pub fn resolve(&self, root: &Path, known: &KnownLto) -> Result<Vec<DisabledEntry>, ListError> {
+        let is_ours = *known != KnownLto::Native;
+        let entries = self.disable.iter();
+        let disable: Vec<_> = entries
+            .filter(|disabled| is_ours || !disabled.only_ours)
+            .collect();
+        let matchers = disable
             .iter()
-            .map(matcher)
+            .map(|disabled| matcher(disabled))
             .collect::<Result<Vec<_>, _>>()?;
         let mut found = vec![BTreeSet::new(); matchers.len()];
         let walk = WalkDir::new(root)
@@ -115,7 +127,7 @@ impl List {
         for entry in walk {
             let entry = entry.map_err(ListError::Walk)?;
             let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-            for ((disabled, matcher), found) in self.disable.iter().zip(&matchers).zip(&mut found) {
+            for ((disabled, matcher), found) in disable.iter().zip(&matchers).zip(&mut found) {
                 let is_dir = entry.file_type().is_dir();
                 if is_dir == matches!(disabled.pattern, Pattern::Folder(_))
                     && matcher.is_match(path)
@@ -124,7 +136,7 @@ impl List {
                 }
             }
         }
-        let entries = self.disable.iter().zip(found);
+        let entries = disable.into_iter().zip(found);
         Ok(entries
             .map(|(disabled, objects)| DisabledEntry {
                 pattern: disabled.pattern.glob().to_owned(),

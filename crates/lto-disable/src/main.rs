@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use kernel_tree::Tree;
 use lto_disable::{
     BuiltObject, DisabledEntry, LIST, LinkOf, List, check, check_commands, parse_fragment,
 };
@@ -62,7 +63,9 @@ fn run() -> Result<(), Failure> {
                 Some(path) => tool_io::read_text(&path)?,
                 None => LIST.to_owned(),
             };
-            let entries = List::parse(&text).and_then(|list| list.resolve(&tree));
+            let known = Tree::open(&tree).and_then(|tree| tree.known_lto());
+            let known = known.map_err(Failure::cannot_run)?;
+            let entries = List::parse(&text).and_then(|list| list.resolve(&tree, &known));
             print!(
                 "{}",
                 DisabledEntry::fragment(&entries.map_err(Failure::cannot_run)?)

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use kernel_tree::KnownLto;
 use lto_disable::{LIST, List, ListError, Pattern};
 use object_model::WithCauses;
 use test_support::TestDir;
@@ -33,7 +34,8 @@ fn the_built_in_list_is_well_formed() {
         assert!(disabled.reason.len() > 20, "{pattern}: {}", disabled.reason);
     }
     // All of its globs can be used.
-    list.resolve(TestDir::new().path()).unwrap();
+    list.resolve(TestDir::new().path(), &KnownLto::None)
+        .unwrap();
 }
 
 #[test]
@@ -169,14 +171,16 @@ fn folders_without_sources_of_the_kernel_are_not_searched() {
     );
     // Whatever the tree itself is called.
     let list = List::parse(&entry("source", "*.c")).unwrap();
-    let entries = list.resolve(&dir.join("tools")).unwrap();
+    let entries = list.resolve(&dir.join("tools"), &KnownLto::None).unwrap();
     assert_eq!(entries[0].objects, ["x.o"]);
 }
 
 #[test]
 fn a_pattern_that_is_no_glob_is_named() {
     let list = List::parse(&entry("source", "kernel/[a.c")).unwrap();
-    let error = list.resolve(TestDir::new().path()).unwrap_err();
+    let error = list
+        .resolve(TestDir::new().path(), &KnownLto::None)
+        .unwrap_err();
     let error = WithCauses(&error).to_string();
     assert!(
         error.starts_with("the list of disabled objects: pattern kernel/[a.c: "),
@@ -193,15 +197,30 @@ fn a_pattern_that_is_no_glob_is_named() {
 fn a_tree_that_cannot_be_read_is_named() {
     let dir = TestDir::new();
     let list = List::parse(LIST).unwrap();
-    let error = list.resolve(&dir.join("none")).unwrap_err();
+    let error = list
+        .resolve(&dir.join("none"), &KnownLto::None)
+        .unwrap_err();
     let error = WithCauses(&error).to_string();
     let path = dir.join("none").display().to_string();
     assert_eq!(error.matches(&path).count(), 1, "{error}");
 }
 
+/// A tree that is taken for a kernel's, in `linux`.
+fn kernel_tree() -> TestDir {
+    let dir = tree(&[
+        "linux/Kconfig",
+        "linux/arch/Kconfig",
+        "linux/kernel/configs.c",
+        "linux/kernel/other.c",
+        "linux/scripts/Makefile.build",
+    ]);
+    dir.write("linux/Makefile", "VERSION = 5\nPATCHLEVEL = 10\n");
+    dir
+}
+
 #[test]
 fn the_command_prints_the_fragment_of_a_tree() {
-    let dir = tree(&["linux/kernel/configs.c", "linux/kernel/other.c"]);
+    let dir = kernel_tree();
     let (code, stdout, stderr) = run(&dir, &["list", "linux"]);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     let set: Vec<_> = stdout
@@ -224,7 +243,7 @@ fn the_command_prints_the_fragment_of_a_tree() {
 
 #[test]
 fn a_list_or_tree_that_cannot_be_used_ends_with_2() {
-    let dir = tree(&["linux/kernel/configs.c"]);
+    let dir = kernel_tree();
     dir.write("bad.toml", "disable = 1\n");
     for (arguments, message) in [
         (
@@ -235,11 +254,7 @@ fn a_list_or_tree_that_cannot_be_used_ends_with_2() {
             &["list", "linux", "--objects", "none.toml"],
             "none.toml cannot be read: No such file or directory (os error 2)\n",
         ),
-        (
-            &["list", "none"],
-            "looking for the objects that LTO must leave alone: \
-             IO error for operation on none: No such file or directory (os error 2)",
-        ),
+        (&["list", "none"], "none is not a kernel tree: "),
     ] {
         let (code, stdout, stderr) = run(&dir, arguments);
         assert_eq!((code, stdout.as_str()), (Some(2), ""));
@@ -247,4 +262,19 @@ fn a_list_or_tree_that_cannot_be_used_ends_with_2() {
         assert!(stderr.starts_with(&message), "{stderr}");
     }
     assert_eq!(run(&dir, &["list"]).0, Some(2));
+}
+
+#[test]
+fn what_only_our_links_need_is_not_asked_of_a_tree_with_links_of_its_own() {
+    let dir = tree(&["a.c", "b.c"]);
+    let list = entry("source", "a.c") + "only_ours = true\n" + &entry("source", "b.c");
+    let list = List::parse(&list).unwrap();
+    for (known, expected) in [
+        (KnownLto::None, &["a.c", "b.c"][..]),
+        (KnownLto::Native, &["b.c"]),
+    ] {
+        let entries = list.resolve(dir.path(), &known).unwrap();
+        let found: Vec<_> = entries.iter().map(|entry| entry.pattern.as_str()).collect();
+        assert_eq!(found, expected, "{known:?}");
+    }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What the tests of this crate share.
 
+use kernel_tree::KnownLto;
 use lto_disable::{DisabledEntry, List};
 use test_support::TestDir;
 
@@ -16,7 +17,7 @@ pub fn tree(files: &[&str]) -> TestDir {
 /// What `list` means in `dir`.
 pub fn resolve(list: &str, dir: &TestDir) -> Vec<DisabledEntry> {
     let list = List::parse(list).unwrap_or_else(|error| panic!("{error:?}"));
-    list.resolve(dir.path()).unwrap()
+    list.resolve(dir.path(), &KnownLto::None).unwrap()
 }
 
 /// The text of one entry of a list.
