@@ -7,7 +7,7 @@ use crate::llvm;
 use crate::outcome::Outcome;
 use crate::outcome::print;
 use anyhow::Context as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Installs the system packages that are missing.
 ///
@@ -114,6 +114,24 @@ pub fn ensure(options: Options) -> anyhow::Result<()> {
         left.join(" ")
     );
     llvm::bin_dir().map(|_| ())
+}
+
+/// Sees to it that LLVM of this version is there, beside the one that is used by default, and gives the
+/// directory of its tools.
+///
+/// # Errors
+/// It cannot be installed, or lacks a tool then.
+pub fn ensure_llvm(version: u32) -> anyhow::Result<PathBuf> {
+    let dir = PathBuf::from(format!("/usr/lib/llvm-{version}/bin"));
+    if llvm::complete(&dir).is_err() {
+        let packages = llvm_packages(version);
+        let named = packages.join(" ");
+        apt::update().with_context(|| format!("missing packages: {named}"))?;
+        eprintln!("installing {named}");
+        apt::install(&packages)?;
+        llvm::complete(&dir)?;
+    }
+    Ok(dir)
 }
 
 fn in_search_path(program: &str) -> bool {
