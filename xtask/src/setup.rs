@@ -7,7 +7,7 @@ use crate::llvm;
 use crate::outcome::Outcome;
 use crate::outcome::print;
 use anyhow::Context as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Installs the system packages that are missing.
 ///
@@ -124,12 +124,7 @@ pub fn ensure(options: Options) -> anyhow::Result<()> {
     }
     eprintln!("installing {}", packages.join(" "));
     apt::install(&packages)?;
-    let left = missing(arch, in_search_path);
-    anyhow::ensure!(
-        left.is_empty(),
-        "installed, but what they are for is not found: {}",
-        left.join(" ")
-    );
+    found(&missing(arch, in_search_path))?;
     llvm::bin_dir().map(|_| ())
 }
 
@@ -145,10 +140,33 @@ pub fn ensure_for_tests(install: bool) -> anyhow::Result<()> {
     }
     let named = format!("missing packages: {}", packages.join(" "));
     anyhow::ensure!(install, named);
-    apt::update().context(named)?;
-    eprintln!("installing {}", packages.join(" "));
-    apt::install(&packages)?;
-    let left = absent(&TESTS, in_search_path);
+    install_packages(&packages)?;
+    found(&absent(&TESTS, in_search_path))
+}
+
+/// Sees to it that LLVM of this version is there, beside the one that is used by default, and gives the
+/// directory of its tools.
+///
+/// # Errors
+/// It cannot be installed, or lacks a tool then.
+pub fn ensure_llvm(version: u32) -> anyhow::Result<PathBuf> {
+    let dir = PathBuf::from(format!("/usr/lib/llvm-{version}/bin"));
+    if llvm::complete(&dir).is_err() {
+        install_packages(&llvm_packages(version))?;
+        llvm::complete(&dir)?;
+    }
+    Ok(dir)
+}
+
+fn install_packages(packages: &[String]) -> anyhow::Result<()> {
+    let named = packages.join(" ");
+    apt::update().with_context(|| format!("missing packages: {named}"))?;
+    eprintln!("installing {named}");
+    apt::install(packages)
+}
+
+/// Nothing that was installed is still missing.
+fn found(left: &[String]) -> anyhow::Result<()> {
     anyhow::ensure!(
         left.is_empty(),
         "installed, but what they are for is not found: {}",

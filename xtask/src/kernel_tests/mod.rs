@@ -154,10 +154,7 @@ pub const WIDE: [(&str, KernelTest); 15] = [
     ),
     ("6.1 arm64: verify after thin LTO", native::arm64_6_1_thin),
     ("7.3 x86_64: verify after thin LTO", native::x86_64_7_3_thin),
-    (
-        "7.3 x86_64: verify after distributed thin LTO",
-        native::x86_64_7_3_dist,
-    ),
+    (native::DISTRIBUTED_7_3, native::x86_64_7_3_dist),
     ("7.3 x86_64: adoption", native::adoption_7_3),
     (
         "7.3 x86_64: distributed thin LTO by lto-link, modules too",
