@@ -8,9 +8,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::rebuild::copy_objtree;
-use super::{ARCH, build, configure, expect, kernel_tree, objtree};
-use crate::demo;
-use crate::kernel::boot;
+use super::{ARCH, boots, build, configure, expect, kernel_tree, objtree};
 use crate::kernel::config::{Lto, Setting};
 use crate::outcome::Outcome;
 use crate::process;
@@ -70,7 +68,7 @@ pub fn distributed(workdir: &Path) -> Outcome {
     write(&makefile, &original)?;
     fs::remove_file(&source).with_context(|| source.display().to_string())?;
     built?;
-    boots(&dropping)?;
+    boots(ARCH, &dropping)?;
 
     let none = objtree(workdir, Lto::None);
     let report = verify::verify(&dropping, Some(&none))?;
@@ -110,18 +108,6 @@ pub fn distributed(workdir: &Path) -> Outcome {
         kept.clone()
     })?;
     expect(gone.contains("was dropped"), || gone.clone())
-}
-
-fn boots(objtree: &Path) -> Outcome {
-    let report = boot::boot(boot::Options {
-        arch: ARCH,
-        objtree,
-        output: objtree,
-        timeout: demo::BOOT_TIME,
-    })?;
-    let problems = report.problems();
-    expect(problems.is_empty(), || problems.join("\n"))?;
-    expect(report.loaded() > 0, || "no module was loaded".into())
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<String> {

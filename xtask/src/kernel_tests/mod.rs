@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::demo;
 use crate::kernel::arch::Arch;
+use crate::kernel::boot;
 use crate::kernel::build;
 use crate::kernel::config::{self, Lto, Profile, Setting};
 use crate::kernel::fetch;
@@ -239,6 +240,19 @@ fn build_for(
         .lines()
         .map(str::to_owned)
         .collect())
+}
+
+/// The kernel in `objtree` comes up, without a fault, and loads its modules.
+fn boots(arch: Arch, objtree: &Path) -> Outcome {
+    let report = boot::boot(boot::Options {
+        arch,
+        objtree,
+        output: objtree,
+        timeout: demo::BOOT_TIME,
+    })?;
+    let problems = report.problems();
+    expect(problems.is_empty(), || problems.join("\n"))?;
+    expect(report.loaded() > 0, || "no module was loaded".into())
 }
 
 /// A fault with this text.

@@ -11,13 +11,12 @@ use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
 use super::rebuild::{copy_objtree, made};
-use super::{build_for, expect, fault};
-use crate::demo;
+use super::{boots, build_for, expect, fault};
 use crate::initcall_script::TARGET;
 use crate::install;
 use crate::kernel::arch::Arch;
 use crate::kernel::config::{self, Lto, Profile};
-use crate::kernel::{boot, build, fetch};
+use crate::kernel::{build, fetch};
 use crate::outcome::{Failure, Outcome};
 use crate::{files, llvm, process, series, setup, uninstall, verify};
 
@@ -145,15 +144,7 @@ impl Kind {
             objtree,
             jobs: None,
         })?;
-        let report = boot::boot(boot::Options {
-            arch: self.arch,
-            objtree,
-            output: objtree,
-            timeout: demo::BOOT_TIME,
-        })?;
-        let problems = report.problems();
-        expect(problems.is_empty(), || problems.join("\n"))?;
-        expect(report.loaded() > 0, || "no module was loaded".into())
+        boots(self.arch, objtree)
     }
 }
 
