@@ -24,7 +24,8 @@ pub struct RootOptions {
     /// Whether it is a module, which has its own entries and is read by modpost.
     pub is_module: bool,
     /// Files in which a definition may be named: linker scripts, sources of the programs that look
-    /// names up in the linked kernel. Every word of them that is the name of a definition is a root.
+    /// names up in the linked kernel. Every word of them that is the name of a definition is a root;
+    /// of C, those in its strings.
     pub named_in: Vec<PathBuf>,
     /// A file with patterns of names that somebody wants to keep, each with its reason.
     pub patterns: Option<PathBuf>,
@@ -148,7 +149,16 @@ impl Roots {
         }
         for path in named_in {
             let text = std::fs::read(path).map_err(|error| RootError::Read(path.clone(), error))?;
-            for word in words(&text).filter(|word| defined.contains_key(word)) {
+            let is_c = path
+                .extension()
+                .is_some_and(|kind| kind == "c" || kind == "h");
+            let texts = if is_c {
+                strings(&text)
+            } else {
+                vec![&text[..]]
+            };
+            let words = texts.into_iter().flat_map(words);
+            for word in words.filter(|word| defined.contains_key(word)) {
                 roots.add(word, Reason::NamedIn(path.clone()));
             }
         }
@@ -271,6 +281,29 @@ fn words(text: &[u8]) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
+/// The strings in a source of C, without their quotes. A quote in a character constant or in a comment
+/// makes strings of what is none: then more is kept than need be, or less, so that it counts for one
+/// line only.
+fn strings(text: &[u8]) -> Vec<&[u8]> {
+    let mut strings = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let mut start = None;
+        let mut is_escaped = false;
+        for (at, byte) in line.iter().enumerate() {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = true,
+                b'"' => match start.take() {
+                    Some(start) => strings.push(&line[start..at]),
+                    None => start = Some(at + 1),
+                },
+                _ => (),
+            }
+        }
+    }
+    strings
+}
+
 /// Names that a module is entered by, and those that modpost makes aliases for user space from.
 /// Sources: `include/linux/module.h` (`module_init`, `MODULE_DEVICE_TABLE`), `handle_moddevtable` in
 /// `scripts/mod/file2alias.c`.
@@ -298,4 +331,16 @@ fn read_patterns(path: &Path, text: &str) -> Result<Vec<(GlobMatcher, String)>, 
             Ok((glob.compile_matcher(), why.trim().to_owned()))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_c_are_those_in_its_strings() {
+        let text = br#"if (!strcmp(name, "main_table")) die("no \"other\" %s\n", "x", sort);"#;
+        let found: Vec<&str> = strings(text).into_iter().flat_map(words).collect();
+        assert_eq!(found, ["main_table", "no", "other", "s", "n", "x"]);
+    }
 }
