@@ -8,7 +8,7 @@
 //! Sources: lld's `-u`; `isUsedInRegularObj` in lld's `BitcodeCompiler`; `llvm/Object/IRSymtab.h` for
 //! `used`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,11 +31,17 @@ pub struct RootOptions {
     pub patterns: Option<PathBuf>,
 }
 
+/// How the entry of an exported symbol in the table of exports is called. Source: `__KSYMTAB_ENTRY` in
+/// `include/linux/export.h`.
+const EXPORT: &str = "__ksymtab_";
+
 /// Why a definition is a root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// An object of native code refers to it.
     Native(String),
+    /// Modules may use it: the object has an entry for it in the table of exports.
+    Exported(String),
     /// Module-level assembly of a bitcode object refers to it.
     ModuleAssembly(String),
     /// Generated code refers to it and bitcode does not: inline assembly in a function, or a
@@ -61,6 +67,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Native(object) => write!(f, "native\t{object}"),
+            Self::Exported(object) => write!(f, "exported\t{object}"),
             Self::ModuleAssembly(object) => write!(f, "module-assembly\t{object}"),
             Self::GeneratedCode(object) => write!(f, "generated-code\t{object}"),
             Self::NamedIn(file) => write!(f, "named-in\t{}", file.display()),
@@ -131,10 +138,19 @@ impl Roots {
                     }
                 }
                 Object::Bitcode(bitcode) => {
+                    let entries = bitcode.symbols().iter();
+                    let exported: HashSet<&str> = entries
+                        .filter_map(|symbol| symbol.name.strip_prefix(EXPORT))
+                        .collect();
                     for symbol in bitcode.symbols() {
                         let is_known = defined.contains_key(symbol.name);
                         if symbol.is_undefined() && symbol.is_from_asm() && is_known {
-                            roots.add(symbol.name, Reason::ModuleAssembly(object.clone()));
+                            let reason = if exported.contains(symbol.name) {
+                                Reason::Exported
+                            } else {
+                                Reason::ModuleAssembly
+                            };
+                            roots.add(symbol.name, reason(object.clone()));
                         } else if is_definition(symbol) && symbol.is_used() {
                             roots.add(symbol.name, Reason::Used);
                         }

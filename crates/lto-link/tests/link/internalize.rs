@@ -6,7 +6,7 @@ use std::process::Command;
 use test_support::{ARM64, TestDir};
 
 use crate::distributed::{generate, object};
-use crate::support::{defined, elf, ld_lld, link, run};
+use crate::support::{defined, elf, export, ld_lld, link, run};
 
 /// What a table's entry reaches, and what nothing does; `by_assembly` is named in inline assembly of a
 /// function, of which bitcode says nothing.
@@ -279,6 +279,18 @@ fn what_assembly_of_its_own_object_names_is_kept() {
         ));
     }
     assert_eq!(told, ["again\n", "", ""]);
+}
+
+#[test]
+fn what_modules_may_use_is_kept() {
+    let dir = TestDir::new();
+    let source = format!("{} int unreached(void) {{ return 2; }}", export("offered"));
+    object(&dir, ARM64, "a.o", &source);
+    let inputs = ["-o", "x.o", "--internalize", "--objs", "a.o"];
+    link(&dir, &[&["thin-link"][..], &inputs].concat());
+    let roots = dir.read_text("x.lto-roots");
+    assert!(roots.contains("offered\texported\ta.o\n"), "{roots}");
+    assert!(!roots.contains("unreached"), "{roots}");
 }
 
 /// Full and thin LTO in one process drop the same.
