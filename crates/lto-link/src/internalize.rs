@@ -143,11 +143,10 @@ fn code(options: &LinkOptions, inputs: &Inputs, roots: &Roots) -> Result<Vec<Pat
         .output()
         .map_err(io_error(format!("running {}", linker.display())))?;
     if !run.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&run.stderr));
-        return Err(LinkError::Linker {
+        return Err(LinkError::CodeGeneration {
             linker,
             status: run.status,
-            capture: None,
+            said: String::from_utf8_lossy(&run.stderr).into_owned(),
         });
     }
     written(&dir)

@@ -64,6 +64,16 @@ pub enum LinkError {
     /// What was dropped is needed.
     #[error("dropped, and needed all the same:\n{}", .0.join("\n"))]
     Dropped(Vec<String>),
+    /// The link that generates the code of what is kept did not succeed.
+    #[error("{} generated no code ({status}):\n{said}", linker.display())]
+    CodeGeneration {
+        /// The program.
+        linker: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said.
+        said: String,
+    },
     /// The linker ran and did not succeed.
     #[error("{} failed ({status}){}", linker.display(), saved(.capture.as_deref()))]
     Linker {

@@ -8,7 +8,8 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::rebuild::copy_objtree;
-use super::{ARCH, boots, build, configure, expect, kernel_tree, objtree};
+use super::{ARCH, boots, build, configure, expect, objtree};
+use crate::demo;
 use crate::kernel::config::{Lto, Setting};
 use crate::outcome::Outcome;
 use crate::process;
@@ -51,7 +52,7 @@ const RULE: (&str, &str) = ("lib/Makefile", "\nobj-y += dropping_test.o\n");
 /// wrong; what only inline assembly names is there, what nothing names is gone and listed, and both are
 /// explained.
 pub fn distributed(workdir: &Path) -> Outcome {
-    let tree = kernel_tree(workdir)?;
+    let tree = demo::prepare(None, workdir, ARCH, false)?;
     let dropping = workdir.join("arm64-ci-dropping");
     copy_objtree(&objtree(workdir, Lto::ThinDist), &dropping)?;
     let settings = DROPS.map(str::parse::<Setting>);

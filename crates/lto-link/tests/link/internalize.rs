@@ -316,3 +316,15 @@ fn a_link_in_one_process_drops_what_no_root_reaches() {
         assert_eq!(dropped.lines().count(), 4, "{kind}: {dropped}");
     }
 }
+
+#[test]
+fn what_the_linker_says_when_it_generates_no_code_is_told() {
+    let dir = parts();
+    object(&dir, ARM64, "d.o", "int wanted(void) { return 6; }");
+    let linker = ld_lld();
+    let arguments = [&["module"], &INPUTS[..], &["d.o", "--", &linker]].concat();
+    let (code, _, errors) = run(&dir, &arguments);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("generated no code"), "{errors}");
+    assert!(errors.contains("duplicate symbol: wanted"), "{errors}");
+}
