@@ -14,9 +14,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use object_model::{Input, LtoKind, SymbolKind, link_order};
+use object_model::{Faults, Input, LtoKind, SymbolKind, link_order};
 use tool_io::Files;
 
+use crate::definitions::definitions;
 use crate::generated;
 use crate::inputs::Inputs;
 use crate::link::{LinkError, io_error};
@@ -68,6 +69,9 @@ pub(crate) fn generate(
     asked: &RootOptions,
     inputs: &Inputs,
 ) -> Result<Vec<PathBuf>, LinkError> {
+    // The linker is told below to go on whatever it finds.
+    let always = inputs.objects.get(..inputs.n_always).unwrap_or_default();
+    Faults::check((), definitions(always).faults).map_err(LinkError::Definitions)?;
     let output = &options.output;
     for _ in 0..PASSES {
         let roots = roots(asked, output, inputs)?;

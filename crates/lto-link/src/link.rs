@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tool_io::WriteError;
 
 use crate::codegen::CodegenError;
+use crate::definitions::DefinitionFault;
 use crate::inputs::EmbeddedError;
 use crate::inputs::{Inputs, beside, inputs_path};
 use crate::internalize;
@@ -64,6 +65,9 @@ pub enum LinkError {
     /// What was dropped is needed.
     #[error("dropped, and needed all the same:\n{}", .0.join("\n"))]
     Dropped(Vec<String>),
+    /// Something is there twice.
+    #[error("the objects cannot be linked into one:\n{0}")]
+    Definitions(Faults<DefinitionFault>),
     /// The link that generates the code of what is kept did not succeed.
     #[error("{} generated no code ({status}):\n{said}", linker.display())]
     CodeGeneration {

@@ -317,14 +317,33 @@ fn a_link_in_one_process_drops_what_no_root_reaches() {
     }
 }
 
+/// The link that only generates code must not hide what the one without it would say.
 #[test]
-fn what_the_linker_says_when_it_generates_no_code_is_told() {
+fn what_is_defined_twice_stops_the_link() {
     let dir = parts();
     object(&dir, ARM64, "d.o", "int wanted(void) { return 6; }");
     let linker = ld_lld();
     let arguments = [&["module"], &INPUTS[..], &["d.o", "--", &linker]].concat();
     let (code, _, errors) = run(&dir, &arguments);
     assert_eq!(code, Some(1));
+    assert!(
+        errors.contains("wanted is defined by a.o and by d.o"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn what_the_linker_says_when_it_generates_no_code_is_told() {
+    let dir = parts();
+    let linker = ld_lld();
+    let arguments = [
+        &["module"],
+        &INPUTS[..],
+        &["--", &linker, "--no-such-option"],
+    ]
+    .concat();
+    let (code, _, errors) = run(&dir, &arguments);
+    assert_eq!(code, Some(1));
     assert!(errors.contains("generated no code"), "{errors}");
-    assert!(errors.contains("duplicate symbol: wanted"), "{errors}");
+    assert!(errors.contains("--no-such-option"), "{errors}");
 }
