@@ -217,10 +217,12 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
     done(link(&options, &inputs))
 }
 
-/// The command that was given as `arguments`, with `--complete`.
-fn completion(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    // Behind the name of the program and that of the command.
-    arguments.insert(2, "--complete".into());
+/// The command that was given as `arguments`, with `--complete`, which it may have already.
+fn completion(mut arguments: Vec<OsString>, has_it: bool) -> Vec<OsString> {
+    if !has_it {
+        // Behind the name of the program and that of the command.
+        arguments.insert(2, "--complete".into());
+    }
     arguments
 }
 
@@ -244,7 +246,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         linker,
         jobs: jobs.count(),
         roots: roots.options(module),
-        complete: completion(arguments),
+        complete: completion(arguments, complete),
     };
     let files = Files::new();
     let inputs = Inputs::read(&&files, &objs, &libs)?;
