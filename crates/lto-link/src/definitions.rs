@@ -6,6 +6,8 @@ use std::collections::HashSet;
 
 use object_model::{Binding, Definition, Input, Symbol};
 
+use crate::inputs::object_name;
+
 /// How the native forms of a bitcode object `foo.o` are called. Sources: `scripts/Makefile.build`
 /// of Linux 5.12 to 5.16 and of 5.17 to 6.0, `scripts/Makefile.thinlto` of 7.2, and our own
 /// [`native_path`](crate::native_path).
@@ -102,14 +104,6 @@ pub fn definitions(inputs: &[Input]) -> Definitions {
     Definitions {
         n_symbols: seen.len(),
         faults,
-    }
-}
-
-/// The path of an object, or the name of one that is no file.
-fn object_name(input: &Input) -> String {
-    match &input.path {
-        Some(path) => path.display().to_string(),
-        None => input.name.clone(),
     }
 }
 

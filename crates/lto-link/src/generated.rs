@@ -2,17 +2,17 @@
 //! What code generation refers to and bitcode did not say: names in inline assembly of functions, and
 //! library functions that the code generator calls. Nothing but native code shows them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use object_model::{Faults, Input, InputError, Loader, link_order};
 
 use crate::codegen::native_path;
-use crate::inputs::{InputKind, Inputs, kind_of};
+use crate::inputs::{InputKind, Inputs, kind_of, object_name};
 use crate::link::{LinkError, io_error};
 use crate::plan::temporary;
-use crate::roots::{definitions, object_name};
+use crate::roots::droppable;
 
 /// What generated code refers to: the symbol, and the object whose code it is.
 pub(crate) type Generated = BTreeSet<(String, String)>;
@@ -53,7 +53,7 @@ pub(crate) fn find(
     let known = known(output)?;
     let dropped = dropped(inputs, natives);
     let was_dropped: HashSet<&str> = known.iter().map(|(symbol, _)| symbol.as_str()).collect();
-    let droppable = definitions(inputs);
+    let droppable = droppable(inputs);
     let mut found = Generated::new();
     // Who else refers to what is there because of what was found before: calls, as a rule.
     let mut others = Generated::new();
@@ -153,7 +153,7 @@ fn dropped<'all>(
             .map(|symbol| symbol.name)
     };
     let defined: HashSet<&str> = symbols(true).collect();
-    let droppable: HashMap<&str, usize> = definitions(inputs);
+    let droppable = droppable(inputs);
     symbols(false)
         .filter(|name| !defined.contains(name) && droppable.contains_key(name))
         .collect()

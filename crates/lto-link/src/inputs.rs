@@ -177,14 +177,18 @@ impl<'data> Inputs<'data> {
     pub fn record(&self) -> String {
         let mut record = String::new();
         for input in &self.objects {
-            let path = match &input.path {
-                Some(path) => path.display().to_string(),
-                None => input.name.clone(),
-            };
             // Writing to a string does not fail.
-            let _ = writeln!(record, "{}\t{path}", kind_of(input));
+            let _ = writeln!(record, "{}\t{}", kind_of(input), object_name(input));
         }
         record
+    }
+}
+
+/// The path of an object, or the name of one that is no file.
+pub(crate) fn object_name(input: &Input) -> String {
+    match &input.path {
+        Some(path) => path.display().to_string(),
+        None => input.name.clone(),
     }
 }
 

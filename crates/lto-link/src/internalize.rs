@@ -10,7 +10,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,7 +19,7 @@ use tool_io::Files;
 use crate::definitions::definitions;
 use crate::generated;
 use crate::inputs::Inputs;
-use crate::link::{LinkError, io_error};
+use crate::link::{LinkError, io_error, remove_dir};
 use crate::plan::{LinkOptions, archives, code_generation, joined, temporary};
 use crate::reach::{Reach, dropped_listing, dropped_path};
 use crate::roots::{RootOptions, Roots, roots_path};
@@ -105,13 +104,7 @@ fn code_dir(output: &Path) -> PathBuf {
 /// # Errors
 /// Those of the file system.
 pub(crate) fn remove_code(output: &Path) -> Result<(), LinkError> {
-    let dir = code_dir(output);
-    match fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(io_error(format!("removing {}", dir.display()))(error))
-        }
-        _ => Ok(()),
-    }
+    remove_dir(&code_dir(output))
 }
 
 /// One link as for an executable, and the native objects that it leaves.

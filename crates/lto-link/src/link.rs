@@ -18,10 +18,10 @@ use tool_io::WriteError;
 use crate::codegen::CodegenError;
 use crate::definitions::DefinitionFault;
 use crate::inputs::EmbeddedError;
-use crate::inputs::{Inputs, beside, inputs_path};
+use crate::inputs::{Inputs, beside, inputs_path, object_name};
 use crate::internalize;
 use crate::plan::{LinkCommand, LinkOptions, Scripts};
-use crate::roots::{RootError, definitions, object_name};
+use crate::roots::{RootError, droppable};
 
 /// What one link cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +115,16 @@ pub(crate) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> Lin
     |source| LinkError::Io { what, source }
 }
 
+/// Removes a directory that an earlier run may have left.
+pub(crate) fn remove_dir(dir: &Path) -> Result<(), LinkError> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error(format!("removing {}", dir.display()))(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where the cost of the link of `output` is written, as JSON.
 pub fn usage_path(output: &Path) -> PathBuf {
     beside(output, ".lto-usage.json")
@@ -177,12 +187,12 @@ fn missing(output: &Path, inputs: &Inputs) -> Result<Vec<String>, LinkError> {
     let reading = || format!("reading {}", output.display());
     let data = fs::read(output).map_err(io_error(reading()))?;
     let linked = Input::parse(output, &data).map_err(|error| LinkError::Natives(error.into()))?;
-    let definitions = definitions(inputs);
+    let droppable = droppable(inputs);
     let symbols = linked.object.linker_symbols();
     let mut missing: Vec<String> = symbols
         .filter(|symbol| symbol.is_undefined())
         .filter_map(|symbol| {
-            let index = *definitions.get(symbol.name)?;
+            let index = *droppable.get(symbol.name)?;
             let object = object_name(inputs.objects.get(index)?);
             Some(format!("{} of {object}", symbol.name))
         })

@@ -14,8 +14,7 @@ use object_model::{
     GlobalValue, GlobalValueKind, InputError, Linkage, Object, Summary, ValueIndex, source_name,
 };
 
-use crate::inputs::Inputs;
-use crate::roots::object_name;
+use crate::inputs::{Inputs, object_name};
 
 /// A definition: the position of its object among those with a summary, and its own in there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

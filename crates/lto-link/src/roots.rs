@@ -14,9 +14,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobMatcher};
-use object_model::{Input, Object, Symbol};
+use object_model::{Object, Symbol};
 
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, object_name};
 
 /// What is dropped of a link, as asked for: all that no root reaches.
 #[derive(Clone, Debug, Default)]
@@ -126,7 +126,7 @@ impl Roots {
             named_in,
             patterns,
         } = options;
-        let defined = definitions(inputs);
+        let defined = droppable(inputs);
         let mut roots = Self::default();
         for input in &inputs.objects {
             let object = object_name(input);
@@ -257,14 +257,6 @@ pub fn roots_path(output: &Path) -> PathBuf {
     output.with_extension("lto-roots")
 }
 
-/// The name by which messages and lists call an input.
-pub(crate) fn object_name(input: &Input) -> String {
-    match &input.path {
-        Some(path) => path.display().to_string(),
-        None => input.name.clone(),
-    }
-}
-
 /// Whether a link can drop it: a definition of a bitcode object that others see.
 fn is_definition(symbol: &Symbol) -> bool {
     symbol.is_defined()
@@ -274,7 +266,7 @@ fn is_definition(symbol: &Symbol) -> bool {
 }
 
 /// The definitions that a link can drop, and the object that has the first of each name.
-pub(crate) fn definitions<'data>(inputs: &Inputs<'data>) -> HashMap<&'data str, usize> {
+pub(crate) fn droppable<'data>(inputs: &Inputs<'data>) -> HashMap<&'data str, usize> {
     let mut defined = HashMap::new();
     for (index, input) in inputs.objects.iter().enumerate() {
         if let Object::Bitcode(bitcode) = &input.object {

@@ -7,7 +7,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use object_model::{Faults, Loader};
@@ -16,7 +15,7 @@ use crate::codegen;
 use crate::generated;
 use crate::inputs::{EmbeddedError, InputKind, Inputs, LinkFiles, kind_of};
 use crate::internalize::{self, EXECUTABLE};
-use crate::link::{LinkError, io_error, run_linker};
+use crate::link::{LinkError, io_error, remove_dir, run_linker};
 use crate::plan::{joined, temporary};
 use crate::roots::RootOptions;
 
@@ -78,12 +77,8 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
     };
     // Whatever an earlier run left when it was killed.
     let dir = temporary(output, ".index");
-    match fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(io_error(format!("removing {}", dir.display()))(error));
-        }
-        _ => fs::create_dir(&dir).map_err(io_error(format!("making {}", dir.display())))?,
-    }
+    remove_dir(&dir)?;
+    fs::create_dir(&dir).map_err(io_error(format!("making {}", dir.display())))?;
     let response = temporary(output, ".rsp");
     let mut argv = linker.clone();
     let mut text = String::new();
@@ -124,7 +119,7 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
             n_new += usize::from(is_new && kind == KINDS[0]);
         }
     }
-    fs::remove_dir_all(&dir).map_err(io_error(format!("removing {}", dir.display())))?;
+    remove_dir(&dir)?;
     tool_io::write_if_changed(&codegen::list_path(output), list.as_bytes())?;
     Ok(n_new)
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::rebuild::copy_objtree;
-use super::{ARCH, boots, build, configure, expect, objtree};
+use super::{ARCH, boots, build, configure, expect, objtree, without_fault};
 use crate::demo;
 use crate::kernel::config::{Lto, Setting};
 use crate::outcome::Outcome;
@@ -73,10 +73,7 @@ pub fn distributed(workdir: &Path) -> Outcome {
 
     // The kernel without LTO lacks the initcall that is added.
     let report = verify::verify(&dropping, None)?;
-    expect(report.n_faults() == 0, || {
-        let faults = report.checks.iter().flat_map(|check| &check.faults);
-        faults.map(String::as_str).collect::<Vec<_>>().join("\n")
-    })?;
+    without_fault(&report)?;
     let files = tool_io::Files::new();
     let size = |objtree: &Path| -> anyhow::Result<u64> {
         let sizes = verify::Sizes::of(&files.elf(&objtree.join("vmlinux.o"))?);

@@ -21,6 +21,7 @@ use crate::kernel::build;
 use crate::kernel::config::{self, Lto, Profile, Setting};
 use crate::kernel::fetch;
 use crate::outcome::{Failure, Outcome};
+use crate::verify;
 
 /// A test; the directory is where it finds and leaves kernels.
 pub type KernelTest = fn(&Path) -> Outcome;
@@ -253,6 +254,14 @@ fn boots(arch: Arch, objtree: &Path) -> Outcome {
     let problems = report.problems();
     expect(problems.is_empty(), || problems.join("\n"))?;
     expect(report.loaded() > 0, || "no module was loaded".into())
+}
+
+/// verify found nothing wrong; else all that it found.
+fn without_fault(report: &verify::Report) -> Outcome {
+    expect(report.n_faults() == 0, || {
+        let faults = report.checks.iter().flat_map(|check| &check.faults);
+        faults.map(String::as_str).collect::<Vec<_>>().join("\n")
+    })
 }
 
 /// A fault with this text.
