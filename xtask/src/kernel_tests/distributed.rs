@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nix::sys::signal::{Signal, killpg};
@@ -253,46 +253,60 @@ const KILLS: usize = 20;
 /// As many seconds go by at most until it is.
 const LONGEST: u64 = 40;
 
-/// vmlinux has the same bytes from one job and from two, from another object directory, and from a
-/// build that was killed again and again.
+/// More CPU seconds than wall seconds by this factor are not one job's.
+const ONE_JOB: f64 = 1.05;
+
+/// vmlinux has the same bytes from two jobs at once and, in another object directory, from one job
+/// whose build was killed again and again. That one never has more than one CPU.
 pub fn same_bytes(workdir: &Path) -> Outcome {
-    let expected = Reproducible::new(workdir, "same")?.built(2)?;
-    for (name, jobs) in [("same-with-one-job", 1), ("same-after-kills", 2)] {
-        let kernel = Reproducible::new(workdir, name)?;
-        if jobs == 2 {
-            for _ in 0..KILLS {
-                kernel.kill_build()?;
-            }
-        }
-        let found = kernel.built(jobs)?;
-        expect(expected.len() > 1_000_000 && found == expected, || {
-            format!("{name}: vmlinux is not as in same")
-        })?;
+    let expected = Reproducible::new(workdir, "same", 2)?.built()?;
+    let kernel = Reproducible::new(workdir, "same-elsewhere", 1)?;
+    for _ in 0..KILLS {
+        kernel.kill_build()?;
     }
-    Ok(())
+    let started = Instant::now();
+    let before = build::children_seconds()?;
+    let found = kernel.built()?;
+    let wall = started.elapsed().as_secs_f64();
+    let cpu = build::children_seconds()? - before;
+    expect(cpu <= ONE_JOB * wall, || {
+        format!("make -j1 used {cpu:.1} s of CPU in {wall:.1} s")
+    })?;
+    expect(expected.len() > 1_000_000 && found == expected, || {
+        let objtree = kernel.objtree.display();
+        format!(
+            "{objtree}: vmlinux is not as in {}",
+            workdir.join("same").display()
+        )
+    })
 }
 
 /// A kernel without time, place and count of its build in it.
 struct Reproducible {
     tree: PathBuf,
     objtree: PathBuf,
+    jobs: usize,
 }
 
 impl Reproducible {
     /// One of which nothing is built.
-    fn new(workdir: &Path, name: &str) -> Result<Self, Failure> {
+    fn new(workdir: &Path, name: &str, jobs: usize) -> Result<Self, Failure> {
         let tree = kernel_tree(workdir)?;
         let objtree = workdir.join(name);
         files::remove_dir(&objtree)?;
         configure(&tree, &objtree, Lto::ThinDist, &[])?;
-        Ok(Self { tree, objtree })
+        Ok(Self {
+            tree,
+            objtree,
+            jobs,
+        })
     }
 
-    fn make(&self, jobs: usize) -> anyhow::Result<Command> {
+    fn make(&self) -> anyhow::Result<Command> {
         let mut make = make(&self.tree, ARCH, &self.objtree, &llvm::bin_dir()?)?;
         make.args([
             "-s",
-            &format!("-j{jobs}"),
+            &format!("-j{}", self.jobs),
             "KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
             "KBUILD_BUILD_USER=user",
             "KBUILD_BUILD_HOST=host",
@@ -303,15 +317,15 @@ impl Reproducible {
     }
 
     /// The bytes of vmlinux when all is built.
-    fn built(&self, jobs: usize) -> anyhow::Result<Vec<u8>> {
-        process::output(&mut self.make(jobs)?)?;
+    fn built(&self) -> anyhow::Result<Vec<u8>> {
+        process::output(&mut self.make()?)?;
         let vmlinux = self.objtree.join("vmlinux");
         fs::read(&vmlinux).with_context(|| vmlinux.display().to_string())
     }
 
     /// Starts the build, and kills all that it started at some instant.
     fn kill_build(&self) -> anyhow::Result<()> {
-        let mut make = self.make(2)?;
+        let mut make = self.make()?;
         make.process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
