@@ -6,10 +6,10 @@ use crate::install;
 use crate::kernel::arch::Arch;
 use crate::kernel::boot;
 use crate::kernel::build;
-use crate::kernel::config;
 use crate::kernel::config::Lto;
 use crate::kernel::config::Profile;
 use crate::kernel::fetch;
+use crate::kernel::variant::Variant;
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
 use crate::outcome::print;
@@ -38,6 +38,7 @@ pub const BOOT_TIME: Duration = Duration::from_secs(300);
 #[command(after_help = "Examples:
   cargo xtask demo
   cargo xtask demo --tree ~/linux-5.10 --lto full --profile wide
+  cargo xtask demo --lto thin-dist --drop --trim
 
 The last line is `demo: ok` (exit code 0) or `demo: FAILED: <what>` (exit code 1).")]
 pub struct Args {
@@ -56,6 +57,12 @@ pub struct Args {
     /// What the kernel is to have.
     #[arg(long, value_enum, default_value = "ci")]
     profile: Profile,
+    /// Let the link drop what nothing references: the kernel must get smaller than without LTO.
+    #[arg(long)]
+    drop: bool,
+    /// Leave only the exports that the modules use, without LTO too.
+    #[arg(long)]
+    trim: bool,
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
@@ -66,14 +73,10 @@ pub struct Args {
 pub struct Options<'a> {
     /// A kernel tree; fetched if it is not said.
     pub tree: Option<&'a Path>,
-    /// Which link time optimization is shown.
-    pub lto: Lto,
+    /// The kernel that is shown.
+    pub variant: Variant,
     /// Where the kernel is fetched to and built.
     pub workdir: &'a Path,
-    /// The architecture the kernel is built for.
-    pub arch: Arch,
-    /// What the kernel is to have.
-    pub profile: Profile,
     /// Whether missing system packages are installed.
     pub install: bool,
 }
@@ -122,6 +125,8 @@ pub fn run(args: &Args) -> Outcome {
         workdir,
         arch,
         profile,
+        drop,
+        trim,
         no_install,
     } = args;
     let workdir = workdir
@@ -129,10 +134,12 @@ pub fn run(args: &Args) -> Outcome {
         .unwrap_or_else(|| workspace::root().join("target/demo"));
     let outcome = demonstrate(&Options {
         tree: tree.as_deref(),
-        lto: *lto,
+        variant: Variant {
+            drops: *drop,
+            trims: *trim,
+            ..Variant::new(*arch, *profile, *lto)
+        },
         workdir: &workdir,
-        arch: *arch,
-        profile: *profile,
         install: !no_install,
     });
     match &outcome {
@@ -154,28 +161,31 @@ pub fn run(args: &Args) -> Outcome {
 pub fn demonstrate(options: &Options<'_>) -> Outcome {
     let Options {
         tree,
-        lto,
+        variant,
         workdir,
-        arch,
-        profile,
         install,
     } = *options;
-    let tree = prepare(tree, workdir, arch, install)?;
-    let one = Kernel::make(&tree, workdir, arch, profile, lto)?;
-    let other = match lto {
+    if variant.drops && variant.lto == Lto::None {
+        return Err(
+            anyhow::anyhow!("without LTO no link drops anything; choose one with --lto").into(),
+        );
+    }
+    let tree = prepare(tree, workdir, variant.arch, install)?;
+    let one = Kernel::make(variant, &tree, workdir)?;
+    let other = match variant.lto {
         Lto::None => None,
-        _ => Some(Kernel::make(&tree, workdir, arch, profile, Lto::None)?),
+        _ => Some(Kernel::make(variant.without_lto(), &tree, workdir)?),
     };
     let against = other.as_ref().map(|other| other.objtree.as_path());
     let report = verify::verify(&one.objtree, against)?;
     let mut rows = verified(&report);
-    rows.push(one.boot_row(lto));
+    rows.push(one.boot_row());
     if let Some(other) = &other {
-        rows.push(other.boot_row(Lto::None));
+        rows.push(other.boot_row());
         rows.push(warnings_row(&tree, &one, other)?);
     }
     rows.extend(size_rows(&report, &one, other.as_ref())?);
-    if lto != Lto::None {
+    if variant.lto != Lto::None {
         rows.push(link_row(&one.objtree)?);
     }
     print(format!("{}\n", table::of(rows.iter().map(cells))).as_bytes())?;
@@ -210,92 +220,38 @@ pub fn prepare(
     Ok(tree)
 }
 
-/// Where in `workdir` the kernel of this kind is built.
-pub fn objtree(workdir: &Path, arch: Arch, profile: Profile, lto: Lto) -> PathBuf {
-    workdir.join(format!("{}-{}-{}", arch.name(), profile.name(), lto.name()))
-}
-
-/// Configures the kernel of this kind in `workdir`, and gives its object tree.
-///
-/// # Errors
-/// Those of [`config::configure`].
-pub fn configure_kernel(
-    tree: &Path,
-    workdir: &Path,
-    arch: Arch,
-    profile: Profile,
-    lto: Lto,
-) -> Result<PathBuf, Failure> {
-    let objtree = objtree(workdir, arch, profile, lto);
-    config::configure(config::Options {
-        tree,
-        arch,
-        objtree: &objtree,
-        profile,
-        lto,
-        set: &[],
-    })?;
-    Ok(objtree)
-}
-
-/// Configures and builds the kernel of this kind in `workdir`; what is built already is used again.
-///
-/// # Errors
-/// Those of [`config::configure`] and [`build::build`].
-pub fn build_kernel(
-    tree: &Path,
-    workdir: &Path,
-    arch: Arch,
-    profile: Profile,
-    lto: Lto,
-) -> Result<build::Usage, Failure> {
-    let objtree = configure_kernel(tree, workdir, arch, profile, lto)?;
-    build::build(build::Options {
-        tree,
-        arch,
-        objtree: &objtree,
-        jobs: None,
-    })
-}
-
 /// A kernel that was built and booted.
 struct Kernel {
-    arch: Arch,
+    variant: Variant,
     objtree: PathBuf,
     boot: boot::Report,
 }
 
 impl Kernel {
-    fn make(
-        tree: &Path,
-        workdir: &Path,
-        arch: Arch,
-        profile: Profile,
-        lto: Lto,
-    ) -> Result<Self, Failure> {
-        build_kernel(tree, workdir, arch, profile, lto)?;
-        let objtree = objtree(workdir, arch, profile, lto);
+    fn make(variant: Variant, tree: &Path, workdir: &Path) -> Result<Self, Failure> {
+        variant.build(tree, workdir)?;
+        let objtree = variant.objtree(workdir);
         let boot = boot::boot(boot::Options {
-            arch,
+            arch: variant.arch,
             objtree: &objtree,
             output: &objtree,
             timeout: BOOT_TIME,
         })?;
         Ok(Self {
-            arch,
+            variant,
             objtree,
             boot,
         })
     }
 
-    fn boot_row(&self, lto: Lto) -> Row {
-        let what = format!("modules loaded, {} LTO", lto.name());
+    fn boot_row(&self) -> Row {
+        let what = format!("modules loaded, {} LTO", self.variant.lto.name());
         let figure = format!("{} of {}", self.boot.loaded(), self.boot.modules.len());
         Row::checked(what, figure, self.boot.problems())
     }
 
     fn image_size(&self) -> anyhow::Result<u64> {
-        let image = self.arch.image(&self.objtree);
+        let image = self.variant.arch.image(&self.objtree);
         let size = image
             .metadata()
             .with_context(|| image.display().to_string())?
@@ -347,7 +303,15 @@ fn size_rows(
     other: Option<&Kernel>,
 ) -> anyhow::Result<Vec<Row>> {
     let against = report.sizes_against;
-    Ok(vec![
+    let files = tool_io::Files::for_process();
+    let object = in_object(files, &one.objtree)?;
+    let object_against = other.map(|other| in_object(files, &other.objtree));
+    let object_against = object_against.transpose()?.flatten();
+    let mut rows = Vec::new();
+    if let Some(object) = object {
+        rows.push(object_row(object, object_against, one.variant.drops));
+    }
+    rows.extend([
         Row::figure(
             "text of vmlinux",
             compared(report.sizes.text, against.map(|sizes| sizes.text)),
@@ -363,7 +327,31 @@ fn size_rows(
                 other.map(Kernel::image_size).transpose()?,
             ),
         ),
-    ])
+    ]);
+    Ok(rows)
+}
+
+/// Text and data of vmlinux.o, if there is one: in vmlinux of 64-bit x86 padding hides what changed.
+fn in_object(files: &tool_io::Files, objtree: &Path) -> anyhow::Result<Option<u64>> {
+    let object = objtree.join("vmlinux.o");
+    if !object.exists() {
+        return Ok(None);
+    }
+    let sizes = verify::Sizes::of(&files.elf(&object)?);
+    Ok(Some(sizes.text + sizes.data))
+}
+
+/// One that drops is to be the smaller.
+fn object_row(with: u64, without: Option<u64>, drops: bool) -> Row {
+    let figure = compared(with, without);
+    let larger = without.is_some_and(|without| with >= without);
+    let what = "text and data of vmlinux.o".to_owned();
+    if !drops {
+        return Row::figure(&what, figure);
+    }
+    let fault = "what nothing references was dropped, and it is no smaller than without LTO";
+    let faults = larger.then(|| fault.to_owned()).into_iter().collect();
+    Row::checked(what, figure, faults)
 }
 
 /// A size in bytes, next to that without LTO.
@@ -441,6 +429,14 @@ mod tests {
             "950 bytes, 1000 without LTO (-5.0 %)"
         );
         assert_eq!(compared(950, None), "950 bytes");
+    }
+
+    #[test]
+    fn a_kernel_that_drops_is_to_be_smaller() {
+        let verdict = |with, drops| object_row(with, Some(1000), drops).verdict;
+        assert_eq!(verdict(999, true), Verdict::Ok);
+        assert_eq!(verdict(1000, true), Verdict::Fault);
+        assert_eq!(verdict(1000, false), Verdict::NotApplicable);
     }
 
     #[test]

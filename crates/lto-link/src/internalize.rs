@@ -51,7 +51,7 @@ pub(crate) fn roots(
 /// # Errors
 /// Bitcode that cannot be read, a list that cannot be written.
 pub(crate) fn list_dropped(output: &Path, inputs: &Inputs, roots: &Roots) -> Result<(), LinkError> {
-    let reach = Reach::of(inputs, roots.names()).map_err(LinkError::Summary)?;
+    let reach = Reach::of(&inputs.objects, roots.names()).map_err(LinkError::Summary)?;
     let listing = dropped_listing(&reach.dropped());
     tool_io::write_if_changed(&dropped_path(output), listing.as_bytes())?;
     Ok(())

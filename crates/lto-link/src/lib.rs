@@ -48,6 +48,6 @@ pub use kbuild::{KbuildLink, kbuild_link};
 pub use link::{LinkError, Usage, link, read_usage, usage_path};
 pub use names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
 pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};
-pub use reach::{Dropped, Fate, Reach, dropped_listing, dropped_path};
+pub use reach::{Dropped, Fate, Kept, Reach, dropped_listing, dropped_path};
 pub use roots::{Reason, RootError, RootOptions, Roots, roots_path};
 pub use thin_link::{ThinLinkOptions, complete_thin_link, index_path, thin_link};

@@ -293,7 +293,8 @@ fn why(args: &WhyArgs) -> Result<(), Failure> {
     let files = Files::new();
     let inputs = Inputs::read(&&files, &objects, &[])?;
     let roots = Roots::read_listing(&listing);
-    let reach = Reach::of(&inputs, roots.map(|(name, _)| name)).map_err(Failure::cannot_run)?;
+    let reach =
+        Reach::of(&inputs.objects, roots.map(|(name, _)| name)).map_err(Failure::cannot_run)?;
     let fates = reach.why(symbol);
     if fates.is_empty() {
         return Err(Failure::fault(format!(

@@ -6,15 +6,17 @@
 //! on the same summaries.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use object_model::{
-    GlobalValue, GlobalValueKind, InputError, Linkage, Object, Summary, ValueIndex, source_name,
+    GlobalValue, GlobalValueKind, Input, InputError, Linkage, Object, Summary, ValueIndex,
+    source_name,
 };
 
-use crate::inputs::{Inputs, object_name};
+use crate::inputs::object_name;
+use crate::roots::USED;
 
 /// A definition: the position of its object among those with a summary, and its own in there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +53,17 @@ pub struct Dropped<'reach> {
     pub instructions: Option<u64>,
 }
 
+/// A definition that stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept<'reach> {
+    /// Its name in the source.
+    pub symbol: &'reach str,
+    /// The object that defines it.
+    pub object: &'reach str,
+    /// For which kinds of reasons: those of the roots that reach it.
+    pub kinds: BTreeSet<&'reach str>,
+}
+
 /// What is known of the definitions of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -69,17 +82,17 @@ pub enum Fate {
 }
 
 impl<'data> Reach<'data> {
-    /// Follows the references of `inputs` from the definitions called `roots`, and from all that
-    /// bitcode itself keeps.
+    /// Follows the references of those of `inputs` that are bitcode from the definitions called
+    /// `roots`, and from all that bitcode itself keeps.
     ///
     /// # Errors
     /// Every object whose summary cannot be read.
     pub fn of<'names>(
-        inputs: &Inputs<'data>,
+        inputs: &[Input<'data>],
         roots: impl IntoIterator<Item = &'names str>,
     ) -> Result<Self, InputError> {
         let mut objects = Vec::new();
-        for input in &inputs.objects {
+        for input in inputs {
             if let Object::Bitcode(bitcode) = &input.object
                 && let Some(summary) = bitcode.summary().map_err(|error| input.locate(error))?
             {
@@ -99,17 +112,22 @@ impl<'data> Reach<'data> {
             }
         }
         let names: HashSet<&str> = roots.into_iter().collect();
-        let is_root = |node: &&Node| {
-            let value = reach.value(**node);
-            let is_live = value
-                .summary
-                .as_ref()
-                .is_some_and(|summary| summary.is_live);
-            is_live || !value.linkage.is_local() && names.contains(value.name)
-        };
-        let roots: Vec<Node> = nodes.iter().filter(is_root).copied().collect();
-        reach.follow(roots);
+        let is_root = |node: &Node| reach.is_live(*node) || reach.is_named(*node, &names);
+        let roots: Vec<Node> = nodes.into_iter().filter(is_root).collect();
+        reach.reached = reach.from(roots);
         Ok(reach)
+    }
+
+    /// Whether bitcode itself keeps the definition.
+    fn is_live(&self, node: Node) -> bool {
+        let summary = self.value(node).summary.as_ref();
+        summary.is_some_and(|summary| summary.is_live)
+    }
+
+    /// Whether others know the definition, by one of `names`.
+    fn is_named(&self, node: Node, names: &HashSet<&str>) -> bool {
+        let value = self.value(node);
+        !value.linkage.is_local() && names.contains(value.name)
     }
 
     /// All definitions, object by object.
@@ -156,21 +174,52 @@ impl<'data> Reach<'data> {
         references
     }
 
-    fn follow(&mut self, roots: Vec<Node>) {
-        let mut queue = VecDeque::new();
-        for root in roots {
-            self.reached.insert(root, Via::Root);
-            queue.push_back(root);
-        }
+    /// All that `roots` reach, and how.
+    fn from(&self, roots: Vec<Node>) -> HashMap<Node, Via> {
+        let mut reached: HashMap<Node, Via> = roots.iter().map(|root| (*root, Via::Root)).collect();
+        let mut queue = VecDeque::from(roots);
         // Breadth first: the chain that is told is a shortest one.
         while let Some(node) = queue.pop_front() {
             for reference in self.references(node) {
-                if let Entry::Vacant(entry) = self.reached.entry(reference) {
+                if let Entry::Vacant(entry) = reached.entry(reference) {
                     entry.insert(Via::From(node));
                     queue.push_back(reference);
                 }
             }
         }
+        reached
+    }
+
+    /// The definitions that stay, in link order, each with the kinds of the roots that reach it.
+    /// `roots` are those of the link, name and kind; what bitcode itself keeps is of the kind of those
+    /// that are marked as used.
+    pub fn kept<'names>(
+        &'names self,
+        roots: impl IntoIterator<Item = (&'names str, &'names str)>,
+    ) -> Vec<Kept<'names>> {
+        let mut names: BTreeMap<&str, HashSet<&str>> = BTreeMap::from([(USED, HashSet::new())]);
+        for (name, kind) in roots {
+            names.entry(kind).or_default().insert(name);
+        }
+        let mut kinds: HashMap<Node, BTreeSet<&str>> = HashMap::new();
+        for (kind, names) in &names {
+            let is_root =
+                |node: &Node| *kind == USED && self.is_live(*node) || self.is_named(*node, names);
+            for node in self
+                .from(self.nodes().filter(is_root).collect())
+                .into_keys()
+            {
+                kinds.entry(node).or_default().insert(kind);
+            }
+        }
+        let kept = self.nodes().filter_map(|node| {
+            Some(Kept {
+                symbol: self.value(node).name,
+                object: &self.objects[node.object].0,
+                kinds: kinds.remove(&node)?,
+            })
+        });
+        kept.collect()
     }
 
     /// The definitions that no root reaches, in link order.

@@ -35,6 +35,9 @@ pub struct RootOptions {
 /// `include/linux/export.h`.
 const EXPORT: &str = "__ksymtab_";
 
+/// What a listing calls the reason of what is marked to be kept in its source.
+pub(crate) const USED: &str = "used";
+
 /// Why a definition is a root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -73,7 +76,7 @@ impl fmt::Display for Reason {
             Self::NamedIn(file) => write!(f, "named-in\t{}", file.display()),
             Self::Module => f.write_str("module\tthe module loader and modpost look it up"),
             Self::Kept { pattern, why } => write!(f, "kept\t{pattern}: {why}"),
-            Self::Used => f.write_str("used\tmarked as used in its source"),
+            Self::Used => write!(f, "{USED}\tmarked as used in its source"),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `cargo xtask bench`: what the plugins cost, as ratios against what they replace.
 
 mod checks;
+mod dropping;
 mod rebuilds;
 
 use std::fmt::Write as _;
@@ -19,6 +20,7 @@ use crate::kernel::arch::Arch;
 use crate::kernel::build;
 use crate::kernel::config::{Lto, Profile};
 use crate::kernel::fetch;
+use crate::kernel::variant::Variant;
 use crate::llvm;
 use crate::outcome::{Failure, Outcome};
 use crate::setup;
@@ -30,6 +32,9 @@ use crate::{process, table, workspace};
 /// distributed thin LTO and with thin LTO, and each again after small changes. Leave the machine alone
 /// meanwhile.
 ///
+/// With --dropping, builds it without LTO and with each kind of LTO, with and without dropping what
+/// nothing references; with --inlining, with full LTO, by how far that inlines.
+///
 /// With --initcalls or --checks, nothing is built but the tools, which are run on what a build of a
 /// tree that has LTO of its own made: initcall-order against the Perl script of that tree, or the
 /// checks that single plugins add to such a build, and verify.
@@ -39,6 +44,8 @@ use crate::{process, table, workspace};
   cargo xtask bench --profile ci --results /tmp
   cargo xtask bench --rebuilds
   cargo xtask bench --rebuilds --arch x86_64 --profile ci --kernel 7.3
+  cargo xtask bench --dropping --trim
+  cargo xtask bench --inlining --profile ci
   cargo xtask bench --initcalls /build/6.12-thin
   cargo xtask bench --checks /build/6.12-thin")]
 pub struct Args {
@@ -54,9 +61,9 @@ pub struct Args {
     /// Where the result is written [default: docs/results of this repository].
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// Measure what it costs to build again, instead.
-    #[arg(long)]
-    rebuilds: bool,
+    /// With unused exports trimmed in all of them.
+    #[arg(long, requires = "dropping")]
+    trim: bool,
     /// The version of the kernel: one that has distributed thin LTO of its own is built as it comes and
     /// with lto-link [default: 5.10].
     #[arg(long, value_name = "VERSION", requires = "rebuilds")]
@@ -64,11 +71,28 @@ pub struct Args {
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
+    #[command(flatten)]
+    what: What,
+}
+
+/// What is measured, if it is not what the plugins cost in a build from nothing.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+struct What {
+    /// Measure what it costs to build again, instead.
+    #[arg(long)]
+    rebuilds: bool,
+    /// Measure what it costs and gains to drop what nothing references, instead.
+    #[arg(long)]
+    dropping: bool,
+    /// Measure the size of the kernel with full LTO against how far it inlines, instead.
+    #[arg(long)]
+    inlining: bool,
     /// The object tree of a kernel that was built with LTO by a tree that knows LTO itself.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir"])]
     initcalls: Option<PathBuf>,
     /// The same, for what the checks of single plugins cost.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir", "initcalls", "rebuilds"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir"])]
     checks: Option<PathBuf>,
 }
 
@@ -92,12 +116,18 @@ pub fn run(args: &Args) -> Outcome {
         arch,
         workdir,
         results,
-        rebuilds,
+        trim,
         kernel,
         no_install,
+        what,
+    } = args;
+    let What {
+        rebuilds,
+        dropping,
+        inlining,
         initcalls,
         checks,
-    } = args;
+    } = what;
     let root = workspace::root();
     let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
     let results = results.clone().unwrap_or_else(|| root.join("docs/results"));
@@ -112,54 +142,131 @@ pub fn run(args: &Args) -> Outcome {
         let page = format!("{}{table}", head(&title, "bench --checks OBJTREE")?);
         return keep(&results.join(format!("checks-{release}.md")), &page);
     }
+    let kernels = Kernels {
+        arch: *arch,
+        profile: *profile,
+        workdir: &workdir,
+        results: &results,
+        install: !no_install,
+    };
     if *rebuilds {
-        let version = kernel.as_deref().unwrap_or(demo::KERNEL);
+        kernels.rebuilds(kernel.as_deref())
+    } else if *dropping {
+        kernels.dropping(*trim)
+    } else if *inlining {
+        kernels.inlining()
+    } else {
+        kernels.plugins()
+    }
+}
+
+/// The kernels that are built to be measured.
+#[derive(Clone, Copy)]
+struct Kernels<'a> {
+    arch: Arch,
+    profile: Profile,
+    workdir: &'a Path,
+    results: &'a Path,
+    /// Whether missing system packages are installed.
+    install: bool,
+}
+
+impl Kernels<'_> {
+    fn tree(&self) -> anyhow::Result<PathBuf> {
+        demo::prepare(None, self.workdir, self.arch, self.install)
+    }
+
+    /// Keeps a table as a page, whose name begins with `name`.
+    fn keep(&self, name: &str, version: &str, title: &str, option: &str, table: &str) -> Outcome {
+        let Self {
+            arch,
+            profile,
+            results,
+            ..
+        } = self;
+        println!("{table}");
+        let title = format!("{title}: {}", kernel_name(version, *arch, *profile));
+        let mut command = format!("bench {option} {}", arguments(*arch, *profile));
+        if version != demo::KERNEL {
+            let _ = write!(command, " --kernel {version}");
+        }
+        let page = format!("{}{table}", head(&title, &command)?);
+        let name = format!("{name}-{}", page_name(version, *arch, *profile));
+        keep(&results.join(name), &page)
+    }
+
+    fn rebuilds(&self, version: Option<&str>) -> Outcome {
+        let version = version.unwrap_or(demo::KERNEL);
         let (tree, with_lto_link) = if version == demo::KERNEL {
-            (demo::prepare(None, &workdir, *arch, !no_install)?, None)
+            (self.tree()?, None)
         } else {
             setup::ensure(setup::Options {
-                arch: *arch,
-                install: !no_install,
+                arch: self.arch,
+                install: self.install,
             })?;
-            let (tree, with_lto_link) = native_trees(version, &workdir)?;
+            let (tree, with_lto_link) = native_trees(version, self.workdir)?;
             (tree, Some(with_lto_link))
         };
         let table = rebuilds::measure(rebuilds::Kernel {
             tree: &tree,
             with_lto_link: with_lto_link.as_deref(),
-            workdir: &workdir,
-            arch: *arch,
-            profile: *profile,
+            workdir: self.workdir,
+            arch: self.arch,
+            profile: self.profile,
         })?;
-        let what = kernel_name(version, *arch, *profile);
-        let title = format!("Cost of building again: {what}");
-        let mut command = format!("bench --rebuilds {}", arguments(*arch, *profile));
-        if let Some(version) = kernel {
-            let _ = write!(command, " --kernel {version}");
-        }
-        println!("{table}");
-        let page = format!("{}{table}", head(&title, &command)?);
-        let name = format!("rebuilds-{}", page_name(version, *arch, *profile));
-        return keep(&results.join(name), &page);
+        let title = "Cost of building again";
+        self.keep("rebuilds", version, title, "--rebuilds", &table)
     }
-    let tree = demo::prepare(None, &workdir, *arch, !no_install)?;
-    let none = clean_build(&tree, &workdir, *arch, *profile, Lto::None)?;
-    let thin = clean_build(&tree, &workdir, *arch, *profile, Lto::Thin)?;
-    let objtree = std::path::absolute(demo::objtree(&workdir, *arch, *profile, Lto::Thin))?;
-    let without = std::path::absolute(demo::objtree(&workdir, *arch, *profile, Lto::None))?;
-    let tools = tree.join("scripts/lto/bin");
-    let mut ratios = vec![
-        build_ratio(none.cpu_seconds, thin.cpu_seconds),
-        tools_ratio(&tools, &objtree, thin.cpu_seconds)?,
-        initcall_ratio(&tools, &objtree)?,
-    ];
-    ratios.extend(mcount_ratio(&tools, &without)?);
-    let rows = ratios
-        .iter()
-        .map(|ratio| [ratio.what, &ratio.value, ratio.goal, &ratio.from].map(str::to_owned));
-    println!("{}", table::of(rows));
-    let name = format!("bench-{}", page_name(demo::KERNEL, *arch, *profile));
-    keep(&results.join(name), &page(*arch, *profile, &ratios)?)
+
+    fn dropping(&self, trims: bool) -> Outcome {
+        let none = Variant {
+            trims,
+            ..Variant::new(self.arch, self.profile, Lto::None)
+        };
+        let table = dropping::measure(&self.tree()?, self.workdir, none)?;
+        let (name, title, option) = if trims {
+            (
+                "dropping-trimmed",
+                "Dropping what nothing references, unused exports trimmed",
+                "--dropping --trim",
+            )
+        } else {
+            ("dropping", "Dropping what nothing references", "--dropping")
+        };
+        self.keep(name, demo::KERNEL, title, option, &table)
+    }
+
+    fn inlining(&self) -> Outcome {
+        let none = Variant::new(self.arch, self.profile, Lto::None);
+        let table = dropping::inlining(&self.tree()?, self.workdir, none)?;
+        let title = "How far full LTO inlines";
+        self.keep("inlining", demo::KERNEL, title, "--inlining", &table)
+    }
+
+    fn plugins(&self) -> Outcome {
+        let tree = self.tree()?;
+        let variant = Variant::new(self.arch, self.profile, Lto::Thin);
+        let none = clean_build(variant.without_lto(), &tree, self.workdir)?;
+        let thin = clean_build(variant, &tree, self.workdir)?;
+        let objtree = std::path::absolute(variant.objtree(self.workdir))?;
+        let without = std::path::absolute(variant.without_lto().objtree(self.workdir))?;
+        let tools = tree.join("scripts/lto/bin");
+        let mut ratios = vec![
+            build_ratio(none.cpu_seconds, thin.cpu_seconds),
+            tools_ratio(&tools, &objtree, thin.cpu_seconds)?,
+            initcall_ratio(&tools, &objtree)?,
+        ];
+        ratios.extend(mcount_ratio(&tools, &without)?);
+        let rows = ratios
+            .iter()
+            .map(|ratio| [ratio.what, &ratio.value, ratio.goal, &ratio.from].map(str::to_owned));
+        println!("{}", table::of(rows));
+        let name = page_name(demo::KERNEL, self.arch, self.profile);
+        keep(
+            &self.results.join(format!("bench-{name}")),
+            &page(self.arch, self.profile, &ratios)?,
+        )
+    }
 }
 
 /// How the names of pages about a kernel end.
@@ -256,15 +363,24 @@ fn against_perl(objtree: &Path, results: &Path) -> Outcome {
 }
 
 /// Builds a kernel from nothing.
-fn clean_build(
-    tree: &Path,
-    workdir: &Path,
-    arch: Arch,
-    profile: Profile,
-    lto: Lto,
-) -> Result<build::Usage, Failure> {
-    files::remove_dir(&demo::objtree(workdir, arch, profile, lto))?;
-    demo::build_kernel(tree, workdir, arch, profile, lto)
+fn clean_build(variant: Variant, tree: &Path, workdir: &Path) -> Result<build::Usage, Failure> {
+    files::remove_dir(&variant.objtree(workdir))?;
+    variant.build(tree, workdir)
+}
+
+/// Builds a configured kernel in a process of its own, which has no other children whose memory
+/// counts.
+fn build_apart(tree: &Path, arch: Arch, objtree: &Path) -> anyhow::Result<build::Usage> {
+    let program = std::env::current_exe().context("this program")?;
+    let mut command = Command::new(program);
+    command
+        .args(["kernel", "build", "--arch", arch.name(), "--tree"])
+        .arg(tree)
+        .arg("--objtree")
+        .arg(objtree);
+    eprintln!("building {}", objtree.display());
+    process::output(&mut command)?;
+    build::read_usage(objtree)
 }
 
 fn build_ratio(none: f64, thin: f64) -> Ratio {

@@ -6,17 +6,16 @@ use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::demo;
+use super::build_apart;
 use crate::files;
 use crate::kernel::arch::Arch;
-use crate::kernel::build::{self, Usage};
+use crate::kernel::build::Usage;
 use crate::kernel::config::{Lto, Profile};
+use crate::kernel::variant::Variant;
 use crate::outcome::Failure;
-use crate::process;
 
 /// The kernel that is built.
 #[derive(Clone, Copy)]
@@ -123,13 +122,9 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
     let mut clean = Vec::new();
     for way in ways.iter().filter(|way| way.has_cache) {
         files::remove_dir(&kernel.objtree(way))?;
-        demo::configure_kernel(
-            kernel.tree(way),
-            &kernel.workdir(way),
-            kernel.arch,
-            kernel.profile,
-            way.lto,
-        )?;
+        kernel
+            .variant(way)
+            .configure(kernel.tree(way), &kernel.workdir(way))?;
         clean.push(kernel.build(way)?);
     }
     // One object tree may serve two ways.
@@ -168,22 +163,15 @@ impl Kernel<'_> {
     }
 
     fn objtree(&self, way: &Way) -> PathBuf {
-        demo::objtree(&self.workdir(way), self.arch, self.profile, way.lto)
+        self.variant(way).objtree(&self.workdir(way))
     }
 
-    /// Builds it in a process of its own, which has no other children whose memory counts.
+    fn variant(&self, way: &Way) -> Variant {
+        Variant::new(self.arch, self.profile, way.lto)
+    }
+
     fn build(&self, way: &Way) -> anyhow::Result<Usage> {
-        let objtree = self.objtree(way);
-        let program = std::env::current_exe().context("this program")?;
-        let mut command = Command::new(program);
-        command
-            .args(["kernel", "build", "--arch", self.arch.name(), "--tree"])
-            .arg(self.tree(way))
-            .arg("--objtree")
-            .arg(&objtree);
-        eprintln!("{}: {}", way.name, objtree.display());
-        process::output(&mut command)?;
-        build::read_usage(&objtree)
+        build_apart(self.tree(way), self.arch, &self.objtree(way))
     }
 }
 

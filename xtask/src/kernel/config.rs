@@ -149,9 +149,19 @@ impl Lto {
             Self::Full => "LTO_CLANG_FULL",
         };
         Setting {
+            optional: self == Self::None,
+            ..Setting::on(name)
+        }
+    }
+}
+
+impl Setting {
+    /// The option `name` (without `CONFIG_`) built in.
+    pub fn on(name: &str) -> Self {
+        Self {
             name: name.to_owned(),
             value: "y".to_owned(),
-            optional: self == Self::None,
+            optional: false,
         }
     }
 }

@@ -11,6 +11,7 @@ mod guest;
 mod modules;
 mod qemu;
 pub mod selftest;
+pub mod variant;
 
 use crate::outcome::Outcome;
 use anyhow::Context as _;

@@ -15,10 +15,10 @@ use nix::unistd::Pid;
 
 use super::rebuild::{copy_objtree, external_module_of, made, nothing_of};
 use super::{ARCH, PROFILE, build, configure, demonstrate, expect, kernel_tree, objtree};
-use crate::demo;
 use crate::kernel::arch::Arch;
 use crate::kernel::config::Lto;
 use crate::kernel::make;
+use crate::kernel::variant::Variant;
 use crate::outcome::{Failure, Outcome};
 use crate::{files, llvm, process};
 
@@ -33,7 +33,7 @@ pub fn against_none(workdir: &Path) -> Outcome {
 
 /// The same for 64-bit x86.
 pub fn x86_64_against_none(workdir: &Path) -> Outcome {
-    let of = |lto| demo::objtree(workdir, Arch::X86_64, PROFILE, lto);
+    let of = |lto| Variant::new(Arch::X86_64, PROFILE, lto).objtree(workdir);
     copy_objtree(&of(Lto::Thin), &of(Lto::ThinDist))?;
     demonstrate(workdir, Arch::X86_64, Lto::ThinDist)
 }

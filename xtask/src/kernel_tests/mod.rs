@@ -20,6 +20,7 @@ use crate::kernel::boot;
 use crate::kernel::build;
 use crate::kernel::config::{self, Lto, Profile, Setting};
 use crate::kernel::fetch;
+use crate::kernel::variant::Variant;
 use crate::outcome::{Failure, Outcome};
 use crate::verify;
 
@@ -27,7 +28,7 @@ use crate::verify;
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 26] = [
+pub const TESTS: [(&str, KernelTest); 27] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -66,6 +67,10 @@ pub const TESTS: [(&str, KernelTest); 26] = [
     (
         "every object is read as llvm-nm and goblin read it",
         objects::readers_agree,
+    ),
+    (
+        "modpost knows what was promoted by its name in the source",
+        objects::promoted_names,
     ),
     (
         "every C file with .incbin stays native code",
@@ -120,7 +125,7 @@ pub const TESTS: [(&str, KernelTest); 26] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 15] = [
+pub const WIDE: [(&str, KernelTest); 19] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -142,6 +147,13 @@ pub const WIDE: [(&str, KernelTest); 15] = [
         distributed::same_bytes,
     ),
     ("dropping: distributed thin LTO", dropping::distributed),
+    (
+        "dropping: thin LTO in one process",
+        dropping::in_one_process,
+    ),
+    ("dropping: full LTO", dropping::full),
+    ("dropping: x86_64, distributed thin LTO", dropping::x86_64),
+    ("dropping: with unused exports trimmed", dropping::trimmed),
     (
         "6.12 x86_64: verify after thin LTO",
         native::x86_64_6_12_thin,
@@ -180,12 +192,14 @@ fn full(workdir: &Path) -> Outcome {
 }
 
 fn demonstrate(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
+    demonstrate_variant(workdir, Variant::new(arch, PROFILE, lto))
+}
+
+fn demonstrate_variant(workdir: &Path, variant: Variant) -> Outcome {
     demo::demonstrate(&demo::Options {
         tree: None,
+        variant,
         workdir,
-        arch,
-        profile: PROFILE,
-        lto,
         install: false,
     })
 }
@@ -205,7 +219,7 @@ fn fetch_into(into: &Path) -> anyhow::Result<PathBuf> {
 
 /// Its object tree.
 fn objtree(workdir: &Path, lto: Lto) -> PathBuf {
-    demo::objtree(workdir, ARCH, PROFILE, lto)
+    Variant::new(ARCH, PROFILE, lto).objtree(workdir)
 }
 
 fn configure(tree: &Path, objtree: &Path, lto: Lto, set: &[Setting]) -> Outcome {

@@ -8,10 +8,10 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::{PROFILE, expect, fault, kernel_tree, objtree};
-use crate::demo;
 use crate::kernel::arch::Arch;
 use crate::kernel::config::Lto;
 use crate::kernel::fetch;
+use crate::kernel::variant::Variant;
 use crate::llvm;
 use crate::outcome::Outcome;
 use crate::{process, workspace};
@@ -22,6 +22,45 @@ pub fn readers_agree(workdir: &Path) -> Outcome {
         cargo_test("kernel_objects", &[(OBJTREE, &objtree)])?;
     }
     Ok(())
+}
+
+/// What refers to code that is freed: by a name that may, the same promoted, and one that may not.
+const REFERRING: &str = "\
+.section .init.text,\"ax\"
+freed: ret
+.data
+.globl first_ops, second_ops.llvm.1234, third.llvm.1234
+first_ops: .quad freed
+second_ops.llvm.1234: .quad freed
+third.llvm.1234: .quad freed
+.size first_ops, 8
+.size second_ops.llvm.1234, 8
+.size third.llvm.1234, 8
+";
+
+/// modpost finds fault with the one that may not, and with no other.
+pub fn promoted_names(workdir: &Path) -> Outcome {
+    let dir = tempfile::tempdir().context("a directory for an object")?;
+    let source = dir.path().join("x.s");
+    std::fs::write(&source, REFERRING).with_context(|| source.display().to_string())?;
+    let clang = llvm::bin_dir()?.join("clang");
+    let mut compile = Command::new(clang);
+    compile.args(["--target=aarch64-linux-gnu", "-c", "x.s", "-o", "vmlinux.o"]);
+    process::output(compile.current_dir(dir.path()))?;
+    let objtree = std::path::absolute(objtree(workdir, Lto::Thin))?;
+    let said = Command::new(objtree.join("scripts/mod/modpost"))
+        .args(["-o", "symvers", "vmlinux.o"])
+        .current_dir(dir.path())
+        .output()
+        .context("running modpost")?;
+    let said = String::from_utf8_lossy(&said.stderr);
+    let found: Vec<&str> = ["first_ops", "second_ops.llvm.1234", "third.llvm.1234"]
+        .into_iter()
+        .filter(|name| said.contains(&format!("the variable {name} to")))
+        .collect();
+    expect(found == ["third.llvm.1234"], || {
+        format!("modpost finds fault with {found:?}: {said}")
+    })
 }
 
 /// The list of disabled objects, held against a tree.
@@ -38,7 +77,7 @@ pub fn entry_calls(workdir: &Path) -> Outcome {
         (Arch::X86_64, Lto::Thin),
         (Arch::Arm64, Lto::Thin),
     ] {
-        let objtree = std::path::absolute(demo::objtree(workdir, arch, PROFILE, lto))?;
+        let objtree = std::path::absolute(Variant::new(arch, PROFILE, lto).objtree(workdir))?;
         cargo_test("mcount_loc", &[(OBJTREE, &objtree), (TREE, &tree)])?;
     }
     Ok(())

@@ -5,6 +5,7 @@ mod attribution;
 mod compare;
 mod html;
 mod inputs;
+mod kept;
 mod sections;
 mod text;
 
@@ -27,6 +28,7 @@ use crate::outcome::{Outcome, print};
 use attribution::{Attributed, attribute};
 use compare::{Change, DroppedList, Row};
 use inputs::Inputs;
+use kept::KeptFor;
 use sections::Group;
 
 /// Show how large a built kernel is, and what changed against another build of it
@@ -157,6 +159,8 @@ pub struct Report {
     objects: Vec<Named>,
     /// How many symbols the list of what the link left out has.
     n_listed_as_dropped: Option<usize>,
+    /// What the roots of each kind keep; not of a kernel whose link dropped nothing.
+    kept_for: Option<Vec<KeptFor>>,
     changes: Vec<ChangeTotal>,
     /// What has no symbol; it and the changes are all of memory.
     without_symbols: Size,
@@ -286,6 +290,7 @@ fn report(objtree: &Path, against: Option<&Path>, files: &Files) -> anyhow::Resu
         against.map(Read::attributed),
         dropped.as_ref(),
     );
+    let kept_for = kept::kept_for(&tree, &read.inputs, &symbols)?;
     let sections = paired(
         sections::sizes(elf),
         elf_other.map(sections::sizes).as_ref(),
@@ -307,6 +312,7 @@ fn report(objtree: &Path, against: Option<&Path>, files: &Files) -> anyhow::Resu
         groups: groups(&sections),
         modules_total: sum(modules.values().copied()),
         n_listed_as_dropped: dropped.as_ref().map(DroppedList::len),
+        kept_for,
         changes: changes(&symbols),
         without_symbols: sum(without_symbols.map(Row::bytes)),
         image: named(image).into_iter().next(),

@@ -11,12 +11,33 @@ use super::{Build, Named, Report, Size};
 
 /// The report; the tables of single symbols and directories have `top` rows.
 pub fn tables(report: &Report, top: usize) -> String {
+    let mut text = size_tables(report, top);
+    if let Some(kept_for) = &report.kept_for {
+        let rows = kept_for.iter().map(|kept| kept.cells(grouped)).collect();
+        let header = [
+            "kept for",
+            "roots",
+            "symbols",
+            "bytes",
+            "of them for it alone",
+        ];
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n\n{}", table(&header, rows));
+    }
+    text
+}
+
+fn size_tables(report: &Report, top: usize) -> String {
     let mut text = head(report);
     let compared = report.against.is_some();
     let mut add = |title: &str, rows: Vec<Vec<String>>| {
         if !rows.is_empty() {
             // Writing to a string does not fail.
-            let _ = write!(text, "\n\n{}", table(title, rows, compared));
+            let mut header = vec![title, "A"];
+            if compared {
+                header.extend(["B", "A - B", "%"]);
+            }
+            let _ = write!(text, "\n\n{}", table(&header, rows));
         }
     };
     add("section", sections(report));
@@ -165,14 +186,10 @@ fn cells(name: &str, size: Size) -> Vec<String> {
     cells
 }
 
-fn table(title: &str, rows: Vec<Vec<String>>, compared: bool) -> Table {
+fn table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let mut header = vec![title, "A"];
-    if compared {
-        header.extend(["B", "A - B", "%"]);
-    }
-    table.set_header(header);
+    table.set_header(header.iter().copied());
     table.add_rows(rows);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

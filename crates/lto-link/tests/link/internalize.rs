@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Links that drop what no root reaches.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
+use lto_link::{Inputs, Reach};
 use test_support::{ARM64, TestDir};
+use tool_io::Files;
 
 use crate::distributed::{generate, object};
 use crate::support::{defined, elf, export, ld_lld, link, run};
@@ -259,6 +262,52 @@ fn what_was_dropped_is_listed_and_explained() {
     assert!(
         errors.contains("nowhere: no bitcode that x.o was linked of defines it"),
         "{errors}"
+    );
+}
+
+#[test]
+fn what_stays_is_known_by_the_roots_that_reach_it() {
+    let dir = TestDir::new();
+    for (name, source) in [
+        (
+            "a.o",
+            "__attribute__((noinline)) static int common(int x) { return x * 7 % 5; }
+             __attribute__((noinline)) static int only_first(int x) { return x * 3 % 5; }
+             int first(int x) { return common(x) + only_first(x); }
+             int second(int x) { return common(x) - 1; }
+             int nobody(int x) { return x; }",
+        ),
+        (
+            "b.o",
+            "int second(int);
+             __attribute__((used, section(\"table\"))) static int (*in_table)(int) = second;",
+        ),
+    ] {
+        object(&dir, ARM64, name, source);
+    }
+    let files = Files::new();
+    let paths = ["a.o", "b.o"].map(|name| dir.join(name));
+    let inputs = Inputs::read(&&files, &paths, &[]).unwrap();
+    let reach = Reach::of(&inputs.objects, ["first", "second"]).unwrap();
+    let kept = reach.kept([
+        ("first", "native"),
+        ("second", "native"),
+        ("second", "kept"),
+    ]);
+    let kept: BTreeMap<&str, Vec<&str>> = kept
+        .into_iter()
+        .filter(|kept| !kept.symbol.starts_with("llvm."))
+        .map(|kept| (kept.symbol, kept.kinds.into_iter().collect()))
+        .collect();
+    assert_eq!(
+        kept,
+        BTreeMap::from([
+            ("first", vec!["native"]),
+            ("only_first", vec!["native"]),
+            ("common", vec!["kept", "native", "used"]),
+            ("second", vec!["kept", "native", "used"]),
+            ("in_table", vec!["used"]),
+        ])
     );
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What became of the symbols of another build.
 
-use super::{Kernel, X86, function, row};
+use super::{Kernel, X86, function, nm, row};
 use crate::report::attribution::SEVERAL;
 use crate::report::compare::{Change, DROPPED};
 use crate::report::{Report, text};
@@ -202,4 +202,43 @@ fn what_one_build_cannot_tell_is_compared_together() {
     assert_eq!((joined.size, joined.against), (20, Some(20)));
     assert_eq!(joined.change, Some(Change::Same));
     assert!(report.changes[1..].iter().all(|total| total.n_symbols == 0));
+}
+
+#[test]
+fn what_keeps_the_kernel_is_told_by_reason() {
+    let kernel = Kernel::empty();
+    let source = "__attribute__((noinline)) static int common(int x) { return x * 7 % 5; }
+         int for_native(int x) { return common(x) + 1; }
+         int offered(int x) { return common(x) - 1; }
+         int offered_too(int x) { return x * 3 % 7; }";
+    let flags = [X86, "-O2", "-flto=thin"];
+    kernel.dir.c("a.o", source, &flags);
+    kernel.link(&["a.o"]);
+    assert_eq!(kernel.report().kept_for, None);
+
+    kernel.dir.write(
+        "vmlinux.lto-roots",
+        "# symbol\treason\twho\nfor_native\tnative\tn.o\noffered\texported\ta.o\n\
+         offered_too\texported\ta.o\n",
+    );
+    let sizes = nm(&kernel, "vmlinux.o");
+    let [common, for_native, offered, offered_too] =
+        ["common", "for_native", "offered", "offered_too"].map(|name| sizes[name]);
+    let report = kernel.report();
+    let rows = report.kept_for.as_deref().unwrap().iter();
+    let rows: Vec<_> = rows.map(|kept| kept.cells(|n| n.to_string())).collect();
+    let line = |reason: &str, numbers: [u64; 4]| {
+        let numbers = numbers.iter().map(ToString::to_string);
+        std::iter::once(reason.to_owned()).chain(numbers).collect()
+    };
+    let expected: [Vec<String>; 2] = [
+        line(
+            "exported",
+            [2, 3, common + offered + offered_too, offered + offered_too],
+        ),
+        line("native", [1, 2, common + for_native, for_native]),
+    ];
+    assert_eq!(rows, expected);
+    let text = text::tables(&report, 20);
+    assert!(text.contains("kept for"), "{text}");
 }

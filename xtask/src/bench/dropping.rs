@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What it costs to drop what nothing references, and what it gains; and how far full LTO is to
+//! inline.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use tool_io::Files;
+
+use super::build_apart;
+use crate::files;
+use crate::kernel::build::Usage;
+use crate::kernel::config::{Lto, Setting};
+use crate::kernel::variant::Variant;
+use crate::outcome::Failure;
+use crate::verify;
+
+/// The limits of inlining that are tried: LLVM's own for code and for size are 225 and 50.
+const LIMITS: [u32; 8] = [0, 5, 10, 20, 30, 50, 100, 225];
+
+/// The kernels that are compared: `none`, and each kind of LTO, without dropping and with.
+fn variants(none: Variant) -> Vec<Variant> {
+    let mut variants = vec![none];
+    for lto in [Lto::Thin, Lto::ThinDist, Lto::Full] {
+        variants.push(Variant { lto, ..none });
+        let drops = true;
+        variants.push(Variant { lto, drops, ..none });
+    }
+    variants
+}
+
+/// What a build cost and what came out.
+struct Built {
+    usage: Usage,
+    /// Text and data of vmlinux.o, in bytes.
+    object: u64,
+    /// The file that is booted, in bytes.
+    image: u64,
+}
+
+impl Built {
+    fn of(variant: Variant, objtree: &Path, usage: Usage) -> anyhow::Result<Self> {
+        let files = Files::new();
+        let sizes = verify::Sizes::of(&files.elf(&objtree.join("vmlinux.o"))?);
+        let image = variant.arch.image(objtree);
+        let metadata = image
+            .metadata()
+            .with_context(|| image.display().to_string())?;
+        Ok(Self {
+            usage,
+            object: sizes.text + sizes.data,
+            image: metadata.len(),
+        })
+    }
+}
+
+/// Builds every kind of kernel from nothing, and gives a table, in Markdown, of its cost, with the
+/// ratio to that with thin LTO that drops nothing, and of its size, compared with `none`, that without
+/// LTO.
+///
+/// # Errors
+/// Those of the builds.
+pub fn measure(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Failure> {
+    let variants = variants(none);
+    let mut built = Vec::new();
+    for variant in &variants {
+        files::remove_dir(&variant.objtree(workdir))?;
+        let objtree = variant.configure(tree, workdir)?;
+        let usage = build_apart(tree, variant.arch, &objtree)?;
+        built.push(Built::of(*variant, &objtree, usage)?);
+    }
+    let thin = variants
+        .iter()
+        .position(|variant| variant.lto == Lto::Thin && !variant.drops);
+    let (none, thin) = (built.first(), thin.and_then(|thin| built.get(thin)));
+    let (none, thin) = none.zip(thin).context("no kernel was built")?;
+    let mut table = String::from(
+        "| | CPU | of thin's | largest process | of thin's | text and data of `vmlinux.o` | | image | |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for (variant, this) in variants.iter().zip(&built) {
+        let drops = if variant.drops { ", drops" } else { "" };
+        let (usage, usage_thin) = (&this.usage, &thin.usage);
+        let _ = writeln!(
+            table,
+            "| {}{drops} | {:.0} s | {:.2} | {} MiB | {:.2} | {} | {} | {} | {} |",
+            variant.lto.name(),
+            usage.cpu_seconds,
+            usage.cpu_seconds / usage_thin.cpu_seconds,
+            usage.peak_rss_kib / 1024,
+            ratio(usage.peak_rss_kib, usage_thin.peak_rss_kib),
+            this.object,
+            percent(this.object, none.object),
+            this.image,
+            percent(this.image, none.image),
+        );
+    }
+    Ok(table)
+}
+
+/// Links the kernel with full LTO with each limit of inlining, and gives a table, in Markdown, of its
+/// size, compared with `none`, that without LTO, if all is kept and if what nothing references is
+/// dropped.
+///
+/// # Errors
+/// Those of the builds.
+pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Failure> {
+    none.build(tree, workdir)?;
+    let size = |variant: Variant| -> anyhow::Result<u64> {
+        let files = Files::new();
+        let sizes = verify::Sizes::of(&files.elf(&variant.objtree(workdir).join("vmlinux.o"))?);
+        Ok(sizes.text + sizes.data)
+    };
+    let size_none = size(none)?;
+    let mut table = format!(
+        "Text and data of `vmlinux.o` without LTO: {size_none} bytes.\n\n\
+         | limit | full LTO | | full LTO that drops | | CPU of that link |\n|---:|---:|---:|---:|---:|---:|\n"
+    );
+    for limit in LIMITS {
+        let _ = write!(table, "| {limit} |");
+        for drops in [false, true] {
+            let lto = Lto::Full;
+            let variant = Variant { lto, drops, ..none };
+            let setting: Setting = format!("{LIMIT}={limit}").parse()?;
+            let objtree = variant.configure_with(tree, workdir, &[setting])?;
+            build_apart(tree, variant.arch, &objtree)?;
+            let found = size(variant)?;
+            let _ = write!(table, " {found} | {} |", percent(found, size_none));
+            if drops {
+                let usage = lto_link::usage_path(&objtree.join("vmlinux.o"));
+                let usage =
+                    lto_link::read_usage(&usage).with_context(|| usage.display().to_string())?;
+                let _ = writeln!(table, " {:.0} s |", usage.cpu_seconds);
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// The option with the limit.
+const LIMIT: &str = "LTO_CLANG_FULL_INLINE_LIMIT";
+
+#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+fn ratio(one: u64, other: u64) -> f64 {
+    one as f64 / other as f64
+}
+
+/// By how much `one` is larger than `other`.
+fn percent(one: u64, other: u64) -> String {
+    format!("{:+.1} %", (ratio(one, other) - 1.0) * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::arch::Arch;
+    use crate::kernel::config::Profile;
+
+    #[test]
+    fn each_kind_is_built_with_and_without_dropping() {
+        let variants = variants(Variant {
+            trims: true,
+            ..Variant::new(Arch::Arm64, Profile::Ci, Lto::None)
+        });
+        let names: Vec<_> = variants
+            .iter()
+            .map(|variant| variant.objtree(Path::new("")).display().to_string())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "arm64-ci-none-trim",
+                "arm64-ci-thin-trim",
+                "arm64-ci-thin-drop-trim",
+                "arm64-ci-thin-dist-trim",
+                "arm64-ci-thin-dist-drop-trim",
+                "arm64-ci-full-trim",
+                "arm64-ci-full-drop-trim"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_size_is_told_by_its_difference() {
+        assert_eq!(percent(950, 1000), "-5.0 %");
+        assert_eq!(percent(1012, 1000), "+1.2 %");
+    }
+}

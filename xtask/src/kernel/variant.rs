@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! One of the kernels that are built of one source, to be compared with others.
+
+use std::path::{Path, PathBuf};
+
+use super::arch::Arch;
+use super::build::{self, Usage};
+use super::config::{self, Lto, Profile, Setting};
+use crate::outcome::Failure;
+
+/// What is built, and where below a working directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// The architecture the kernel is built for.
+    pub arch: Arch,
+    /// What it has.
+    pub profile: Profile,
+    /// How it is linked.
+    pub lto: Lto,
+    /// Whether the link drops what nothing references.
+    pub drops: bool,
+    /// Whether only the exports are left that the modules use.
+    pub trims: bool,
+}
+
+impl Variant {
+    /// One that neither drops nor trims.
+    pub const fn new(arch: Arch, profile: Profile, lto: Lto) -> Self {
+        Self {
+            arch,
+            profile,
+            lto,
+            drops: false,
+            trims: false,
+        }
+    }
+
+    /// The kernel that it is compared with.
+    pub const fn without_lto(self) -> Self {
+        Self {
+            lto: Lto::None,
+            drops: false,
+            ..self
+        }
+    }
+
+    /// Its object tree in `workdir`.
+    pub fn objtree(self, workdir: &Path) -> PathBuf {
+        let Self {
+            arch,
+            profile,
+            lto,
+            drops,
+            trims,
+        } = self;
+        let drops = if drops { "-drop" } else { "" };
+        let trims = if trims { "-trim" } else { "" };
+        let (arch, profile, lto) = (arch.name(), profile.name(), lto.name());
+        workdir.join(format!("{arch}-{profile}-{lto}{drops}{trims}"))
+    }
+
+    /// Configures it in `workdir`, and gives its object tree.
+    ///
+    /// # Errors
+    /// Those of [`config::configure`].
+    pub fn configure(self, tree: &Path, workdir: &Path) -> Result<PathBuf, Failure> {
+        self.configure_with(tree, workdir, &[])
+    }
+
+    /// The same, with `more` options.
+    ///
+    /// # Errors
+    /// Those of [`config::configure`].
+    pub fn configure_with(
+        self,
+        tree: &Path,
+        workdir: &Path,
+        more: &[Setting],
+    ) -> Result<PathBuf, Failure> {
+        let objtree = self.objtree(workdir);
+        let options = [
+            ("LTO_CLANG_INTERNALIZE", self.drops),
+            ("TRIM_UNUSED_KSYMS", self.trims),
+        ];
+        let on = options.into_iter().filter(|(_, is_on)| *is_on);
+        let set = on.map(|(name, _)| Setting::on(name));
+        let set: Vec<Setting> = set.chain(more.iter().cloned()).collect();
+        config::configure(config::Options {
+            tree,
+            arch: self.arch,
+            objtree: &objtree,
+            profile: self.profile,
+            lto: self.lto,
+            set: &set,
+        })?;
+        Ok(objtree)
+    }
+
+    /// Configures and builds it in `workdir`; what is built already is used again.
+    ///
+    /// # Errors
+    /// Those of [`config::configure`] and [`build::build`].
+    pub fn build(self, tree: &Path, workdir: &Path) -> Result<Usage, Failure> {
+        let objtree = self.configure(tree, workdir)?;
+        build::build(build::Options {
+            tree,
+            arch: self.arch,
+            objtree: &objtree,
+            jobs: None,
+        })
+    }
+}
