@@ -28,12 +28,16 @@ use crate::verify;
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 27] = [
+pub const TESTS: [(&str, KernelTest); 28] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
         "a touched file rebuilds what depends on it",
         rebuild::touched,
+    ),
+    (
+        "what a killed build left unfinished is made again",
+        rebuild::unfinished,
     ),
     (
         "a link with -j1 in another object directory gives the same order",

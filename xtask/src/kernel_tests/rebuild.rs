@@ -121,6 +121,33 @@ pub fn touched(workdir: &Path) -> Outcome {
     Ok(())
 }
 
+/// What makes an object unfinished, by what a build leaves that is killed within its rule.
+const MARK: &str = ".unfinished.tmp";
+
+/// An object whose rule had not come to its end when the build was killed is made again, with all that
+/// belongs to it.
+pub fn unfinished(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = objtree(workdir, Lto::Thin);
+    let objects = ["lib/kobject.o", "fs/fat/namei_vfat.o"];
+    let marks = ["lib/.kobject.o", "fs/fat/.namei_vfat.o"]
+        .map(|name| objtree.join(format!("{name}{MARK}")));
+    for mark in &marks {
+        fs::write(mark, "").with_context(|| mark.display().to_string())?;
+    }
+    let crcs = objtree.join("lib/kobject.o.symversions");
+    fs::remove_file(&crcs).with_context(|| crcs.display().to_string())?;
+    let lines = build(&tree, &objtree, None)?;
+    let compiled = made(&lines, "CC");
+    expect(
+        objects.iter().all(|object| compiled.contains(object)),
+        || format!("{objects:?} were unfinished; compiled: {compiled:?}"),
+    )?;
+    expect(crcs.exists(), || format!("{}: not made", crcs.display()))?;
+    let left = marks.iter().find(|mark| mark.exists());
+    expect(left.is_none(), || format!("{left:?} is still there"))
+}
+
 /// The names of vmlinux's symbols by ascending address. LTO names a promoted static after the
 /// content of its bitcode, which changes with every header; where it stands does not.
 fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
