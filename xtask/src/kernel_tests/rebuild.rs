@@ -195,6 +195,16 @@ pub fn one_job_from_nothing(workdir: &Path) -> Outcome {
     same_with_one_job(workdir, &serial)
 }
 
+/// More CPU seconds than wall seconds by this factor are not those of one job.
+const ONE_JOB: f64 = 1.05;
+
+/// What was made with -j1 had one CPU.
+pub(super) fn of_one_job(cpu_seconds: f64, wall_seconds: f64) -> Outcome {
+    expect(cpu_seconds <= ONE_JOB * wall_seconds, || {
+        format!("make -j1 used {cpu_seconds:.1} s of CPU in {wall_seconds:.1} s")
+    })
+}
+
 fn same_with_one_job(workdir: &Path, serial: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let parallel = objtree(workdir, Lto::Thin);
@@ -205,6 +215,7 @@ fn same_with_one_job(workdir: &Path, serial: &Path) -> Outcome {
     expect(usage.jobs == 1, || {
         format!("make -j1 linked with {} jobs", usage.jobs)
     })?;
+    of_one_job(usage.cpu_seconds, usage.wall_seconds)?;
     for script in SCRIPTS {
         let read = |objtree: &Path| {
             let path = objtree.join(script);
