@@ -57,6 +57,7 @@ fn dropping(arch: Arch, lto: Lto) -> Variant {
 const SOURCE: &str = "lib/dropping_test.c";
 
 fn source(arch: Arch) -> String {
+    // A call in assembly is one for which the stack has to be ready; <asm/asm.h> says how.
     let call = match arch {
         Arch::Arm64 => "\"bl kept_for_assembly\" : : : \"x0\", \"x30\", \"memory\"",
         Arch::X86_64 => {
@@ -67,6 +68,9 @@ fn source(arch: Arch) -> String {
     format!(
         "#include <linux/init.h>
 #include <linux/linkage.h>
+#ifdef CONFIG_X86
+#include <asm/asm.h>
+#endif
 
 int kept_for_assembly(void);
 int kept_for_assembly(void)
