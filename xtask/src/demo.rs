@@ -184,7 +184,7 @@ pub fn demonstrate(options: &Options<'_>) -> Outcome {
         rows.push(other.boot_row());
         rows.push(warnings_row(&tree, &one, other)?);
     }
-    rows.extend(size_rows(&report, &one, other.as_ref())?);
+    rows.extend(size_rows(&report, workdir, &one, other.as_ref())?);
     if variant.lto != Lto::None {
         rows.push(link_row(&one.objtree)?);
     }
@@ -249,15 +249,6 @@ impl Kernel {
         let figure = format!("{} of {}", self.boot.loaded(), self.boot.modules.len());
         Row::checked(what, figure, self.boot.problems())
     }
-
-    fn image_size(&self) -> anyhow::Result<u64> {
-        let image = self.variant.arch.image(&self.objtree);
-        let size = image
-            .metadata()
-            .with_context(|| image.display().to_string())?
-            .len();
-        Ok(size)
-    }
 }
 
 /// The checks of `verify`.
@@ -299,14 +290,15 @@ fn warnings_row(tree: &Path, one: &Kernel, other: &Kernel) -> anyhow::Result<Row
 /// How large the kernels are.
 fn size_rows(
     report: &verify::Report,
+    workdir: &Path,
     one: &Kernel,
     other: Option<&Kernel>,
 ) -> anyhow::Result<Vec<Row>> {
     let against = report.sizes_against;
-    let files = tool_io::Files::for_process();
-    let object = in_object(files, &one.objtree)?;
-    let object_against = other.map(|other| in_object(files, &other.objtree));
+    let object = one.variant.object_size(workdir)?;
+    let object_against = other.map(|other| other.variant.object_size(workdir));
     let object_against = object_against.transpose()?.flatten();
+    let image_against = other.map(|other| other.variant.image_size(workdir));
     let mut rows = Vec::new();
     if let Some(object) = object {
         rows.push(object_row(object, object_against, one.variant.drops));
@@ -322,23 +314,10 @@ fn size_rows(
         ),
         Row::figure(
             "kernel image",
-            compared(
-                one.image_size()?,
-                other.map(Kernel::image_size).transpose()?,
-            ),
+            compared(one.variant.image_size(workdir)?, image_against.transpose()?),
         ),
     ]);
     Ok(rows)
-}
-
-/// Text and data of vmlinux.o, if there is one: in vmlinux of 64-bit x86 padding hides what changed.
-fn in_object(files: &tool_io::Files, objtree: &Path) -> anyhow::Result<Option<u64>> {
-    let object = objtree.join("vmlinux.o");
-    if !object.exists() {
-        return Ok(None);
-    }
-    let sizes = verify::Sizes::of(&files.elf(&object)?);
-    Ok(Some(sizes.text + sizes.data))
 }
 
 /// One that drops is to be the smaller.

@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use tool_io::Files;
 
 use super::build_apart;
 use crate::files;
@@ -14,7 +13,6 @@ use crate::kernel::build::Usage;
 use crate::kernel::config::{Lto, Setting};
 use crate::kernel::variant::Variant;
 use crate::outcome::Failure;
-use crate::verify;
 
 /// The limits of inlining that are tried: LLVM's own for code and for size are 225 and 50.
 const LIMITS: [u32; 8] = [0, 5, 10, 20, 30, 50, 100, 225];
@@ -39,22 +37,6 @@ struct Built {
     image: u64,
 }
 
-impl Built {
-    fn of(variant: Variant, objtree: &Path, usage: Usage) -> anyhow::Result<Self> {
-        let files = Files::new();
-        let sizes = verify::Sizes::of(&files.elf(&objtree.join("vmlinux.o"))?);
-        let image = variant.arch.image(objtree);
-        let metadata = image
-            .metadata()
-            .with_context(|| image.display().to_string())?;
-        Ok(Self {
-            usage,
-            object: sizes.text + sizes.data,
-            image: metadata.len(),
-        })
-    }
-}
-
 /// Builds every kind of kernel from nothing, and gives a table, in Markdown, of its cost, with the
 /// ratio to that with thin LTO that drops nothing, and of its size, compared with `none`, that without
 /// LTO.
@@ -68,7 +50,11 @@ pub fn measure(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fai
         files::remove_dir(&variant.objtree(workdir))?;
         let objtree = variant.configure(tree, workdir)?;
         let usage = build_apart(tree, variant.arch, &objtree)?;
-        built.push(Built::of(*variant, &objtree, usage)?);
+        built.push(Built {
+            usage,
+            object: object_size(*variant, workdir)?,
+            image: variant.image_size(workdir)?,
+        });
     }
     let thin = variants
         .iter()
@@ -107,12 +93,7 @@ pub fn measure(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fai
 /// Those of the builds.
 pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Failure> {
     none.build(tree, workdir)?;
-    let size = |variant: Variant| -> anyhow::Result<u64> {
-        let files = Files::new();
-        let sizes = verify::Sizes::of(&files.elf(&variant.objtree(workdir).join("vmlinux.o"))?);
-        Ok(sizes.text + sizes.data)
-    };
-    let size_none = size(none)?;
+    let size_none = object_size(none, workdir)?;
     let mut table = format!(
         "Text and data of `vmlinux.o` without LTO: {size_none} bytes.\n\n\
          | limit | full LTO | | full LTO that drops | | CPU of that link |\n|---:|---:|---:|---:|---:|---:|\n"
@@ -125,7 +106,7 @@ pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fa
             let setting: Setting = format!("{LIMIT}={limit}").parse()?;
             let objtree = variant.configure_with(tree, workdir, &[setting])?;
             build_apart(tree, variant.arch, &objtree)?;
-            let found = size(variant)?;
+            let found = object_size(variant, workdir)?;
             let _ = write!(table, " {found} | {} |", percent(found, size_none));
             if drops {
                 let usage = lto_link::usage_path(&objtree.join("vmlinux.o"));
@@ -136,6 +117,12 @@ pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fa
         }
     }
     Ok(table)
+}
+
+/// Text and data of vmlinux.o, which has been built.
+fn object_size(variant: Variant, workdir: &Path) -> anyhow::Result<u64> {
+    let size = variant.object_size(workdir)?;
+    size.with_context(|| format!("{}: no vmlinux.o", variant.objtree(workdir).display()))
 }
 
 /// The option with the limit.

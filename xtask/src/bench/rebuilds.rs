@@ -171,6 +171,8 @@ impl Kernel<'_> {
     }
 
     fn build(&self, way: &Way) -> anyhow::Result<Usage> {
+        // One object tree may serve two ways, and two may be called the same.
+        eprintln!("{}", way.name);
         build_apart(self.tree(way), self.arch, &self.objtree(way))
     }
 }

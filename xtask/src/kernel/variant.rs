@@ -3,10 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+use tool_io::Files;
+
 use super::arch::Arch;
 use super::build::{self, Usage};
 use super::config::{self, Lto, Profile, Setting};
 use crate::outcome::Failure;
+use crate::verify::Sizes;
 
 /// What is built, and where below a working directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,30 @@ impl Variant {
         let trims = if trims { "-trim" } else { "" };
         let (arch, profile, lto) = (arch.name(), profile.name(), lto.name());
         workdir.join(format!("{arch}-{profile}-{lto}{drops}{trims}"))
+    }
+
+    /// Text and data of its vmlinux.o, in bytes, if there is one: in vmlinux of 64-bit x86 padding
+    /// hides what changed.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn object_size(self, workdir: &Path) -> anyhow::Result<Option<u64>> {
+        let object = self.objtree(workdir).join("vmlinux.o");
+        if !object.exists() {
+            return Ok(None);
+        }
+        let sizes = Sizes::of(&Files::new().elf(&object)?);
+        Ok(Some(sizes.text + sizes.data))
+    }
+
+    /// The size of the file that is booted, in bytes.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn image_size(self, workdir: &Path) -> anyhow::Result<u64> {
+        let image = self.arch.image(&self.objtree(workdir));
+        let metadata = image.metadata();
+        Ok(metadata.with_context(|| image.display().to_string())?.len())
     }
 
     /// Configures it in `workdir`, and gives its object tree.
