@@ -66,6 +66,11 @@ pub fn run(args: &Args) -> Outcome {
         ref only,
         no_install,
     } = *args;
+    let kernel_tests = if quick {
+        Vec::new()
+    } else {
+        kernel_tests(wide, only.as_deref())?
+    };
     for arch in Arch::value_variants() {
         setup::ensure(setup::Options {
             arch: *arch,
@@ -85,16 +90,30 @@ pub fn run(args: &Args) -> Outcome {
             steps.push(cargo_step(name, command)?);
         }
     }
-    if !quick {
-        let workdir = root.join("target/kernel-tests");
-        let asked = |name: &str| only.as_ref().is_none_or(|only| name.contains(only));
-        let wide = WIDE.into_iter().filter(|_| wide);
-        let tests = TESTS.into_iter().chain(wide);
-        for (name, test) in tests.filter(|(name, _)| asked(name)) {
-            steps.push(kernel_step(name, test, &workdir));
-        }
+    let workdir = root.join("target/kernel-tests");
+    for (name, test) in kernel_tests {
+        steps.push(kernel_step(name, test, &workdir));
     }
     summarize(&steps)
+}
+
+/// The kernel tests, with those of WIDE if `wide`, whose name contains `only`; at least one.
+fn kernel_tests(wide: bool, only: Option<&str>) -> anyhow::Result<Vec<(&'static str, KernelTest)>> {
+    let only = only.unwrap_or_default();
+    let asked = |(name, _): &(&str, KernelTest)| name.contains(only);
+    let of_wide = WIDE.into_iter().filter(|_| wide);
+    let tests: Vec<_> = TESTS.into_iter().chain(of_wide).filter(asked).collect();
+    let is_in_wide = WIDE.iter().any(asked);
+    anyhow::ensure!(
+        !tests.is_empty(),
+        "no kernel test's name contains `{only}`{}",
+        if is_in_wide && !wide {
+            "; with --wide there is one"
+        } else {
+            ""
+        }
+    );
+    Ok(tests)
 }
 
 /// The steps that cargo runs.
@@ -290,6 +309,19 @@ mod tests {
             ),
             (3, 1)
         );
+    }
+
+    #[test]
+    fn a_name_that_no_test_has_is_refused() {
+        let refusal = |wide, only| kernel_tests(wide, Some(only)).unwrap_err().to_string();
+        assert_eq!(
+            refusal(true, "no such"),
+            "no kernel test's name contains `no such`"
+        );
+        let wide = WIDE[0].0;
+        assert!(refusal(false, wide).ends_with("; with --wide there is one"));
+        assert_eq!(kernel_tests(true, Some(wide)).unwrap().len(), 1);
+        assert_eq!(kernel_tests(false, None).unwrap().len(), TESTS.len());
     }
 
     #[test]

@@ -64,7 +64,7 @@ const WAYS: &[Way] = &[
     },
 ];
 
-/// Those of a kernel that has LTO of its own; in-process thin LTO has no cache there.
+/// Those of a kernel that has distributed thin LTO of its own.
 const NATIVE_WAYS: &[Way] = &[
     Way::new("no LTO", Lto::None),
     Way {
@@ -72,7 +72,6 @@ const NATIVE_WAYS: &[Way] = &[
         ..Way::new("distributed thin LTO by lto-link", Lto::ThinDist)
     },
     Way::new("distributed thin LTO of the kernel", Lto::ThinDist),
-    Way::new("thin LTO of the kernel", Lto::Thin),
 ];
 
 /// What is done to the tree before it is built again.
