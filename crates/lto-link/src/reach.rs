@@ -16,7 +16,7 @@ use object_model::{
 };
 
 use crate::inputs::object_name;
-use crate::roots::USED;
+use crate::roots::{EXPORTED, USED};
 
 /// A definition: the position of its object among those with a summary, and its own in there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -130,6 +130,20 @@ impl<'data> Reach<'data> {
         !value.linkage.is_local() && names.contains(value.name)
     }
 
+    /// Whether it is there only to mark one of `exported` as used. Source: `__ADDRESSABLE` in
+    /// `include/linux/compiler.h`, of which `__KSYMTAB_ENTRY` in `include/linux/export.h` makes one for
+    /// each.
+    fn is_mark_of_export(&self, node: Node, exported: &HashSet<&str>) -> bool {
+        let references = self.references(node);
+        self.value(node)
+            .name
+            .starts_with("__UNIQUE_ID___addressable_")
+            && !references.is_empty()
+            && references
+                .iter()
+                .all(|reference| self.is_named(*reference, exported))
+    }
+
     /// All definitions, object by object.
     fn nodes(&self) -> impl Iterator<Item = Node> + '_ {
         let objects = self.objects.iter().enumerate();
@@ -192,7 +206,7 @@ impl<'data> Reach<'data> {
 
     /// The definitions that stay, in link order, each with the kinds of the roots that reach it.
     /// `roots` are those of the link, name and kind; what bitcode itself keeps is of the kind of those
-    /// that are marked as used.
+    /// that are marked as used, but for exports, which are marked so too.
     pub fn kept<'names>(
         &'names self,
         roots: impl IntoIterator<Item = (&'names str, &'names str)>,
@@ -202,9 +216,15 @@ impl<'data> Reach<'data> {
             names.entry(kind).or_default().insert(name);
         }
         let mut kinds: HashMap<Node, BTreeSet<&str>> = HashMap::new();
+        let exported = names.get(EXPORTED).cloned().unwrap_or_default();
         for (kind, names) in &names {
+            let is_used = |node: Node| {
+                self.is_live(node)
+                    && !self.is_named(node, &exported)
+                    && !self.is_mark_of_export(node, &exported)
+            };
             let is_root =
-                |node: &Node| *kind == USED && self.is_live(*node) || self.is_named(*node, names);
+                |node: &Node| *kind == USED && is_used(*node) || self.is_named(*node, names);
             for node in self
                 .from(self.nodes().filter(is_root).collect())
                 .into_keys()

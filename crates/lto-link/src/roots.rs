@@ -38,6 +38,9 @@ const EXPORT: &str = "__ksymtab_";
 /// What a listing calls the reason of what is marked to be kept in its source.
 pub(crate) const USED: &str = "used";
 
+/// What a listing calls the reason of what modules may use.
+pub(crate) const EXPORTED: &str = "exported";
+
 /// Why a definition is a root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -70,7 +73,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Native(object) => write!(f, "native\t{object}"),
-            Self::Exported(object) => write!(f, "exported\t{object}"),
+            Self::Exported(object) => write!(f, "{EXPORTED}\t{object}"),
             Self::ModuleAssembly(object) => write!(f, "module-assembly\t{object}"),
             Self::GeneratedCode(object) => write!(f, "generated-code\t{object}"),
             Self::NamedIn(file) => write!(f, "named-in\t{}", file.display()),

@@ -311,6 +311,37 @@ fn what_stays_is_known_by_the_roots_that_reach_it() {
     );
 }
 
+/// The kernel marks each export as used, which is no reason of its own.
+#[test]
+fn what_only_modules_may_use_stays_for_that_reason_alone() {
+    let dir = TestDir::new();
+    let marked = |symbol: &str| {
+        let export = export(symbol);
+        format!(
+            "{export} static void *__UNIQUE_ID___addressable_{symbol}1
+                 __attribute__((used, section(\".discard.addressable\"))) = &{symbol};\n"
+        )
+    };
+    let source = marked("offered")
+        + "static int entry(void) { return offered(); }
+           int (*in_table)(void) __attribute__((used)) = entry;";
+    object(&dir, ARM64, "a.o", &source);
+    object(&dir, ARM64, "b.o", &marked("other"));
+    let files = Files::new();
+    let paths = ["a.o", "b.o"].map(|name| dir.join(name));
+    let inputs = Inputs::read(&&files, &paths, &[]).unwrap();
+    let roots = [("offered", "exported"), ("other", "exported")];
+    let reach = Reach::of(&inputs.objects, roots.map(|(name, _)| name)).unwrap();
+    let kept = reach.kept(roots);
+    let kinds = |symbol: &str| {
+        let kept = kept.iter().find(|kept| kept.symbol == symbol);
+        kept.map(|kept| kept.kinds.iter().copied().collect::<Vec<_>>())
+    };
+    assert_eq!(kinds("other"), Some(vec!["exported"]));
+    assert_eq!(kinds("offered"), Some(vec!["exported", "used"]));
+    assert_eq!(kinds("in_table"), Some(vec!["used"]));
+}
+
 /// The code that refers to it and what it refers to are in one object.
 #[test]
 fn what_assembly_of_its_own_object_names_is_kept() {
