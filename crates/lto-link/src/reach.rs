@@ -130,6 +130,21 @@ impl<'data> Reach<'data> {
         !value.linkage.is_local() && names.contains(value.name)
     }
 
+    /// What bitcode itself keeps, but for what is kept because it is one of `exported`. Those that the
+    /// source marks are in lists, which are variables that live and have names of LLVM's.
+    fn used(&self, exported: &HashSet<&str>) -> HashSet<Node> {
+        let live = self.nodes().filter(|node| self.is_live(*node));
+        let of_source = live.flat_map(|node| match self.value(node).name {
+            name if name.starts_with("llvm.") => self.references(node),
+            _ => vec![node],
+        });
+        of_source
+            .filter(|node| {
+                !self.is_named(*node, exported) && !self.is_mark_of_export(*node, exported)
+            })
+            .collect()
+    }
+
     /// Whether it is there only to mark one of `exported` as used. Source: `__ADDRESSABLE` in
     /// `include/linux/compiler.h`, of which `__KSYMTAB_ENTRY` in `include/linux/export.h` makes one for
     /// each.
@@ -217,14 +232,10 @@ impl<'data> Reach<'data> {
         }
         let mut kinds: HashMap<Node, BTreeSet<&str>> = HashMap::new();
         let exported = names.get(EXPORTED).cloned().unwrap_or_default();
+        let used = self.used(&exported);
         for (kind, names) in &names {
-            let is_used = |node: Node| {
-                self.is_live(node)
-                    && !self.is_named(node, &exported)
-                    && !self.is_mark_of_export(node, &exported)
-            };
             let is_root =
-                |node: &Node| *kind == USED && is_used(*node) || self.is_named(*node, names);
+                |node: &Node| *kind == USED && used.contains(node) || self.is_named(*node, names);
             for node in self
                 .from(self.nodes().filter(is_root).collect())
                 .into_keys()
