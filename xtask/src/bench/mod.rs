@@ -68,6 +68,9 @@ pub struct Args {
     /// with lto-link [default: 5.10].
     #[arg(long, value_name = "VERSION", requires = "rebuilds")]
     kernel: Option<String>,
+    /// Build nothing from nothing: measure the changes only, on what an earlier run built.
+    #[arg(long, requires = "rebuilds")]
+    built: bool,
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
@@ -118,6 +121,7 @@ pub fn run(args: &Args) -> Outcome {
         results,
         trim,
         kernel,
+        built,
         no_install,
         what,
     } = args;
@@ -150,7 +154,7 @@ pub fn run(args: &Args) -> Outcome {
         install: !no_install,
     };
     if *rebuilds {
-        kernels.rebuilds(kernel.as_deref())
+        kernels.rebuilds(kernel.as_deref(), *built)
     } else if *dropping {
         kernels.dropping(*trim)
     } else if *inlining {
@@ -195,7 +199,7 @@ impl Kernels<'_> {
         keep(&results.join(name), &page)
     }
 
-    fn rebuilds(&self, version: Option<&str>) -> Outcome {
+    fn rebuilds(&self, version: Option<&str>, is_built: bool) -> Outcome {
         let version = version.unwrap_or(demo::KERNEL);
         let (tree, with_lto_link) = if version == demo::KERNEL {
             (self.tree()?, None)
@@ -207,15 +211,21 @@ impl Kernels<'_> {
             let (tree, with_lto_link) = native_trees(version, self.workdir)?;
             (tree, Some(with_lto_link))
         };
-        let table = rebuilds::measure(rebuilds::Kernel {
+        let kernel = rebuilds::Kernel {
             tree: &tree,
             with_lto_link: with_lto_link.as_deref(),
             workdir: self.workdir,
             arch: self.arch,
             profile: self.profile,
-        })?;
+        };
+        let table = rebuilds::measure(kernel, is_built)?;
         let title = "Cost of building again";
-        self.keep("rebuilds", version, title, "--rebuilds", &table)
+        let option = if is_built {
+            "--rebuilds --built"
+        } else {
+            "--rebuilds"
+        };
+        self.keep("rebuilds", version, title, option, &table)
     }
 
     fn dropping(&self, trims: bool) -> Outcome {

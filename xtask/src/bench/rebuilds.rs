@@ -103,11 +103,13 @@ const CHANGES: [(&str, Change); 5] = [
 ];
 
 /// Builds the kernel in every way, from nothing and after each change, and gives a table, in Markdown,
-/// of the CPU and wall time, each with its ratio to that without LTO.
+/// of the CPU and wall time, each with its ratio to that without LTO. If `is_built`, what an earlier
+/// run built is brought up to date instead of building from nothing, and not measured. Each line is
+/// also printed when it is known.
 ///
 /// # Errors
 /// Those of the builds, and of files that cannot be changed. The tree is as it was, then too.
-pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
+pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
     let ways = match kernel.with_lto_link {
         None => WAYS,
         Some(_) => NATIVE_WAYS,
@@ -120,7 +122,9 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
     let _ = writeln!(table, "\n|---|{}", "---:|".repeat(ways.len()));
     let mut clean = Vec::new();
     for way in ways.iter().filter(|way| way.has_cache) {
-        files::remove_dir(&kernel.objtree(way))?;
+        if !is_built {
+            files::remove_dir(&kernel.objtree(way))?;
+        }
         kernel
             .variant(way)
             .configure(kernel.tree(way), &kernel.workdir(way))?;
@@ -128,7 +132,14 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
     }
     // One object tree may serve two ways.
     let none = " |".repeat(ways.len() - clean.len());
-    let _ = writeln!(table, "{}{none}", row("from nothing", &clean));
+    let mut add = |row: String| {
+        eprintln!("{row}");
+        table += &row;
+        table.push('\n');
+    };
+    if !is_built {
+        add(format!("{}{none}", row("from nothing", &clean)));
+    }
     let peaks: Vec<String> = clean
         .iter()
         .map(|usage| format!("{} MiB", usage.peak_rss_kib / 1024))
@@ -144,9 +155,11 @@ pub fn measure(kernel: Kernel<'_>) -> Result<String, Failure> {
             }
             usages.push(kernel.build(way)?);
         }
-        let _ = writeln!(table, "{}", row(name, &usages));
+        add(row(name, &usages));
     }
-    let _ = writeln!(table, "| largest process, from nothing | {peaks} |{none}");
+    if !is_built {
+        add(format!("| largest process, from nothing | {peaks} |{none}"));
+    }
     Ok(table)
 }
 
@@ -174,6 +187,12 @@ impl Kernel<'_> {
         eprintln!("{}", way.name);
         build_apart(self.tree(way), self.arch, &self.objtree(way))
     }
+}
+
+/// A name that no other edited file has: all are linked into one kernel.
+fn function_in(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    format!("changed_for_a_bench_in_{stem}")
 }
 
 /// One line of the table.
@@ -209,7 +228,7 @@ impl Edited {
                         new.insert(text)
                     }
                 };
-                let function = "changed_for_a_bench";
+                let function = function_in(&path);
                 let text = format!(
                     "{original}\nint {function}(void);\nint {function}(void)\n{{\n\treturn {number};\n}}\n"
                 );
@@ -253,6 +272,7 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let path = tree.path().join("a.c");
         fs::write(&path, "int a;\n").unwrap();
+        assert_ne!(function_in(&path), function_in(&tree.path().join("b.c")));
         let mut edited = Edited::default();
         for number in [1, 2] {
             edited
