@@ -64,14 +64,13 @@ const WAYS: &[Way] = &[
     },
 ];
 
-/// Those of a kernel that has distributed thin LTO of its own.
+/// Those of a kernel that has distributed thin LTO of its own, which is what ours is compared with.
 const NATIVE_WAYS: &[Way] = &[
-    Way::new("no LTO", Lto::None),
+    Way::new("distributed thin LTO of the kernel", Lto::ThinDist),
     Way {
         with_lto_link: true,
         ..Way::new("distributed thin LTO by lto-link", Lto::ThinDist)
     },
-    Way::new("distributed thin LTO of the kernel", Lto::ThinDist),
 ];
 
 /// What is done to the tree before it is built again.
@@ -103,7 +102,7 @@ const CHANGES: [(&str, Change); 5] = [
 ];
 
 /// Builds the kernel in every way, from nothing and after each change, and gives a table, in Markdown,
-/// of the CPU and wall time, each with its ratio to that without LTO. If `is_built`, what an earlier
+/// of the CPU and wall time, each with its ratio to that of the first way. If `is_built`, what an earlier
 /// run built is brought up to date instead of building from nothing, and not measured. Each line is
 /// also printed when it is known.
 ///
