@@ -9,11 +9,13 @@ use anyhow::Context as _;
 
 use super::rebuild::copy_objtree;
 use super::{
-    ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, kernel_tree, without_fault,
+    ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree, without_fault,
 };
 use crate::kernel::arch::Arch;
 use crate::kernel::config::Lto;
+use crate::kernel::make;
 use crate::kernel::variant::Variant;
+use crate::llvm;
 use crate::outcome::Outcome;
 use crate::process;
 use crate::verify;
@@ -36,14 +38,12 @@ pub fn x86_64(workdir: &Path) -> Outcome {
 
 /// Of exports, only those that a module uses are roots.
 pub fn trimmed(workdir: &Path) -> Outcome {
-    let variant = dropping(ARCH, Lto::ThinDist);
-    demonstrate_variant(
-        workdir,
-        Variant {
-            trims: true,
-            ..variant
-        },
-    )
+    let variant = Variant {
+        trims: true,
+        ..dropping(ARCH, Lto::ThinDist)
+    };
+    demonstrate_variant(workdir, variant)?;
+    outside(workdir, variant)
 }
 
 fn dropping(arch: Arch, lto: Lto) -> Variant {
@@ -138,10 +138,7 @@ fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
         dropped.contains("kept_for_nobody\tlib/dropping_test.o\t"),
         || "what was dropped is not listed".into(),
     )?;
-    let why = |symbol: &str| -> anyhow::Result<String> {
-        let mut why = Command::new(tree.join("scripts/lto/bin/lto-link"));
-        process::output(why.args(["why", symbol]).current_dir(&dropping))
-    };
+    let why = |symbol| why(&tree, &dropping, symbol);
     let (kept, gone) = (why("kept_for_assembly")?, why("kept_for_nobody")?);
     // Code of a link in one process is not that of one object.
     let reason = match lto {
@@ -149,7 +146,108 @@ fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
         _ => "root: generated-code, ",
     };
     expect(kept.contains(reason), || kept.clone())?;
-    expect(gone.contains("was dropped"), || gone.clone())
+    expect(gone.contains("was dropped"), || gone.clone())?;
+    outside(workdir, variant)
+}
+
+/// A module that needs little of itself: functions that call each other, and nobody calls them.
+const EXAMPLE: &str = "#include <linux/module.h>
+
+int unused_last(int x);
+noinline int unused_last(int x)
+{
+	pr_info(\"told by nobody %d\\n\", x);
+	return x + 1;
+}
+
+int unused_middle(int x);
+noinline int unused_middle(int x)
+{
+	return unused_last(x * 3) + 1;
+}
+
+int unused_first(int x);
+int unused_first(int x)
+{
+	return unused_middle(x - 1);
+}
+
+static int __init example(void)
+{
+	pr_info(\"told by example\\n\");
+	return 0;
+}
+module_init(example);
+MODULE_LICENSE(\"GPL\");
+";
+
+/// Modules from elsewhere, for a kernel that drops: of a chain of functions that nothing calls, nothing
+/// is left and all is listed; one that needs what the kernel dropped is refused by modpost, which names
+/// it, and `lto-link why` explains it.
+fn outside(workdir: &Path, variant: Variant) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let objtree = variant.objtree(workdir);
+    let module = tempfile::tempdir().context("a directory for a module")?;
+    let write = |name: &str, text: &str| write(&module.path().join(name), text);
+    let make = || -> anyhow::Result<String> {
+        let mut make = make(&tree, variant.arch, &objtree, &llvm::bin_dir()?)?;
+        make.arg(format!("M={}", module.path().display()));
+        process::output(make.arg("modules"))
+    };
+    write("Makefile", "obj-m := example.o\n")?;
+    write("example.c", EXAMPLE)?;
+    make()?;
+    let path = module.path().join("example.ko");
+    let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+    let has = |text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
+    expect(has("told by example"), || "the example is not there".into())?;
+    let dropped = read(&module.path().join("example.lto-dropped"))?;
+    for name in ["unused_first", "unused_middle", "unused_last"] {
+        expect(!has(name) && dropped.contains(name), || {
+            format!("{name} is in example.ko, or not listed: {dropped}")
+        })?;
+    }
+    expect(!has("told by nobody"), || {
+        "a string of what was dropped is in example.ko".into()
+    })?;
+
+    let dropped = read(&objtree.join("vmlinux.lto-dropped"))?;
+    let gone = dropped.lines().find_map(|line| {
+        let mut fields = line.split('\t');
+        let name = fields.next()?;
+        (fields.nth(1) == Some("function")).then_some(name)
+    });
+    let gone = gone.context("vmlinux.lto-dropped lists no function")?;
+    // A header may declare it otherwise.
+    write(
+        "needing.c",
+        &format!(
+            "#include <linux/module.h>\nint gone(void) __asm__(\"{gone}\");\n\
+             static int __init needing(void)\n{{\n\treturn gone();\n}}\n\
+             module_init(needing);\nMODULE_LICENSE(\"GPL\");\n"
+        ),
+    )?;
+    write("Makefile", "obj-m := needing.o\n")?;
+    let told = match make() {
+        Ok(_) => return Err(fault(format!("needing.ko was made without {gone}"))),
+        Err(error) => format!("{error:#}"),
+    };
+    expect(
+        told.contains("modpost") && told.contains(gone) && told.contains("undefined"),
+        || format!("modpost does not say that {gone} is not there: {told}"),
+    )?;
+    let why = why(&tree, &objtree, gone)?;
+    expect(why.contains("was dropped"), || why)
+}
+
+/// What `lto-link why SYMBOL` says of the kernel at `objtree`.
+fn why(tree: &Path, objtree: &Path, symbol: &str) -> anyhow::Result<String> {
+    let mut why = Command::new(tree.join("scripts/lto/bin/lto-link"));
+    process::output(why.args(["why", symbol]).current_dir(objtree))
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<String> {
