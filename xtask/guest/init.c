@@ -47,12 +47,14 @@ static void end(void)
 	write_line(log);
 }
 
-static void mount(const char *kind, const char *where)
+static long try_mount(const char *kind, const char *where)
 {
-	long result;
-
 	call(NR_mkdirat, CURRENT_DIRECTORY, (word)where, 0755, 0, 0);
-	result = call(NR_mount, (word)kind, (word)where, (word)kind, 0, 0);
+	return call(NR_mount, (word)kind, (word)where, (word)kind, 0, 0);
+}
+
+static void must_be(long result, const char *where)
+{
 	if (result < 0) {
 		begin("mount ");
 		add(where);
@@ -60,6 +62,20 @@ static void mount(const char *kind, const char *where)
 		add_number(result);
 		end();
 	}
+}
+
+static void mount(const char *kind, const char *where)
+{
+	must_be(try_mount(kind, where), where);
+}
+
+/* The kernel that has no such file system has no place for it either. */
+static void mount_if_any(const char *kind, const char *where)
+{
+	long result = try_mount(kind, where);
+
+	if (result != NO_ENTRY && result != NO_DEVICE)
+		must_be(result, where);
 }
 
 static long open(const char *path, word how)
@@ -179,8 +195,8 @@ __attribute__((used, noreturn)) static void start(const word *stack)
 		log = kmsg;
 	mount("proc", "/proc");
 	mount("sysfs", "/sys");
-	mount("debugfs", "/sys/kernel/debug");
-	mount("tracefs", "/sys/kernel/tracing");
+	mount_if_any("debugfs", "/sys/kernel/debug");
+	mount_if_any("tracefs", "/sys/kernel/tracing");
 	begin("guest started");
 	end();
 	seed_random_numbers();

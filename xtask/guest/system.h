@@ -65,6 +65,8 @@ __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n"
 enum {
 	CURRENT_DIRECTORY = -100,	/* AT_FDCWD */
 	READ_WRITE = 2,			/* O_RDWR */
+	NO_ENTRY = -2,			/* -ENOENT */
+	NO_DEVICE = -19,		/* -ENODEV */
 	CHILD_ENDED = 17,		/* SIGCHLD */
 };
 

@@ -52,6 +52,8 @@ pub enum Profile {
     Wide,
     /// The architecture's defconfig, and what booting and testing it needs.
     Defconfig,
+    /// Tinyconfig, and what booting it and loading a module needs.
+    Tiny,
 }
 
 /// The kinds of link time optimization, as Kconfig's choice has them.
@@ -102,6 +104,7 @@ impl Profile {
             Self::Ci => "ci",
             Self::Wide => "wide",
             Self::Defconfig => "defconfig",
+            Self::Tiny => "tiny",
         }
     }
 
@@ -110,11 +113,13 @@ impl Profile {
         match self {
             Self::Ci | Self::Wide => "allnoconfig",
             Self::Defconfig => "defconfig",
+            Self::Tiny => "tinyconfig",
         }
     }
 
     /// The fragments, of which later ones stand above earlier ones.
     fn fragments(self, arch: Arch) -> [&'static str; 3] {
+        let base = include_str!("../../profiles/base.config");
         let for_arch = match arch {
             Arch::Arm64 => include_str!("../../profiles/arm64.config"),
             Arch::X86_64 => include_str!("../../profiles/x86_64.config"),
@@ -123,8 +128,16 @@ impl Profile {
             Self::Ci => include_str!("../../profiles/ci.config"),
             Self::Wide => include_str!("../../profiles/wide.config"),
             Self::Defconfig => include_str!("../../profiles/defconfig.config"),
+            // Little of it is what the others are to have.
+            Self::Tiny => {
+                let for_arch = match arch {
+                    Arch::Arm64 => include_str!("../../profiles/tiny-arm64.config"),
+                    Arch::X86_64 => include_str!("../../profiles/tiny-x86_64.config"),
+                };
+                return ["", for_arch, include_str!("../../profiles/tiny.config")];
+            }
         };
-        [include_str!("../../profiles/base.config"), for_arch, own]
+        [base, for_arch, own]
     }
 }
 
@@ -243,7 +256,7 @@ pub fn configure(options: Options<'_>) -> Outcome {
     };
     make(profile.base())?;
     let config = objtree.join(".config");
-    if profile.base() == "defconfig" {
+    if profile.base() != "allnoconfig" {
         // It does not read what KCONFIG_ALLCONFIG names. Of two lines, the later one counts.
         let mut text =
             std::fs::read_to_string(&config).with_context(|| config.display().to_string())?;
@@ -414,7 +427,7 @@ mod tests {
             for arch in [Arch::Arm64, Arch::X86_64] {
                 let set = [setting("LKDTM=n"), setting("LTO_CLANG_THIN=n")];
                 let settings = settings(*profile, arch, Lto::Thin, &set).unwrap();
-                assert_eq!(settings["MODVERSIONS"].value, "y");
+                assert_eq!(settings["MODULES"].value, "y");
                 assert_eq!(settings["LKDTM"].value, "n");
                 assert_eq!(settings["LTO_CLANG_THIN"].value, "n");
             }
