@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What it costs to build a kernel again after a change, without LTO and with each kind of thin LTO.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 
@@ -146,13 +146,21 @@ pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
     let peaks = peaks.join(" | ");
     for (name, change) in CHANGES {
         let mut usages = Vec::new();
-        for (number, way) in ways.iter().enumerate() {
-            // Other text for each: two may have one object tree.
-            edited.apply(kernel.tree(way), change, number)?;
-            if !way.has_cache {
-                files::remove_dir(&kernel.objtree(way).join(".thinlto-cache"))?;
+        let mut done = BTreeSet::new();
+        for way in ways {
+            let tree = kernel.tree(way);
+            if done.insert(tree) {
+                edited.apply(tree, change)?;
             }
-            usages.push(kernel.build(way)?);
+            if way.has_cache {
+                usages.push(kernel.build(way)?);
+            } else {
+                files::remove_dir(&kernel.objtree(way).join(".thinlto-cache"))?;
+                // Its object tree has seen the change; the others must not see it again.
+                let again = Again::of(tree, change)?;
+                usages.push(kernel.build(way)?);
+                again.restore()?;
+            }
         }
         add(row(name, &usages));
     }
@@ -208,30 +216,54 @@ fn row(name: &str, usages: &[Usage]) -> String {
     row
 }
 
+/// A file that is newer than what was built of it, and how old it is.
+struct Again(Option<(PathBuf, SystemTime)>);
+
+impl Again {
+    fn of(tree: &Path, change: Change) -> anyhow::Result<Self> {
+        let (Change::Touch(path) | Change::Edit(path)) = change else {
+            return Ok(Self(None));
+        };
+        let path = tree.join(path);
+        let modified = path.metadata().and_then(|metadata| metadata.modified());
+        let modified = modified.with_context(|| path.display().to_string())?;
+        files::touch(&path)?;
+        Ok(Self(Some((path, modified))))
+    }
+
+    /// Makes it as old as it was.
+    fn restore(self) -> anyhow::Result<()> {
+        let Some((path, modified)) = self.0 else {
+            return Ok(());
+        };
+        let file = fs::File::options().append(true).open(&path);
+        let restored = file.and_then(|file| file.set_modified(modified));
+        restored.with_context(|| path.display().to_string())
+    }
+}
+
 /// The files that were edited, as they were; written back when this goes.
 #[derive(Default)]
 struct Edited(BTreeMap<PathBuf, String>);
 
+/// Begins what is added to a file, so that it is known when a run that was killed left it there.
+const MARK: &str = "\n/* changed for a bench */\n";
+
 impl Edited {
-    fn apply(&mut self, tree: &Path, change: Change, number: usize) -> anyhow::Result<()> {
+    fn apply(&mut self, tree: &Path, change: Change) -> anyhow::Result<()> {
         match change {
             Change::Nothing => Ok(()),
             Change::Touch(path) => files::touch(&tree.join(path)),
             Change::Edit(path) => {
                 let path = tree.join(path);
-                let original = match self.0.entry(path.clone()) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => {
-                        let text = fs::read_to_string(&path)
-                            .with_context(|| path.display().to_string())?;
-                        new.insert(text)
-                    }
-                };
+                let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+                let original = text.split(MARK).next().unwrap_or(&text);
                 let function = function_in(&path);
-                let text = format!(
-                    "{original}\nint {function}(void);\nint {function}(void)\n{{\n\treturn {number};\n}}\n"
+                let changed = format!(
+                    "{original}{MARK}int {function}(void);\nint {function}(void)\n{{\n\treturn 1;\n}}\n"
                 );
-                fs::write(&path, text).with_context(|| path.display().to_string())
+                self.0.insert(path.clone(), original.to_owned());
+                fs::write(&path, changed).with_context(|| path.display().to_string())
             }
         }
     }
@@ -267,20 +299,33 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_as_old_as_it_was_for_all_but_one() {
+        let tree = tempfile::tempdir().unwrap();
+        let path = tree.path().join("a.c");
+        fs::write(&path, "").unwrap();
+        let old = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        let file = fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(old).unwrap();
+        let modified = || path.metadata().unwrap().modified().unwrap();
+        let again = Again::of(tree.path(), Change::Touch("a.c")).unwrap();
+        assert!(modified() > old);
+        again.restore().unwrap();
+        assert_eq!(modified(), old);
+    }
+
+    #[test]
     fn edited_files_are_given_back() {
         let tree = tempfile::tempdir().unwrap();
         let path = tree.path().join("a.c");
         fs::write(&path, "int a;\n").unwrap();
         assert_ne!(function_in(&path), function_in(&tree.path().join("b.c")));
         let mut edited = Edited::default();
-        for number in [1, 2] {
-            edited
-                .apply(tree.path(), Change::Edit("a.c"), number)
-                .unwrap();
+        // As a run leaves it that is killed.
+        for _ in 0..2 {
+            edited.apply(tree.path(), Change::Edit("a.c")).unwrap();
             let text = fs::read_to_string(&path).unwrap();
             assert!(text.starts_with("int a;\n"), "{text}");
-            assert_eq!(text.matches("return").count(), 1);
-            assert!(text.contains(&format!("return {number};")), "{text}");
+            assert_eq!(text.matches("return").count(), 1, "{text}");
         }
         drop(edited);
         assert_eq!(fs::read_to_string(&path).unwrap(), "int a;\n");
