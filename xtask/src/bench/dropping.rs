@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What it costs to drop what nothing references, and what it gains; and how far full LTO is to
-//! inline.
+//! What it costs to drop what nothing references, and what it gains; what else makes a kernel smaller;
+//! and how far full LTO is to inline.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,7 +8,10 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::build_apart;
+use crate::demo;
 use crate::files;
+use crate::kernel::arch::Arch;
+use crate::kernel::boot;
 use crate::kernel::build::Usage;
 use crate::kernel::config::{Lto, Setting};
 use crate::kernel::variant::Variant;
@@ -119,6 +122,65 @@ pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fa
     Ok(table)
 }
 
+/// Builds the kernel with distributed thin LTO that drops, with each option for smaller code and with
+/// all of them, boots it, and gives a table, in Markdown, of its size, compared with `none`, that
+/// without LTO.
+///
+/// # Errors
+/// Those of the builds and boots; as a fault, a kernel that does not boot.
+pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Failure> {
+    none.build(tree, workdir)?;
+    let (object_none, image_none) = (object_size(none, workdir)?, none.image_size(workdir)?);
+    let mut table = format!(
+        "Without LTO: text and data of `vmlinux.o` {object_none} bytes, image {image_none} bytes.\n\n\
+         | with | text and data of `vmlinux.o` | | image | | modules loaded |\n|---|---:|---:|---:|---:|---:|\n"
+    );
+    let variant = Variant {
+        lto: Lto::ThinDist,
+        drops: true,
+        ..none
+    };
+    for options in chosen(none.arch) {
+        let set: Vec<Setting> = options.iter().map(|option| Setting::on(option)).collect();
+        let objtree = variant.configure_with(tree, workdir, &set)?;
+        build_apart(tree, variant.arch, &objtree)?;
+        let report = boot::boot(boot::Options {
+            arch: variant.arch,
+            objtree: &objtree,
+            output: &objtree,
+            timeout: demo::BOOT_TIME,
+        })?;
+        if !report.problems().is_empty() {
+            let problems = report.problems().join("\n");
+            return Err(Failure::Fault(anyhow::anyhow!(
+                "{}: {problems}",
+                objtree.display()
+            )));
+        }
+        let (object, image) = (object_size(variant, workdir)?, variant.image_size(workdir)?);
+        let _ = writeln!(
+            table,
+            "| {} | {object} | {} | {image} | {} | {} of {} |",
+            options.join(", "),
+            percent(object, object_none),
+            percent(image, image_none),
+            report.loaded(),
+            report.modules.len(),
+        );
+    }
+    Ok(table)
+}
+
+/// Which options for smaller code are tried together: none, each, and all that `arch` has.
+fn chosen(arch: Arch) -> Vec<Vec<&'static str>> {
+    let merge = "LTO_CLANG_MERGE_FUNCTIONS";
+    let outline = "LTO_CLANG_OUTLINE";
+    match arch {
+        Arch::Arm64 => vec![vec![], vec![merge], vec![outline], vec![merge, outline]],
+        Arch::X86_64 => vec![vec![], vec![merge]],
+    }
+}
+
 /// Text and data of vmlinux.o, which has been built.
 fn object_size(variant: Variant, workdir: &Path) -> anyhow::Result<u64> {
     let size = variant.object_size(workdir)?;
@@ -141,7 +203,6 @@ fn percent(one: u64, other: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::arch::Arch;
     use crate::kernel::config::Profile;
 
     #[test]

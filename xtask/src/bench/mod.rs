@@ -33,7 +33,8 @@ use crate::{process, table, workspace};
 /// meanwhile.
 ///
 /// With --dropping, builds it without LTO and with each kind of LTO, with and without dropping what
-/// nothing references; with --inlining, with full LTO, by how far that inlines.
+/// nothing references; with --levers, with what else makes it smaller, each booted; with --inlining,
+/// with full LTO, by how far that inlines.
 ///
 /// With --initcalls or --checks, nothing is built but the tools, which are run on what a build of a
 /// tree that has LTO of its own made: initcall-order against the Perl script of that tree, or the
@@ -45,6 +46,7 @@ use crate::{process, table, workspace};
   cargo xtask bench --rebuilds
   cargo xtask bench --rebuilds --arch x86_64 --profile ci --kernel 7.3
   cargo xtask bench --dropping --trim
+  cargo xtask bench --levers --profile ci
   cargo xtask bench --inlining --profile ci
   cargo xtask bench --initcalls /build/6.12-thin
   cargo xtask bench --checks /build/6.12-thin")]
@@ -81,6 +83,10 @@ pub struct Args {
 /// What is measured, if it is not what the plugins cost in a build from nothing.
 #[derive(clap::Args)]
 #[group(multiple = false)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options of the command line, of which one is given"
+)]
 struct What {
     /// Measure what it costs to build again, instead.
     #[arg(long)]
@@ -88,6 +94,9 @@ struct What {
     /// Measure what it costs and gains to drop what nothing references, instead.
     #[arg(long)]
     dropping: bool,
+    /// Measure what the options for smaller code gain, on top of that, instead.
+    #[arg(long)]
+    levers: bool,
     /// Measure the size of the kernel with full LTO against how far it inlines, instead.
     #[arg(long)]
     inlining: bool,
@@ -128,6 +137,7 @@ pub fn run(args: &Args) -> Outcome {
     let What {
         rebuilds,
         dropping,
+        levers,
         inlining,
         initcalls,
         checks,
@@ -157,6 +167,8 @@ pub fn run(args: &Args) -> Outcome {
         kernels.rebuilds(kernel.as_deref(), *built)
     } else if *dropping {
         kernels.dropping(*trim)
+    } else if *levers {
+        kernels.levers()
     } else if *inlining {
         kernels.inlining()
     } else {
@@ -244,6 +256,13 @@ impl Kernels<'_> {
             ("dropping", "Dropping what nothing references", "--dropping")
         };
         self.keep(name, demo::KERNEL, title, option, &table)
+    }
+
+    fn levers(&self) -> Outcome {
+        let none = Variant::new(self.arch, self.profile, Lto::None);
+        let table = dropping::levers(&self.tree()?, self.workdir, none)?;
+        let title = "What makes code smaller";
+        self.keep("levers", demo::KERNEL, title, "--levers", &table)
     }
 
     fn inlining(&self) -> Outcome {
