@@ -103,11 +103,10 @@ fn kernel_tests(wide: bool, only: Option<&str>) -> anyhow::Result<Vec<(&'static 
     let asked = |(name, _): &(&str, KernelTest)| name.contains(only);
     let of_wide = WIDE.into_iter().filter(|_| wide);
     let tests: Vec<_> = TESTS.into_iter().chain(of_wide).filter(asked).collect();
-    let is_in_wide = WIDE.iter().any(asked);
     anyhow::ensure!(
         !tests.is_empty(),
         "no kernel test's name contains `{only}`{}",
-        if is_in_wide && !wide {
+        if WIDE.iter().any(asked) {
             "; with --wide there is one"
         } else {
             ""

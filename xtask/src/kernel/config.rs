@@ -119,7 +119,6 @@ impl Profile {
 
     /// The fragments, of which later ones stand above earlier ones.
     fn fragments(self, arch: Arch) -> [&'static str; 3] {
-        let base = include_str!("../../profiles/base.config");
         let for_arch = match arch {
             Arch::Arm64 => include_str!("../../profiles/arm64.config"),
             Arch::X86_64 => include_str!("../../profiles/x86_64.config"),
@@ -137,7 +136,7 @@ impl Profile {
                 return ["", for_arch, include_str!("../../profiles/tiny.config")];
             }
         };
-        [base, for_arch, own]
+        [include_str!("../../profiles/base.config"), for_arch, own]
     }
 }
 
@@ -428,6 +427,10 @@ mod tests {
                 let set = [setting("LKDTM=n"), setting("LTO_CLANG_THIN=n")];
                 let settings = settings(*profile, arch, Lto::Thin, &set).unwrap();
                 assert_eq!(settings["MODULES"].value, "y");
+                // tinyconfig has no versions of symbols.
+                let has_versions = settings.get("MODVERSIONS").map(|set| set.value.as_str());
+                let expected = (*profile != Profile::Tiny).then_some("y");
+                assert_eq!(has_versions, expected);
                 assert_eq!(settings["LKDTM"].value, "n");
                 assert_eq!(settings["LTO_CLANG_THIN"].value, "n");
             }
