@@ -28,11 +28,21 @@
 		__PASTE(__COUNTER__, __PASTE(_, __PASTE(__LINE__,	\
 			__PASTE(_, hook)))))))
 
+/*
+ * Many devices share a hook: their entries jump to it, in place of a copy of it
+ * each. Underscores, because noinline is a macro of the kernel.
+ */
+#if __clang_major__ >= 17 && !defined(__CHECKER__)
+#define __lto_tail_call		[[clang::__noinline__, clang::__musttail__]] return
+#else
+#define __lto_tail_call
+#endif
+
 #define __define_pci_fixup_entry(hook, entry)				\
 	void entry(struct pci_dev *dev);				\
-	void entry(struct pci_dev *dev)					\
+	void notrace entry(struct pci_dev *dev)				\
 	{								\
-		hook(dev);						\
+		__lto_tail_call hook(dev);				\
 	}								\
 	__ADDRESSABLE(entry)
 

@@ -2,6 +2,7 @@
 //! Tables of relative references in kernels and objects that clang and ld.lld make in the test.
 
 mod command;
+mod header;
 mod linked;
 mod names;
 mod relocatable;
