@@ -8,14 +8,14 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::build_apart;
-use crate::demo;
 use crate::files;
 use crate::kernel::arch::Arch;
 use crate::kernel::boot;
 use crate::kernel::build::Usage;
 use crate::kernel::config::{Lto, Setting};
-use crate::kernel::variant::Variant;
+use crate::kernel::variant::{self, Variant};
 use crate::outcome::Failure;
+use crate::verify;
 
 /// The limits of inlining that are tried: LLVM's own for code and for size are 225 and 50.
 const LIMITS: [u32; 8] = [0, 5, 10, 20, 30, 50, 100, 225];
@@ -123,11 +123,11 @@ pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fa
 }
 
 /// Builds the kernel with distributed thin LTO that drops, with each option for smaller code and with
-/// all of them, boots it, and gives a table, in Markdown, of its size, compared with `none`, that
-/// without LTO.
+/// all of them, boots and verifies it, and gives a table, in Markdown, of its size, compared with
+/// `none`, that without LTO.
 ///
 /// # Errors
-/// Those of the builds and boots; as a fault, a kernel that does not boot.
+/// Those of the builds and boots; as a fault, a kernel that does not boot, or that verify finds wrong.
 pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Failure> {
     none.build(tree, workdir)?;
     let (object_none, image_none) = (object_size(none, workdir)?, none.image_size(workdir)?);
@@ -144,19 +144,9 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
         let set: Vec<Setting> = options.iter().map(|option| Setting::on(option)).collect();
         let objtree = variant.configure_with(tree, workdir, &set)?;
         build_apart(tree, variant.arch, &objtree)?;
-        let report = boot::boot(boot::Options {
-            arch: variant.arch,
-            objtree: &objtree,
-            output: &objtree,
-            timeout: demo::BOOT_TIME,
-        })?;
-        if !report.problems().is_empty() {
-            let problems = report.problems().join("\n");
-            return Err(Failure::Fault(anyhow::anyhow!(
-                "{}: {problems}",
-                objtree.display()
-            )));
-        }
+        let report = boot::boot_built(variant.arch, &objtree)?;
+        report.outcome(&objtree)?;
+        verify::verify(&objtree, Some(&none.objtree(workdir)))?.outcome()?;
         let (object, image) = (object_size(variant, workdir)?, variant.image_size(workdir)?);
         let _ = writeln!(
             table,
@@ -173,12 +163,13 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
 
 /// Which options for smaller code are tried together: none, each, and all that `arch` has.
 fn chosen(arch: Arch) -> Vec<Vec<&'static str>> {
-    let merge = "LTO_CLANG_MERGE_FUNCTIONS";
-    let outline = "LTO_CLANG_OUTLINE";
-    match arch {
-        Arch::Arm64 => vec![vec![], vec![merge], vec![outline], vec![merge, outline]],
-        Arch::X86_64 => vec![vec![], vec![merge]],
+    let all = variant::for_smaller_code(arch);
+    let mut chosen = vec![vec![]];
+    chosen.extend(all.iter().map(|option| vec![*option]));
+    if all.len() > 1 {
+        chosen.push(all.to_vec());
     }
+    chosen
 }
 
 /// Text and data of vmlinux.o, which has been built.

@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// After how many seconds a guest that did not end is a fault.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = TIME.as_secs())]
     timeout: u64,
     /// Where boot.log and the initramfs are written [default: the object tree].
     #[arg(long, value_name = "DIR")]
@@ -99,6 +99,21 @@ impl Report {
             .count()
     }
 
+    /// That the boot, which left its console in `output`, was good.
+    ///
+    /// # Errors
+    /// As a fault, all problems.
+    pub fn outcome(&self, output: &Path) -> Outcome {
+        match self.result {
+            Verdict::Ok => Ok(()),
+            Verdict::Failed => Err(Failure::Fault(anyhow::anyhow!(
+                "the boot failed; the console is in {}\n{}",
+                output.join("boot.log").display(),
+                self.problems().join("\n")
+            ))),
+        }
+    }
+
     /// Every fault and every module that was not loaded.
     pub fn problems(&self) -> Vec<String> {
         let modules = self.modules.iter().filter(|(_, result)| *result != LOADED);
@@ -109,6 +124,9 @@ impl Report {
             .collect()
     }
 }
+
+/// How long a guest may run if nobody says. It takes seconds; a busy machine takes longer.
+const TIME: Duration = Duration::from_secs(300);
 
 /// What a module that was loaded has for a result.
 const LOADED: &str = "ok";
@@ -140,15 +158,20 @@ pub fn run(args: Args) -> Outcome {
         ),
     };
     print(format!("{text}\n").as_bytes())?;
-    let log = output.join("boot.log");
-    match report.result {
-        Verdict::Ok => Ok(()),
-        Verdict::Failed => Err(Failure::Fault(anyhow::anyhow!(
-            "the boot failed; the console is in {}\n{}",
-            log.display(),
-            report.problems().join("\n")
-        ))),
-    }
+    report.outcome(output)
+}
+
+/// Boots what was built in `objtree`, where the console is left.
+///
+/// # Errors
+/// Those of [`boot`].
+pub fn boot_built(arch: Arch, objtree: &Path) -> anyhow::Result<Report> {
+    boot(Options {
+        arch,
+        objtree,
+        output: objtree,
+        timeout: TIME,
+    })
 }
 
 /// Boots a kernel, loads every module of its object tree, and judges the console.

@@ -12,6 +12,14 @@ use super::config::{self, Lto, Profile, Setting};
 use crate::outcome::Failure;
 use crate::verify::Sizes;
 
+/// The options of Kconfig for smaller code that `arch` has.
+pub const fn for_smaller_code(arch: Arch) -> &'static [&'static str] {
+    match arch {
+        Arch::Arm64 => &["LTO_CLANG_MERGE_FUNCTIONS", "LTO_CLANG_OUTLINE"],
+        Arch::X86_64 => &["LTO_CLANG_MERGE_FUNCTIONS"],
+    }
+}
+
 /// What is built, and where below a working directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant {
@@ -25,10 +33,12 @@ pub struct Variant {
     pub drops: bool,
     /// Whether only the exports are left that the modules use.
     pub trims: bool,
+    /// Whether it has the options [`for_smaller_code`].
+    pub smaller: bool,
 }
 
 impl Variant {
-    /// One that neither drops nor trims.
+    /// One that neither drops nor trims nor is made smaller.
     pub const fn new(arch: Arch, profile: Profile, lto: Lto) -> Self {
         Self {
             arch,
@@ -36,6 +46,7 @@ impl Variant {
             lto,
             drops: false,
             trims: false,
+            smaller: false,
         }
     }
 
@@ -44,6 +55,7 @@ impl Variant {
         Self {
             lto: Lto::None,
             drops: false,
+            smaller: false,
             ..self
         }
     }
@@ -56,11 +68,13 @@ impl Variant {
             lto,
             drops,
             trims,
+            smaller,
         } = self;
         let drops = if drops { "-drop" } else { "" };
         let trims = if trims { "-trim" } else { "" };
+        let smaller = if smaller { "-smaller" } else { "" };
         let (arch, profile, lto) = (arch.name(), profile.name(), lto.name());
-        workdir.join(format!("{arch}-{profile}-{lto}{drops}{trims}"))
+        workdir.join(format!("{arch}-{profile}-{lto}{drops}{trims}{smaller}"))
     }
 
     /// Text and data of its vmlinux.o, in bytes, if there is one: in vmlinux of 64-bit x86 padding
@@ -110,7 +124,12 @@ impl Variant {
             ("LTO_CLANG_INTERNALIZE", self.drops),
             ("TRIM_UNUSED_KSYMS", self.trims),
         ];
-        let on = options.into_iter().filter(|(_, is_on)| *is_on);
+        let smaller = for_smaller_code(self.arch);
+        let smaller = smaller.iter().map(|name| (*name, self.smaller));
+        let on = options
+            .into_iter()
+            .chain(smaller)
+            .filter(|(_, is_on)| *is_on);
         let set = on.map(|(name, _)| Setting::on(name));
         let set: Vec<Setting> = set.chain(more.iter().cloned()).collect();
         config::configure(config::Options {

@@ -22,7 +22,6 @@ use crate::kernel::config::{self, Lto, Profile, Setting};
 use crate::kernel::fetch;
 use crate::kernel::variant::Variant;
 use crate::outcome::{Failure, Outcome};
-use crate::verify;
 
 /// A test; the directory is where it finds and leaves kernels.
 pub type KernelTest = fn(&Path) -> Outcome;
@@ -263,23 +262,9 @@ fn build_for(
 
 /// The kernel in `objtree` comes up, without a fault, and loads its modules.
 fn boots(arch: Arch, objtree: &Path) -> Outcome {
-    let report = boot::boot(boot::Options {
-        arch,
-        objtree,
-        output: objtree,
-        timeout: demo::BOOT_TIME,
-    })?;
-    let problems = report.problems();
-    expect(problems.is_empty(), || problems.join("\n"))?;
+    let report = boot::boot_built(arch, objtree)?;
+    report.outcome(objtree)?;
     expect(report.loaded() > 0, || "no module was loaded".into())
-}
-
-/// verify found nothing wrong; else all that it found.
-fn without_fault(report: &verify::Report) -> Outcome {
-    expect(report.n_faults() == 0, || {
-        let faults = report.checks.iter().flat_map(|check| &check.faults);
-        faults.map(String::as_str).collect::<Vec<_>>().join("\n")
-    })
 }
 
 /// A fault with this text.

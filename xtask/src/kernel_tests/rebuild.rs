@@ -12,9 +12,9 @@ use flate2::read::GzDecoder;
 use object_model::source_name;
 use tool_io::Files;
 
-use super::{ARCH, build, configure, expect, fault, kernel_tree, objtree};
+use super::{ARCH, boots, build, configure, expect, fault, kernel_tree, objtree};
 use crate::kernel::config::Lto;
-use crate::kernel::{boot, make};
+use crate::kernel::make;
 use crate::outcome::Outcome;
 use crate::{files, llvm, process};
 
@@ -343,18 +343,7 @@ pub fn included_content(workdir: &Path) -> Outcome {
             format!("the configuration in vmlinux has no {line}")
         })?;
     }
-    boot_well(&objtree)
-}
-
-fn boot_well(objtree: &Path) -> Outcome {
-    let report = boot::boot(boot::Options {
-        arch: ARCH,
-        objtree,
-        output: objtree,
-        timeout: crate::demo::BOOT_TIME,
-    })?;
-    let problems = report.problems();
-    expect(problems.is_empty(), || problems.join("\n"))
+    boots(ARCH, &objtree)
 }
 
 /// The `.config` in a kernel: gzip between `IKCFG_ST` and `IKCFG_ED` (`kernel/configs.c`).

@@ -188,6 +188,25 @@ impl Report {
     pub fn n_faults(&self) -> usize {
         self.checks.iter().map(|check| check.faults.len()).sum()
     }
+
+    /// That nothing wrong was found.
+    ///
+    /// # Errors
+    /// As a fault, all that was.
+    pub fn outcome(&self) -> Outcome {
+        if self.n_faults() == 0 {
+            return Ok(());
+        }
+        let faults = self.checks.iter().flat_map(|check| {
+            let name = check.name;
+            check
+                .faults
+                .iter()
+                .map(move |fault| format!("{name}: {fault}"))
+        });
+        let faults: Vec<String> = faults.collect();
+        Err(Failure::Fault(anyhow!(faults.join("\n"))))
+    }
 }
 
 /// Checks the kernel in the object tree `objtree`, and compares it with the one in `against`.
