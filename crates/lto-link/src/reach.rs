@@ -51,6 +51,8 @@ pub struct Dropped<'reach> {
     pub kind: GlobalValueKind,
     /// How many instructions of LLVM's a function had; no code was made of them.
     pub instructions: Option<u64>,
+    /// How many bytes a variable had.
+    pub size: Option<u64>,
 }
 
 /// A definition that stays.
@@ -269,6 +271,7 @@ impl<'data> Reach<'data> {
                         .summary
                         .as_ref()
                         .and_then(|summary| summary.instructions),
+                    size: value.size,
                 }
             })
             .collect()
@@ -325,22 +328,25 @@ pub fn dropped_path(output: &Path) -> PathBuf {
     output.with_extension("lto-dropped")
 }
 
-/// A line for each: symbol, object, what it was, and the number of instructions of a function,
-/// separated by tabs; below a line that says so.
+/// A line for each: symbol, object, what it was, the number of instructions of a function, and the
+/// bytes of a variable, separated by tabs; below a line that says so.
 pub fn dropped_listing(dropped: &[Dropped]) -> String {
-    let mut text = String::from("# symbol\tobject\tkind\tinstructions\n");
+    let mut text = String::from("# symbol\tobject\tkind\tinstructions\tbytes\n");
     for Dropped {
         symbol,
         object,
         kind,
         instructions,
+        size,
     } in dropped
     {
-        let instructions = instructions.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let number =
+            |number: &Option<u64>| number.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let (instructions, bytes) = (number(instructions), number(size));
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "{symbol}\t{object}\t{}\t{instructions}",
+            "{symbol}\t{object}\t{}\t{instructions}\t{bytes}",
             name_of(*kind)
         );
     }

@@ -5,6 +5,7 @@ mod bitstream;
 mod irsymtab;
 mod string_table;
 mod summary;
+mod types;
 
 use bitstream::{Bitstream, Block, Item};
 use string_table::StringTable;
@@ -18,6 +19,7 @@ use crate::{FileKind, ReadError, Symbol};
 mod block_id {
     pub const MODULE: u64 = 8;
     pub const IDENTIFICATION: u64 = 13;
+    pub const TYPES: u64 = 17;
     pub const THIN_LTO_SUMMARY: u64 = 20;
     pub const STRTAB: u64 = 23;
     pub const FULL_LTO_SUMMARY: u64 = 24;

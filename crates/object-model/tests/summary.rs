@@ -289,6 +289,56 @@ fn check_source(dir: &TestDir, flags: &[&str]) {
     assert!(!found["tail"].is_live, "{flags:?}");
 }
 
+/// Variables of every kind of type that C has.
+const VARIABLES: &str = "
+    char one = 1; short two = 2; int four = 4; long eight = 8; __int128 sixteen = 16;
+    _Bool truth = 1; float single = 1; double twice = 1; long double more = 1; __fp16 half = 1;
+    void *pointer = &one; int (*function)(void) = 0; void *pointers[3] = { &one };
+    char text[] = \"thirteen more\"; int table[7][3] = { { 1 } }; int none[0] = {};
+    struct mixed { char a; long b; char c; } mixed = { 1, 2, 3 }, several[5] = { { 1 } };
+    struct __attribute__((packed)) tight { char a; long b; char c; } tight = { 1, 2, 3 };
+    struct bits { unsigned a : 3; unsigned b : 30; } bits = { 1, 2 };
+    struct open { int n; short tail[]; } open = { 2, { 1, 2, 3 } };
+    union either { char a; long b[3]; } either = { 1 };
+    struct aligned { char a; } __attribute__((aligned(64))) aligned = { 1 };
+    struct nested { struct mixed a; struct tight b; char c; } nested = { { 1 } };
+    struct { int a; } zero[9];
+    typedef int vector __attribute__((vector_size(16))); vector lanes = { 1 };
+    typedef float wide __attribute__((vector_size(64))); wide many[2] = { { 1 } };
+    extern int elsewhere; int *refers = &elsewhere; int defined(void) { return elsewhere; }";
+
+#[test]
+fn sizes_of_variables_are_those_of_native_code() {
+    for target in ["aarch64-linux-gnu", "x86_64-linux-gnu"] {
+        let dir = TestDir::new();
+        let target = format!("--target={target}");
+        let native = dir.c("native.o", VARIABLES, &[&target]);
+        let native = std::fs::read(native).unwrap();
+        let elf = goblin::elf::Elf::parse(&native).unwrap();
+        let is_variable =
+            |symbol: &goblin::elf::Sym| symbol.st_type() == goblin::elf::sym::STT_OBJECT;
+        let variables = elf.syms.iter().filter(is_variable);
+        let expected: BTreeMap<String, Option<u64>> = variables
+            .map(|symbol| (elf.strtab[symbol.st_name].to_owned(), Some(symbol.st_size)))
+            .collect();
+        assert_eq!(expected.len(), 28);
+        for lto in ["-flto", "-flto=thin"] {
+            let bitcode = dir.c("bitcode.o", VARIABLES, &[&target, lto]);
+            let bitcode = std::fs::read(bitcode).unwrap();
+            let summary = summary(&bitcode);
+            let (variables, others): (Vec<_>, Vec<_>) = summary.values.iter().partition(|value| {
+                value.kind == GlobalValueKind::Variable && !value.is_declaration
+            });
+            let found: BTreeMap<String, Option<u64>> = variables
+                .iter()
+                .map(|value| (value.name.to_owned(), value.size))
+                .collect();
+            assert_eq!(found, expected, "{target} {lto}");
+            assert!(others.iter().all(|value| value.size.is_none()));
+        }
+    }
+}
+
 #[test]
 fn references_keep_the_order_of_the_records() {
     let dir = TestDir::new();
@@ -514,6 +564,7 @@ fn every_record_of_a_function_is_read_by_its_layout() {
         linkage: Linkage::Internal,
         is_declaration: false,
         kind: GlobalValueKind::Variable,
+        size: None,
         summary: None,
     };
     let block = with_version(12, &[]);

@@ -373,6 +373,24 @@ fn what_modules_may_use_is_kept() {
     assert!(!roots.contains("unreached"), "{roots}");
 }
 
+#[test]
+fn the_list_of_what_was_dropped_says_how_large_it_was() {
+    let dir = TestDir::new();
+    let source = "int unread[3] = { 1 }; int uncalled(int x) { return x + 1; } \
+                  int init_module(void) { return 0; }";
+    object(&dir, ARM64, "a.o", source);
+    link(
+        &dir,
+        &["module", "-o", "x.o", "--internalize", "--objs", "a.o"],
+    );
+    assert_eq!(
+        dir.read_text("x.lto-dropped"),
+        "# symbol\tobject\tkind\tinstructions\tbytes\n\
+         unread\ta.o\tvariable\t-\t12\n\
+         uncalled\ta.o\tfunction\t2\t-\n"
+    );
+}
+
 /// Full and thin LTO in one process drop the same.
 #[test]
 fn a_link_in_one_process_drops_what_no_root_reaches() {

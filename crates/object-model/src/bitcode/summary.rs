@@ -13,6 +13,7 @@ use std::fmt;
 use super::bitstream::{Block, BlockInfo, Item, Record};
 use super::block_id;
 use super::string_table::StringTable;
+use super::types::Types;
 use crate::ReadError;
 
 /// Versions of the summary that can be read.
@@ -128,6 +129,8 @@ pub struct GlobalValue<'data> {
     pub is_declaration: bool,
     /// What it is.
     pub kind: GlobalValueKind,
+    /// Variables that are defined: how many bytes they take, on a machine of 64 bits.
+    pub size: Option<u64>,
     /// What LLVM says of a definition. `None` for declarations, indirect functions, and aliases
     /// of indirect functions. A local symbol that module assembly defines has one.
     pub summary: Option<ValueSummary>,
@@ -250,6 +253,7 @@ pub fn parse<'data>(
 struct Module<'data> {
     values: Vec<GlobalValue<'data>>,
     info: BlockInfo,
+    types: Types,
     summary: Option<Block<'data>>,
 }
 
@@ -258,6 +262,7 @@ impl<'data> Module<'data> {
         let mut module = Self {
             values: Vec::new(),
             info: BlockInfo::default(),
+            types: Types::default(),
             summary: None,
         };
         let mut version = None;
@@ -265,6 +270,10 @@ impl<'data> Module<'data> {
         while let Some(item) = items.next_item()? {
             match item {
                 Item::Block(block) if BlockInfo::is_in(&block) => module.info.read(&block)?,
+                // It stands before the values.
+                Item::Block(block) if Types::is_in(&block) => {
+                    module.types = Types::read(&block, &module.info)?;
+                }
                 Item::Block(block)
                     if [block_id::THIN_LTO_SUMMARY, block_id::FULL_LTO_SUMMARY]
                         .contains(&block.id) =>
@@ -281,9 +290,8 @@ impl<'data> Module<'data> {
                         if version != Some(MODULE_WITH_STRTAB) {
                             return Err(damaged("a module without names in the string table"));
                         }
-                        module
-                            .values
-                            .push(global_value(kind, &record.numbers, strings)?);
+                        let value = global_value(kind, &record.numbers, strings, &module.types)?;
+                        module.values.push(value);
                     }
                 }
                 Item::Block(_) => {}
@@ -304,29 +312,34 @@ fn value_kind(code: u64) -> Option<GlobalValueKind> {
     }
 }
 
-/// A variable is `[name, type, constant, initializer, linkage]`, where initializer 0 is none; a
+/// A variable is `[name, type, flags, initializer, linkage]`, where initializer 0 is none; a
 /// function `[name, type, calling convention, is prototype, linkage]`; an alias and an indirect
 /// function `[name, type, address space, what it stands for, linkage]`. The name is two numbers.
 fn global_value<'data>(
     kind: GlobalValueKind,
     numbers: &[u64],
     strings: StringTable<'data>,
+    types: &Types,
 ) -> Result<GlobalValue<'data>, ReadError> {
-    let &[start, length, _, _, content, linkage] = numbers else {
+    let &[start, length, of_type, flags, content, linkage] = numbers else {
         return Err(damaged("the record of a global value ends too early"));
     };
     // What does not fit reaches beyond the table.
     let position = |number| usize::try_from(number).unwrap_or(usize::MAX);
     let name = strings.string(position(start), position(length))?;
+    let is_declaration = match kind {
+        GlobalValueKind::Variable => content == 0,
+        GlobalValueKind::Function => content != 0,
+        GlobalValueKind::Alias | GlobalValueKind::IndirectFunction => false,
+    };
+    // Without this flag, which old LLVMs did not have, the type is that of a pointer to it.
+    let is_sized = kind == GlobalValueKind::Variable && !is_declaration && flags & 1 << 1 != 0;
     Ok(GlobalValue {
         name: name.strip_prefix('\x01').unwrap_or(name),
         linkage: Linkage::of_record(linkage)
             .ok_or_else(|| damaged(&format!("{name} has unknown linkage {linkage}")))?,
-        is_declaration: match kind {
-            GlobalValueKind::Variable => content == 0,
-            GlobalValueKind::Function => content != 0,
-            GlobalValueKind::Alias | GlobalValueKind::IndirectFunction => false,
-        },
+        is_declaration,
+        size: is_sized.then(|| types.size(of_type)).flatten(),
         kind,
         summary: None,
     })
