@@ -28,8 +28,16 @@ pub fn plugin() -> Plugin {
                 text: include_str!("../../../kconfig/lto-link/Kconfig"),
             },
             GlueFile {
+                name: "Kconfig.dropping",
+                text: include_str!("../../../kconfig/lto-link/Kconfig.dropping"),
+            },
+            GlueFile {
                 name: "Makefile.top",
                 text: include_str!("../../../kconfig/lto-link/Makefile.top"),
+            },
+            GlueFile {
+                name: "Makefile.roots",
+                text: include_str!("../../../kconfig/lto-link/Makefile.roots"),
             },
             GlueFile {
                 name: "Makefile.build",
@@ -46,6 +54,10 @@ pub fn plugin() -> Plugin {
             GlueFile {
                 name: "Makefile.clean",
                 text: include_str!("../../../kconfig/lto-link/Makefile.clean"),
+            },
+            GlueFile {
+                name: "native/Makefile.dropping",
+                text: include_str!("../../../kconfig/lto-link/native/Makefile.dropping"),
             },
             GlueFile {
                 name: "native/Makefile.top",

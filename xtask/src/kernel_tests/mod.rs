@@ -27,7 +27,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 28] = [
+pub const TESTS: [(&str, KernelTest); 29] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -67,6 +67,7 @@ pub const TESTS: [(&str, KernelTest); 28] = [
         "distributed: an external module keeps to its own directory",
         distributed::external_module,
     ),
+    ("dropping: distributed thin LTO", dropping::distributed),
     (
         "every object is read as llvm-nm and goblin read it",
         objects::readers_agree,
@@ -149,7 +150,6 @@ pub const WIDE: [(&str, KernelTest); 19] = [
         "distributed: the same bytes with one job, in another place, after twenty kills",
         distributed::same_bytes,
     ),
-    ("dropping: distributed thin LTO", dropping::distributed),
     (
         "dropping: thin LTO in one process",
         dropping::in_one_process,
@@ -168,6 +168,10 @@ pub const WIDE: [(&str, KernelTest); 19] = [
     (
         "6.12 x86_64: every plugin on offer, in a build",
         native::all_adopted,
+    ),
+    (
+        "6.12 x86_64: dropping by lto-link, modules too",
+        native::dropping_adopted,
     ),
     ("6.1 arm64: verify after thin LTO", native::arm64_6_1_thin),
     ("7.3 x86_64: verify after thin LTO", native::x86_64_7_3_thin),

@@ -15,7 +15,7 @@ use super::{boots, build_for, expect, fault};
 use crate::initcall_script::TARGET;
 use crate::install;
 use crate::kernel::arch::Arch;
-use crate::kernel::config::{self, Lto, Profile};
+use crate::kernel::config::{self, Lto, Profile, Setting};
 use crate::kernel::{build, fetch};
 use crate::outcome::{Failure, Outcome};
 use crate::{files, llvm, process, series, setup, uninstall, verify};
@@ -126,17 +126,18 @@ impl Kind {
 
     /// Builds and boots it from `tree`.
     fn make(&self, workdir: &Path, tree: &Path) -> Outcome {
-        self.make_in(&self.objtree(workdir), tree)
+        self.make_in(&self.objtree(workdir), tree, &[])
     }
 
-    fn make_in(&self, objtree: &Path, tree: &Path) -> Outcome {
+    /// The same in another place, with more options.
+    fn make_in(&self, objtree: &Path, tree: &Path, set: &[Setting]) -> Outcome {
         config::configure(config::Options {
             tree,
             arch: self.arch,
             objtree,
             profile: Profile::Ci,
             lto: self.lto,
-            set: &[],
+            set,
         })?;
         build::build(build::Options {
             tree,
@@ -156,7 +157,12 @@ fn verify_untouched(workdir: &Path, kind: &Kind) -> Outcome {
 
 fn verify_built(workdir: &Path, kind: &Kind, tree: &Path) -> Outcome {
     kind.make(workdir, tree)?;
-    let report = verify::verify(&kind.objtree(workdir), None)?;
+    real_faults_only(kind, &kind.objtree(workdir))
+}
+
+/// verify finds the real faults of such a kernel in `objtree`, and no other.
+fn real_faults_only(kind: &Kind, objtree: &Path) -> Outcome {
+    let report = verify::verify(objtree, None)?;
     let mut wrong = Vec::new();
     let is = |(name, part): &(&str, &str), check: &verify::Check, finding: &str| {
         check.name == *name && finding.contains(part)
@@ -330,7 +336,7 @@ pub fn all_adopted(workdir: &Path) -> Outcome {
         plugins: &offered,
         discard_changes: false,
     })?;
-    thin.make_in(&objtree, &tree)?;
+    thin.make_in(&objtree, &tree, &[])?;
     let report = verify::verify(&objtree, None)?;
     report.outcome()?;
     let log = build::last_log(&objtree)?;
@@ -413,6 +419,44 @@ pub fn distributed_adopted(workdir: &Path) -> Outcome {
     expect(touched.contains(&expected) && touched.len() <= 3, || {
         format!("{LEAF} touched: code was generated of {touched:?}")
     })?;
+    uninstall::uninstall(&tree, false)?;
+    Ok(())
+}
+
+/// With lto-link in the tree, what nothing references is dropped, of modules too. Made of a copy of the
+/// kernel that drops nothing, whose bitcode is the same.
+pub fn dropping_adopted(workdir: &Path) -> Outcome {
+    let kind = &X86_6_12_THIN;
+    let keeping = kind.objtree(workdir);
+    let objtree = workdir.join("native/6.12-x86_64-dropping");
+    copy_objtree(&keeping, &objtree)?;
+    let tree = untouched(workdir, kind.version)?;
+    install::install(&install::Options {
+        tree: &tree,
+        plugins: &["lto-link".to_owned()],
+        discard_changes: false,
+    })?;
+    kind.make_in(&objtree, &tree, &[Setting::on("LTO_CLANG_INTERNALIZE")])?;
+    real_faults_only(kind, &objtree)?;
+    let size = |objtree: &Path| -> anyhow::Result<u64> {
+        let sizes = verify::Sizes::of(&tool_io::Files::new().elf(&objtree.join("vmlinux.o"))?);
+        Ok(sizes.text + sizes.data)
+    };
+    let (drops, keeps) = (size(&objtree)?, size(&keeping)?);
+    expect(drops < keeps, || {
+        format!("text and data of vmlinux.o: {drops} bytes, {keeps} where nothing is dropped")
+    })?;
+    let dropped = |output: &str| {
+        let path = objtree.join(output).with_extension("lto-dropped");
+        fs::read_to_string(&path).with_context(|| path.display().to_string())
+    };
+    for output in ["vmlinux", "fs/ext4/ext4"] {
+        expect(!dropped(output)?.is_empty(), || {
+            format!("nothing was dropped of {output}")
+        })?;
+    }
+    // A module of one object needs all of it.
+    dropped("drivers/net/dummy")?;
     uninstall::uninstall(&tree, false)?;
     Ok(())
 }
