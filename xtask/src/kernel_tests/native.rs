@@ -118,6 +118,17 @@ fn untouched(workdir: &Path, version: &str) -> anyhow::Result<PathBuf> {
     Ok(tree)
 }
 
+/// The same with one plugin.
+fn with_plugin(workdir: &Path, version: &str, plugin: &str) -> anyhow::Result<PathBuf> {
+    let tree = untouched(workdir, version)?;
+    install::install(&install::Options {
+        tree: &tree,
+        plugins: &[plugin.to_owned()],
+        discard_changes: false,
+    })?;
+    Ok(tree)
+}
+
 impl Kind {
     fn objtree(&self, workdir: &Path) -> PathBuf {
         let name = format!("{}-{}-{}", self.version, self.arch.name(), self.lto.name());
@@ -283,14 +294,9 @@ fn content(tree: &Path) -> anyhow::Result<BTreeMap<PathBuf, Content>> {
 /// kernel that boots and loads its modules.
 pub fn adopted(workdir: &Path) -> Outcome {
     let kind = &X86_6_12_THIN;
-    let tree = untouched(workdir, kind.version)?;
     let script = kind.objtree(workdir).join(TARGET);
     let by_perl = fs::read(&script).with_context(|| script.display().to_string())?;
-    install::install(&install::Options {
-        tree: &tree,
-        plugins: &["initcall-order".to_owned()],
-        discard_changes: false,
-    })?;
+    let tree = with_plugin(workdir, kind.version, "initcall-order")?;
     kind.make(workdir, &tree)?;
     let saved = script.with_file_name(format!(".{TARGET}.cmd"));
     let command = fs::read_to_string(&saved).with_context(|| saved.display().to_string())?;
@@ -383,12 +389,7 @@ const LEAF: &str = "drivers/char/mem.c";
 pub fn distributed_adopted(workdir: &Path) -> Outcome {
     let kind = &X86_7_3_DIST;
     copy_objtree(&X86_7_3_THIN.objtree(workdir), &kind.objtree(workdir))?;
-    let tree = untouched(workdir, kind.version)?;
-    install::install(&install::Options {
-        tree: &tree,
-        plugins: &["lto-link".to_owned()],
-        discard_changes: false,
-    })?;
+    let tree = with_plugin(workdir, kind.version, "lto-link")?;
     verify_built(workdir, kind, &tree)?;
     let objtree = kind.objtree(workdir);
     let parts = |suffix: &str| {
@@ -430,12 +431,7 @@ pub fn dropping_adopted(workdir: &Path) -> Outcome {
     let keeping = kind.objtree(workdir);
     let objtree = workdir.join("native/6.12-x86_64-dropping");
     copy_objtree(&keeping, &objtree)?;
-    let tree = untouched(workdir, kind.version)?;
-    install::install(&install::Options {
-        tree: &tree,
-        plugins: &["lto-link".to_owned()],
-        discard_changes: false,
-    })?;
+    let tree = with_plugin(workdir, kind.version, "lto-link")?;
     kind.make_in(&objtree, &tree, &[Setting::on("LTO_CLANG_INTERNALIZE")])?;
     real_faults_only(kind, &objtree)?;
     let size = |objtree: &Path| -> anyhow::Result<u64> {
