@@ -16,6 +16,7 @@ use object_model::Faults;
 
 use crate::inputs::{InputKind, Inputs, kind_of};
 use crate::link::LinkError;
+use crate::places::Places;
 use crate::plan::temporary;
 
 /// An object whose flags are not known.
@@ -43,23 +44,18 @@ enum CommandError {
     Word(#[from] shlex::QuoteError),
 }
 
-/// The native object that code generation makes of the bitcode one at `object`:
-/// `kernel/fork.native.o` of `kernel/fork.o`.
-pub fn native_path(object: &Path) -> PathBuf {
-    object.with_extension("native.o")
-}
-
 /// Where the list for the link of `output` stands.
 pub fn list_path(output: &Path) -> PathBuf {
     temporary(output, ".codegen.mk")
 }
 
-/// The list: Makefile text with `lto-bitcode`, all bitcode objects in link order, and for each
-/// `lto-flags-of-<object>`, what the compiler must be told besides index and files.
+/// The list: Makefile text with `lto-bitcode`, all bitcode objects in link order; for each
+/// `lto-flags-of-<object>`, what the compiler must be told besides index and files; `lto-shared`, those
+/// among them that other links take too, and `lto-link-name`, what stands in the names for them.
 ///
 /// # Errors
 /// Every object whose `.cmd` file cannot be read or understood.
-pub fn list(inputs: &Inputs) -> Result<String, Faults<CodegenError>> {
+pub fn list(inputs: &Inputs, places: Places<'_>) -> Result<String, Faults<CodegenError>> {
     let mut objects = String::new();
     let mut flags_of = String::new();
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
@@ -75,7 +71,11 @@ pub fn list(inputs: &Inputs) -> Result<String, Faults<CodegenError>> {
                 let next = known.len() + 1;
                 // Most objects have the same.
                 let number = *known.entry(flags).or_insert(next);
+                let is_shared = places.is_shared(object);
                 let object = object.display();
+                if is_shared {
+                    let _ = writeln!(objects, "lto-shared += {object}");
+                }
                 let _ = writeln!(objects, "lto-bitcode += {object}");
                 let _ = writeln!(flags_of, "lto-flags-of-{object} = $(lto-flags-{number})");
             }
@@ -86,7 +86,10 @@ pub fn list(inputs: &Inputs) -> Result<String, Faults<CodegenError>> {
             }),
         }
     }
-    let mut list = String::from("lto-bitcode :=\n");
+    let mut list = format!(
+        "lto-bitcode :=\nlto-shared :=\nlto-link-name := {}\n",
+        places.link_name().display()
+    );
     list.push_str(&objects);
     for (flags, number) in &known {
         let _ = writeln!(list, "lto-flags-{number} := {}", in_makefile(flags));

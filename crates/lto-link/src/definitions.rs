@@ -10,7 +10,7 @@ use crate::inputs::object_name;
 
 /// How the native forms of a bitcode object `foo.o` are called. Sources: `scripts/Makefile.build`
 /// of Linux 5.12 to 5.16 and of 5.17 to 6.0, `scripts/Makefile.thinlto` of 7.2, and our own
-/// [`native_path`](crate::native_path).
+/// [`Places`](crate::Places).
 pub const NATIVE_FORMS: [&str; 4] = [".lto.o", ".prelink.o", ".thinlto-native.o", ".native.o"];
 
 /// Something that one link has twice.

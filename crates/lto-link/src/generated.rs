@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use object_model::{Faults, Input, InputError, Loader, link_order};
 
-use crate::codegen::native_path;
 use crate::inputs::{InputKind, Inputs, kind_of, object_name};
 use crate::link::{LinkError, io_error};
+use crate::places::Places;
 use crate::plan::temporary;
 use crate::roots::droppable;
 
@@ -128,11 +128,12 @@ fn references<'data>(
 pub(crate) fn natives<'data>(
     loader: &impl Loader<'data>,
     inputs: &Inputs<'data>,
+    places: Places<'_>,
 ) -> Result<Vec<(String, Input<'data>)>, Faults<InputError>> {
     let bitcode = inputs.objects.iter();
     let bitcode = bitcode.filter(|input| kind_of(input) == InputKind::Bitcode);
     let (names, paths): (Vec<_>, Vec<_>) = bitcode
-        .filter_map(|input| Some((object_name(input), native_path(input.path.as_deref()?))))
+        .filter_map(|input| Some((object_name(input), places.native(input.path.as_deref()?))))
         .unzip();
     // No native object is an archive, so that there is one for each path.
     Ok(names.into_iter().zip(link_order(loader, &paths)?).collect())

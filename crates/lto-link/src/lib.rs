@@ -31,12 +31,13 @@ mod kallsyms;
 mod kbuild;
 mod link;
 mod names;
+mod places;
 mod plan;
 mod reach;
 mod roots;
 mod thin_link;
 
-pub use codegen::{CodegenError, list_path, native_path};
+pub use codegen::{CodegenError, list_path};
 pub use definitions::{DefinitionFault, Definitions, NATIVE_FORMS, definitions};
 pub use glue::plugin;
 pub use inputs::{
@@ -47,7 +48,8 @@ pub use kallsyms::{KernelNames, NameFault, kernel_names};
 pub use kbuild::{KbuildLink, kbuild_link};
 pub use link::{LinkError, Usage, link, read_usage, usage_path};
 pub use names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
+pub use places::Places;
 pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};
 pub use reach::{Dropped, Fate, Kept, Reach, dropped_listing, dropped_path};
 pub use roots::{Reason, RootError, RootOptions, Roots, roots_path};
-pub use thin_link::{ThinLinkOptions, complete_thin_link, index_path, thin_link};
+pub use thin_link::{ThinLinkOptions, complete_thin_link, thin_link};

@@ -129,6 +129,10 @@ struct InputArgs {
     /// Libraries of which the linker takes what it needs
     #[arg(long, num_args = 0..)]
     libs: Vec<PathBuf>,
+    /// Objects among them that other links take too: what distributed thin LTO makes of them has the
+    /// name of this link in its name
+    #[arg(long, num_args = 0..)]
+    shared: Vec<PathBuf>,
     /// At most so many threads [default: the CPUs; never more than make's jobserver gives]
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -197,6 +201,7 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         libs: inputs.libs,
         linker: inputs.linker,
         distributed,
+        shared: inputs.shared,
         roots: roots.options(kind == LinkKind::Module),
         cache: cache
             .zip(cache_policy)
@@ -237,6 +242,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
     let InputArgs {
         objs,
         libs,
+        shared,
         jobs,
         linker,
     } = inputs;
@@ -246,6 +252,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         linker,
         jobs: jobs.count(),
         roots: roots.options(module),
+        shared,
         complete: completion(arguments, complete),
     };
     let files = Files::new();

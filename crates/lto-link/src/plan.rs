@@ -4,9 +4,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::codegen::native_path;
 use crate::inputs::{InputKind, Inputs, beside};
 use crate::link::LinkError;
+use crate::places::Places;
 use crate::roots::RootOptions;
 use tool_io::WriteError;
 
@@ -44,6 +44,8 @@ pub struct LinkOptions {
     /// Whether code was generated before, object by object: then what is linked is the native
     /// object beside each bitcode one.
     pub distributed: bool,
+    /// Of a distributed link, the objects that other links take too.
+    pub shared: Vec<PathBuf>,
     /// What must stay, if all that nothing refers to is to be dropped by this link; of a distributed
     /// one, the thin link has dropped it.
     pub roots: Option<RootOptions>,
@@ -146,6 +148,7 @@ impl LinkCommand {
             libs: _,
             linker,
             distributed,
+            shared,
             roots: _,
             cache: _,
             modversions: _,
@@ -171,7 +174,7 @@ impl LinkCommand {
         let files = match code {
             Some(code) => Some(inputs.with_code(code)),
             None if *distributed => Some(inputs.files(|path, kind| match kind {
-                InputKind::Bitcode => native_path(path),
+                InputKind::Bitcode => Places::new(output, shared).native(path),
                 InputKind::Elf => path.to_owned(),
             })),
             None => None,

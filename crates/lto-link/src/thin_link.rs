@@ -16,6 +16,7 @@ use crate::generated;
 use crate::inputs::{EmbeddedError, InputKind, Inputs, LinkFiles, kind_of};
 use crate::internalize::{self, EXECUTABLE};
 use crate::link::{LinkError, io_error, remove_dir, run_linker};
+use crate::places::{IMPORTS, INDEX, Places, appended};
 use crate::plan::{joined, temporary};
 use crate::roots::RootOptions;
 
@@ -30,23 +31,10 @@ pub struct ThinLinkOptions {
     pub jobs: usize,
     /// What must stay, if all that nothing refers to is to be dropped.
     pub roots: Option<RootOptions>,
+    /// The objects that other links take too.
+    pub shared: Vec<PathBuf>,
     /// The command that calls [`complete_thin_link`] when code is generated.
     pub complete: Vec<OsString>,
-}
-
-/// What lld leaves for each object, beside it.
-const KINDS: [&str; 2] = ["thinlto.bc", "imports"];
-
-/// The index of the bitcode object at `object`: `kernel/fork.o.thinlto.bc` of `kernel/fork.o`.
-pub fn index_path(object: &Path) -> PathBuf {
-    with_suffix(object, KINDS[0])
-}
-
-fn with_suffix(object: &Path, suffix: &str) -> PathBuf {
-    let mut path = OsString::from(object);
-    path.push(".");
-    path.push(suffix);
-    path.into()
 }
 
 /// Writes, beside each bitcode object of `inputs`, its index and the list of the objects that it
@@ -64,10 +52,12 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
         linker,
         jobs,
         roots,
+        shared,
         complete,
     } = options;
+    let places = Places::new(output, shared);
     let files = plain_files(inputs).map_err(LinkError::Embedded)?;
-    let mut list = codegen::list(inputs).map_err(LinkError::Codegen)?;
+    let mut list = codegen::list(inputs, places).map_err(LinkError::Codegen)?;
     let roots = match roots {
         None => None,
         Some(asked) => {
@@ -94,11 +84,11 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
     argv.push(format!("--threads={jobs}").into());
     argv.push("--thinlto-index-only".into());
     argv.push("--thinlto-emit-imports-files".into());
-    let mut places = OsString::from(";");
-    places.push(&dir);
+    let mut prefix = OsString::from(";");
+    prefix.push(&dir);
     // What stands before each path, as it is.
-    places.push("/");
-    argv.push(joined("--thinlto-prefix-replace=", &places));
+    prefix.push("/");
+    argv.push(joined("--thinlto-prefix-replace=", &prefix));
     argv.extend(["-o".into(), temporary(output, ".lto").into()]);
     argv.push(joined("@", response.as_os_str()));
     let (linker, status) = run_linker(&argv)?;
@@ -111,13 +101,15 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
     }
     let mut n_new = 0;
     for object in bitcode(inputs) {
-        for kind in KINDS {
-            let made = with_suffix(&below(&dir, object), kind);
+        let made = below(&dir, object);
+        let put = |kind: &str, place: PathBuf| {
+            let made = appended(&made, kind);
             let content =
                 fs::read(&made).map_err(io_error(format!("reading {}", made.display())))?;
-            let is_new = tool_io::write_if_changed(&with_suffix(object, kind), &content)?;
-            n_new += usize::from(is_new && kind == KINDS[0]);
-        }
+            Ok::<_, LinkError>(tool_io::write_if_changed(&place, &content)?)
+        };
+        n_new += usize::from(put(INDEX, places.index(object))?);
+        put(IMPORTS, places.imports(object))?;
     }
     remove_dir(&dir)?;
     tool_io::write_if_changed(&codegen::list_path(output), list.as_bytes())?;
@@ -136,7 +128,8 @@ pub fn complete_thin_link<'data>(
     inputs: &Inputs<'data>,
 ) -> Result<bool, LinkError> {
     let output = &options.output;
-    let natives = generated::natives(loader, inputs).map_err(LinkError::Natives)?;
+    let places = Places::new(output, &options.shared);
+    let natives = generated::natives(loader, inputs, places).map_err(LinkError::Natives)?;
     if generated::find(output, inputs, &natives)? {
         thin_link(options, inputs)?;
         return Ok(true);

@@ -269,7 +269,7 @@ pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
     fs::create_dir_all(&module).context("the external module")?;
     write(
         "Makefile",
-        "obj-m := outside.o lonely.o\noutside-objs := one.o two.o\n",
+        "obj-m := outside.o other.o lonely.o\noutside-objs := one.o two.o\nother-objs := three.o two.o\n",
     )?;
     write(
         "one.c",
@@ -278,6 +278,10 @@ pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
     write(
         "two.c",
         "int two(void);\nint two(void)\n{\n\treturn 2;\n}\n",
+    )?;
+    write(
+        "three.c",
+        "#include <linux/module.h>\nint two(void);\nstatic int __init three(void)\n{\n\treturn two() - 2;\n}\nmodule_init(three);\nMODULE_LICENSE(\"GPL\");\n",
     )?;
     write(
         "lonely.c",
@@ -289,13 +293,20 @@ pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
         process::output(make.arg(format!("M={}", module.display())).arg(target))
     };
     make("modules")?;
-    let beside = match lto {
-        Lto::ThinDist => "two.o.thinlto.bc",
-        _ => ".thinlto-cache",
+    let beside: &[_] = match lto {
+        // Of what two modules share, there is an index for each.
+        Lto::ThinDist => &[
+            "one.o.thinlto.bc",
+            "two.o.outside.thinlto.bc",
+            "two.o.other.thinlto.bc",
+        ],
+        _ => &[".thinlto-cache"],
     };
-    expect(module.join(beside).exists(), || {
-        format!("no {beside} beside the module")
-    })?;
+    for file in beside {
+        expect(module.join(file).exists(), || {
+            format!("no {file} beside the module")
+        })?;
+    }
     let new: Vec<_> = listing(&objtree)?.difference(&before).cloned().collect();
     expect(new.is_empty(), || {
         format!("the kernel's object tree has new files: {new:?}")

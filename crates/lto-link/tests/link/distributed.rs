@@ -55,8 +55,13 @@ fn thin_link(dir: &TestDir) {
 
 /// Generates code as scripts/lto/Makefile.codegen does.
 pub fn generate(dir: &TestDir, target: &str, object: &str) {
-    let native = object.replace(".o", ".native.o");
-    let index = format!("-fthinlto-index={object}.thinlto.bc");
+    generate_as(dir, target, object, "");
+}
+
+/// The same, of an object that other links take too; `link` is what stands in the names for this one.
+fn generate_as(dir: &TestDir, target: &str, object: &str, link: &str) {
+    let native = object.replace(".o", &format!("{link}.native.o"));
+    let index = format!("-fthinlto-index={object}{link}.thinlto.bc");
     let mut clang = Command::new(test_support::llvm_tool("clang"));
     clang.current_dir(dir.path());
     clang.args([
@@ -117,6 +122,45 @@ fn code_that_was_generated_object_by_object_is_linked() {
             dir.read_text("m/.m.o.lto-inputs"),
             "bitcode\tm/small.o\nbitcode\tm/the user.o\nelf\tm/native.o\n"
         );
+    }
+}
+
+/// Two modules that drop what the other one needs of the same object.
+#[test]
+fn what_two_modules_share_has_code_for_each() {
+    let dir = TestDir::new();
+    let shared = "__attribute__((noinline)) int for_a(int x) { return x * 7 % 5; }
+                  __attribute__((noinline)) int for_b(int x) { return x * 5 % 7; }";
+    object(&dir, ARM64, "shared.o", shared);
+    let modules = ["a", "b"];
+    let inputs = modules.map(|module| {
+        let source =
+            format!("int for_{module}(int); int init_module(void) {{ return for_{module}(1); }}");
+        object(&dir, ARM64, &format!("{module}-main.o"), &source);
+        format!("-o {module}.o --shared shared.o --objs {module}-main.o shared.o")
+    });
+    let inputs = inputs
+        .each_ref()
+        .map(|inputs| inputs.split(' ').collect::<Vec<_>>());
+    for inputs in &inputs {
+        let arguments = ["thin-link", "--internalize", "--module"];
+        link(&dir, &[&arguments[..], inputs].concat());
+    }
+    for (module, inputs) in modules.iter().zip(&inputs) {
+        let list = dir.read_text(format!(".tmp_{module}.o.codegen.mk"));
+        assert!(list.contains("lto-shared += shared.o\n"), "{list}");
+        assert!(
+            list.contains(&format!("lto-link-name := {module}\n")),
+            "{list}"
+        );
+        generate(&dir, ARM64, &format!("{module}-main.o"));
+        generate_as(&dir, ARM64, "shared.o", &format!(".{module}"));
+        link(&dir, &[&["module", "--distributed"][..], inputs].concat());
+    }
+    for (module, other) in [("a", "b"), ("b", "a")] {
+        let all = dir.run("llvm-nm", &["--defined-only", &format!("{module}.o")]);
+        assert!(all.contains(&format!("for_{module}")), "{all}");
+        assert!(!all.contains(&format!("for_{other}")), "{all}");
     }
 }
 
