@@ -38,13 +38,13 @@ impl<'link> Places<'link> {
     /// Its index: `kernel/fork.o.thinlto.bc` of `kernel/fork.o`, `lib/crc.o.ext4.thinlto.bc` of one that
     /// is shared.
     pub fn index(self, object: &Path) -> PathBuf {
-        appended(object, &self.suffix(object, INDEX))
+        appended(object, self.suffix(object, INDEX))
     }
 
     /// The list of the objects that it imports from: `kernel/fork.o.imports` of `kernel/fork.o`,
     /// `lib/crc.o.ext4.imports` of one that is shared.
     pub fn imports(self, object: &Path) -> PathBuf {
-        appended(object, &self.suffix(object, IMPORTS))
+        appended(object, self.suffix(object, IMPORTS))
     }
 
     fn suffix(self, object: &Path, suffix: &str) -> OsString {
