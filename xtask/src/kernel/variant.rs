@@ -20,6 +20,19 @@ pub const fn for_smaller_code(arch: Arch) -> &'static [&'static str] {
     }
 }
 
+/// Text and data of the vmlinux.o in `objtree`, in bytes, if there is one.
+///
+/// # Errors
+/// It cannot be read.
+pub fn object_size(objtree: &Path) -> anyhow::Result<Option<u64>> {
+    let object = objtree.join("vmlinux.o");
+    if !object.exists() {
+        return Ok(None);
+    }
+    let sizes = Sizes::of(&Files::new().elf(&object)?);
+    Ok(Some(sizes.text + sizes.data))
+}
+
 /// What is built, and where below a working directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant {
@@ -83,12 +96,7 @@ impl Variant {
     /// # Errors
     /// It cannot be read.
     pub fn object_size(self, workdir: &Path) -> anyhow::Result<Option<u64>> {
-        let object = self.objtree(workdir).join("vmlinux.o");
-        if !object.exists() {
-            return Ok(None);
-        }
-        let sizes = Sizes::of(&Files::new().elf(&object)?);
-        Ok(Some(sizes.text + sizes.data))
+        object_size(&self.objtree(workdir))
     }
 
     /// The size of the file that is booted, in bytes.

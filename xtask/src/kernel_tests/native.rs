@@ -16,6 +16,7 @@ use crate::initcall_script::TARGET;
 use crate::install;
 use crate::kernel::arch::Arch;
 use crate::kernel::config::{self, Lto, Profile, Setting};
+use crate::kernel::variant::object_size;
 use crate::kernel::{build, fetch};
 use crate::outcome::{Failure, Outcome};
 use crate::{files, llvm, process, series, setup, uninstall, verify};
@@ -434,10 +435,7 @@ pub fn dropping_adopted(workdir: &Path) -> Outcome {
     let tree = with_plugin(workdir, kind.version, "lto-link")?;
     kind.make_in(&objtree, &tree, &[Setting::on("LTO_CLANG_INTERNALIZE")])?;
     real_faults_only(kind, &objtree)?;
-    let size = |objtree: &Path| -> anyhow::Result<u64> {
-        let sizes = verify::Sizes::of(&tool_io::Files::new().elf(&objtree.join("vmlinux.o"))?);
-        Ok(sizes.text + sizes.data)
-    };
+    let size = |objtree: &Path| object_size(objtree)?.context("no vmlinux.o");
     let (drops, keeps) = (size(&objtree)?, size(&keeping)?);
     expect(drops < keeps, || {
         format!("text and data of vmlinux.o: {drops} bytes, {keeps} where nothing is dropped")
