@@ -19,6 +19,8 @@ mod linked;
 mod names;
 mod relocatable;
 
+use std::collections::BTreeMap;
+
 use object_model::{Elf, ReadError, Symbol, SymbolKind};
 
 pub use glue::plugin;
@@ -117,6 +119,30 @@ pub enum Fault {
         /// What the relocation refers to.
         found: String,
     },
+    /// In a linked file: it does not refer to what it does in another build of the kernel.
+    #[error("{table} entry {index} at {address:#x}: expected {expected}, found {found}")]
+    Other {
+        /// The table.
+        table: String,
+        /// Which entry, from 0.
+        index: usize,
+        /// Where the entry is.
+        address: u64,
+        /// The source name of what it refers to in the other build.
+        expected: String,
+        /// The same in this build.
+        found: String,
+    },
+    /// In a linked file: it has not as many entries as in another build of the kernel.
+    #[error("{table}: expected {expected} entries, found {found}")]
+    Length {
+        /// The table.
+        table: String,
+        /// Entries in the other build.
+        expected: usize,
+        /// Entries in this one.
+        found: usize,
+    },
     /// The symbols around the table do not enclose one.
     #[error("table {table}: {reason}")]
     Bounds {
@@ -173,6 +199,52 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
         }
     }
     Ok((report, faults))
+}
+
+/// In what the PCI fixups of the linked kernel `elf` differ from those of `reference`, the same
+/// kernel built without LTO, by the names of the source. Their stubs lie side by side, so that an
+/// entry that is off by one still points to the start of a function.
+///
+/// An entry that points to no start is left to [`check`].
+pub fn differences(elf: &Elf, reference: &Elf) -> Vec<Fault> {
+    let fixups = |elf| {
+        let (tables, _) = tables(elf);
+        let is_fixup = |table: &Table| table.name.starts_with("pci_fixup ");
+        let tables = tables.into_iter().filter(is_fixup);
+        tables
+            .map(|table| (table.name, table.entries))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let (mut found, expected) = (fixups(elf), fixups(reference));
+    for table in expected.keys() {
+        found.entry(table.clone()).or_default();
+    }
+    let mut faults = Vec::new();
+    for (table, entries) in found {
+        let expected = expected.get(&table).map_or(&[][..], Vec::as_slice);
+        if entries.len() != expected.len() {
+            faults.push(Fault::Length {
+                table,
+                expected: expected.len(),
+                found: entries.len(),
+            });
+            continue;
+        }
+        for (index, (entry, expected)) in entries.iter().zip(expected).enumerate() {
+            if let (Some(found), Some(expected)) = (entry.source_name(), expected.source_name())
+                && found != expected
+            {
+                faults.push(Fault::Other {
+                    table: table.clone(),
+                    index,
+                    address: entry.address,
+                    expected: expected.into(),
+                    found: found.into(),
+                });
+            }
+        }
+    }
+    faults
 }
 
 /// Of the symbols at one place, the one that names what begins there: a stub before a function

@@ -71,13 +71,16 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
     let at = table_offset(&good.join("vmlinux"), "__initcall6_start")?;
     swap_entries(&mut swapped, at).context("the table of initcalls")?;
 
-    let mut moved = vmlinux.clone();
     let at = table_offset(&good.join("vmlinux"), "__start_pci_fixups_final")? + 12;
-    let entry = moved
-        .get_mut(at..at + 4)
-        .context("the table of PCI fixups")?;
-    let offset = i32::from_le_bytes(entry.try_into()?);
-    entry.copy_from_slice(&(offset + 4).to_le_bytes());
+    let moved_by = |bytes: i32| -> anyhow::Result<Vec<u8>> {
+        let mut moved = vmlinux.clone();
+        let entry = moved
+            .get_mut(at..at + 4)
+            .context("the table of PCI fixups")?;
+        let offset = i32::from_le_bytes((&*entry).try_into()?);
+        entry.copy_from_slice(&(offset + bytes).to_le_bytes());
+        Ok(moved)
+    };
 
     let symvers = String::from_utf8(read("Module.symvers")?)?;
     let (first, _) = symvers.split_once('\t').context("Module.symvers")?;
@@ -122,7 +125,7 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
         .context("the number of symbols")?
         .fill(0);
 
-    let cases: [(&str, usize, Vec<Replacement>); 9] = [
+    let cases: [(&str, usize, Vec<Replacement>); 10] = [
         // Two places, each against the link order and against the build without LTO.
         ("initcalls", 4, vec![("vmlinux", swapped)]),
         (
@@ -130,7 +133,9 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
             1,
             vec![("vmlinux.o.lto-inputs", reversed.into_bytes())],
         ),
-        ("prel32", 1, vec![("vmlinux", moved)]),
+        // The middle of an instruction, and the next stub.
+        ("prel32", 1, vec![("vmlinux", moved_by(2)?)]),
+        ("prel32", 1, vec![("vmlinux", moved_by(4)?)]),
         // It is zero, and it is not that of the build without LTO.
         ("crcs", 2, vec![("Module.symvers", zeroed.into_bytes())]),
         ("lto", 1, off),

@@ -220,8 +220,9 @@ fn read_symvers(root: &Path) -> anyhow::Result<Symvers> {
     Symvers::parse(&text).with_context(|| path.display().to_string())
 }
 
-/// Every entry of every PREL32 table resolves.
-pub fn prel32(tree: &Objtree) -> anyhow::Result<Check> {
+/// Every entry of every PREL32 table resolves, PCI fixups to the hook that they name in the kernel
+/// to compare with.
+pub fn prel32(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
     let check = Check::new("prel32");
     if !tree.settings.is_set("HAVE_ARCH_PREL32_RELOCATIONS") {
         return Ok(check.not_applicable("the tables of this architecture are not relative"));
@@ -233,6 +234,10 @@ pub fn prel32(tree: &Objtree) -> anyhow::Result<Check> {
         total.n_entries += report.n_entries;
         total.n_tables += report.n_tables;
         faults.extend(prefixed(&name, &found));
+    }
+    if let Some(against) = against {
+        let found = prel32_fix::differences(&tree.vmlinux, &against.vmlinux);
+        faults.extend(prefixed("vmlinux", &found));
     }
     let n_good = total.n_entries.saturating_sub(faults.len());
     let figure = format!(

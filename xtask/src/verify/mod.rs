@@ -68,7 +68,7 @@ const CHECKS: [(&str, CheckTree); 16] = [
     ("lto", |tree, _| checks::lto(tree)),
     ("initcalls", checks::initcalls),
     ("crcs", checks::crcs),
-    ("prel32", |tree, _| checks::prel32(tree)),
+    ("prel32", checks::prel32),
     ("sections", |tree, against| {
         Ok(checks::sections(tree, against))
     }),
