@@ -72,6 +72,7 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
     swap_entries(&mut swapped, at).context("the table of initcalls")?;
 
     let at = table_offset(&good.join("vmlinux"), "__start_pci_fixups_final")? + 12;
+    let to_another_hook = to_another_hook(&good.join("vmlinux"))?;
     let moved_by = |bytes: i32| -> anyhow::Result<Vec<u8>> {
         let mut moved = vmlinux.clone();
         let entry = moved
@@ -133,9 +134,9 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
             1,
             vec![("vmlinux.o.lto-inputs", reversed.into_bytes())],
         ),
-        // The middle of an instruction, and the next stub.
+        // The middle of an instruction, and the start of another function.
         ("prel32", 1, vec![("vmlinux", moved_by(2)?)]),
-        ("prel32", 1, vec![("vmlinux", moved_by(4)?)]),
+        ("prel32", 1, vec![("vmlinux", moved_by(to_another_hook)?)]),
         // It is zero, and it is not that of the build without LTO.
         ("crcs", 2, vec![("Module.symvers", zeroed.into_bytes())]),
         ("lto", 1, off),
@@ -185,6 +186,24 @@ pub(super) fn only_seen_by(
         }
     }
     Ok(())
+}
+
+/// How far it is, in bytes, from what the first PCI fixup of the last pass calls to another hook.
+fn to_another_hook(vmlinux: &Path) -> anyhow::Result<i32> {
+    let files = Files::new();
+    let (tables, _) = prel32_fix::tables(&files.elf(vmlinux)?);
+    let table = tables
+        .iter()
+        .find(|table| table.name == "pci_fixup final")
+        .context("the table of PCI fixups")?;
+    let first = table.entries.first().context("a PCI fixup")?;
+    let other = table
+        .entries
+        .iter()
+        .find(|entry| entry.source_name() != first.source_name())
+        .context("a PCI fixup with another hook")?;
+    let distance = other.target.wrapping_sub(first.target).cast_signed();
+    Ok(i32::try_from(distance)?)
 }
 
 /// Swaps two relative entries, so that each still refers to what it did.
