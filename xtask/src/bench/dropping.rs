@@ -9,7 +9,6 @@ use anyhow::Context as _;
 
 use super::build_apart;
 use crate::files;
-use crate::kernel::arch::Arch;
 use crate::kernel::boot;
 use crate::kernel::build::Usage;
 use crate::kernel::config::{Lto, Setting};
@@ -122,8 +121,8 @@ pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fa
     Ok(table)
 }
 
-/// Builds the kernel with distributed thin LTO that drops, with each option for smaller code and with
-/// all of them, boots and verifies it, and gives a table, in Markdown, of its size, compared with
+/// Builds the kernel that drops with distributed thin LTO and with full LTO, without and with the options
+/// for smaller code, boots and verifies it, and gives a table, in Markdown, of its size, compared with
 /// `none`, that without LTO.
 ///
 /// # Errors
@@ -133,14 +132,15 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
     let (object_none, image_none) = (object_size(none, workdir)?, none.image_size(workdir)?);
     let mut table = format!(
         "Without LTO: text and data of `vmlinux.o` {object_none} bytes, image {image_none} bytes.\n\n\
-         | with | text and data of `vmlinux.o` | | image | | modules loaded |\n|---|---:|---:|---:|---:|---:|\n"
+         | LTO | with | text and data of `vmlinux.o` | | image | | modules loaded |\n\
+         |---|---|---:|---:|---:|---:|---:|\n"
     );
-    let variant = Variant {
-        lto: Lto::ThinDist,
-        drops: true,
-        ..none
-    };
-    for options in chosen(none.arch) {
+    for (lto, options) in chosen(none) {
+        let variant = Variant {
+            lto,
+            drops: true,
+            ..none
+        };
         let set: Vec<Setting> = options.iter().map(|option| Setting::on(option)).collect();
         let objtree = variant.configure_with(tree, workdir, &set)?;
         build_apart(tree, variant.arch, &objtree)?;
@@ -150,7 +150,8 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
         let (object, image) = (object_size(variant, workdir)?, variant.image_size(workdir)?);
         let _ = writeln!(
             table,
-            "| {} | {object} | {} | {image} | {} | {} of {} |",
+            "| {} | {} | {object} | {} | {image} | {} | {} of {} |",
+            lto.name(),
             options.join(", "),
             percent(object, object_none),
             percent(image, image_none),
@@ -161,13 +162,18 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
     Ok(table)
 }
 
-/// Which options for smaller code are tried together: none, each, and all that `arch` has.
-fn chosen(arch: Arch) -> Vec<Vec<&'static str>> {
-    let all = variant::for_smaller_code(arch);
-    let mut chosen = vec![vec![]];
-    chosen.extend(all.iter().map(|option| vec![*option]));
-    if all.len() > 1 {
-        chosen.push(all.to_vec());
+/// Which options for smaller code are tried together, with which kind of LTO: none and all that there are
+/// with each kind, and each alone where code is made object by object and exports are not trimmed, which
+/// tells what it gains.
+fn chosen(none: Variant) -> Vec<(Lto, Vec<&'static str>)> {
+    let all = variant::for_smaller_code(none.arch);
+    let mut chosen = Vec::new();
+    for lto in [Lto::ThinDist, Lto::Full] {
+        chosen.push((lto, vec![]));
+        if lto == Lto::ThinDist && !none.trims && all.len() > 1 {
+            chosen.extend(all.iter().map(|option| (lto, vec![*option])));
+        }
+        chosen.push((lto, all.to_vec()));
     }
     chosen
 }
@@ -194,6 +200,7 @@ fn percent(one: u64, other: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::arch::Arch;
     use crate::kernel::config::Profile;
 
     #[test]
@@ -218,6 +225,26 @@ mod tests {
                 "arm64-ci-full-drop-trim"
             ]
         );
+    }
+
+    #[test]
+    fn options_are_tried_with_each_kind_of_lto() {
+        let none = Variant::new(Arch::Arm64, Profile::Ci, Lto::None);
+        let counts = |none| {
+            let chosen = chosen(none);
+            let of = |kind| chosen.iter().filter(|(lto, _)| *lto == kind).count();
+            (of(Lto::ThinDist), of(Lto::Full))
+        };
+        assert_eq!(counts(none), (4, 2));
+        assert_eq!(
+            counts(Variant {
+                trims: true,
+                ..none
+            }),
+            (2, 2)
+        );
+        let arch = Arch::X86_64;
+        assert_eq!(counts(Variant { arch, ..none }), (2, 2));
     }
 
     #[test]

@@ -46,7 +46,7 @@ use crate::{process, table, workspace};
   cargo xtask bench --rebuilds
   cargo xtask bench --rebuilds --arch x86_64 --profile ci --kernel 7.3
   cargo xtask bench --dropping --trim
-  cargo xtask bench --levers --profile ci
+  cargo xtask bench --levers --trim --profile ci
   cargo xtask bench --inlining --profile ci
   cargo xtask bench --initcalls /build/6.12-thin
   cargo xtask bench --checks /build/6.12-thin")]
@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
     /// With unused exports trimmed in all of them.
-    #[arg(long, requires = "dropping")]
+    #[arg(long, requires = "drops")]
     trim: bool,
     /// The version of the kernel: one that has distributed thin LTO of its own is built as it comes and
     /// with lto-link [default: 5.10].
@@ -92,10 +92,10 @@ struct What {
     #[arg(long)]
     rebuilds: bool,
     /// Measure what it costs and gains to drop what nothing references, instead.
-    #[arg(long)]
+    #[arg(long, group = "drops")]
     dropping: bool,
     /// Measure what the options for smaller code gain, on top of that, instead.
-    #[arg(long)]
+    #[arg(long, group = "drops")]
     levers: bool,
     /// Measure the size of the kernel with full LTO against how far it inlines, instead.
     #[arg(long)]
@@ -168,7 +168,7 @@ pub fn run(args: &Args) -> Outcome {
     } else if *dropping {
         kernels.dropping(*trim)
     } else if *levers {
-        kernels.levers()
+        kernels.levers(*trim)
     } else if *inlining {
         kernels.inlining()
     } else {
@@ -240,34 +240,43 @@ impl Kernels<'_> {
         self.keep("rebuilds", version, title, option, &table)
     }
 
-    fn dropping(&self, trims: bool) -> Outcome {
-        let none = Variant {
+    /// The kernel that the others are compared with.
+    fn none(&self, trims: bool) -> Variant {
+        Variant {
             trims,
             ..Variant::new(self.arch, self.profile, Lto::None)
-        };
-        let table = dropping::measure(&self.tree()?, self.workdir, none)?;
-        let (name, title, option) = if trims {
-            (
-                "dropping-trimmed",
-                "Dropping what nothing references, unused exports trimmed",
-                "--dropping --trim",
-            )
-        } else {
-            ("dropping", "Dropping what nothing references", "--dropping")
-        };
-        self.keep(name, demo::KERNEL, title, option, &table)
+        }
     }
 
-    fn levers(&self) -> Outcome {
-        let none = Variant::new(self.arch, self.profile, Lto::None);
-        let table = dropping::levers(&self.tree()?, self.workdir, none)?;
-        let title = "What makes code smaller";
-        self.keep("levers", demo::KERNEL, title, "--levers", &table)
+    /// Keeps the table of kernels that drop, of which all may have unused exports trimmed.
+    fn keep_trimmed(&self, name: &str, title: &str, trims: bool, table: &str) -> Outcome {
+        let option = format!("--{name}");
+        if trims {
+            let title = format!("{title}, unused exports trimmed");
+            let (name, option) = (format!("{name}-trimmed"), format!("{option} --trim"));
+            self.keep(&name, demo::KERNEL, &title, &option, table)
+        } else {
+            self.keep(name, demo::KERNEL, title, &option, table)
+        }
+    }
+
+    fn dropping(&self, trims: bool) -> Outcome {
+        let table = dropping::measure(&self.tree()?, self.workdir, self.none(trims))?;
+        self.keep_trimmed(
+            "dropping",
+            "Dropping what nothing references",
+            trims,
+            &table,
+        )
+    }
+
+    fn levers(&self, trims: bool) -> Outcome {
+        let table = dropping::levers(&self.tree()?, self.workdir, self.none(trims))?;
+        self.keep_trimmed("levers", "What makes code smaller", trims, &table)
     }
 
     fn inlining(&self) -> Outcome {
-        let none = Variant::new(self.arch, self.profile, Lto::None);
-        let table = dropping::inlining(&self.tree()?, self.workdir, none)?;
+        let table = dropping::inlining(&self.tree()?, self.workdir, self.none(false))?;
         let title = "How far full LTO inlines";
         self.keep("inlining", demo::KERNEL, title, "--inlining", &table)
     }
