@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::build_apart;
 use crate::files;
 use crate::kernel::boot;
-use crate::kernel::build::Usage;
+use crate::kernel::build::{self, Usage};
 use crate::kernel::config::{Lto, Setting};
 use crate::kernel::variant::{self, Variant};
 use crate::outcome::Failure;
@@ -51,7 +51,7 @@ pub fn measure(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fai
     for variant in &variants {
         files::remove_dir(&variant.objtree(workdir))?;
         let objtree = variant.configure(tree, workdir)?;
-        let usage = build_apart(tree, variant.arch, &objtree)?;
+        let usage = build_apart(tree, variant.arch, &objtree, build::ALL)?;
         built.push(Built {
             usage,
             object: object_size(*variant, workdir)?,
@@ -87,38 +87,55 @@ pub fn measure(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fai
     Ok(table)
 }
 
-/// Links the kernel with full LTO with each limit of inlining, and gives a table, in Markdown, of its
-/// size, compared with `none`, that without LTO, if all is kept and if what nothing references is
-/// dropped.
+/// Links the kernel with full LTO with each limit of inlining, and gives a table and a picture, in
+/// Markdown and Mermaid, of its size, compared with `none`, that without LTO, if all is kept and if what
+/// nothing references is dropped.
 ///
 /// # Errors
 /// Those of the builds.
 pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Failure> {
-    none.build(tree, workdir)?;
-    let size_none = object_size(none, workdir)?;
+    let link = |variant: Variant, set: &[Setting]| -> Result<u64, Failure> {
+        let objtree = variant.configure_with(tree, workdir, set)?;
+        build_apart(tree, variant.arch, &objtree, "vmlinux")?;
+        Ok(object_size(variant, workdir)?)
+    };
+    let size_none = link(none, &[])?;
     let mut table = format!(
         "Text and data of `vmlinux.o` without LTO: {size_none} bytes.\n\n\
          | limit | full LTO | | full LTO that drops | | CPU of that link |\n|---:|---:|---:|---:|---:|---:|\n"
     );
+    let mut curves = [Vec::new(), Vec::new()];
     for limit in LIMITS {
         let _ = write!(table, "| {limit} |");
-        for drops in [false, true] {
+        let setting: Setting = format!("{LIMIT}={limit}").parse()?;
+        for (drops, curve) in [false, true].into_iter().zip(&mut curves) {
             let lto = Lto::Full;
             let variant = Variant { lto, drops, ..none };
-            let setting: Setting = format!("{LIMIT}={limit}").parse()?;
-            let objtree = variant.configure_with(tree, workdir, &[setting])?;
-            build_apart(tree, variant.arch, &objtree)?;
-            let found = object_size(variant, workdir)?;
+            let found = link(variant, std::slice::from_ref(&setting))?;
             let _ = write!(table, " {found} | {} |", percent(found, size_none));
+            curve.push(format!("{:.2}", growth(found, size_none)));
             if drops {
-                let usage = lto_link::usage_path(&objtree.join("vmlinux.o"));
+                let usage = lto_link::usage_path(&variant.objtree(workdir).join("vmlinux.o"));
                 let usage =
                     lto_link::read_usage(&usage).with_context(|| usage.display().to_string())?;
                 let _ = writeln!(table, " {:.0} s |", usage.cpu_seconds);
             }
         }
     }
-    Ok(table)
+    Ok(table + &chart(&curves))
+}
+
+/// Curves over [`LIMITS`], as Mermaid draws them.
+fn chart(curves: &[Vec<String>]) -> String {
+    let mut chart = format!(
+        "\nIn percent of the kernel without LTO; the upper curve keeps all, the lower one drops:\n\n\
+         ```mermaid\nxychart-beta\n    x-axis \"inlined up to\" {LIMITS:?}\n    \
+         y-axis \"text and data against no LTO (%)\"\n"
+    );
+    for curve in curves {
+        let _ = writeln!(chart, "    line [{}]", curve.join(", "));
+    }
+    chart + "```\n"
 }
 
 /// Builds the kernel that drops with distributed thin LTO and with full LTO, without and with the options
@@ -143,7 +160,7 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
         };
         let set: Vec<Setting> = options.iter().map(|option| Setting::on(option)).collect();
         let objtree = variant.configure_with(tree, workdir, &set)?;
-        build_apart(tree, variant.arch, &objtree)?;
+        build_apart(tree, variant.arch, &objtree, build::ALL)?;
         let report = boot::boot_built(variant.arch, &objtree)?;
         report.outcome(&objtree)?;
         verify::verify(&objtree, Some(&none.objtree(workdir)))?.outcome()?;
@@ -192,9 +209,13 @@ fn ratio(one: u64, other: u64) -> f64 {
     one as f64 / other as f64
 }
 
-/// By how much `one` is larger than `other`.
+/// By how much `one` is larger than `other`, in percent.
+fn growth(one: u64, other: u64) -> f64 {
+    (ratio(one, other) - 1.0) * 100.0
+}
+
 fn percent(one: u64, other: u64) -> String {
-    format!("{:+.1} %", (ratio(one, other) - 1.0) * 100.0)
+    format!("{:+.1} %", growth(one, other))
 }
 
 #[cfg(test)]

@@ -406,13 +406,19 @@ fn clean_build(variant: Variant, tree: &Path, workdir: &Path) -> Result<build::U
     variant.build(tree, workdir)
 }
 
-/// Builds a configured kernel in a process of its own, which has no other children whose memory
+/// Builds `target` of a configured kernel in a process of its own, which has no other children whose memory
 /// counts.
-fn build_apart(tree: &Path, arch: Arch, objtree: &Path) -> anyhow::Result<build::Usage> {
+fn build_apart(
+    tree: &Path,
+    arch: Arch,
+    objtree: &Path,
+    target: &str,
+) -> anyhow::Result<build::Usage> {
     let program = std::env::current_exe().context("this program")?;
     let mut command = Command::new(program);
     command
-        .args(["kernel", "build", "--arch", arch.name(), "--tree"])
+        .args(["kernel", "build", "--arch", arch.name()])
+        .args(["--target", target, "--tree"])
         .arg(tree)
         .arg("--objtree")
         .arg(objtree);

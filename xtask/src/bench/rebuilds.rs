@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use super::build_apart;
 use crate::files;
 use crate::kernel::arch::Arch;
-use crate::kernel::build::Usage;
+use crate::kernel::build::{self, Usage};
 use crate::kernel::config::{Lto, Profile};
 use crate::kernel::variant::Variant;
 use crate::outcome::Failure;
@@ -192,7 +192,7 @@ impl Kernel<'_> {
     fn build(&self, way: &Way) -> anyhow::Result<Usage> {
         // One object tree may serve two ways, and two may be called the same.
         eprintln!("{}", way.name);
-        build_apart(self.tree(way), self.arch, &self.objtree(way))
+        build_apart(self.tree(way), self.arch, &self.objtree(way), build::ALL)
     }
 }
 

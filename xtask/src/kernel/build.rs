@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask kernel build`: `make all`, its log and what it cost.
+//! `cargo xtask kernel build`: make, its log and what it cost.
 
 use super::arch::Arch;
 use crate::llvm;
@@ -29,8 +29,9 @@ use walkdir::WalkDir;
 /// What make says is added to build.log of the object tree, which begins anew where the object tree
 /// is clean; what it cost is in build-usage.json. A build that fails is a fault (exit code 1).
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin --jobs 8")]
+#[command(after_help = "Examples:
+  cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin --jobs 8
+  cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin --target vmlinux")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
@@ -44,7 +45,13 @@ pub struct Args {
     /// How many jobs make may run at a time [default: the number of CPUs].
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
+    /// What make is to build.
+    #[arg(long, value_name = "TARGET", default_value = ALL)]
+    target: String,
 }
+
+/// The target of the kernel's Makefile that is the kernel and its modules.
+pub const ALL: &str = "all";
 
 /// What is built.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +64,8 @@ pub struct Options<'a> {
     pub objtree: &'a Path,
     /// How many jobs make may run at a time; the number of CPUs if it is not said.
     pub jobs: Option<NonZero<usize>>,
+    /// What make is to build: [`ALL`], or a part of it.
+    pub target: &'a str,
 }
 
 /// What a build cost, as build-usage.json has it.
@@ -82,17 +91,19 @@ pub fn run(args: &Args) -> Outcome {
         arch,
         objtree,
         jobs,
+        target,
     } = args;
     build(Options {
         tree,
         arch: *arch,
         objtree,
         jobs: *jobs,
+        target,
     })
     .map(|_| ())
 }
 
-/// Builds `all` in an object tree.
+/// Builds what is asked for in an object tree.
 ///
 /// # Errors
 /// The object tree is not configured, or make cannot be run; as a fault, that the build failed.
@@ -102,6 +113,7 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
         arch,
         objtree,
         jobs,
+        target,
     } = options;
     let config = objtree.join(".config");
     if !config.is_file() {
@@ -123,7 +135,7 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
     }
     writeln!(log, "{START}").with_context(|| log_path.display().to_string())?;
     let mut make = super::make(tree, arch, objtree, &llvm::bin_dir()?)?;
-    make.arg(format!("-j{jobs}")).arg("all");
+    make.arg(format!("-j{jobs}")).arg(target);
 
     let step = Step::start(format!("building {}", objtree.display()));
     let mut lines = 0_usize;
@@ -368,6 +380,7 @@ mod tests {
             arch: Arch::Arm64,
             objtree,
             jobs: None,
+            target: ALL,
         })
         .unwrap();
     }
@@ -414,6 +427,7 @@ mod tests {
             arch: Arch::Arm64,
             objtree: dir.path(),
             jobs: None,
+            target: ALL,
         };
         let Err(Failure::CannotRun(error)) = build(options) else {
             panic!("built nothing")
@@ -440,6 +454,7 @@ mod tests {
             arch: Arch::Arm64,
             objtree: dir.path(),
             jobs: NonZero::new(3),
+            target: ALL,
         };
         let Err(Failure::Fault(error)) = build(options) else {
             panic!("it was built")

@@ -162,6 +162,7 @@ impl Variant {
             arch: self.arch,
             objtree: &objtree,
             jobs: None,
+            target: build::ALL,
         })
     }
 }

@@ -257,6 +257,7 @@ fn build_for(
         arch,
         objtree,
         jobs,
+        target: build::ALL,
     })?;
     Ok(build::last_log(objtree)?
         .lines()

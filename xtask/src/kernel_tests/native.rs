@@ -156,6 +156,7 @@ impl Kind {
             arch: self.arch,
             objtree,
             jobs: None,
+            target: build::ALL,
         })?;
         boots(self.arch, objtree)
     }
