@@ -4,6 +4,7 @@
 
 use prel32_fix::{Entry, Fault, Report};
 use test_support::{ARM64, KERNEL_TARGETS, TestDir};
+use tool_io::Files;
 
 use crate::support::{
     KINDS, LEVELS, PASSES, address, check, export, functions, initcall, link, pci_fixup, script,
@@ -406,4 +407,55 @@ fn places_that_are_patched_must_be_in_code() {
             );
         }
     }
+}
+
+#[test]
+fn fixups_are_compared_by_the_hooks_that_they_call() {
+    let hooks = ["first", "second"];
+    let kernel = |names: &[&str], entries: &[&str]| {
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|target| pci_fixup("final", target))
+            .collect();
+        let dir = TestDir::new();
+        link(
+            &dir,
+            ARM64,
+            &(functions(names) + &entries.concat()),
+            &script(),
+        );
+        dir
+    };
+    let stubs = [
+        "__pci_fixup__kmod_m__1_2_first",
+        "__pci_fixup__kmod_m__3_4_second",
+    ];
+    let reference = kernel(&hooks, &hooks);
+    let differences = |kernel: &TestDir| {
+        let files = Files::new();
+        prel32_fix::differences(
+            &files.elf(&kernel.join("vmlinux")).unwrap(),
+            &files.elf(&reference.join("vmlinux")).unwrap(),
+        )
+    };
+    assert_eq!(differences(&kernel(&stubs, &stubs)), []);
+
+    let swapped = kernel(&stubs, &[stubs[1], stubs[1]]);
+    let start = address(&swapped, "__start_pci_fixups_final");
+    let other = Fault::Other {
+        table: "pci_fixup final".into(),
+        index: 0,
+        address: start + 12,
+        expected: "first".into(),
+        found: "second".into(),
+    };
+    assert_eq!(differences(&swapped), [other]);
+
+    let lost = |found| Fault::Length {
+        table: "pci_fixup final".into(),
+        expected: 2,
+        found,
+    };
+    assert_eq!(differences(&kernel(&stubs, &stubs[..1])), [lost(1)]);
+    assert_eq!(differences(&kernel(&stubs, &[])), [lost(0)]);
 }
