@@ -208,9 +208,8 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
 /// An entry that points to no start is left to [`check`].
 pub fn differences(elf: &Elf, reference: &Elf) -> Vec<Fault> {
     let fixups = |elf| {
-        let (tables, _) = tables(elf);
-        let is_fixup = |table: &Table| table.name.starts_with("pci_fixup ");
-        let tables = tables.into_iter().filter(is_fixup);
+        let (tables, _) = linked::pci_fixups(elf);
+        let tables = tables.into_iter();
         tables
             .map(|table| (table.name, table.entries))
             .collect::<BTreeMap<_, _>>()

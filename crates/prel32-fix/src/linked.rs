@@ -105,10 +105,21 @@ fn layouts() -> Vec<Layout> {
 /// The PREL32 tables that the linked kernel `elf` has, those without entries left out, and what
 /// is wrong with their bounds.
 pub fn tables(elf: &Elf) -> (Vec<Table>, Vec<Fault>) {
+    read_all(elf, layouts())
+}
+
+/// The same, of the PCI fixups only.
+pub(crate) fn pci_fixups(elf: &Elf) -> (Vec<Table>, Vec<Fault>) {
+    let mut layouts = layouts();
+    layouts.retain(|layout| layout.name.starts_with("pci_fixup "));
+    read_all(elf, layouts)
+}
+
+fn read_all(elf: &Elf, layouts: Vec<Layout>) -> (Vec<Table>, Vec<Fault>) {
     let symbols = elf.symbol_map();
     let mut tables = Vec::new();
     let mut faults = Vec::new();
-    for layout in layouts() {
+    for layout in layouts {
         let Some((start, end)) =
             address(&symbols, &layout.start).zip(address(&symbols, &layout.end))
         else {

@@ -127,9 +127,11 @@ pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fa
 
 /// Curves over [`LIMITS`], as Mermaid draws them.
 fn chart(curves: &[Vec<String>]) -> String {
+    // Categories: they are not evenly spaced.
+    let limits = LIMITS.map(|limit| limit.to_string());
     let mut chart = format!(
         "\nIn percent of the kernel without LTO; the upper curve keeps all, the lower one drops:\n\n\
-         ```mermaid\nxychart-beta\n    x-axis \"inlined up to\" {LIMITS:?}\n    \
+         ```mermaid\nxychart-beta\n    x-axis \"inlined up to\" {limits:?}\n    \
          y-axis \"text and data against no LTO (%)\"\n"
     );
     for curve in curves {
@@ -266,6 +268,17 @@ mod tests {
         );
         let arch = Arch::X86_64;
         assert_eq!(counts(Variant { arch, ..none }), (2, 2));
+    }
+
+    #[test]
+    fn a_curve_has_a_value_for_each_limit() {
+        let values = |from: u32| LIMITS.map(|limit| format!("{}.50", limit + from)).to_vec();
+        let chart = chart(&[values(0), values(1)]);
+        assert!(chart.contains(r#"["0", "5", "10", "20", "30", "50", "100", "225"]"#));
+        assert!(
+            chart.contains("\n    line [0.50, 5.50, 10.50, 20.50, 30.50, 50.50, 100.50, 225.50]\n")
+        );
+        assert_eq!(chart.matches("\n    line [").count(), 2);
     }
 
     #[test]
