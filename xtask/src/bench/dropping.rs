@@ -181,16 +181,18 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
     Ok(table)
 }
 
-/// Which options for smaller code are tried together, with which kind of LTO: none and all that there are
-/// with each kind, and each alone where code is made object by object and exports are not trimmed, which
+/// Which options for smaller code are tried together, with which kind of LTO: all that there are with each
+/// kind; unless exports are trimmed, none, too, and each alone where code is made object by object, which
 /// tells what it gains.
 fn chosen(none: Variant) -> Vec<(Lto, Vec<&'static str>)> {
     let all = variant::for_smaller_code(none.arch);
     let mut chosen = Vec::new();
     for lto in [Lto::ThinDist, Lto::Full] {
-        chosen.push((lto, vec![]));
-        if lto == Lto::ThinDist && !none.trims && all.len() > 1 {
-            chosen.extend(all.iter().map(|option| (lto, vec![*option])));
+        if !none.trims {
+            chosen.push((lto, vec![]));
+            if lto == Lto::ThinDist && all.len() > 1 {
+                chosen.extend(all.iter().map(|option| (lto, vec![*option])));
+            }
         }
         chosen.push((lto, all.to_vec()));
     }
@@ -264,7 +266,7 @@ mod tests {
                 trims: true,
                 ..none
             }),
-            (2, 2)
+            (1, 1)
         );
         let arch = Arch::X86_64;
         assert_eq!(counts(Variant { arch, ..none }), (2, 2));
