@@ -62,7 +62,7 @@ pub struct Args {
     #[arg(long)]
     trim: bool,
     /// Take the options for smaller code, too: equal functions are shared, on arm64 sequences of
-    /// instructions as well.
+    /// instructions as well, and less is inlined.
     #[arg(long)]
     smaller: bool,
     /// Install no system package: stop, and name what is missing.

@@ -160,7 +160,8 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
             drops: true,
             ..none
         };
-        let set: Vec<Setting> = options.iter().map(|option| Setting::on(option)).collect();
+        let set = options.iter().map(|option| option.parse());
+        let set: Vec<Setting> = set.collect::<Result<_, _>>()?;
         let objtree = variant.configure_with(tree, workdir, &set)?;
         build_apart(tree, variant.arch, &objtree, build::ALL)?;
         let report = boot::boot_built(variant.arch, &objtree)?;
@@ -260,7 +261,7 @@ mod tests {
             let of = |kind| chosen.iter().filter(|(lto, _)| *lto == kind).count();
             (of(Lto::ThinDist), of(Lto::Full))
         };
-        assert_eq!(counts(none), (4, 2));
+        assert_eq!(counts(none), (5, 2));
         assert_eq!(
             counts(Variant {
                 trims: true,
@@ -269,7 +270,7 @@ mod tests {
             (1, 1)
         );
         let arch = Arch::X86_64;
-        assert_eq!(counts(Variant { arch, ..none }), (2, 2));
+        assert_eq!(counts(Variant { arch, ..none }), (4, 2));
     }
 
     #[test]

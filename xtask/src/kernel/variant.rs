@@ -12,11 +12,15 @@ use super::config::{self, Lto, Profile, Setting};
 use crate::outcome::Failure;
 use crate::verify::Sizes;
 
-/// The options of Kconfig for smaller code that `arch` has.
+/// The settings of Kconfig for smaller code that `arch` has, as `NAME=VALUE`.
 pub const fn for_smaller_code(arch: Arch) -> &'static [&'static str] {
     match arch {
-        Arch::Arm64 => &["LTO_CLANG_MERGE_FUNCTIONS", "LTO_CLANG_OUTLINE"],
-        Arch::X86_64 => &["LTO_CLANG_MERGE_FUNCTIONS"],
+        Arch::Arm64 => &[
+            "LTO_CLANG_MERGE_FUNCTIONS=y",
+            "LTO_CLANG_OUTLINE=y",
+            "LTO_CLANG_INLINE_LIMIT=20",
+        ],
+        Arch::X86_64 => &["LTO_CLANG_MERGE_FUNCTIONS=y", "LTO_CLANG_INLINE_LIMIT=20"],
     }
 }
 
@@ -128,18 +132,19 @@ impl Variant {
         more: &[Setting],
     ) -> Result<PathBuf, Failure> {
         let objtree = self.objtree(workdir);
-        let options = [
-            ("LTO_CLANG_INTERNALIZE", self.drops),
-            ("TRIM_UNUSED_KSYMS", self.trims),
-        ];
-        let smaller = for_smaller_code(self.arch);
-        let smaller = smaller.iter().map(|name| (*name, self.smaller));
-        let on = options
-            .into_iter()
-            .chain(smaller)
-            .filter(|(_, is_on)| *is_on);
-        let set = on.map(|(name, _)| Setting::on(name));
-        let set: Vec<Setting> = set.chain(more.iter().cloned()).collect();
+        let mut set = Vec::new();
+        if self.drops {
+            set.push(Setting::on("LTO_CLANG_INTERNALIZE"));
+        }
+        if self.trims {
+            set.push(Setting::on("TRIM_UNUSED_KSYMS"));
+        }
+        if self.smaller {
+            for setting in for_smaller_code(self.arch) {
+                set.push(setting.parse()?);
+            }
+        }
+        set.extend_from_slice(more);
         config::configure(config::Options {
             tree,
             arch: self.arch,
