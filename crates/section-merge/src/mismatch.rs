@@ -10,9 +10,11 @@
 //! `secref_whitelist` in `scripts/mod/modpost.c` of Linux 5.10 and 6.12. What either allows is
 //! allowed here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use object_model::{Elf, ReadError, Section, Symbol, SymbolKind, SymbolMap, source_name};
+use object_model::{
+    Elf, ReadError, Section, SectionIndex, Symbol, SymbolKind, SymbolMap, source_name,
+};
 
 use crate::check::is_named_after;
 
@@ -41,6 +43,22 @@ const ALLOWED_DATA: [&str; 7] = [
 ];
 /// The same for what is freed only in modules that are removed.
 const ALLOWED_DATA_TO_EXIT: &str = "driver";
+/// Tables of places in code, which call nothing.
+const PLACES_IN_CODE: [&str; 13] = [
+    ".altinstructions",
+    ".eh_frame",
+    ".orc_unwind_ip",
+    ".parainstructions",
+    ".retpoline_sites",
+    ".return_sites",
+    ".smp_locks",
+    ".static_call_sites",
+    "__bug_table",
+    "__ex_table",
+    "__jump_table",
+    "__mcount_loc",
+    "__patchable_function_entries",
+];
 /// Symbols of which only the address counts.
 const BOUNDARIES: [&str; 3] = ["__init_begin", "_sinittext", "_einittext"];
 
@@ -98,6 +116,11 @@ enum Kept {
 /// Finds the references of the relocatable object `object` (a module, or vmlinux.o) from code and
 /// data that stay to code and data that are freed.
 ///
+/// A function is let off that only runs before they are freed: link time optimization puts the argument
+/// into it that all its callers pass, if that is the same (modpost lets off what GCC names `.constprop.`
+/// for that). It must be alone in its section, so that all that refers to it has a relocation, and must be
+/// referred to, by nothing else than code and data that are freed after the start.
+///
 /// # Errors
 /// Relocations that cannot be read.
 pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
@@ -110,6 +133,7 @@ pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
         .collect();
     let mut n_references = 0;
     let mut faults = BTreeSet::new();
+    let mut referrers = None;
     for section in object.sections().iter().filter(|s| s.is_allocated()) {
         let Some(kept) = kept(section, &symbols) else {
             continue;
@@ -127,7 +151,20 @@ pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
             let from = name_before(object, &symbols, section, relocation.offset);
             let to = referred(object, &symbols, symbol, relocation.addend);
             let to_section = symbol.section_name.unwrap_or_default();
-            if !is_allowed(kept, from, to, to_section) {
+            if is_allowed(kept, from, to, to_section) {
+                continue;
+            }
+            let runs_at_start =
+                kept == Kept::Text && freed(to_section) == Some(Freed::AfterStart) && {
+                    if referrers.is_none() {
+                        referrers = Some(referring_sections(object)?);
+                    }
+                    let referrers = referrers.as_ref();
+                    referrers.is_some_and(|referrers| {
+                        runs_at_start(object, &symbols, section, referrers)
+                    })
+                };
+            if !runs_at_start {
                 faults.insert(Mismatch {
                     from: from.unwrap_or("?").to_owned(),
                     from_section: section.name.to_owned(),
@@ -198,6 +235,48 @@ fn referred<'data>(
     let section = object.section(symbol.section?)?;
     let offset = symbol.value.wrapping_add_signed(addend.unwrap_or_default());
     name_before(object, symbols, section, offset)
+}
+
+/// For each section, the others that refer to it; without tables of places in code.
+fn referring_sections(
+    object: &Elf,
+) -> Result<BTreeMap<SectionIndex, BTreeSet<SectionIndex>>, ReadError> {
+    let mut referring: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for section in object.sections().iter().filter(|s| s.is_allocated()) {
+        if PLACES_IN_CODE.contains(&section.name) {
+            continue;
+        }
+        for relocation in object.relocations(section.index)? {
+            let symbol = relocation.symbol.and_then(|index| object.symbol(index));
+            if let Some(to) = symbol.and_then(|symbol| symbol.section)
+                && to != section.index
+            {
+                referring.entry(to).or_default().insert(section.index);
+            }
+        }
+    }
+    Ok(referring)
+}
+
+/// Whether the function in `section` is alone there and nothing but what is freed after the start refers
+/// to it.
+fn runs_at_start(
+    object: &Elf,
+    symbols: &SymbolMap,
+    section: &Section,
+    referring: &BTreeMap<SectionIndex, BTreeSet<SectionIndex>>,
+) -> bool {
+    let is_alone = section.name.strip_prefix(".text.").is_some_and(|suffix| {
+        let mut within = symbols.in_section(section.index).iter();
+        within.all(|symbol| !object.is_function(symbol) || is_named_after(suffix, symbol.name))
+    });
+    is_alone
+        && referring.get(&section.index).is_some_and(|by| {
+            by.iter().all(|index| {
+                let by = object.section(*index);
+                by.is_some_and(|by| freed(by.name) == Some(Freed::AfterStart))
+            })
+        })
 }
 
 fn is_allowed(kept: Kept, from: Option<&str>, to: Option<&str>, to_section: &str) -> bool {
