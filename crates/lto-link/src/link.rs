@@ -28,11 +28,11 @@ use crate::roots::{RootError, droppable};
 pub struct Usage {
     /// From start to end, in seconds.
     pub wall_seconds: f64,
-    /// CPU time of the linker, in seconds.
+    /// CPU time of the linkers, in seconds.
     pub cpu_seconds: f64,
     /// CPU time of what is done besides, in seconds.
     pub own_cpu_seconds: f64,
-    /// Peak memory of the linker, in KiB.
+    /// Peak memory of the largest linker, in KiB.
     pub peak_rss_kib: u64,
     /// How many threads it was allowed.
     pub jobs: usize,
@@ -138,14 +138,14 @@ pub fn read_usage(path: &Path) -> io::Result<Usage> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
-/// Links `inputs`, or what code generation has made of them if that was distributed. The output appears when it is whole; the record of the inputs and what the
-/// link has cost stand beside it.
+/// Links `inputs`, or what code generation has made of them if that was distributed. The output appears
+/// when it is whole; the record of the inputs and what the link has cost stand beside it.
 ///
 /// # Errors
-/// Initcalls without an order, exports without a CRC, objects that are no files, a linker that fails, files that cannot be
-/// written. The output is then
-/// as it was before.
+/// Initcalls without an order, exports without a CRC, objects that are no files, a linker that fails,
+/// files that cannot be written. The output is then as it was before.
 pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> {
+    let started = Instant::now();
     let scripts = Scripts::resolve(options, inputs)?;
     scripts.write()?;
     let code = match &options.roots {
@@ -156,7 +156,7 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     if let Some(dir) = &options.capture {
         fs::create_dir_all(dir).map_err(io_error(dir.display().to_string()))?;
     }
-    let usage = run(options, &command)?;
+    let usage = run(options, &command, started)?;
     if options.distributed || code.is_some() {
         let missing = missing(&command.output, inputs)?;
         if !missing.is_empty() {
@@ -211,8 +211,8 @@ pub(crate) fn run_linker(argv: &[OsString]) -> Result<(PathBuf, ExitStatus), Lin
     Ok((linker, status))
 }
 
-fn run(options: &LinkOptions, command: &LinkCommand) -> Result<Usage, LinkError> {
-    let started = Instant::now();
+/// Runs the last linker of a link that began at `started`.
+fn run(options: &LinkOptions, command: &LinkCommand, started: Instant) -> Result<Usage, LinkError> {
     let (linker, status) = run_linker(&command.argv)?;
     let wall_seconds = started.elapsed().as_secs_f64();
     if !status.success() {
@@ -235,7 +235,7 @@ fn run(options: &LinkOptions, command: &LinkCommand) -> Result<Usage, LinkError>
     let used = |who| {
         getrusage(who).map_err(|error| io_error("asking what the link has used")(error.into()))
     };
-    // The linker is the only child there has been.
+    // Linkers are the only children there have been: this one, and those that generated code.
     let children = used(UsageWho::RUSAGE_CHILDREN)?;
     let own = used(UsageWho::RUSAGE_SELF)?;
     Ok(Usage {
