@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -12,6 +13,7 @@ use super::{ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault,
 use crate::kernel::arch::Arch;
 use crate::kernel::config::Lto;
 use crate::kernel::make;
+use crate::kernel::selftest;
 use crate::kernel::variant::Variant;
 use crate::llvm;
 use crate::outcome::Outcome;
@@ -44,12 +46,34 @@ pub fn trimmed(workdir: &Path) -> Outcome {
     outside(workdir, variant)
 }
 
+/// The kernel's own tests, stack traces and ftrace among them, end as without LTO.
+pub fn smaller(workdir: &Path) -> Outcome {
+    let variant = Variant {
+        smaller: true,
+        ..dropping(ARCH, Lto::ThinDist)
+    };
+    demonstrate_variant(workdir, variant)?;
+    let objtree = variant.objtree(workdir);
+    let report = selftest::selftest(selftest::Options {
+        arch: ARCH,
+        objtree: &objtree,
+        against: Some(&variant.without_lto().objtree(workdir)),
+        output: None,
+        busybox: None,
+        timeout: SELFTEST_TIME,
+    })?;
+    report.judge(&objtree)
+}
+
 fn dropping(arch: Arch, lto: Lto) -> Variant {
     Variant {
         drops: true,
         ..Variant::new(arch, PROFILE, lto)
     }
 }
+
+/// After how long a guest of the kernel's own tests has failed.
+const SELFTEST_TIME: Duration = Duration::from_secs(600);
 
 /// The source that is added to the kernel: what only inline assembly names, and what nothing does.
 const SOURCE: &str = "lib/dropping_test.c";

@@ -129,7 +129,7 @@ pub const TESTS: [(&str, KernelTest); 29] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 19] = [
+pub const WIDE: [(&str, KernelTest); 20] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -157,6 +157,10 @@ pub const WIDE: [(&str, KernelTest); 19] = [
     ("dropping: full LTO", dropping::full),
     ("dropping: x86_64, distributed thin LTO", dropping::x86_64),
     ("dropping: with unused exports trimmed", dropping::trimmed),
+    (
+        "dropping: with the options for smaller code",
+        dropping::smaller,
+    ),
     (
         "6.12 x86_64: verify after thin LTO",
         native::x86_64_6_12_thin,
