@@ -68,19 +68,29 @@ pub fn check_module(module: &Elf, reference: Option<&Reference>) -> Vec<Fault> {
         }
     }
     let special = reference.iter().flat_map(|reference| &reference.names);
+    // One all of whose functions were dropped has none that is traced.
+    let has_code = || {
+        module
+            .symbols()
+            .iter()
+            .any(|symbol| module.is_function(symbol))
+    };
     for name in special.filter(|name| is_special(name)) {
-        if !names.contains(name.as_str()) {
+        if !names.contains(name.as_str()) && (name != TRACED || has_code()) {
             faults.push(Fault::Missing(name.clone()));
         }
     }
     faults
 }
 
+/// Where a module says which functions can be traced.
+const TRACED: &str = "__patchable_function_entries";
+
 /// Whether the kernel looks the section up, or places it, by its name.
 fn is_special(name: &str) -> bool {
     let after_two_dots = |prefix: &&str| name.strip_prefix(*prefix)?.strip_prefix('.');
     let mut rest = SPLIT.iter().filter_map(after_two_dots);
-    rest.any(|rest| !is_made_up(rest)) || name == "__patchable_function_entries"
+    rest.any(|rest| !is_made_up(rest)) || name == TRACED
 }
 
 /// Whether two dots and `rest` are the end of a name that the compiler made up: of something that

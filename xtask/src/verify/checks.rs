@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use initcall_order::{Collector, Tables};
 use lto_disable::LinkOf;
 use lto_link::Suffixed;
-use modversions::Symvers;
+use modversions::{Symvers, SymversFault};
 use object_model::Input;
 use section_merge::Reference;
 
@@ -189,6 +189,17 @@ pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> 
     if let Some(against) = against {
         found.extend(symvers.differences(&read_symvers(&against.root)?));
     }
+    // A module that drops what nothing references uses less, and less is exported for it.
+    let mut n_unused = 0;
+    if tree.settings.is_set("TRIM_UNUSED_KSYMS") {
+        let n_found = found.len();
+        let used = used_by_modules(tree);
+        found.retain(|fault| match fault {
+            SymversFault::Lost { symbol, .. } => used.contains(symbol.as_str()),
+            _ => true,
+        });
+        n_unused = n_found - found.len();
+    }
     let n_good = symvers.len().saturating_sub(found.len());
     let mut faults = prefixed("Module.symvers", &found);
     let (mut n_exported, mut n_used) = (0, 0);
@@ -210,8 +221,21 @@ pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> 
             Some(_) => "equal to the build to compare with",
             None => "set",
         }
-    );
+    ) + &match n_unused {
+        0 => String::new(),
+        n => format!("; {n} that only modules of the other build use are not exported"),
+    };
     Ok(check.found(figure, faults))
+}
+
+/// What the modules take from elsewhere.
+fn used_by_modules<'files>(tree: &Objtree<'files>) -> BTreeSet<&'files str> {
+    let modules = tree.running().filter(|(_, elf)| elf.is_relocatable());
+    let symbols = modules.flat_map(|(_, elf)| elf.symbols());
+    symbols
+        .filter(|symbol| symbol.is_undefined())
+        .map(|symbol| symbol.name)
+        .collect()
 }
 
 fn read_symvers(root: &Path) -> anyhow::Result<Symvers> {

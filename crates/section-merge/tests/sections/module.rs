@@ -207,6 +207,30 @@ fn a_section_that_is_not_named_after_its_content_counts_only_against_a_reference
 }
 
 #[test]
+fn a_module_without_functions_lists_none() {
+    let dir = TestDir::new();
+    let flags = [
+        "--target=aarch64-linux-gnu",
+        "-O2",
+        "-fpatchable-function-entry=2",
+    ];
+    let data = "__attribute__((section(\".modinfo\"))) char license[] = \"GPL\";";
+    dir.c(
+        "plain.ko",
+        &format!("int f(void) {{ return 1; }} {data}"),
+        &flags,
+    );
+    dir.c("m.ko", data, &flags);
+    assert_eq!(faults(&dir, "m.ko", Some("plain.ko")), []);
+    let unlisted = format!("int f(void) {{ return 1; }} {data}");
+    dir.c("m.ko", &unlisted, &flags[..2]);
+    assert_eq!(
+        faults(&dir, "m.ko", Some("plain.ko")),
+        [Fault::Missing("__patchable_function_entries".to_owned())]
+    );
+}
+
+#[test]
 fn the_command_says_which_module_and_what() {
     let dir = TestDir::new();
     let target = ARM64;

@@ -2,6 +2,7 @@
 //! Small kernels, assembled and linked here, whole ones and ones with something broken.
 
 mod call_sites;
+mod crcs;
 mod got;
 mod native;
 mod orc;
