@@ -208,8 +208,7 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
 /// An entry that points to no start is left to [`check`].
 pub fn differences(elf: &Elf, reference: &Elf) -> Vec<Fault> {
     let fixups = |elf| {
-        let (tables, _) = linked::pci_fixups(elf);
-        let tables = tables.into_iter();
+        let tables = linked::pci_fixups(elf).into_iter();
         tables
             .map(|table| (table.name, table.entries))
             .collect::<BTreeMap<_, _>>()

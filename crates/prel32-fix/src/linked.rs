@@ -108,11 +108,11 @@ pub fn tables(elf: &Elf) -> (Vec<Table>, Vec<Fault>) {
     read_all(elf, layouts())
 }
 
-/// The same, of the PCI fixups only.
-pub(crate) fn pci_fixups(elf: &Elf) -> (Vec<Table>, Vec<Fault>) {
+/// The tables of PCI fixups only.
+pub(crate) fn pci_fixups(elf: &Elf) -> Vec<Table> {
     let mut layouts = layouts();
     layouts.retain(|layout| layout.name.starts_with("pci_fixup "));
-    read_all(elf, layouts)
+    read_all(elf, layouts).0
 }
 
 fn read_all(elf: &Elf, layouts: Vec<Layout>) -> (Vec<Table>, Vec<Fault>) {

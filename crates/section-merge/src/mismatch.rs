@@ -133,7 +133,6 @@ pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
         .collect();
     let mut n_references = 0;
     let mut faults = BTreeSet::new();
-    let mut referrers = None;
     for section in object.sections().iter().filter(|s| s.is_allocated()) {
         let Some(kept) = kept(section, &symbols) else {
             continue;
@@ -154,26 +153,23 @@ pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
             if is_allowed(kept, from, to, to_section) {
                 continue;
             }
-            let runs_at_start =
-                kept == Kept::Text && freed(to_section) == Some(Freed::AfterStart) && {
-                    if referrers.is_none() {
-                        referrers = Some(referring_sections(object)?);
-                    }
-                    let referrers = referrers.as_ref();
-                    referrers.is_some_and(|referrers| {
-                        runs_at_start(object, &symbols, section, referrers)
-                    })
-                };
-            if !runs_at_start {
-                faults.insert(Mismatch {
-                    from: from.unwrap_or("?").to_owned(),
-                    from_section: section.name.to_owned(),
-                    to: to.unwrap_or("?").to_owned(),
-                    to_section: to_section.to_owned(),
-                });
-            }
+            let mismatch = Mismatch {
+                from: from.unwrap_or("?").to_owned(),
+                from_section: section.name.to_owned(),
+                to: to.unwrap_or("?").to_owned(),
+                to_section: to_section.to_owned(),
+            };
+            faults.insert((mismatch, section.index));
         }
     }
+    if !faults.is_empty() {
+        let referring = referring_sections(object)?;
+        faults.retain(|(fault, section)| {
+            freed(&fault.to_section) != Some(Freed::AfterStart)
+                || !runs_at_start(object, &symbols, *section, &referring)
+        });
+    }
+    let faults: BTreeSet<_> = faults.into_iter().map(|(fault, _)| fault).collect();
     Ok(Mismatches {
         n_references,
         faults: faults.into_iter().collect(),
@@ -263,15 +259,17 @@ fn referring_sections(
 fn runs_at_start(
     object: &Elf,
     symbols: &SymbolMap,
-    section: &Section,
+    section: SectionIndex,
     referring: &BTreeMap<SectionIndex, BTreeSet<SectionIndex>>,
 ) -> bool {
-    let is_alone = section.name.strip_prefix(".text.").is_some_and(|suffix| {
-        let mut within = symbols.in_section(section.index).iter();
+    let name = object.section(section).map(|section| section.name);
+    let suffix = name.and_then(|name| name.strip_prefix(".text."));
+    let is_alone = suffix.is_some_and(|suffix| {
+        let mut within = symbols.in_section(section).iter();
         within.all(|symbol| !object.is_function(symbol) || is_named_after(suffix, symbol.name))
     });
     is_alone
-        && referring.get(&section.index).is_some_and(|by| {
+        && referring.get(&section).is_some_and(|by| {
             by.iter().all(|index| {
                 let by = object.section(*index);
                 by.is_some_and(|by| freed(by.name) == Some(Freed::AfterStart))

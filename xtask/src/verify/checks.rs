@@ -186,19 +186,19 @@ pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> 
     }
     let symvers = read_symvers(&tree.root)?;
     let mut found = symvers.zero_crcs();
+    let mut n_unused = 0;
     if let Some(against) = against {
         found.extend(symvers.differences(&read_symvers(&against.root)?));
-    }
-    // A module that drops what nothing references uses less, and less is exported for it.
-    let mut n_unused = 0;
-    if tree.settings.is_set("TRIM_UNUSED_KSYMS") {
-        let n_found = found.len();
-        let used = used_by_modules(tree);
-        found.retain(|fault| match fault {
-            SymversFault::Lost { symbol, .. } => used.contains(symbol.as_str()),
-            _ => true,
-        });
-        n_unused = n_found - found.len();
+        // A module that drops what nothing references uses less, and less is exported for it.
+        if tree.settings.is_set("TRIM_UNUSED_KSYMS") {
+            let n_found = found.len();
+            let used = used_by_modules(tree);
+            found.retain(|fault| match fault {
+                SymversFault::Lost { symbol, .. } => used.contains(symbol.as_str()),
+                _ => true,
+            });
+            n_unused = n_found - found.len();
+        }
     }
     let n_good = symvers.len().saturating_sub(found.len());
     let mut faults = prefixed("Module.symvers", &found);
