@@ -19,8 +19,14 @@ pub const fn for_smaller_code(arch: Arch) -> &'static [&'static str] {
             "LTO_CLANG_MERGE_FUNCTIONS=y",
             "LTO_CLANG_OUTLINE=y",
             "LTO_CLANG_INLINE_LIMIT=20",
+            "LTO_CLANG_INLINE_HINT_LIMIT=20",
         ],
-        Arch::X86_64 => &["LTO_CLANG_MERGE_FUNCTIONS=y", "LTO_CLANG_INLINE_LIMIT=20"],
+        Arch::X86_64 => &[
+            "LTO_CLANG_MERGE_FUNCTIONS=y",
+            "LTO_CLANG_PACK_FUNCTIONS=y",
+            "LTO_CLANG_INLINE_LIMIT=20",
+            "LTO_CLANG_INLINE_HINT_LIMIT=20",
+        ],
     }
 }
 
