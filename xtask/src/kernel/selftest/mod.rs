@@ -20,6 +20,7 @@ use crate::outcome::Outcome;
 use crate::outcome::print;
 use crate::progress::Step;
 use anyhow::Context as _;
+use normal::whole_lines;
 use parts::Kind;
 use parts::Session;
 pub use report::Report;
@@ -359,7 +360,8 @@ fn is_crash(part: &str) -> bool {
 impl Results {
     /// Adds what was said in a guest that was to load `modules`, and to end by itself if `whole`.
     fn add(&mut self, run: &qemu::Run, modules: &[Module], whole: bool) {
-        let session = Session::read(&run.console, is_crash);
+        let console = whole_lines(&run.console);
+        let session = Session::read(&console, is_crash);
         for part in &session.parts {
             match kind_of(part.name, modules) {
                 Some(kind) => {

@@ -13,6 +13,26 @@ pub fn without_time(line: &str) -> &str {
     }
 }
 
+/// The lines of a console, with those in one piece again that the kernel began, and went on with after
+/// it had told that a timer's interrupt took long: what another context says ends a line.
+pub fn whole_lines(console: &[String]) -> Vec<String> {
+    let mut whole: Vec<String> = Vec::with_capacity(console.len());
+    let mut cut = false;
+    for line in console {
+        let is_cut = whole.last().is_some_and(|last| last.ends_with(' '));
+        match whole.last_mut() {
+            Some(last) if cut => last.push_str(without_time(line)),
+            _ if is_cut && without_time(line).starts_with("hrtimer: interrupt took ") => {
+                cut = true;
+                continue;
+            }
+            _ => whole.push(line.clone()),
+        }
+        cut = false;
+    }
+    whole
+}
+
 /// A line without its time, with `ADDR` for addresses and `N` for durations and numbers of processes
 /// and processors, functions by their names in the source, and single spaces.
 pub fn normal(line: &str) -> String {
@@ -117,6 +137,31 @@ mod tests {
             normal("[   11.269696] Average test time: 140931400"),
             "Average test time: N"
         );
+    }
+
+    #[test]
+    fn a_line_that_a_late_timer_cut_is_whole_again() {
+        let whole = |text: &str| -> Vec<String> {
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            whole_lines(&lines)
+        };
+        assert_eq!(
+            whole(
+                "[    9.1] test_bpf: #78 TAX \n\
+                 [    9.2] hrtimer: interrupt took 23905872 ns\n\
+                 [    9.2] jited:1 10 20 PASS\n\
+                 [    9.3] test_bpf: #79 TXA "
+            ),
+            [
+                "[    9.1] test_bpf: #78 TAX jited:1 10 20 PASS",
+                "[    9.3] test_bpf: #79 TXA ",
+            ]
+        );
+        let apart =
+            "[    9.1] test passed\n[    9.2] hrtimer: interrupt took 5 ns\n[    9.3] test failed";
+        assert_eq!(whole(apart).join("\n"), apart);
+        let other = "[    9.1] a list: \n[    9.2] usb 1-1: new device\n[    9.3] one";
+        assert_eq!(whole(other).join("\n"), other);
     }
 
     #[test]
