@@ -164,6 +164,16 @@ fn functions_are_compared_by_their_names_in_the_source() {
     let half = kernel(&[("g", true), ("g.1", false)], &["g"]);
     let check = half.check_against(&two, mcount);
     assert_eq!(faults(&check).len(), 1, "{check:?}");
+    // Two of one name, one of which is not traced and inlined in the other build: `static inline`.
+    let traced = kernel(&[("g", true)], &["g"]);
+    assert_eq!(faults(&half.check_against(&traced, mcount)), [""; 0]);
+    let untraced = kernel(&[("f", true), ("g.1", false)], &["f"]);
+    assert_eq!(faults(&half.check_against(&untraced, mcount)), [""; 0]);
+    let neither = kernel(&[("f", true), ("g", false), ("g.1", false)], &["f"]);
+    let check = neither.check_against(&traced, mcount);
+    assert_eq!(faults(&check).len(), 1, "{check:?}");
+    let check = two.check_against(&untraced, mcount);
+    assert_eq!(faults(&check).len(), 1, "{check:?}");
 }
 
 /// Other names of one function are traced with it, whichever is first in the symbol table.
