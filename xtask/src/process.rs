@@ -119,7 +119,9 @@ fn read_lines(reader: PipeReader) -> mpsc::Receiver<String> {
         let mut reader = BufReader::new(reader);
         let mut line = Vec::new();
         while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            // A space at the end says that the kernel would have gone on with the line.
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end_matches(['\r', '\n']).to_owned();
             if sender.send(text).is_err() {
                 break;
             }
@@ -172,13 +174,16 @@ mod tests {
     fn lines_of_both_outputs_are_handed_on() {
         let mut lines = Vec::new();
         let mut command = Command::new("sh");
-        command.args(["-c", "echo one; echo two >&2; printf three; exit 4"]);
+        command.args([
+            "-c",
+            "echo one; echo 'two ' >&2; printf '\\r\\nthree'; exit 4",
+        ]);
         let end = follow(command, None, |line| {
             lines.push(line.to_owned());
             Ok(())
         });
         assert!(matches!(end.unwrap(), End::Exited(status) if status.code() == Some(4)));
-        assert_eq!(lines, ["one", "two", "three"]);
+        assert_eq!(lines, ["one", "two ", "", "three"]);
     }
 
     #[test]
