@@ -61,8 +61,8 @@ pub struct Args {
     /// Leave only the exports that the modules use, without LTO too.
     #[arg(long)]
     trim: bool,
-    /// Take the options for smaller code, too: equal functions are shared, on arm64 sequences of
-    /// instructions as well, and less is inlined.
+    /// Take the options for smaller code, too: less is inlined, equal functions are shared, on
+    /// arm64 sequences of instructions as well, and on x86_64 functions stand closer.
     #[arg(long)]
     smaller: bool,
     /// Install no system package: stop, and name what is missing.
