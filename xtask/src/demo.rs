@@ -62,7 +62,7 @@ pub struct Args {
     #[arg(long)]
     trim: bool,
     /// Take the options for smaller code, too: less is inlined, equal functions are shared, on
-    /// arm64 sequences of instructions as well, and on x86_64 functions stand closer.
+    /// arm64 sequences of instructions as well, and on 64-bit x86 functions stand closer.
     #[arg(long)]
     smaller: bool,
     /// Install no system package: stop, and name what is missing.

@@ -261,7 +261,7 @@ mod tests {
             let of = |kind| chosen.iter().filter(|(lto, _)| *lto == kind).count();
             (of(Lto::ThinDist), of(Lto::Full))
         };
-        assert_eq!(counts(none), (5, 2));
+        assert_eq!(counts(none), (6, 2));
         assert_eq!(
             counts(Variant {
                 trims: true,
@@ -270,7 +270,7 @@ mod tests {
             (1, 1)
         );
         let arch = Arch::X86_64;
-        assert_eq!(counts(Variant { arch, ..none }), (4, 2));
+        assert_eq!(counts(Variant { arch, ..none }), (6, 2));
     }
 
     #[test]
