@@ -119,7 +119,7 @@ fn read_lines(reader: PipeReader) -> mpsc::Receiver<String> {
         let mut reader = BufReader::new(reader);
         let mut line = Vec::new();
         while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-            // A space at the end says that the kernel would have gone on with the line.
+            // A space at the end belongs to it: a kernel would have gone on with such a line.
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end_matches(['\r', '\n']).to_owned();
             if sender.send(text).is_err() {

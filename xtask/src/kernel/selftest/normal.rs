@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Lines of the kernel's log without what differs from boot to boot and from build to build.
 
+use crate::kernel::guest::said;
+
 /// A line without the time that it begins with.
 pub fn without_time(line: &str) -> &str {
     let time = |inner: &str| inner.trim_start().starts_with(|c: char| c.is_ascii_digit());
@@ -14,14 +16,15 @@ pub fn without_time(line: &str) -> &str {
 }
 
 /// The lines of a console, with those in one piece again that the kernel began, and went on with after
-/// it had told that a timer's interrupt took long: what another context says ends a line.
+/// it had told that a timer's interrupt took long: what another context says ends a line. What the guest's
+/// init says begins a line in any case.
 pub fn whole_lines(console: &[String]) -> Vec<String> {
     let mut whole: Vec<String> = Vec::with_capacity(console.len());
     let mut cut = false;
     for line in console {
         let is_cut = whole.last().is_some_and(|last| last.ends_with(' '));
         match whole.last_mut() {
-            Some(last) if cut => last.push_str(without_time(line)),
+            Some(last) if cut && said(line).is_none() => last.push_str(without_time(line)),
             _ if is_cut && without_time(line).starts_with("hrtimer: interrupt took ") => {
                 cut = true;
                 continue;
@@ -155,6 +158,18 @@ mod tests {
             [
                 "[    9.1] test_bpf: #78 TAX jited:1 10 20 PASS",
                 "[    9.3] test_bpf: #79 TXA ",
+            ]
+        );
+        // A line may end in a space, and that is all.
+        assert_eq!(
+            whole(
+                "[    9.1] a list: \n\
+                 [    9.2] hrtimer: interrupt took 5 ns\n\
+                 [    9.3] kbuild-lto: result 0 /modules/a.ko"
+            ),
+            [
+                "[    9.1] a list: ",
+                "[    9.3] kbuild-lto: result 0 /modules/a.ko",
             ]
         );
         let apart =
