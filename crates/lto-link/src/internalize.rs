@@ -22,7 +22,7 @@ use crate::inputs::Inputs;
 use crate::link::{LinkError, io_error, remove_dir};
 use crate::plan::{LinkOptions, archives, code_generation, joined, temporary};
 use crate::reach::{Reach, dropped_listing, dropped_path};
-use crate::roots::{RootOptions, Roots, roots_path};
+use crate::roots::{Reason, RootOptions, Roots, roots_path};
 
 /// How lld is told to link as for an executable: there is no entry, and linker scripts, which come
 /// later, define the rest. What is not one of the roots is then nobody else's.
@@ -32,26 +32,30 @@ pub(crate) const EXECUTABLE: [&str; 3] = ["-e", "0", "--unresolved-symbols=ignor
 /// comes to an end; it never took more than three times.
 const PASSES: usize = 6;
 
-/// The roots of the link of `output`, which are also listed at [`roots_path`].
+/// The roots of the link of `output`, which are also listed at [`roots_path`], and what they reach.
 ///
 /// # Errors
-/// Files that cannot be read or written, patterns that are none.
-pub(crate) fn roots(
+/// Files that cannot be read or written, patterns that are none, bitcode that does not say what it refers
+/// to.
+pub(crate) fn roots<'data>(
     asked: &RootOptions,
     output: &Path,
-    inputs: &Inputs,
-) -> Result<Roots, LinkError> {
-    let roots = Roots::collect(asked, inputs, &generated::known(output)?)?;
+    inputs: &Inputs<'data>,
+) -> Result<(Roots, Reach<'data>), LinkError> {
+    let mut roots = Roots::collect(asked, inputs, &generated::known(output)?)?;
+    let reach = Reach::of(&inputs.objects, roots.names()).map_err(LinkError::Summary)?;
+    for name in reach.called_by_freed_code(kind_of_lto(inputs)) {
+        roots.add(name, Reason::FreedCallers);
+    }
     tool_io::write_if_changed(&roots_path(output), roots.listing().as_bytes())?;
-    Ok(roots)
+    Ok((roots, reach))
 }
 
-/// Lists what `roots` do not reach, at [`dropped_path`].
+/// Lists what the roots do not reach, at [`dropped_path`].
 ///
 /// # Errors
-/// Bitcode that cannot be read, a list that cannot be written.
-pub(crate) fn list_dropped(output: &Path, inputs: &Inputs, roots: &Roots) -> Result<(), LinkError> {
-    let reach = Reach::of(&inputs.objects, roots.names()).map_err(LinkError::Summary)?;
+/// A list that cannot be written.
+pub(crate) fn list_dropped(output: &Path, reach: &Reach) -> Result<(), LinkError> {
     let listing = dropped_listing(&reach.dropped());
     tool_io::write_if_changed(&dropped_path(output), listing.as_bytes())?;
     Ok(())
@@ -73,7 +77,7 @@ pub(crate) fn generate(
     Faults::check((), definitions(always).faults).map_err(LinkError::Definitions)?;
     let output = &options.output;
     for _ in 0..PASSES {
-        let roots = roots(asked, output, inputs)?;
+        let (roots, reach) = roots(asked, output, inputs)?;
         let code = code(options, inputs, &roots)?;
         let files = Files::new();
         let natives = link_order(&&files, &code).map_err(LinkError::Natives)?;
@@ -82,7 +86,7 @@ pub(crate) fn generate(
             .map(|native| (source_of(&native), native))
             .collect();
         if !generated::find(output, inputs, &natives)? {
-            list_dropped(output, inputs, &roots)?;
+            list_dropped(output, &reach)?;
             return Ok(code);
         }
     }
@@ -124,7 +128,7 @@ fn code(options: &LinkOptions, inputs: &Inputs, roots: &Roots) -> Result<Vec<Pat
         ..options.clone()
     };
     argv.extend(code_generation(&without_cache));
-    if is_full(inputs) {
+    if kind_of_lto(inputs) == LtoKind::Full {
         argv.push("--thinlto-index-only".into());
     } else {
         // Nothing ends this link when there is code; where things would stand does not matter.
@@ -168,13 +172,14 @@ fn written(dir: &Path) -> Result<Vec<PathBuf>, LinkError> {
     Ok(numbered.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Whether the bitcode is for full LTO: all of a kernel is of one kind.
-fn is_full(inputs: &Inputs) -> bool {
+/// What the bitcode is for: all of a kernel is of one kind.
+fn kind_of_lto(inputs: &Inputs) -> LtoKind {
     let bitcode = inputs
         .objects
         .iter()
         .find_map(|input| input.object.as_bitcode());
-    bitcode.is_some_and(|bitcode| matches!(bitcode.lto_kind(), Ok(LtoKind::Full)))
+    let kind = bitcode.and_then(|bitcode| bitcode.lto_kind().ok());
+    kind.unwrap_or(LtoKind::Thin)
 }
 
 /// The source that `native` was made of, as its code says.

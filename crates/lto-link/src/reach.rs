@@ -11,9 +11,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use object_model::{
-    GlobalValue, GlobalValueKind, Input, InputError, Linkage, Object, Summary, ValueIndex,
+    GlobalValue, GlobalValueKind, Input, InputError, Linkage, LtoKind, Object, Summary, ValueIndex,
     source_name,
 };
+use section_merge::{is_freed, is_staying_code};
 
 use crate::inputs::object_name;
 use crate::roots::{EXPORTED, USED};
@@ -32,10 +33,20 @@ enum Via {
     From(Node),
 }
 
+/// A bitcode object of a link.
+#[derive(Debug)]
+struct Definitions<'data> {
+    /// The name of the object.
+    object: String,
+    summary: Summary<'data>,
+    /// The section of each definition whose source asks for one.
+    sections: HashMap<&'data str, &'data str>,
+}
+
 /// The definitions of a link, and which of them stay.
 #[derive(Debug)]
 pub struct Reach<'data> {
-    objects: Vec<(String, Summary<'data>)>,
+    objects: Vec<Definitions<'data>>,
     by_name: HashMap<&'data str, Vec<Node>>,
     reached: HashMap<Node, Via>,
 }
@@ -98,7 +109,17 @@ impl<'data> Reach<'data> {
             if let Object::Bitcode(bitcode) = &input.object
                 && let Some(summary) = bitcode.summary().map_err(|error| input.locate(error))?
             {
-                objects.push((object_name(input), summary));
+                let defined = bitcode
+                    .symbols()
+                    .iter()
+                    .filter(|symbol| symbol.is_defined());
+                objects.push(Definitions {
+                    object: object_name(input),
+                    summary,
+                    sections: defined
+                        .filter_map(|symbol| Some((symbol.name, symbol.section_name?)))
+                        .collect(),
+                });
             }
         }
         let mut reach = Self {
@@ -164,8 +185,8 @@ impl<'data> Reach<'data> {
     /// All definitions, object by object.
     fn nodes(&self) -> impl Iterator<Item = Node> + '_ {
         let objects = self.objects.iter().enumerate();
-        objects.flat_map(|(object, (_, summary))| {
-            let values = summary.values.iter().enumerate();
+        objects.flat_map(|(object, definitions)| {
+            let values = definitions.summary.values.iter().enumerate();
             values
                 .filter(|(_, value)| is_definition(value))
                 .map(move |(index, _)| Node {
@@ -177,32 +198,40 @@ impl<'data> Reach<'data> {
 
     fn value(&self, node: Node) -> &GlobalValue<'data> {
         // A node is made of a value that is there.
-        &self.objects[node.object].1.values[node.value.0]
+        &self.objects[node.object].summary.values[node.value.0]
+    }
+
+    fn object(&self, node: Node) -> &str {
+        &self.objects[node.object].object
     }
 
     fn named(&self, node: Node) -> (String, String) {
         let symbol = self.value(node).name.to_owned();
-        (symbol, self.objects[node.object].0.clone())
+        (symbol, self.object(node).to_owned())
     }
 
     /// What the definition at `node` refers to, among the definitions.
     fn references(&self, node: Node) -> Vec<Node> {
-        let summary = &self.objects[node.object].1;
-        let mut references = Vec::new();
-        let value = self.value(node).summary.iter();
-        for index in value.flat_map(|summary| &summary.references) {
+        let summary = self.value(node).summary.as_ref();
+        let references = summary.map(|summary| &summary.references[..]);
+        self.resolve(node.object, references.unwrap_or_default())
+    }
+
+    /// The definitions that `references` of the object at `object` mean.
+    fn resolve(&self, object: usize, references: &[ValueIndex]) -> Vec<Node> {
+        let summary = &self.objects[object].summary;
+        let mut nodes = Vec::new();
+        for index in references {
             match summary.value(*index) {
-                Some(value) if value.linkage.is_local() => references.push(Node {
-                    object: node.object,
+                Some(value) if value.linkage.is_local() => nodes.push(Node {
+                    object,
                     value: *index,
                 }),
-                Some(value) => {
-                    references.extend(self.by_name.get(value.name).into_iter().flatten());
-                }
+                Some(value) => nodes.extend(self.by_name.get(value.name).into_iter().flatten()),
                 None => (),
             }
         }
-        references
+        nodes
     }
 
     /// All that `roots` reach, and how.
@@ -219,6 +248,73 @@ impl<'data> Reach<'data> {
             }
         }
         reached
+    }
+
+    /// The functions that stay in memory, are no roots, and may be passed the address of what is freed: only
+    /// code that may refer to that calls them, directly or through others of their kind, and it does refer
+    /// to it. Those are left out that others see anyway: of thin LTO, what other objects call.
+    pub(crate) fn called_by_freed_code(&self, kind: LtoKind) -> BTreeSet<&'data str> {
+        let mut callers: HashMap<Node, Vec<Node>> = HashMap::new();
+        for node in self.reached.keys() {
+            for reference in self.references(*node) {
+                callers.entry(reference).or_default().push(*node);
+            }
+        }
+        let is_function = |node: Node| self.value(node).kind == GlobalValueKind::Function;
+        callers.retain(|node, _| {
+            let is_root = matches!(self.reached.get(node), None | Some(Via::Root));
+            !is_root && is_function(*node) && self.is_checked_code(*node)
+        });
+        let may_refer = |node: Node| is_function(node) && !self.is_checked_code(node);
+        // Each stays one only as long as all that refer to it do.
+        loop {
+            let candidates: HashSet<Node> = callers.keys().copied().collect();
+            callers.retain(|node, by| {
+                by.iter().all(|by| {
+                    (may_refer(*by) || candidates.contains(by))
+                        && (kind == LtoKind::Full || by.object == node.object)
+                })
+            });
+            if callers.len() == candidates.len() {
+                break;
+            }
+        }
+        let all_callers = callers.values().flatten().copied();
+        let mut passing: Vec<Node> = all_callers
+            .filter(|caller| may_refer(*caller) && self.names_freed(*caller))
+            .collect();
+        let mut found = BTreeSet::new();
+        while let Some(node) = passing.pop() {
+            for called in self.references(node) {
+                if callers.remove(&called).is_some() {
+                    passing.push(called);
+                    if !self.value(called).linkage.is_local() {
+                        found.insert(self.value(called).name);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The section that the source asks for.
+    fn section(&self, node: Node) -> Option<&'data str> {
+        let sections = &self.objects[node.object].sections;
+        sections.get(self.value(node).name).copied()
+    }
+
+    /// Whether it becomes code of which modpost checks that it refers to nothing that is freed.
+    fn is_checked_code(&self, node: Node) -> bool {
+        self.section(node).is_none_or(is_staying_code)
+    }
+
+    /// Whether the definition at `node` takes the address of something that is freed, or reads or writes it.
+    fn names_freed(&self, node: Node) -> bool {
+        let summary = self.value(node).summary.as_ref();
+        let named = summary.and_then(|summary| summary.references.get(..summary.n_named));
+        self.resolve(node.object, named.unwrap_or_default())
+            .into_iter()
+            .any(|named| self.section(named).is_some_and(is_freed))
     }
 
     /// The definitions that stay, in link order, each with the kinds of the roots that reach it.
@@ -248,7 +344,7 @@ impl<'data> Reach<'data> {
         let kept = self.nodes().filter_map(|node| {
             Some(Kept {
                 symbol: self.value(node).name,
-                object: &self.objects[node.object].0,
+                object: self.object(node),
                 kinds: kinds.remove(&node)?,
             })
         });
@@ -265,7 +361,7 @@ impl<'data> Reach<'data> {
                 let value = self.value(node);
                 Dropped {
                     symbol: value.name,
-                    object: &self.objects[node.object].0,
+                    object: self.object(node),
                     kind: value.kind,
                     instructions: value
                         .summary
@@ -308,7 +404,7 @@ impl<'data> Reach<'data> {
                         .filter(|other| *other != node && self.references(*other).contains(&node))
                         .map(|other| self.named(other))
                         .collect();
-                    let object = self.objects[node.object].0.clone();
+                    let object = self.object(node).to_owned();
                     return Fate::Dropped { object, referrers };
                 }
             }

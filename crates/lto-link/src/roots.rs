@@ -41,6 +41,9 @@ pub(crate) const USED: &str = "used";
 /// What a listing calls the reason of what modules may use.
 pub(crate) const EXPORTED: &str = "exported";
 
+/// What a listing calls the reason of what stays global for the sake of its callers.
+const FREED_CALLERS: &str = "freed-callers";
+
 /// Why a definition is a root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -57,6 +60,10 @@ pub enum Reason {
     NamedIn(PathBuf),
     /// modpost or the module loader looks it up.
     Module,
+    /// It stays in memory, and only code that refers to what is freed calls it. Were it known to its object
+    /// alone, the compiler would put into it what all callers pass, be it the address of what is freed;
+    /// modpost takes that for a fault.
+    FreedCallers,
     /// Somebody wants to keep it.
     Kept {
         /// The pattern that its name matches.
@@ -78,6 +85,12 @@ impl fmt::Display for Reason {
             Self::GeneratedCode(object) => write!(f, "generated-code\t{object}"),
             Self::NamedIn(file) => write!(f, "named-in\t{}", file.display()),
             Self::Module => f.write_str("module\tthe module loader and modpost look it up"),
+            Self::FreedCallers => {
+                write!(
+                    f,
+                    "{FREED_CALLERS}\tonly code that is freed passes anything to it"
+                )
+            }
             Self::Kept { pattern, why } => write!(f, "kept\t{pattern}: {why}"),
             Self::Used => write!(f, "{USED}\tmarked as used in its source"),
         }
@@ -209,7 +222,7 @@ impl Roots {
         Ok(roots)
     }
 
-    fn add(&mut self, symbol: &str, reason: Reason) {
+    pub(crate) fn add(&mut self, symbol: &str, reason: Reason) {
         match self.reasons.get_mut(symbol) {
             Some(reasons) => drop(reasons.insert(reason)),
             None => drop(
@@ -238,10 +251,13 @@ impl Roots {
         })
     }
 
-    /// The roots in a listing, as [`Self::listing`] writes them: name, and reason as text.
+    /// The roots in a listing, as [`Self::listing`] writes them: name, and reason as text. Those that
+    /// are roots for the sake of their callers are not among them: others keep these.
     pub fn read_listing(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        lines.filter_map(|line| line.split_once('\t'))
+        lines
+            .filter_map(|line| line.split_once('\t'))
+            .filter(|(_, reason)| !reason.starts_with(FREED_CALLERS))
     }
 
     /// A line for each root and reason: symbol, kind of reason, and who or what it is, separated by

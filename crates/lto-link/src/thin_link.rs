@@ -62,7 +62,7 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
         None => None,
         Some(asked) => {
             list.push_str(&codegen::completion(complete)?);
-            Some(internalize::roots(asked, output, inputs)?)
+            Some(internalize::roots(asked, output, inputs)?.0)
         }
     };
     // Whatever an earlier run left when it was killed.
@@ -135,8 +135,8 @@ pub fn complete_thin_link<'data>(
         return Ok(true);
     }
     if let Some(asked) = &options.roots {
-        let roots = internalize::roots(asked, output, inputs)?;
-        internalize::list_dropped(output, inputs, &roots)?;
+        let (_, reach) = internalize::roots(asked, output, inputs)?;
+        internalize::list_dropped(output, &reach)?;
     }
     Ok(false)
 }

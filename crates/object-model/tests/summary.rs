@@ -26,6 +26,8 @@ struct Described {
     is_not_eligible_to_import: bool,
     instructions: Option<u64>,
     references: BTreeSet<String>,
+    /// Of functions, those that are not only called.
+    named: Option<BTreeSet<String>>,
 }
 
 /// Every value, as its line in the IR tells it: kind, linkage, and whether it is a declaration.
@@ -45,12 +47,14 @@ fn describe(summary: &Summary<'_>) -> BTreeMap<String, Described> {
             value.name.to_owned()
         });
         let numbers = found.profiled.iter().map(|guid| guid.0.to_string());
+        let is_function = value.kind == GlobalValueKind::Function;
         let described = Described {
             kind: value.kind,
             linkage: value.linkage.to_string(),
             is_live: found.is_live,
             is_not_eligible_to_import: found.is_not_eligible_to_import,
             instructions: found.instructions,
+            named: is_function.then(|| names.clone().take(found.n_named).collect()),
             references: names.chain(numbers).collect(),
         };
         assert_eq!(
@@ -125,7 +129,9 @@ fn printed(text: &str) -> BTreeMap<String, Described> {
         let field = |begin: &str| between(body, begin, &[',', ')']);
         // Behind the flags stands what it refers to; type ids are among it, but no values.
         let (_, rest) = body.split_once("flags: (").unwrap();
-        let references = carets(rest).filter_map(|number| Some(entries.get(number)?.0.clone()));
+        let named = |text| carets(text).filter_map(|number| Some(entries.get(number)?.0.clone()));
+        let references = named(rest);
+        let not_called = between(rest, "refs: (", &[')']).unwrap_or_default();
         let described = Described {
             kind,
             linkage: field("linkage: ").unwrap().to_owned(),
@@ -133,6 +139,11 @@ fn printed(text: &str) -> BTreeMap<String, Described> {
             is_not_eligible_to_import: field("notEligibleToImport: ").unwrap() == "1",
             instructions: field("insts: ").map(|number| number.parse().unwrap()),
             references: references.collect(),
+            named: (kind == GlobalValueKind::Function).then(|| {
+                // What a profile says is among it, as a number.
+                let names = named(not_called).filter(|name| name.parse::<u64>().is_err());
+                names.collect()
+            }),
         };
         assert!(found.insert(name.clone(), described).is_none(), "{name}");
     }
@@ -542,6 +553,7 @@ fn every_record_of_a_function_is_read_by_its_layout() {
         is_not_eligible_to_import: n == 0,
         instructions: Some(7),
         references: [ValueIndex(0), ValueIndex(1)].into(),
+        n_named: [1, 2, 1][n],
         profiled: Vec::new(),
     };
     let (both, live) = (3 << 4, 2 << 4);

@@ -18,4 +18,4 @@ mod mismatch;
 
 pub use check::{Fault, OnceFault, Reference, check_module, check_once};
 pub use glue::plugin;
-pub use mismatch::{Mismatch, Mismatches, mismatches};
+pub use mismatch::{Mismatch, Mismatches, is_freed, is_staying_code, mismatches};

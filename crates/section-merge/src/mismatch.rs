@@ -10,11 +10,9 @@
 //! `secref_whitelist` in `scripts/mod/modpost.c` of Linux 5.10 and 6.12. What either allows is
 //! allowed here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use object_model::{
-    Elf, ReadError, Section, SectionIndex, Symbol, SymbolKind, SymbolMap, source_name,
-};
+use object_model::{Elf, ReadError, Section, Symbol, SymbolKind, SymbolMap, source_name};
 
 use crate::check::is_named_after;
 
@@ -43,22 +41,6 @@ const ALLOWED_DATA: [&str; 7] = [
 ];
 /// The same for what is freed only in modules that are removed.
 const ALLOWED_DATA_TO_EXIT: &str = "driver";
-/// Tables of places in code, which call nothing.
-const PLACES_IN_CODE: [&str; 13] = [
-    ".altinstructions",
-    ".eh_frame",
-    ".orc_unwind_ip",
-    ".parainstructions",
-    ".retpoline_sites",
-    ".return_sites",
-    ".smp_locks",
-    ".static_call_sites",
-    "__bug_table",
-    "__ex_table",
-    "__jump_table",
-    "__mcount_loc",
-    "__patchable_function_entries",
-];
 /// Symbols of which only the address counts.
 const BOUNDARIES: [&str; 3] = ["__init_begin", "_sinittext", "_einittext"];
 
@@ -116,11 +98,6 @@ enum Kept {
 /// Finds the references of the relocatable object `object` (a module, or vmlinux.o) from code and
 /// data that stay to code and data that are freed.
 ///
-/// A function is let off that only runs before they are freed: link time optimization puts the argument
-/// into it that all its callers pass, if that is the same (modpost lets off what GCC names `.constprop.`
-/// for that). It must be alone in its section, so that all that refers to it has a relocation, and must be
-/// referred to, by nothing else than code and data that are freed after the start.
-///
 /// # Errors
 /// Relocations that cannot be read.
 pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
@@ -159,27 +136,29 @@ pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
                 to: to.unwrap_or("?").to_owned(),
                 to_section: to_section.to_owned(),
             };
-            faults.insert((mismatch, section.index));
+            faults.insert(mismatch);
         }
     }
-    if !faults.is_empty() {
-        let referring = referring_sections(object)?;
-        faults.retain(|(fault, section)| {
-            freed(&fault.to_section) != Some(Freed::AfterStart)
-                || !runs_at_start(object, &symbols, *section, &referring)
-        });
-    }
-    let faults: BTreeSet<_> = faults.into_iter().map(|(fault, _)| fault).collect();
     Ok(Mismatches {
         n_references,
         faults: faults.into_iter().collect(),
     })
 }
 
+/// Whether `section` is freed after the start of the kernel, or with the end of a module.
+pub fn is_freed(section: &str) -> bool {
+    freed(section).is_some()
+}
+
+/// Whether `section`, which has code, stays in memory, and may not refer to what is freed.
+pub fn is_staying_code(section: &str) -> bool {
+    TEXT.contains(&section) || section.starts_with(".text.") || section.starts_with(".ltext.")
+}
+
 /// Whether, and as what, the section stays in memory.
 fn kept(section: &Section, symbols: &SymbolMap) -> Option<Kept> {
     let name = section.name;
-    if TEXT.contains(&name) || name.starts_with(".text.") || name.starts_with(".ltext.") {
+    if is_staying_code(name) {
         return Some(Kept::Text);
     }
     if name.starts_with("___ksymtab") {
@@ -231,50 +210,6 @@ fn referred<'data>(
     let section = object.section(symbol.section?)?;
     let offset = symbol.value.wrapping_add_signed(addend.unwrap_or_default());
     name_before(object, symbols, section, offset)
-}
-
-/// For each section, the others that refer to it; without tables of places in code.
-fn referring_sections(
-    object: &Elf,
-) -> Result<BTreeMap<SectionIndex, BTreeSet<SectionIndex>>, ReadError> {
-    let mut referring: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for section in object.sections().iter().filter(|s| s.is_allocated()) {
-        if PLACES_IN_CODE.contains(&section.name) {
-            continue;
-        }
-        for relocation in object.relocations(section.index)? {
-            let symbol = relocation.symbol.and_then(|index| object.symbol(index));
-            if let Some(to) = symbol.and_then(|symbol| symbol.section)
-                && to != section.index
-            {
-                referring.entry(to).or_default().insert(section.index);
-            }
-        }
-    }
-    Ok(referring)
-}
-
-/// Whether the function in `section` is alone there and nothing but what is freed after the start refers
-/// to it.
-fn runs_at_start(
-    object: &Elf,
-    symbols: &SymbolMap,
-    section: SectionIndex,
-    referring: &BTreeMap<SectionIndex, BTreeSet<SectionIndex>>,
-) -> bool {
-    let name = object.section(section).map(|section| section.name);
-    let suffix = name.and_then(|name| name.strip_prefix(".text."));
-    let is_alone = suffix.is_some_and(|suffix| {
-        let mut within = symbols.in_section(section).iter();
-        within.all(|symbol| !object.is_function(symbol) || is_named_after(suffix, symbol.name))
-    });
-    is_alone
-        && referring.get(&section).is_some_and(|by| {
-            by.iter().all(|index| {
-                let by = object.section(*index);
-                by.is_some_and(|by| freed(by.name) == Some(Freed::AfterStart))
-            })
-        })
 }
 
 fn is_allowed(kept: Kept, from: Option<&str>, to: Option<&str>, to_section: &str) -> bool {

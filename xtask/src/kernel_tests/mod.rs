@@ -27,7 +27,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 29] = [
+pub const TESTS: [(&str, KernelTest); 30] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -68,6 +68,7 @@ pub const TESTS: [(&str, KernelTest); 29] = [
         distributed::external_module,
     ),
     ("dropping: distributed thin LTO", dropping::distributed),
+    ("dropping: with unused exports trimmed", dropping::trimmed),
     (
         "every object is read as llvm-nm and goblin read it",
         objects::readers_agree,
@@ -129,7 +130,7 @@ pub const TESTS: [(&str, KernelTest); 29] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 20] = [
+pub const WIDE: [(&str, KernelTest); 19] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -156,7 +157,6 @@ pub const WIDE: [(&str, KernelTest); 20] = [
     ),
     ("dropping: full LTO", dropping::full),
     ("dropping: x86_64, distributed thin LTO", dropping::x86_64),
-    ("dropping: with unused exports trimmed", dropping::trimmed),
     (
         "dropping: with the options for smaller code",
         dropping::smaller,

@@ -415,6 +415,125 @@ fn a_link_in_one_process_drops_what_no_root_reaches() {
     }
 }
 
+/// Functions that others see. `only_start` and what it calls run before `early` is freed; `start` gives
+/// them its address, and nobody another one. `number` gets none.
+const AT_START: &str = "
+    static __attribute__((section(\".init.data\"), used)) char early[8] = \"early\";
+    __attribute__((noinline)) int deeper(char *text) { asm volatile(\"\"); return text[1]; }
+    __attribute__((noinline)) int only_start(char *text) { return deeper(text) + text[0]; }
+    __attribute__((noinline)) int always(int x) { asm volatile(\"\"); return x * 3; }
+    static __attribute__((section(\".init.text\"), used)) int start(void) {
+        return only_start(early) + always(early[2]);
+    }
+    __attribute__((noinline)) int number(int x) { asm volatile(\"\"); return x * 5; }
+    __attribute__((section(\".init.text\"), used, noinline)) static int start_too(void) { return number(4); }
+    static __attribute__((used)) int later(void) { return always(3); }";
+
+/// The functions of `native` that refer to what is freed after the start, though they stay.
+fn specialized(native: &[u8]) -> Vec<String> {
+    let elf = object_model::Elf::parse(native).unwrap();
+    let found = section_merge::mismatches(&elf).unwrap();
+    found.faults.into_iter().map(|fault| fault.from).collect()
+}
+
+/// The roots of x.o that are some only for the sake of their callers.
+fn held(dir: &TestDir) -> Vec<String> {
+    let roots = dir.read_text("x.lto-roots");
+    let lines = roots.lines();
+    let held = lines.filter_map(|line| Some(line.split_once("\tfreed-callers\t")?.0.to_owned()));
+    held.collect()
+}
+
+/// modpost would take what the compiler puts into a function for a mistake of its source.
+#[test]
+fn what_only_the_start_calls_gets_no_address_of_what_is_freed() {
+    let inputs = ["-o", "x.o", "--internalize", "--objs", "a.o"];
+    let thin_link = ["thin-link", "--"];
+    let native = |roots: bool| {
+        let dir = TestDir::new();
+        object(&dir, ARM64, "a.o", AT_START);
+        link(&dir, &[&thin_link[..1], &inputs].concat());
+        if !roots {
+            let index = "--thinlto-index-only";
+            let linker = ["-e", "0", "--unresolved-symbols=ignore-all", index, "a.o"];
+            dir.run("ld.lld", &linker);
+        }
+        generate(&dir, ARM64, "a.o");
+        let found = specialized(&dir.read("a.native.o"));
+        (dir, found)
+    };
+    assert_eq!(native(false).1, ["deeper", "only_start"]);
+    let (dir, found) = native(true);
+    assert_eq!(found, [""; 0]);
+    assert_eq!(held(&dir), ["deeper", "only_start"]);
+
+    // They do not keep anything: the function that calls them does.
+    link(&dir, &[&["module", "--distributed"][..], &inputs].concat());
+    let (_, told, _) = run(&dir, &["why", "deeper", "-o", "x.o"]);
+    let start = "only_start of a.o refers to it\n    start of a.o refers to it\n";
+    assert!(told.contains(start), "{told}");
+}
+
+/// So does a link in one process.
+#[test]
+fn a_link_in_one_process_gives_functions_no_address_of_what_is_freed() {
+    for kind in ["-flto=full", "-flto=thin"] {
+        for (more, expected) in [
+            ("", &["deeper", "only_start"][..]),
+            (
+                "int (*stays)(char *) __attribute__((used)) = only_start;",
+                &[],
+            ),
+            (
+                "static __attribute__((used)) int later_too(void) { return only_start(\"x\"); }",
+                &[],
+            ),
+            (
+                "static __attribute__((used, section(\".ref.text\"))) int both(void) { return only_start(\"x\"); }",
+                &["deeper", "only_start"],
+            ),
+        ] {
+            let dir = TestDir::new();
+            let source = format!("{AT_START}{more}");
+            dir.c("a.o", &source, &[ARM64, "-O2", kind, "-fvisibility=hidden"]);
+            link(
+                &dir,
+                &["module", "-o", "x.o", "--internalize", "--objs", "a.o"],
+            );
+            assert_eq!(specialized(&dir.read("x.o")), [""; 0], "{kind} {more}");
+            assert_eq!(held(&dir), expected, "{kind} {more}");
+        }
+    }
+}
+
+/// What others of thin LTO call, they see.
+#[test]
+fn with_thin_lto_what_another_object_calls_needs_no_root() {
+    let other = "int only_start(char *); static __attribute__((section(\".init.data\"), used)) char text[4];
+        static __attribute__((section(\".init.text\"), used)) int first(void) { return only_start(text); }";
+    for (kind, expected) in [
+        ("-flto=full", &["deeper", "only_start"][..]),
+        ("-flto=thin", &[]),
+    ] {
+        let dir = TestDir::new();
+        for (name, source) in [("a.o", AT_START), ("b.o", other)] {
+            dir.c(name, source, &[ARM64, "-O2", kind, "-fvisibility=hidden"]);
+        }
+        let arguments = [
+            "module",
+            "-o",
+            "x.o",
+            "--internalize",
+            "--objs",
+            "a.o",
+            "b.o",
+        ];
+        link(&dir, &arguments);
+        assert_eq!(held(&dir), expected, "{kind}");
+        assert_eq!(specialized(&dir.read("x.o")), [""; 0], "{kind}");
+    }
+}
+
 /// The link that only generates code must not hide what the one without it would say.
 #[test]
 fn what_is_defined_twice_stops_the_link() {

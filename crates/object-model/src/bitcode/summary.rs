@@ -153,6 +153,9 @@ pub struct ValueSummary {
     /// Not among them is what assembly refers to, within a function or beside it, and what a
     /// function calls through the name of an indirect function or an alias of one.
     pub references: Vec<ValueIndex>,
+    /// How many of these, the first ones, it names otherwise than by calling them: it takes their address,
+    /// reads or writes them.
+    pub n_named: usize,
     /// What a profile says that its indirect calls and loads reach, and that the module does not
     /// name otherwise. LLVM treats them as references.
     pub profiled: Vec<Guid>,
@@ -401,8 +404,7 @@ impl SummaryReader<'_, '_> {
                 let (references, calls) = split(rest, *count).ok_or_else(short)?;
                 let size = if record.code == code::FUNCTION { 1 } else { 2 };
                 let callees = first_of_each(calls, size).ok_or_else(short)?;
-                let references = references.iter().chain(callees).copied();
-                let mut summary = self.summary(*flags, references)?;
+                let mut summary = self.summary(*flags, references, callees)?;
                 summary.instructions = Some(*instructions);
                 self.add(*value, GlobalValueKind::Function, summary)
             }
@@ -410,7 +412,7 @@ impl SummaryReader<'_, '_> {
                 let [value, flags, _, references @ ..] = numbers else {
                     return Err(short());
                 };
-                let summary = self.summary(*flags, references.iter().copied())?;
+                let summary = self.summary(*flags, references, [])?;
                 self.add(*value, GlobalValueKind::Variable, summary)
             }
             code::VTABLE => {
@@ -419,15 +421,15 @@ impl SummaryReader<'_, '_> {
                 };
                 let (references, entries) = split(rest, *count).ok_or_else(short)?;
                 let functions = first_of_each(entries, 2).ok_or_else(short)?;
-                let references = references.iter().chain(functions).copied();
-                let summary = self.summary(*flags, references)?;
+                let named = references.iter().chain(functions);
+                let summary = self.summary(*flags, named, [])?;
                 self.add(*value, GlobalValueKind::Variable, summary)
             }
             code::ALIAS => {
                 let [value, flags, aliasee] = *numbers else {
                     return Err(short());
                 };
-                let summary = self.summary(flags, [aliasee])?;
+                let summary = self.summary(flags, &[aliasee], [])?;
                 self.add(value, GlobalValueKind::Alias, summary)
             }
             code::VALUE_GUID => {
@@ -451,10 +453,11 @@ impl SummaryReader<'_, '_> {
 
     /// The flags are, from the lowest: linkage in four bits, then whether others must not take a
     /// copy, and whether it is needed in any case.
-    fn summary(
+    fn summary<'numbers>(
         &self,
         flags: u64,
-        references: impl IntoIterator<Item = u64>,
+        named: impl IntoIterator<Item = &'numbers u64>,
+        callees: impl IntoIterator<Item = &'numbers u64>,
     ) -> Result<ValueSummary, ReadError> {
         let mut summary = ValueSummary {
             is_not_eligible_to_import: flags & 1 << 4 != 0,
@@ -462,14 +465,17 @@ impl SummaryReader<'_, '_> {
             ..ValueSummary::default()
         };
         let mut seen = HashSet::new();
-        for value in references {
+        let named = named.into_iter().map(|value| (value, true));
+        let callees = callees.into_iter().map(|value| (value, false));
+        for (value, is_named) in named.chain(callees) {
             if !seen.insert(value) {
                 continue;
             }
-            let index = usize::try_from(value).ok();
+            let index = usize::try_from(*value).ok();
             if let Some(index) = index.filter(|&index| index < self.values.len()) {
                 summary.references.push(ValueIndex(self.first + index));
-            } else if let Some(guid) = self.guids.get(&value) {
+                summary.n_named += usize::from(is_named);
+            } else if let Some(guid) = self.guids.get(value) {
                 summary.profiled.push(*guid);
             } else {
                 return Err(damaged(&format!(

@@ -77,31 +77,6 @@ fn code_that_calls_what_is_freed_is_a_fault() {
 }
 
 #[test]
-fn code_that_only_runs_at_the_start_may_refer_to_what_is_freed_then() {
-    // As after link time optimization, which moved the only argument that is passed into the function.
-    let late = "__attribute__((noinline, used)) int late(void) { return early; }
-                INIT int call(void) { return late(); }";
-    let own = &["-ffunction-sections"][..];
-    for target in KERNEL_TARGETS {
-        let names = |split, more: &str| -> Vec<String> {
-            let found = faults(target, split, &format!("{GOOD}{late}{more}"));
-            found.into_iter().map(|fault| fault.from).collect()
-        };
-        assert_eq!(names(own, ""), [""; 0], "{target}");
-        for more in [
-            "int stays(void) { return late(); }",
-            "int (*pointer)(void) = late;",
-            "EXIT int leave(void) { return late(); }",
-            "REF int refer(void) { return late(); }",
-        ] {
-            assert_eq!(names(own, more), ["late"], "{target} {more}");
-        }
-        // Who calls it from its own section is not known.
-        assert_eq!(names(&[], ""), ["late"], "{target}");
-    }
-}
-
-#[test]
 fn data_that_refers_to_what_is_freed_is_a_fault() {
     for target in KERNEL_TARGETS {
         for split in SPLIT {
