@@ -261,19 +261,20 @@ impl<'data> Reach<'data> {
             }
         }
         let is_function = |node: Node| self.value(node).kind == GlobalValueKind::Function;
-        callers.retain(|node, _| {
+        callers.retain(|node, by| {
             let is_root = matches!(self.reached.get(node), None | Some(Via::Root));
-            !is_root && is_function(*node) && self.is_checked_code(*node)
+            !is_root
+                && is_function(*node)
+                && self.is_checked_code(*node)
+                && (kind == LtoKind::Full || by.iter().all(|by| by.object == node.object))
         });
         let may_refer = |node: Node| is_function(node) && !self.is_checked_code(node);
         // Each stays one only as long as all that refer to it do.
         loop {
             let candidates: HashSet<Node> = callers.keys().copied().collect();
-            callers.retain(|node, by| {
-                by.iter().all(|by| {
-                    (may_refer(*by) || candidates.contains(by))
-                        && (kind == LtoKind::Full || by.object == node.object)
-                })
+            callers.retain(|_, by| {
+                by.iter()
+                    .all(|by| may_refer(*by) || candidates.contains(by))
             });
             if callers.len() == candidates.len() {
                 break;

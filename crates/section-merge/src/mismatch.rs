@@ -130,13 +130,12 @@ pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
             if is_allowed(kept, from, to, to_section) {
                 continue;
             }
-            let mismatch = Mismatch {
+            faults.insert(Mismatch {
                 from: from.unwrap_or("?").to_owned(),
                 from_section: section.name.to_owned(),
                 to: to.unwrap_or("?").to_owned(),
                 to_section: to_section.to_owned(),
-            };
-            faults.insert(mismatch);
+            });
         }
     }
     Ok(Mismatches {
