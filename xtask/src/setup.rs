@@ -70,9 +70,11 @@ const ALWAYS: [Need; 6] = [
 const X86_64: [Need; 1] = [need("/usr/include/libelf.h", "libelf-dev")];
 
 /// What only the tests of this repository call.
-const TESTS: [Need; 1] = [
+const TESTS: [Need; 2] = [
     // The pages of `cargo xtask report` are drawn in it.
     need("chromium", "chromium"),
+    // Small programs are linked for both architectures, and run.
+    need("qemu-aarch64-static", "qemu-user-static"),
 ];
 
 /// The LLVM versions that kernels were built with, newest first.
@@ -249,11 +251,13 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_for_tests_only() {
-        let browser = "chromium";
-        assert_eq!(absent(&TESTS, |_| false), [browser]);
+    fn a_browser_and_user_mode_emulation_are_for_tests_only() {
+        let packages = absent(&TESTS, |_| false);
+        assert!(packages.contains(&"chromium".to_owned()));
+        assert!(packages.contains(&"qemu-user-static".to_owned()));
         for arch in [Arch::Arm64, Arch::X86_64] {
-            assert!(!missing(arch, |_| false).contains(&browser.to_owned()));
+            let of_kernels = missing(arch, |_| false);
+            assert!(packages.iter().all(|package| !of_kernels.contains(package)));
         }
     }
 }
