@@ -73,9 +73,11 @@ const X86_64: [Need; 1] = [need("/usr/include/libelf.h", "libelf-dev")];
 const TESTS: [Need; 2] = [
     // The pages of `cargo xtask report` are drawn in it.
     need("chromium", "chromium"),
-    // Small programs are linked for both architectures, and run.
-    need("qemu-aarch64-static", "qemu-user-static"),
+    USER_MODE_EMULATION,
 ];
+
+/// What runs small programs that are linked for both architectures. The package has both.
+const USER_MODE_EMULATION: Need = need("qemu-aarch64-static", "qemu-user-static");
 
 /// The LLVM versions that kernels were built with, newest first.
 const LLVM_VERSIONS: [u32; 2] = [22, llvm::OLDEST];
@@ -144,6 +146,19 @@ pub fn ensure_for_tests(install: bool) -> anyhow::Result<()> {
     anyhow::ensure!(install, named);
     install_packages(&packages)?;
     found(&absent(&TESTS, in_search_path))
+}
+
+/// Sees to it that QEMU's user mode is there, which runs programs of another architecture.
+///
+/// # Errors
+/// As those of [`ensure`].
+pub fn ensure_user_mode_emulation() -> anyhow::Result<()> {
+    let packages = absent(&[USER_MODE_EMULATION], in_search_path);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    install_packages(&packages)?;
+    found(&absent(&[USER_MODE_EMULATION], in_search_path))
 }
 
 /// Sees to it that LLVM of this version is there, beside the one that is used by default, and gives the
