@@ -172,29 +172,26 @@ impl AssemblyNames {
     }
 
     fn add_word(&mut self, pieces: &[Piece]) {
-        match pieces {
-            [Piece::Text(word)] => {
-                self.words.insert(word.clone());
-                // A dollar sign may mark a number, and a dot may separate an instruction from its size.
-                for part in word.split('$').chain(word.split('.')) {
-                    if !part.is_empty() {
-                        self.words.insert(part.to_owned());
-                    }
+        if let [Piece::Text(word)] = pieces {
+            self.words.insert(word.clone());
+            // A dollar sign may mark a number, and a dot may separate an instruction from its size.
+            for part in word.split('$').chain(word.split('.')) {
+                if !part.is_empty() {
+                    self.words.insert(part.to_owned());
                 }
             }
-            _ => {
-                let mut parts = vec![String::new()];
-                for piece in pieces {
-                    match (piece, parts.last_mut()) {
-                        (Piece::Text(text), Some(last)) => last.push_str(text),
-                        _ => parts.push(String::new()),
-                    }
-                }
-                // An operand alone is known to the compiler, and an argument stands where it is given.
-                if parts.iter().any(|part| !part.is_empty()) {
-                    self.patterns.insert(NamePattern(parts));
-                }
+            return;
+        }
+        let mut parts = vec![String::new()];
+        for piece in pieces {
+            match (piece, parts.last_mut()) {
+                (Piece::Text(text), Some(last)) => last.push_str(text),
+                _ => parts.push(String::new()),
             }
+        }
+        // An operand alone is known to the compiler, and an argument stands where it is given.
+        if parts.iter().any(|part| !part.is_empty()) {
+            self.patterns.insert(NamePattern(parts));
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 
-use object_model::{Input, SectionIndex};
+use object_model::{Elf, Input, SectionIndex};
 
 use crate::inputs::object_name;
 use crate::resolve::is_strong;
@@ -125,7 +125,7 @@ fn discarded<'data>(
     input: &Input<'data>,
     known: &mut HashSet<&'data str>,
 ) -> HashSet<SectionIndex> {
-    let comdats = input.object.as_elf().map(|elf| elf.comdats());
+    let comdats = input.object.as_elf().map(Elf::comdats);
     let comdats = comdats.and_then(Result::ok).unwrap_or_default();
     let again = comdats
         .into_iter()

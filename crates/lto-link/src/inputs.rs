@@ -184,13 +184,11 @@ impl<'data> Inputs<'data> {
         let mut faults = Vec::new();
         let mut of = |object: usize| {
             let input = self.objects.get(object)?;
-            match files.of(object) {
-                Some(path) => Some(file(input, path)),
-                None => {
-                    faults.push(EmbeddedError(input.name.clone()));
-                    None
-                }
+            let path = files.of(object);
+            if path.is_none() {
+                faults.push(EmbeddedError(input.name.clone()));
             }
+            Some(file(input, path?))
         };
         let order = resolution.link_order().iter();
         let objs = order.filter_map(|&object| of(object)).collect();

@@ -262,9 +262,6 @@ impl Whole<'_, '_> {
                 .link_files(resolution, &self.files, |_, path| path.to_owned());
             text.push_str(&files.map_err(LinkError::Embedded)?.response());
         }
-        let response = temporary(&options.output, ".rsp");
-        tool_io::write_atomic(&response, text.as_bytes())?;
-
         let flags = exactly_one_r(&options.linker);
         let mut linker = Linker::new(&flags, &options.output, options.capture.as_deref());
         linker.argv.extend(EXECUTABLE.map(OsString::from));
@@ -290,7 +287,7 @@ impl Whole<'_, '_> {
             .argv
             .push(joined("--lto-obj-path=", dir.join(CODE).as_os_str()));
         linker.argv.extend(["-o".into(), dir.join("unused").into()]);
-        linker.argv.push(joined("@", response.as_os_str()));
+        linker.respond(temporary(&options.output, ".rsp"), &text)?;
         let said = linker.run_quietly(".code")?;
         let code = code_files(&dir)?;
         let bitcode: Vec<&Input> = resolution

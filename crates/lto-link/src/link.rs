@@ -199,7 +199,8 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     scripts.write()?;
     let dir = code_dir(output);
     remove_dir(&dir)?;
-    if options.roots.is_none() {
+    // Of a distributed link, the thin link has written the lists, or removed them.
+    if options.roots.is_none() && !options.distributed {
         internalize::remove_lists(output)?;
     }
     let makes_dir = || fs::create_dir(&dir).map_err(io_error(format!("making {}", dir.display())));
@@ -225,8 +226,8 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     };
     let command = LinkCommand::plan(options, &scripts, files.as_ref());
     let (response, text) = &command.response;
-    tool_io::write_atomic(response, text.as_bytes())?;
     let mut linker = Linker::new(&command.argv, output, options.capture.as_deref());
+    linker.respond(response.clone(), text)?;
     if let Err(error) = linker.run("") {
         // What a failing link leaves is of no use, and may be missing.
         let _ = fs::remove_file(&command.output);
@@ -260,7 +261,7 @@ fn resolution<'data>(
     options: &LinkOptions,
     inputs: &Inputs<'data>,
 ) -> Result<Resolution<'data>, LinkError> {
-    let generated = if options.distributed && options.roots.is_some() {
+    let generated = if options.distributed {
         generated::generated_roots(&options.output)?
     } else {
         generated::Generated::new()

@@ -20,6 +20,8 @@ pub(crate) struct Linker<'link> {
     capture: Option<&'link Path>,
     /// The archive that lld leaves of its inputs, if they are captured.
     reproducer: Option<PathBuf>,
+    /// What holds the arguments that do not fit into a command line, until it has run.
+    response: Option<PathBuf>,
 }
 
 impl<'link> Linker<'link> {
@@ -35,7 +37,20 @@ impl<'link> Linker<'link> {
             output,
             capture,
             reproducer: None,
+            response: None,
         }
+    }
+
+    /// Adds the arguments in `text`, one a line, by the response file `path`: a kernel has more objects than
+    /// fit into one command line.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(crate) fn respond(&mut self, path: PathBuf, text: &str) -> Result<(), LinkError> {
+        tool_io::write_atomic(&path, text.as_bytes())?;
+        self.argv.push(joined("@", path.as_os_str()));
+        self.response = Some(path);
+        Ok(())
     }
 
     /// Runs it; what it says is shown. `step` is for the name of what is captured: `.code`, or nothing for
@@ -45,7 +60,9 @@ impl<'link> Linker<'link> {
     /// A linker that cannot be run, or that fails.
     pub(crate) fn run(&mut self, step: &str) -> Result<(), LinkError> {
         let mut command = self.command(step)?;
-        let status = command.status().map_err(io_error(self.running()))?;
+        let status = command.status();
+        self.remove_response();
+        let status = status.map_err(io_error(self.running()))?;
         if status.success() {
             return self.forget_capture();
         }
@@ -63,7 +80,9 @@ impl<'link> Linker<'link> {
     /// A linker that cannot be run, or that fails.
     pub(crate) fn run_quietly(&mut self, step: &str) -> Result<String, LinkError> {
         let mut command = self.command(step)?;
-        let run = command.output().map_err(io_error(self.running()))?;
+        let run = command.output();
+        self.remove_response();
+        let run = run.map_err(io_error(self.running()))?;
         let said = String::from_utf8_lossy(&run.stderr).into_owned();
         if run.status.success() {
             return Ok(said);
@@ -91,6 +110,14 @@ impl<'link> Linker<'link> {
         }
     }
 
+    /// What is captured has the arguments in it.
+    fn remove_response(&self) {
+        if let Some(response) = &self.response {
+            // One that stays is replaced by the next link.
+            let _ = fs::remove_file(response);
+        }
+    }
+
     fn program(&self) -> PathBuf {
         self.argv.first().cloned().unwrap_or_default().into()
     }
@@ -113,7 +140,7 @@ impl<'link> Linker<'link> {
     }
 
     /// Removes what was captured of a run that went well.
-    pub(crate) fn forget_capture(&self) -> Result<(), LinkError> {
+    fn forget_capture(&self) -> Result<(), LinkError> {
         match &self.reproducer {
             Some(tar) => fs::remove_file(tar).map_err(io_error(tar.display().to_string())),
             None => Ok(()),

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::link::{LinkError, io_error};
+use tool_io::WriteError;
+
+use crate::link::LinkError;
 use crate::plan::temporary;
 
 /// The right to link an output. It ends when this is dropped, or with the process.
@@ -27,7 +29,10 @@ impl OutputLock {
             return Err(LinkError::NoFile(output.to_owned()));
         }
         let path = temporary(output, ".lock");
-        let locking = || io_error(format!("locking {}", path.display()));
+        let locking = || {
+            let path = path.clone();
+            |source| LinkError::Write(WriteError { path, source })
+        };
         loop {
             let mut options = File::options();
             let file = options.create(true).truncate(false).write(true);

@@ -120,12 +120,11 @@ pub(crate) fn temporary(output: &Path, suffix: &str) -> PathBuf {
 /// The linker's command.
 #[derive(Clone, Debug)]
 pub struct LinkCommand {
-    /// Program and arguments.
+    /// Program and arguments, but for what is linked.
     pub argv: Vec<OsString>,
     /// Where it leaves the object.
     pub output: PathBuf,
-    /// The response file that it reads, and its text: a kernel has more objects than fit into one command
-    /// line.
+    /// The response file that says what is linked, and its text.
     pub response: (PathBuf, String),
 }
 
@@ -158,7 +157,6 @@ impl LinkCommand {
         }
         argv.extend(["-o".into(), lto_output.clone().into()]);
         let response = temporary(output, ".rsp");
-        argv.push(joined("@", response.as_os_str()));
         let text = files.map_or_else(|| archives(options), LinkFiles::response);
         Self {
             argv,

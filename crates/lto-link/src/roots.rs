@@ -159,10 +159,10 @@ impl Roots {
     ///
     /// # Errors
     /// A file that cannot be read, a pattern that is none.
-    pub(crate) fn collect(
+    pub(crate) fn collect<'data>(
         options: &RootOptions,
-        inputs: &Inputs,
-        resolution: &Resolution,
+        inputs: &Inputs<'data>,
+        resolution: &Resolution<'data>,
         reach: &Reach,
         generated: &BTreeSet<(String, String)>,
     ) -> Result<Self, RootError> {
@@ -175,62 +175,8 @@ impl Roots {
         } = options;
         let defined = resolution.droppable(inputs);
         let mut roots = Self::default();
-        let mut exported_by_all: HashSet<&str> = HashSet::new();
-        for input in resolution.linked(inputs) {
-            let object = object_name(input);
-            match &input.object {
-                Object::Elf(elf) => {
-                    // What it defines itself gives way where the definition in bitcode prevails.
-                    let names = elf.symbols().iter();
-                    let names = names.filter(|symbol| !symbol.is_local());
-                    for symbol in names.filter(|symbol| defined.contains_key(symbol.name)) {
-                        roots.add(symbol.name, Reason::Native(object.clone()));
-                    }
-                }
-                Object::Bitcode(bitcode) => {
-                    let entries = bitcode.symbols().iter();
-                    let exported: HashSet<&str> = entries
-                        .filter_map(|symbol| symbol.name.strip_prefix(EXPORT))
-                        .collect();
-                    for symbol in bitcode.symbols() {
-                        let is_known = defined.contains_key(symbol.name);
-                        if symbol.is_undefined() && symbol.is_from_asm() && is_known {
-                            let reason = if exported.contains(symbol.name) {
-                                Reason::Exported
-                            } else {
-                                Reason::ModuleAssembly
-                            };
-                            roots.add(symbol.name, reason(object.clone()));
-                        } else if is_definition(symbol) && is_known {
-                            if symbol.is_used() {
-                                roots.add(symbol.name, Reason::Used);
-                            }
-                            if symbol.binding == Binding::Weak {
-                                roots.add(symbol.name, Reason::Weak(object.clone()));
-                            }
-                        }
-                    }
-                    exported_by_all.extend(exported);
-                }
-            }
-        }
-        let mut fitting = HashMap::new();
-        for (object, assembly) in reach.assembly() {
-            // The text of an export names what it exports, which is a root already.
-            let mut in_module = assembly.module.among(&defined, &mut fitting);
-            in_module.retain(|name| !exported_by_all.contains(name));
-            for name in in_module {
-                roots.add(name, Reason::ModuleAssembly(object.to_owned()));
-            }
-            for name in assembly.functions.among(&defined, &mut fitting) {
-                roots.add(name, Reason::InlineAssembly(object.to_owned()));
-            }
-        }
-        for (name, object) in reach.defining_in_assembly() {
-            if defined.contains_key(name) {
-                roots.add(name, Reason::DefinesInAssembly(object.to_owned()));
-            }
-        }
+        let exported = roots.add_of_objects(inputs, resolution, &defined);
+        roots.add_of_assembly(reach, &defined, &exported);
         for (name, weak) in reach.behind_weak() {
             if defined.contains_key(name) {
                 roots.add(name, Reason::BehindWeak(weak.to_owned()));
@@ -289,6 +235,85 @@ impl Roots {
             }
         }
         Ok(roots)
+    }
+
+    /// Adds what the symbol tables of linked objects show, and returns the names that are exported.
+    fn add_of_objects<'data>(
+        &mut self,
+        inputs: &Inputs<'data>,
+        resolution: &Resolution<'data>,
+        defined: &HashMap<&str, usize>,
+    ) -> HashSet<&'data str> {
+        let mut exported_by_all: HashSet<&str> = HashSet::new();
+        for &place in resolution.link_order() {
+            let Some(input) = inputs.objects.get(place) else {
+                continue;
+            };
+            let object = object_name(input);
+            match &input.object {
+                Object::Elf(elf) => {
+                    // What it defines itself gives way where the definition in bitcode prevails.
+                    let names = elf.symbols().iter();
+                    let names = names.filter(|symbol| !symbol.is_local());
+                    for symbol in names.filter(|symbol| defined.contains_key(symbol.name)) {
+                        self.add(symbol.name, Reason::Native(object.clone()));
+                    }
+                }
+                Object::Bitcode(bitcode) => {
+                    let entries = bitcode.symbols().iter();
+                    let exported: HashSet<&str> = entries
+                        .filter_map(|symbol| symbol.name.strip_prefix(EXPORT))
+                        .collect();
+                    for symbol in bitcode.symbols() {
+                        let is_known = defined.contains_key(symbol.name);
+                        if symbol.is_undefined() && symbol.is_from_asm() && is_known {
+                            let reason = if exported.contains(symbol.name) {
+                                Reason::Exported
+                            } else {
+                                Reason::ModuleAssembly
+                            };
+                            self.add(symbol.name, reason(object.clone()));
+                        } else if is_definition(symbol) && is_known {
+                            if symbol.is_used() {
+                                self.add(symbol.name, Reason::Used);
+                            }
+                            let prevails = defined.get(symbol.name) == Some(&place);
+                            if symbol.binding == Binding::Weak && prevails {
+                                self.add(symbol.name, Reason::Weak(object.clone()));
+                            }
+                        }
+                    }
+                    exported_by_all.extend(exported);
+                }
+            }
+        }
+        exported_by_all
+    }
+
+    /// Adds what assembly in bitcode names, and what it defines within functions. The text of an export names
+    /// what it exports, one of `exported`, which is a root already.
+    fn add_of_assembly(
+        &mut self,
+        reach: &Reach,
+        defined: &HashMap<&str, usize>,
+        exported: &HashSet<&str>,
+    ) {
+        let mut fitting = HashMap::new();
+        for (object, assembly) in reach.assembly() {
+            let mut in_module = assembly.module.among(defined, &mut fitting);
+            in_module.retain(|name| !exported.contains(name));
+            for name in in_module {
+                self.add(name, Reason::ModuleAssembly(object.to_owned()));
+            }
+            for name in assembly.functions.among(defined, &mut fitting) {
+                self.add(name, Reason::InlineAssembly(object.to_owned()));
+            }
+        }
+        for (name, object) in reach.defining_in_assembly() {
+            if defined.contains_key(name) {
+                self.add(name, Reason::DefinesInAssembly(object.to_owned()));
+            }
+        }
     }
 
     pub(crate) fn add(&mut self, symbol: &str, reason: Reason) {

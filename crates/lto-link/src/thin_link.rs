@@ -20,7 +20,7 @@ use crate::link::{LinkError, reading, remove_dir};
 use crate::linker::{Linker, exactly_one_r};
 use crate::lock::OutputLock;
 use crate::places::{IMPORTS, INDEX, Places, appended};
-use crate::plan::{joined, temporary};
+use crate::plan::temporary;
 use crate::resolve::Resolution;
 use crate::roots::RootOptions;
 
@@ -93,7 +93,6 @@ fn write_indexes(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
     let files = inputs.files(&dir, |input| kind_of(input) == InputKind::Elf)?;
     let files = inputs.link_files(&resolution, &files, |_, path| path.to_owned());
     let files = files.map_err(LinkError::Embedded)?;
-    let response = temporary(output, ".rsp");
     let mut linker = Linker::new(&exactly_one_r(linker), output, capture.as_deref());
     let argv = &mut linker.argv;
     let mut text = String::new();
@@ -105,13 +104,12 @@ fn write_indexes(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
         }
     }
     text.push_str(&files.response());
-    tool_io::write_atomic(&response, text.as_bytes())?;
     argv.push(format!("--threads={jobs}").into());
     argv.push("--thinlto-index-only".into());
     argv.push("--thinlto-emit-imports-files".into());
     argv.push(indexes.prefix_option());
     argv.extend(["-o".into(), temporary(output, ".lto").into()]);
-    argv.push(joined("@", response.as_os_str()));
+    linker.respond(temporary(output, ".rsp"), &text)?;
     linker.run(".index")?;
     let mut n_new = 0;
     for object in bitcode(inputs) {
