@@ -115,6 +115,9 @@ impl FromStr for Feature {
     }
 }
 
+/// The version of the generator: other programs from the same seeds have another one.
+pub const GENERATOR_VERSION: u32 = 1;
+
 impl Program {
     /// The program of a seed, with some of `features`. The same seed and features always give the same
     /// program.
@@ -567,38 +570,42 @@ impl Builder {
         };
         let (variable, value) = (self.name('v'), self.constant());
         let other = self.constant();
-        let shape = self.random.below(4);
+        let place = self.random.pick(&[None, Some(0), Some(2)]);
+        let of_asm = place.unwrap_or(1);
+        let shape = self.random.below(5);
         self.put(
             file,
             Item::Variable {
                 name: variable.clone(),
                 value,
                 linkage,
-                is_constant: shape == 3,
+                is_constant: shape == 4,
             },
         );
-        let read = |by_asm| Statement::Read {
+        let read = |place, by_asm| Statement::Read {
             variable: variable.clone(),
+            place,
             by_asm,
         };
         let write = |by_asm| Statement::Write {
             variable: variable.clone(),
+            place: of_asm,
             value: other,
             by_asm,
         };
         match shape {
             // What C never writes.
-            0 | 1 => {
+            0..=2 => {
                 self.add_statement(&host, write(true));
-                self.add_statement(&c_host, read(false));
+                self.add_statement(&c_host, read(place, false));
             }
             // What C never reads.
-            2 => {
+            3 => {
                 self.add_statement(&c_host, write(false));
-                self.add_statement(&host, read(true));
+                self.add_statement(&host, read(Some(of_asm), true));
             }
             // What C does not know.
-            _ => self.add_statement(&host, read(true)),
+            _ => self.add_statement(&host, read(Some(of_asm), true)),
         }
     }
 
@@ -682,7 +689,13 @@ impl Builder {
         let (key, value) = (self.next_number, self.constant());
         self.next_number += 1;
         let name = function.clone();
-        self.add_statement(&host, Statement::TableEntry { key, function });
+        let is_goto = self.random.chance(30);
+        let entry = Statement::TableEntry {
+            key,
+            function,
+            is_goto,
+        };
+        self.add_statement(&host, entry);
         self.add_statement(&looker, Statement::CallHandler { key, value });
         self.run(name, file);
     }
@@ -703,12 +716,14 @@ impl Builder {
             0 | 1 => {
                 let (target, of_target) = self.tempting(&in_file);
                 let name = self.name('f');
+                let is_naked = self.random.chance(30);
                 self.put(
                     file,
                     Item::AsmFunction {
                         name: name.clone(),
-                        target: Some(target.clone()),
+                        target: target.clone(),
                         value,
+                        is_naked,
                     },
                 );
                 let how = if self.random.chance(30) {
@@ -756,6 +771,7 @@ impl Builder {
                     &host,
                     Statement::Read {
                         variable: name,
+                        place: Some(2),
                         by_asm,
                     },
                 );
@@ -817,6 +833,7 @@ impl Builder {
             &host,
             Statement::Read {
                 variable: variable.clone(),
+                place: Some(1),
                 by_asm: false,
             },
         );
@@ -951,8 +968,9 @@ impl Builder {
                             file,
                             Item::AsmFunction {
                                 name,
-                                target: Some(helper),
+                                target: helper,
                                 value,
+                                is_naked: false,
                             },
                         );
                     }
@@ -1050,6 +1068,7 @@ impl Builder {
             );
             let read = Statement::Read {
                 variable,
+                place: Some(0),
                 by_asm: false,
             };
             self.function_mut(file, &name).body.push(read);
@@ -1130,10 +1149,12 @@ impl Builder {
                     },
                 );
                 let other = self.constant();
+                let place = self.random.pick(&[None, Some(3)]);
                 self.add_statement(
                     &host,
                     Statement::Read {
                         variable: variable.clone(),
+                        place,
                         by_asm: false,
                     },
                 );
@@ -1142,6 +1163,7 @@ impl Builder {
                         &host,
                         Statement::Write {
                             variable,
+                            place: 3,
                             value: other,
                             by_asm: false,
                         },

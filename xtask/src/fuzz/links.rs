@@ -9,7 +9,7 @@ use crate::progress::Step;
 use crate::setup;
 use crate::workspace;
 use anyhow::Context as _;
-use link_lab::{Feature, FuzzOptions, Lab, Summary, Tools, fuzz};
+use link_lab::{Feature, FuzzOptions, GENERATOR_VERSION, Lab, Summary, Tools, fuzz};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use std::fmt::Write as _;
@@ -187,7 +187,7 @@ fn line(tried: &Range<u64>, arch: link_lab::Arch, cpu: Duration) -> String {
     let programs = end.saturating_sub(*start);
     let each = cpu.as_secs_f64() / programs.max(1) as f64;
     format!(
-        "| {arch} | {start}..{end} | {programs} | {each:.2} | \
+        "| {arch} | {GENERATOR_VERSION} | {start}..{end} | {programs} | {each:.2} | \
          `cargo xtask fuzz links --arch {arch} --seeds {start}..{end}` |"
     )
 }
