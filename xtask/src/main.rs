@@ -5,6 +5,7 @@ mod apt;
 mod bench;
 mod demo;
 mod files;
+mod fuzz;
 mod initcall_script;
 mod install;
 mod kernel;
@@ -50,6 +51,7 @@ enum Command {
     Verify(verify::Args),
     Report(report::Args),
     Bench(bench::Args),
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -65,5 +67,6 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Fuzz(args) => fuzz::run(args),
     })
 }
