@@ -61,7 +61,7 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
     let roots = match roots {
         None => None,
         Some(asked) => {
-            list.push_str(&codegen::completion(complete)?);
+            list.push_str(&codegen::completion(output, complete)?);
             Some(internalize::roots(asked, output, inputs)?.0)
         }
     };
