@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 
-use object_model::{Binding, Definition, Input, Symbol};
+use object_model::{Elf, Input, SectionIndex};
 
 use crate::inputs::object_name;
+use crate::resolve::is_strong;
 
 /// How the native forms of a bitcode object `foo.o` are called. Sources: `scripts/Makefile.build`
 /// of Linux 5.12 to 5.16 and of 5.17 to 6.0, `scripts/Makefile.thinlto` of 7.2, and our own
@@ -55,18 +56,25 @@ pub struct Definitions {
 }
 
 /// Looks for what `inputs`, all of which are linked, have twice.
-pub fn definitions(inputs: &[Input]) -> Definitions {
+pub fn definitions<'all, 'data: 'all>(
+    inputs: impl IntoIterator<Item = &'all Input<'data>> + Clone,
+) -> Definitions {
     let mut faults = Vec::new();
     let mut times: HashMap<String, usize> = HashMap::new();
-    for input in inputs {
-        *times.entry(object_name(input)).or_default() += 1;
+    for input in inputs.clone() {
+        // Members of a regular archive may have one name and be two objects.
+        if input.path.is_some() {
+            *times.entry(object_name(input)).or_default() += 1;
+        }
     }
     let mut seen: HashMap<&str, &Input> = HashMap::new();
     // An object that is there twice defines everything twice; that is said once.
     let mut said = HashSet::new();
+    let mut comdats = HashSet::new();
     for input in inputs {
         let object = object_name(input);
-        let again = !said.insert(object.clone());
+        let again = input.path.is_some() && !said.insert(object.clone());
+        let discarded = discarded(input, &mut comdats);
         if let Some(form) = NATIVE_FORMS
             .iter()
             .find_map(|form| object.strip_suffix(form))
@@ -86,7 +94,11 @@ pub fn definitions(inputs: &[Input]) -> Definitions {
         if let Some(&times) = times.get(&object).filter(|times| **times > 1) {
             faults.push(DefinitionFault::LinkedTwice { object, times });
         }
-        for symbol in input.object.linker_symbols().filter(|s| is_strong(s)) {
+        let symbols = input.object.linker_symbols();
+        let symbols = symbols.filter(|symbol| {
+            is_strong(symbol) && symbol.section.is_none_or(|at| !discarded.contains(&at))
+        });
+        for symbol in symbols {
             match seen.get(symbol.name) {
                 // Its definition in module assembly, and a mention of it in the IR.
                 Some(first) if std::ptr::eq(*first, input) => {}
@@ -107,10 +119,16 @@ pub fn definitions(inputs: &[Input]) -> Definitions {
     }
 }
 
-fn is_strong(symbol: &Symbol) -> bool {
-    symbol.binding == Binding::Global
-        && matches!(
-            symbol.definition,
-            Definition::Defined | Definition::Absolute
-        )
+/// The sections of `input` in COMDAT groups of which an earlier object has the first: the link leaves them
+/// out. `known` are the signatures of the groups that were met. A damaged group is none.
+fn discarded<'data>(
+    input: &Input<'data>,
+    known: &mut HashSet<&'data str>,
+) -> HashSet<SectionIndex> {
+    let comdats = input.object.as_elf().map(Elf::comdats);
+    let comdats = comdats.and_then(Result::ok).unwrap_or_default();
+    let again = comdats
+        .into_iter()
+        .filter(|comdat| !known.insert(comdat.signature));
+    again.flat_map(|comdat| comdat.sections).collect()
 }

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use object_model::{Faults, Input, InputError, Loader, Object, link_order};
+use tool_io::WriteError;
+
+use crate::resolve::Resolution;
 
 /// The objects of one link.
 #[derive(Debug)]
@@ -28,21 +31,17 @@ pub struct LinkFiles {
 }
 
 impl LinkFiles {
-    /// The arguments that name them to ld.lld, as a response file has them (`cl::TokenizeGNUCommandLine`
-    /// of LLVM reads it: quotes and backslashes as in a shell).
+    /// The arguments that name them to ld.lld, as a response file has them.
     pub fn response(&self) -> String {
         let mut response = String::new();
-        let quoted = |path: &PathBuf| {
-            let path = path.display().to_string();
-            path.replace('\\', "\\\\").replace('"', "\\\"")
-        };
+        let argument = |path: &PathBuf| quoted(&path.display().to_string());
         for path in &self.objs {
-            let _ = writeln!(response, "\"{}\"", quoted(path));
+            let _ = writeln!(response, "{}", argument(path));
         }
         if !self.libs.is_empty() {
             response.push_str("--start-lib\n");
             for path in &self.libs {
-                let _ = writeln!(response, "\"{}\"", quoted(path));
+                let _ = writeln!(response, "{}", argument(path));
             }
             response.push_str("--end-lib\n");
         }
@@ -50,9 +49,35 @@ impl LinkFiles {
     }
 }
 
-/// An object that has no file of its own.
+/// The file of each object of a link, as far as it has one.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectFiles(Vec<Option<PathBuf>>);
+
+impl ObjectFiles {
+    /// The file of the object at this place of the inputs.
+    pub(crate) fn of(&self, object: usize) -> Option<&Path> {
+        self.0.get(object)?.as_deref()
+    }
+
+    /// Has `file` taken for the object at this place.
+    pub(crate) fn set(&mut self, object: usize, file: PathBuf) {
+        if let Some(of_object) = self.0.get_mut(object) {
+            *of_object = Some(file);
+        }
+    }
+}
+
+/// `text` between quotation marks, as a response file has it (`cl::TokenizeGNUCommandLine` of LLVM reads
+/// it: quotation marks and backslashes as in a shell).
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Bitcode that has no file of its own.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}: is no file of its own; distributed LTO takes thin archives only (ar's option T)")]
+#[error(
+    "{0}: the bitcode is no file of its own; distributed LTO takes it from thin archives only (ar's option T)"
+)]
 pub struct EmbeddedError(String);
 
 /// What an input was made of.
@@ -120,63 +145,90 @@ impl<'data> Inputs<'data> {
             .count()
     }
 
-    /// The files that the linker takes instead of archives, in link order: those that are linked in
-    /// any case, and those of which it takes what it needs. `file` gives the one for an object.
+    /// The file of each object: its own, or one in `dir` for a member that stands in a regular archive. Those
+    /// for which `is_needed` is false get none then.
     ///
     /// # Errors
-    /// Every object that is no file of its own, as it stands in a regular archive.
-    pub fn files(
+    /// A file that cannot be written.
+    pub(crate) fn files(
         &self,
-        file: impl Fn(&Path, InputKind) -> PathBuf,
-    ) -> Result<LinkFiles, Faults<EmbeddedError>> {
+        dir: &Path,
+        is_needed: impl Fn(&Input) -> bool,
+    ) -> Result<ObjectFiles, WriteError> {
         let mut files = Vec::new();
-        let mut faults = Vec::new();
-        for input in &self.objects {
-            match &input.path {
-                Some(path) => files.push(file(path, kind_of(input))),
-                None => faults.push(EmbeddedError(input.name.clone())),
-            }
+        for (object, input) in self.objects.iter().enumerate() {
+            files.push(match &input.path {
+                Some(path) => Some(path.clone()),
+                None if is_needed(input) => {
+                    let path = dir.join(format!("member-{object}.o"));
+                    tool_io::write_atomic(&path, input.data)?;
+                    Some(path)
+                }
+                None => None,
+            });
         }
-        Faults::check(files, faults).map(|mut objs| {
-            let libs = objs.split_off(self.n_always);
-            LinkFiles { objs, libs }
-        })
+        Ok(ObjectFiles(files))
     }
 
-    /// The files to link where all bitcode was made into `code`: the native objects in link order, and
-    /// that behind them, as the linker itself does it.
+    /// The files to link, object by object: those of linked objects in link order, then the other members of
+    /// libraries. `file` gives the one to take for an object and its own.
     ///
     /// # Errors
-    /// Every native object that is no file of its own.
-    pub fn with_code(&self, code: &[PathBuf]) -> Result<LinkFiles, Faults<EmbeddedError>> {
-        let mut files = LinkFiles {
-            objs: Vec::new(),
-            libs: Vec::new(),
-        };
+    /// Every object without a file.
+    pub(crate) fn link_files(
+        &self,
+        resolution: &Resolution,
+        files: &ObjectFiles,
+        file: impl Fn(&Input, &Path) -> PathBuf,
+    ) -> Result<LinkFiles, Faults<EmbeddedError>> {
         let mut faults = Vec::new();
-        for (index, input) in self.objects.iter().enumerate() {
-            if kind_of(input) == InputKind::Bitcode {
-                continue;
+        let mut of = |object: usize| {
+            let input = self.objects.get(object)?;
+            let path = files.of(object);
+            if path.is_none() {
+                faults.push(EmbeddedError(input.name.clone()));
             }
-            let list = if index < self.n_always {
-                &mut files.objs
-            } else {
-                &mut files.libs
-            };
-            match &input.path {
-                Some(path) => list.push(path.clone()),
-                None => faults.push(EmbeddedError(input.name.clone())),
-            }
-        }
-        files.objs.extend_from_slice(code);
-        Faults::check(files, faults)
+            Some(file(input, path?))
+        };
+        let order = resolution.link_order().iter();
+        let objs = order.filter_map(|&object| of(object)).collect();
+        let others = (self.n_always..self.objects.len()).filter(|&at| !resolution.is_linked(at));
+        let libs = others.filter_map(of).collect();
+        Faults::check(LinkFiles { objs, libs }, faults)
     }
 
-    /// The record: a line per object in link order, its kind and its path (the name of the
+    /// The files to link where all bitcode was made into `code`: the native objects in link order, that
+    /// behind them, as the linker itself does it, and then the other native members of libraries.
+    pub(crate) fn link_files_with_code(
+        &self,
+        resolution: &Resolution,
+        files: &ObjectFiles,
+        code: &[PathBuf],
+    ) -> LinkFiles {
+        let native = |object: &usize| {
+            let input = self.objects.get(*object);
+            input.is_some_and(|input| kind_of(input) == InputKind::Elf)
+        };
+        let file = |object: usize| files.of(object).map(Path::to_owned);
+        let linked = resolution.link_order().iter().copied().filter(native);
+        let others = (self.n_always..self.objects.len()).filter(native);
+        LinkFiles {
+            objs: linked
+                .filter_map(file)
+                .chain(code.iter().cloned())
+                .collect(),
+            libs: others
+                .filter(|&object| !resolution.is_linked(object))
+                .filter_map(file)
+                .collect(),
+        }
+    }
+
+    /// The record: a line per object that is linked, in link order, its kind and its path (the name of the
     /// member, for one that is no file), separated by a tab.
-    pub fn record(&self) -> String {
+    pub(crate) fn record(&self, resolution: &Resolution) -> String {
         let mut record = String::new();
-        for input in &self.objects {
+        for input in resolution.linked(self) {
             // Writing to a string does not fail.
             let _ = writeln!(record, "{}\t{}", kind_of(input), object_name(input));
         }

@@ -5,46 +5,58 @@
 //! executable, of which nothing but the code is used: its native objects are then linked with `-r`
 //! as if they had been compiled.
 //!
+//! Such a link does not fail where `-r` does, and takes all code for that of an executable at a fixed
+//! address. So what it is given is checked before, what it leaves is counted, and code that may run at any
+//! address is generated apart.
+//!
 //! Sources: lld's options `--lto-obj-path` and `--thinlto-index-only`, which with full LTO ends the
-//! link as soon as there is code (`BitcodeCompiler::compile`).
+//! link as soon as there is code (`BitcodeCompiler::compile`); `createConfig` there, for the relocation
+//! model.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use object_model::{Faults, Input, LtoKind, SymbolKind, link_order};
+use object_model::{Elf, Faults, Input, LtoKind, SymbolIndex, SymbolKind, elf, link_order};
 use tool_io::Files;
 
+use crate::compatible::{self, kind_of_lto};
 use crate::definitions::definitions;
 use crate::generated;
-use crate::inputs::Inputs;
-use crate::link::{LinkError, io_error, remove_dir};
+use crate::inputs::{InputKind, Inputs, LinkFiles, ObjectFiles, kind_of, object_name};
+use crate::link::{LinkError, io_error, reading, remove_dir};
+use crate::linker::{Linker, exactly_one_r};
 use crate::plan::{LinkOptions, archives, code_generation, joined, temporary};
 use crate::reach::{Reach, dropped_listing, dropped_path};
+use crate::resolve::Resolution;
 use crate::roots::{Reason, RootOptions, Roots, roots_path};
 
 /// How lld is told to link as for an executable: there is no entry, and linker scripts, which come
 /// later, define the rest. What is not one of the roots is then nobody else's.
 pub(crate) const EXECUTABLE: [&str; 3] = ["-e", "0", "--unresolved-symbols=ignore-all"];
 
-/// How often code is generated at most. Each time there are more roots than before, so that this
-/// comes to an end; it never took more than three times.
-const PASSES: usize = 6;
-
 /// The roots of the link of `output`, which are also listed at [`roots_path`], and what they reach.
 ///
 /// # Errors
 /// Files that cannot be read or written, patterns that are none, bitcode that does not say what it refers
-/// to.
+/// to, a module without any root.
 pub(crate) fn roots<'data>(
     asked: &RootOptions,
     output: &Path,
     inputs: &Inputs<'data>,
+    resolution: &Resolution<'data>,
 ) -> Result<(Roots, Reach<'data>), LinkError> {
-    let mut roots = Roots::collect(asked, inputs, &generated::known(output)?)?;
-    let reach = Reach::of(&inputs.objects, roots.names()).map_err(LinkError::Summary)?;
-    for name in reach.called_by_freed_code(kind_of_lto(inputs)) {
+    let mut reach = Reach::read(resolution.linked(inputs)).map_err(LinkError::Summary)?;
+    let generated = generated::generated_roots(output)?;
+    let mut roots = Roots::collect(asked, inputs, resolution, &reach, &generated)?;
+    reach.follow(roots.names());
+    let has_bitcode = resolution
+        .linked(inputs)
+        .any(|input| kind_of(input) == InputKind::Bitcode);
+    if has_bitcode && reach.n_kept() == 0 {
+        return Err(LinkError::NothingKept(output.to_owned()));
+    }
+    for name in reach.called_by_freed_code(kind_of_lto(inputs, resolution)) {
         roots.add(name, Reason::FreedCallers);
     }
     tool_io::write_if_changed(&roots_path(output), roots.listing().as_bytes())?;
@@ -55,131 +67,354 @@ pub(crate) fn roots<'data>(
 ///
 /// # Errors
 /// A list that cannot be written.
-pub(crate) fn list_dropped(output: &Path, reach: &Reach) -> Result<(), LinkError> {
-    let listing = dropped_listing(&reach.dropped());
+pub(crate) fn list_dropped(
+    output: &Path,
+    inputs: &Inputs,
+    resolution: &Resolution,
+    reach: &Reach,
+) -> Result<(), LinkError> {
+    // A name that native code defines, or an object that prevails, is there all the same.
+    let native = resolution
+        .linked(inputs)
+        .filter(|input| kind_of(input) == InputKind::Elf);
+    let names = native.flat_map(|input| input.object.linker_symbols());
+    let names = names.filter(|symbol| symbol.is_defined() && !symbol.is_local());
+    let kept = names.map(|symbol| symbol.name).chain(reach.kept_names());
+    let listing = dropped_listing(&reach.dropped(&kept.collect()));
     tool_io::write_if_changed(&dropped_path(output), listing.as_bytes())?;
     Ok(())
 }
 
-/// Generates the code of all bitcode of `inputs` that `asked` reaches, and returns the native
-/// objects, in a directory beside the output.
+/// Removes the lists that an earlier link of `output` left, which dropped something.
 ///
 /// # Errors
-/// Those of the root set; a linker that leaves no code; code that refers to what was dropped,
-/// again and again.
+/// Those of the file system.
+pub(crate) fn remove_lists(output: &Path) -> Result<(), LinkError> {
+    for list in [
+        roots_path(output),
+        dropped_path(output),
+        generated::generated_roots_path(output),
+    ] {
+        match fs::remove_file(&list) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io_error(format!("removing {}", list.display()))(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Generates the code of all bitcode of `inputs` that `asked` reaches, in `dir`, and returns the files to
+/// link: native objects only.
+///
+/// # Errors
+/// Those of the root set; inputs that do not go together; a linker that leaves no code.
 pub(crate) fn generate(
     options: &LinkOptions,
     asked: &RootOptions,
     inputs: &Inputs,
-) -> Result<Vec<PathBuf>, LinkError> {
+    resolution: &Resolution,
+    dir: &Path,
+) -> Result<LinkFiles, LinkError> {
+    compatible::check_all(inputs, resolution)?;
     // The linker is told below to go on whatever it finds.
-    let always = inputs.objects.get(..inputs.n_always).unwrap_or_default();
-    Faults::check((), definitions(always).faults).map_err(LinkError::Definitions)?;
-    let output = &options.output;
-    for _ in 0..PASSES {
-        let (roots, reach) = roots(asked, output, inputs)?;
-        let code = code(options, inputs, &roots)?;
-        let files = Files::new();
-        let natives = link_order(&&files, &code).map_err(LinkError::Natives)?;
-        let natives: Vec<_> = natives
-            .into_iter()
-            .map(|native| (source_of(&native), native))
-            .collect();
-        if !generated::find(output, inputs, &natives)? {
-            list_dropped(output, &reach)?;
-            return Ok(code);
+    let found = definitions(resolution.linked(inputs));
+    Faults::check((), found.faults).map_err(LinkError::Definitions)?;
+    let (apart, all) = position_independent(inputs, resolution)?;
+    if apart.is_empty() || all {
+        let files = inputs.files(dir, |input| kind_of(input) == InputKind::Elf)?;
+        let whole = Whole {
+            options,
+            inputs,
+            files,
+            given: true,
+            position_independent: all,
+        };
+        return whole.generate(asked, dir);
+    }
+    let mut files = inputs.files(dir, |_| true)?;
+    for &object in &apart {
+        let bitcode = files.of(object).unwrap_or(Path::new("")).to_owned();
+        let native = dir.join(format!("apart-{object}.o"));
+        generate_apart(options, &bitcode, &native)?;
+        files.set(object, native);
+    }
+    let maps = Files::new();
+    let mut native =
+        Inputs::read(&&maps, &options.objs, &options.libs).map_err(LinkError::Natives)?;
+    for object in apart {
+        let file = files.of(object).unwrap_or(Path::new(""));
+        let of_code = maps
+            .object(file)
+            .map_err(|error| LinkError::Natives(error.into()))?;
+        if let Some(input) = native.objects.get_mut(object) {
+            input.object = of_code.object;
+            input.data = of_code.data;
         }
     }
-    let needed = generated::known(output)?.into_iter();
-    Err(LinkError::Dropped(
-        needed
-            .map(|(symbol, object)| format!("{symbol}, by the code of {object}"))
-            .collect(),
-    ))
-}
-
-/// Where the native objects of the link of `output` are until it is done.
-fn code_dir(output: &Path) -> PathBuf {
-    temporary(output, ".code")
-}
-
-/// Removes what [`generate`] left, now or when it was killed.
-///
-/// # Errors
-/// Those of the file system.
-pub(crate) fn remove_code(output: &Path) -> Result<(), LinkError> {
-    remove_dir(&code_dir(output))
-}
-
-/// One link as for an executable, and the native objects that it leaves.
-fn code(options: &LinkOptions, inputs: &Inputs, roots: &Roots) -> Result<Vec<PathBuf>, LinkError> {
-    let output = &options.output;
-    let dir = code_dir(output);
-    remove_code(output)?;
-    fs::create_dir(&dir).map_err(io_error(format!("making {}", dir.display())))?;
-    let response = temporary(output, ".rsp");
-    tool_io::write_atomic(&response, roots.response().as_bytes())?;
-
-    let mut argv = options.linker.clone();
-    argv.extend(EXECUTABLE.map(OsString::from));
-    // lld does not leave the objects that it takes from its cache.
-    let without_cache = LinkOptions {
-        cache: None,
-        ..options.clone()
+    let whole = Whole {
+        options,
+        inputs: &native,
+        files,
+        given: false,
+        position_independent: false,
     };
-    argv.extend(code_generation(&without_cache));
-    if kind_of_lto(inputs) == LtoKind::Full {
-        argv.push("--thinlto-index-only".into());
-    } else {
-        // Nothing ends this link when there is code; where things would stand does not matter.
-        argv.push("--noinhibit-exec".into());
-    }
-    argv.push(joined("--lto-obj-path=", dir.join(CODE).as_os_str()));
-    argv.extend(["-o".into(), dir.join("unused").into()]);
-    argv.push(joined("@", response.as_os_str()));
-    argv.extend(archives(options));
-    let linker = PathBuf::from(argv.first().cloned().unwrap_or_default());
-    let run = Command::new(&linker)
-        .args(argv.get(1..).unwrap_or_default())
-        .output()
-        .map_err(io_error(format!("running {}", linker.display())))?;
-    if !run.status.success() {
-        return Err(LinkError::CodeGeneration {
-            linker,
-            status: run.status,
-            said: String::from_utf8_lossy(&run.stderr).into_owned(),
-        });
-    }
-    written(&dir)
+    whole.generate(asked, dir)
 }
 
-/// How the native objects are called: the first has this name, those of thin LTO a number behind it.
+/// The places of the linked bitcode objects whose code may run at any address, and whether all are such.
+fn position_independent(
+    inputs: &Inputs,
+    resolution: &Resolution,
+) -> Result<(Vec<usize>, bool), LinkError> {
+    let mut found = Vec::new();
+    let mut all = true;
+    for &object in resolution.link_order() {
+        if let Some(input) = inputs.objects.get(object)
+            && let Some(bitcode) = input.object.as_bitcode()
+        {
+            let is_independent = bitcode.is_position_independent();
+            if is_independent.map_err(|error| LinkError::Summary(input.locate(error)))? {
+                found.push(object);
+            } else {
+                all = false;
+            }
+        }
+    }
+    let all = all && !found.is_empty();
+    Ok((found, all))
+}
+
+/// Generates the code of one bitcode object by itself, as it was compiled: at `native`.
+fn generate_apart(options: &LinkOptions, bitcode: &Path, native: &Path) -> Result<(), LinkError> {
+    let mut linker = Linker::new(&options.linker, &options.output, options.capture.as_deref());
+    linker.argv.push("-r".into());
+    linker
+        .argv
+        .extend(code_generation(&options.without_cache()));
+    linker
+        .argv
+        .extend(["-o".into(), native.into(), bitcode.into()]);
+    let said = linker.run_quietly(".apart")?;
+    if fs::metadata(native).is_ok_and(|native| native.len() > 0) {
+        return Ok(());
+    }
+    let objects = vec![bitcode.display().to_string()];
+    Err(linker.no_code(objects, said))
+}
+
+/// A link whose inputs go together.
+struct Whole<'all, 'data> {
+    options: &'all LinkOptions,
+    inputs: &'all Inputs<'data>,
+    files: ObjectFiles,
+    /// Whether the linker can take the objects and archives as they were given.
+    given: bool,
+    position_independent: bool,
+}
+
+impl Whole<'_, '_> {
+    fn generate(mut self, asked: &RootOptions, dir: &Path) -> Result<LinkFiles, LinkError> {
+        let output = &self.options.output;
+        generated::begin_build(output)?;
+        // Each time there is one more root, or one less of an earlier build, so that there is an end.
+        loop {
+            let needed = generated::generated_roots(output)?;
+            let needed = needed.iter().map(|(symbol, _)| symbol.as_str());
+            let resolution = Resolution::of(self.inputs, needed).map_err(LinkError::Natives)?;
+            let (roots, reach) = roots(asked, output, self.inputs, &resolution)?;
+            let code = self.code(&resolution, &roots, dir)?;
+            let maps = Files::new();
+            let natives = link_order(&&maps, &code).map_err(LinkError::Natives)?;
+            let natives: Vec<_> = natives
+                .into_iter()
+                .map(|native| (source_of(&native), native))
+                .collect();
+            if generated::update_generated_roots(output, self.inputs, &resolution, &natives)? {
+                continue;
+            }
+            list_dropped(output, self.inputs, &resolution, &reach)?;
+            self.give_way(&resolution, dir)?;
+            let files = &self.files;
+            return Ok(self.inputs.link_files_with_code(&resolution, files, &code));
+        }
+    }
+
+    /// One link as for an executable, and the native objects that it leaves.
+    fn code(
+        &self,
+        resolution: &Resolution,
+        roots: &Roots,
+        dir: &Path,
+    ) -> Result<Vec<PathBuf>, LinkError> {
+        let options = self.options;
+        let dir = dir.join("generated");
+        remove_dir(&dir)?;
+        fs::create_dir(&dir).map_err(io_error(format!("making {}", dir.display())))?;
+        let kind = kind_of_lto(self.inputs, resolution);
+        let mut text = roots.response();
+        if self.given {
+            text.push_str(&archives(options));
+        } else {
+            let files = self
+                .inputs
+                .link_files(resolution, &self.files, |_, path| path.to_owned());
+            text.push_str(&files.map_err(LinkError::Embedded)?.response());
+        }
+        let flags = exactly_one_r(&options.linker);
+        let mut linker = Linker::new(&flags, &options.output, options.capture.as_deref());
+        linker.argv.extend(EXECUTABLE.map(OsString::from));
+        // lld does not leave the objects that it takes from its cache.
+        linker
+            .argv
+            .extend(code_generation(&options.without_cache()));
+        if self.position_independent {
+            linker
+                .argv
+                .extend(["-mllvm", "-relocation-model=pic"].map(OsString::from));
+        }
+        if kind == LtoKind::Full {
+            linker.argv.push("--thinlto-index-only".into());
+            // It writes an empty index for each object, which nobody reads.
+            let unused = IndexDir::make(&dir.join("unused-indexes"), self.inputs)?;
+            linker.argv.push(unused.prefix_option());
+        } else {
+            // Nothing ends this link when there is code; where things would stand does not matter.
+            linker.argv.push("--noinhibit-exec".into());
+        }
+        linker
+            .argv
+            .push(joined("--lto-obj-path=", dir.join(CODE).as_os_str()));
+        linker.argv.extend(["-o".into(), dir.join("unused").into()]);
+        linker.respond(temporary(&options.output, ".rsp"), &text)?;
+        let said = linker.run_quietly(".code")?;
+        let code = code_files(&dir)?;
+        let bitcode: Vec<&Input> = resolution
+            .linked(self.inputs)
+            .filter(|input| kind_of(input) == InputKind::Bitcode)
+            .collect();
+        let without_code: Vec<String> = match kind {
+            // One object for all.
+            LtoKind::Full if code.is_empty() => {
+                bitcode.iter().map(|input| object_name(input)).collect()
+            }
+            LtoKind::Full => Vec::new(),
+            // The code of the first has the number 1.
+            LtoKind::Thin => {
+                let numbers = code.iter().map(|(number, _)| *number);
+                let numbers: std::collections::HashSet<usize> = numbers.collect();
+                let missing = bitcode.iter().enumerate();
+                let missing = missing.filter(|(index, _)| !numbers.contains(&(index + 1)));
+                missing.map(|(_, input)| object_name(input)).collect()
+            }
+        };
+        if !without_code.is_empty() {
+            return Err(linker.no_code(without_code, said));
+        }
+        Ok(code.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// Has native objects that define weakly what bitcode defines first linked without these definitions:
+    /// the code of the bitcode comes behind them.
+    fn give_way(&mut self, resolution: &Resolution, dir: &Path) -> Result<(), LinkError> {
+        for (object, symbols) in resolution.overridden(self.inputs) {
+            let Some(input) = self.inputs.objects.get(object) else {
+                continue;
+            };
+            let Some(elf) = input.object.as_elf() else {
+                continue;
+            };
+            let path = dir.join(format!("native-{object}.o"));
+            tool_io::write_atomic(&path, &without_definitions(input.data, elf, &symbols))?;
+            self.files.set(object, path);
+        }
+        Ok(())
+    }
+}
+
+/// The bytes `data` of `elf` in which `symbols` are undefined: what referred to them refers to the definition
+/// of another object.
+fn without_definitions(data: &[u8], elf: &Elf, symbols: &[SymbolIndex]) -> Vec<u8> {
+    let mut data = data.to_owned();
+    let mut tables = elf.sections().iter();
+    let Some(table) = tables.find(|section| section.section_type == elf::SHT_SYMTAB) else {
+        return data;
+    };
+    // Offsets in `Elf64_Sym` and `Elf32_Sym`: section, value, size.
+    let (size, fields) = if elf.is_64() {
+        (24, [(6, 2), (8, 8), (16, 8)])
+    } else {
+        (16, [(14, 2), (4, 4), (8, 4)])
+    };
+    for symbol in symbols {
+        for (offset, length) in fields {
+            let start = usize::try_from(table.offset).unwrap_or(usize::MAX);
+            let start = start.saturating_add(symbol.0 * size + offset);
+            if let Some(field) = data.get_mut(start..start.saturating_add(length)) {
+                field.fill(0);
+            }
+        }
+    }
+    data
+}
+
+/// Where lld writes the indexes of objects: below a directory of ours, wherever the objects are.
+#[derive(Clone, Debug)]
+pub(crate) struct IndexDir(PathBuf);
+
+impl IndexDir {
+    /// Makes the directory `dir` for the indexes of `inputs`. What is in it is removed.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn make(dir: &Path, inputs: &Inputs) -> Result<Self, LinkError> {
+        remove_dir(dir)?;
+        // So deep that no `..` of an object leads out of it.
+        let ups = |input: &Input| {
+            let path = input.path.as_deref().unwrap_or(Path::new(&input.name));
+            let parts = path.components();
+            parts
+                .filter(|part| *part == std::path::Component::ParentDir)
+                .count()
+        };
+        let depth = inputs.objects.iter().map(ups).max().unwrap_or_default();
+        let deepest = (0..depth).fold(dir.to_owned(), |dir, _| dir.join("d"));
+        fs::create_dir_all(&deepest).map_err(io_error(format!("making {}", deepest.display())))?;
+        Ok(Self(deepest))
+    }
+
+    /// The option of lld.
+    pub(crate) fn prefix_option(&self) -> OsString {
+        // What stands before each path, as it is.
+        let mut prefix = OsString::from("--thinlto-prefix-replace=;");
+        prefix.push(&self.0);
+        prefix.push("/");
+        prefix
+    }
+
+    /// Where lld puts what belongs to `object`: an absolute path is continued there.
+    pub(crate) fn place(&self, object: &Path) -> PathBuf {
+        self.0.join(object.strip_prefix("/").unwrap_or(object))
+    }
+}
+
+/// How the native objects are called: that of full LTO has this name, those of thin LTO a number behind it.
 const CODE: &str = "code.o";
 
-/// The native objects in `dir`, in the order of their numbers, which is that of the bitcode.
-fn written(dir: &Path) -> Result<Vec<PathBuf>, LinkError> {
-    let reading = || format!("reading {}", dir.display());
+/// The native objects in `dir` with their numbers, which are in the order of the bitcode.
+fn code_files(dir: &Path) -> Result<Vec<(usize, PathBuf)>, LinkError> {
     let mut numbered = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io_error(reading()))? {
-        let path = entry.map_err(io_error(reading()))?.path();
+    for entry in fs::read_dir(dir).map_err(reading(dir))? {
+        let path = entry.map_err(reading(dir))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_empty = path.metadata().map_err(io_error(reading()))?.len() == 0;
+        let is_empty = path.metadata().map_err(reading(dir))?.len() == 0;
         if let Some(number) = name.strip_prefix(CODE).filter(|_| !is_empty) {
             numbered.push((number.parse::<usize>().unwrap_or_default(), path.clone()));
         }
     }
     numbered.sort();
-    Ok(numbered.into_iter().map(|(_, path)| path).collect())
-}
-
-/// What the bitcode is for: all of a kernel is of one kind.
-fn kind_of_lto(inputs: &Inputs) -> LtoKind {
-    let bitcode = inputs
-        .objects
-        .iter()
-        .find_map(|input| input.object.as_bitcode());
-    let kind = bitcode.and_then(|bitcode| bitcode.lto_kind().ok());
-    kind.unwrap_or(LtoKind::Thin)
+    Ok(numbered)
 }
 
 /// The source that `native` was made of, as its code says.

@@ -20,7 +20,9 @@
 //! once.
 #![warn(missing_docs)]
 
+mod assembly;
 mod codegen;
+mod compatible;
 mod definitions;
 mod generated;
 mod glue;
@@ -30,14 +32,19 @@ mod jobs;
 mod kallsyms;
 mod kbuild;
 mod link;
+mod linker;
+mod lock;
 mod names;
 mod places;
 mod plan;
 mod reach;
+mod resolve;
 mod roots;
 mod thin_link;
 
+pub use assembly::{AssemblyNames, NamePattern, ObjectAssembly};
 pub use codegen::{CodegenError, list_path};
+pub use compatible::IncompatibleObject;
 pub use definitions::{DefinitionFault, Definitions, NATIVE_FORMS, definitions};
 pub use glue::plugin;
 pub use inputs::{
@@ -51,5 +58,6 @@ pub use names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed}
 pub use places::Places;
 pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};
 pub use reach::{Dropped, Fate, Kept, Reach, dropped_listing, dropped_path};
+pub use resolve::Resolution;
 pub use roots::{Reason, RootError, RootOptions, Roots, roots_path};
 pub use thin_link::{ThinLinkOptions, complete_thin_link, thin_link};

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Running the linker and putting its output in place.
 
-use std::ffi::OsString;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -16,12 +14,17 @@ use serde::{Deserialize, Serialize};
 use tool_io::WriteError;
 
 use crate::codegen::CodegenError;
+use crate::compatible::{self, IncompatibleObject};
 use crate::definitions::DefinitionFault;
-use crate::inputs::EmbeddedError;
-use crate::inputs::{Inputs, beside, inputs_path, object_name};
+use crate::generated;
+use crate::inputs::{EmbeddedError, InputKind, Inputs, beside, inputs_path, kind_of, object_name};
 use crate::internalize;
-use crate::plan::{LinkCommand, LinkOptions, Scripts};
-use crate::roots::{RootError, droppable};
+use crate::linker::Linker;
+use crate::lock::OutputLock;
+use crate::places::Places;
+use crate::plan::{LinkCommand, LinkOptions, Scripts, temporary};
+use crate::resolve::Resolution;
+use crate::roots::RootError;
 
 /// What one link cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,19 +71,57 @@ pub enum LinkError {
     /// Something is there twice.
     #[error("the objects cannot be linked into one:\n{0}")]
     Definitions(Faults<DefinitionFault>),
+    /// The objects do not go together.
+    #[error("the objects cannot be linked into one:\n{0}")]
+    Incompatible(Faults<IncompatibleObject>),
+    /// No root reaches anything.
+    #[error(
+        "{}: nothing of it would be left: no symbol is exported, marked as used, or looked up by the module \
+         loader (init_module); name in a file for --keep what is to stay", .0.display()
+    )]
+    NothingKept(PathBuf),
+    /// The output cannot be replaced.
+    #[error("{}: is no regular file; name a file to write to", .0.display())]
+    NoFile(PathBuf),
     /// The link that generates the code of what is kept did not succeed.
-    #[error("{} generated no code ({status}):\n{said}", linker.display())]
+    #[error(
+        "{}: {} generated no code ({status}){}\n{}",
+        output.display(), linker.display(), saved(.capture.as_deref()), said.trim_end()
+    )]
     CodeGeneration {
+        /// What is linked.
+        output: PathBuf,
         /// The program.
         linker: PathBuf,
         /// How it ended.
         status: ExitStatus,
         /// What it said.
         said: String,
+        /// The script that runs the link again, if it was captured.
+        capture: Option<PathBuf>,
+    },
+    /// The link that generates the code of what is kept left out objects.
+    #[error(
+        "{}: {} generated no code of {}{}\n{}",
+        output.display(), linker.display(), objects.join(", "), saved(.capture.as_deref()), said.trim_end()
+    )]
+    NoCode {
+        /// What is linked.
+        output: PathBuf,
+        /// The program.
+        linker: PathBuf,
+        /// The bitcode.
+        objects: Vec<String>,
+        /// What it said.
+        said: String,
+        /// The script that runs the link again, if it was captured.
+        capture: Option<PathBuf>,
     },
     /// The linker ran and did not succeed.
-    #[error("{} failed ({status}){}", linker.display(), saved(.capture.as_deref()))]
+    #[error("{}: {} failed ({status}){}", output.display(), linker.display(), saved(.capture.as_deref()))]
     Linker {
+        /// What is linked.
+        output: PathBuf,
         /// The program.
         linker: PathBuf,
         /// How it ended.
@@ -115,6 +156,11 @@ pub(crate) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> Lin
     |source| LinkError::Io { what, source }
 }
 
+pub(crate) fn reading(path: &Path) -> impl Fn(io::Error) -> LinkError {
+    let what = format!("reading {}", path.display());
+    move |error| io_error(what.clone())(error)
+}
+
 /// Removes a directory that an earlier run may have left.
 pub(crate) fn remove_dir(dir: &Path) -> Result<(), LinkError> {
     match fs::remove_dir_all(dir) {
@@ -142,52 +188,103 @@ pub fn read_usage(path: &Path) -> io::Result<Usage> {
 /// when it is whole; the record of the inputs and what the link has cost stand beside it.
 ///
 /// # Errors
-/// Initcalls without an order, exports without a CRC, objects that are no files, a linker that fails,
+/// Initcalls without an order, exports without a CRC, objects that do not go together, a linker that fails,
 /// files that cannot be written. The output is then as it was before.
 pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> {
     let started = Instant::now();
+    let _lock = OutputLock::take(&options.output)?;
+    let output = &options.output;
+    let resolution = resolution(options, inputs)?;
     let scripts = Scripts::resolve(options, inputs)?;
     scripts.write()?;
-    let code = match &options.roots {
-        Some(asked) if !options.distributed => Some(internalize::generate(options, asked, inputs)?),
+    let dir = code_dir(output);
+    remove_dir(&dir)?;
+    // Of a distributed link, the thin link has written the lists, or removed them.
+    if options.roots.is_none() && !options.distributed {
+        internalize::remove_lists(output)?;
+    }
+    let makes_dir = || fs::create_dir(&dir).map_err(io_error(format!("making {}", dir.display())));
+    let files = match &options.roots {
+        Some(asked) if !options.distributed => {
+            makes_dir()?;
+            let files = internalize::generate(options, asked, inputs, &resolution, &dir)?;
+            Some(files)
+        }
+        _ if options.distributed => {
+            compatible::check_thin(inputs)?;
+            makes_dir()?;
+            let files = inputs.files(&dir, |input| kind_of(input) == InputKind::Elf)?;
+            let places = Places::new(output, &options.shared);
+            let files =
+                inputs.link_files(&resolution, &files, |input, path| match kind_of(input) {
+                    InputKind::Bitcode => places.native(path),
+                    InputKind::Elf => path.to_owned(),
+                });
+            Some(files.map_err(LinkError::Embedded)?)
+        }
         _ => None,
     };
-    let command = LinkCommand::plan(options, inputs, &scripts, code.as_deref())?;
-    if let Some(dir) = &options.capture {
-        fs::create_dir_all(dir).map_err(io_error(dir.display().to_string()))?;
+    let command = LinkCommand::plan(options, &scripts, files.as_ref());
+    let (response, text) = &command.response;
+    let mut linker = Linker::new(&command.argv, output, options.capture.as_deref());
+    linker.respond(response.clone(), text)?;
+    if let Err(error) = linker.run("") {
+        // What a failing link leaves is of no use, and may be missing.
+        let _ = fs::remove_file(&command.output);
+        return Err(error);
     }
-    let usage = run(options, &command, started)?;
-    if options.distributed || code.is_some() {
-        let missing = missing(&command.output, inputs)?;
+    if files.is_some() {
+        let missing = missing(&command.output, inputs, &resolution)?;
         if !missing.is_empty() {
             // It must not be taken for the whole.
             let _ = fs::remove_file(&command.output);
             return Err(LinkError::Dropped(missing));
         }
     }
-    let record = inputs_path(&options.output);
-    tool_io::write_if_changed(&record, inputs.record().as_bytes())?;
-    let usage_file = usage_path(&options.output);
+    let record = inputs_path(output);
+    tool_io::write_if_changed(&record, inputs.record(&resolution).as_bytes())?;
+    let usage = usage(started, options.jobs)?;
+    let usage_file = usage_path(output);
     let json = serde_json::to_vec(&usage).map_err(|error| LinkError::Io {
         what: usage_file.display().to_string(),
         source: error.into(),
     })?;
     tool_io::write_atomic(&usage_file, &json)?;
-    fs::rename(&command.output, &options.output)
+    fs::rename(&command.output, output)
         .map_err(io_error(format!("renaming {}", command.output.display())))?;
-    if code.is_some() {
-        internalize::remove_code(&options.output)?;
-    }
+    remove_dir(&dir)?;
     Ok(usage)
 }
 
-/// What the object that was linked at `output` refers to and lacks, though bitcode of `inputs` defines
-/// it: each with the object that does.
-fn missing(output: &Path, inputs: &Inputs) -> Result<Vec<String>, LinkError> {
-    let reading = || format!("reading {}", output.display());
-    let data = fs::read(output).map_err(io_error(reading()))?;
+/// Which of `inputs` are linked. With distributed LTO, generated code was seen before, and counts.
+fn resolution<'data>(
+    options: &LinkOptions,
+    inputs: &Inputs<'data>,
+) -> Result<Resolution<'data>, LinkError> {
+    let generated = if options.distributed {
+        generated::generated_roots(&options.output)?
+    } else {
+        generated::Generated::new()
+    };
+    let needed = generated.iter().map(|(symbol, _)| symbol.as_str());
+    Resolution::of(inputs, needed).map_err(LinkError::Natives)
+}
+
+/// Where the native objects of the link of `output` are until it is done.
+fn code_dir(output: &Path) -> PathBuf {
+    temporary(output, ".code")
+}
+
+/// What the object that was linked at `output` refers to and lacks, though linked bitcode of `inputs`
+/// defines it: each with the object that does.
+fn missing(
+    output: &Path,
+    inputs: &Inputs,
+    resolution: &Resolution,
+) -> Result<Vec<String>, LinkError> {
+    let data = fs::read(output).map_err(reading(output))?;
     let linked = Input::parse(output, &data).map_err(|error| LinkError::Natives(error.into()))?;
-    let droppable = droppable(inputs);
+    let droppable = resolution.droppable(inputs);
     let symbols = linked.object.linker_symbols();
     let mut missing: Vec<String> = symbols
         .filter(|symbol| symbol.is_undefined())
@@ -201,49 +298,20 @@ fn missing(output: &Path, inputs: &Inputs) -> Result<Vec<String>, LinkError> {
     Ok(missing)
 }
 
-/// Runs a linker, and says how it ended.
-pub(crate) fn run_linker(argv: &[OsString]) -> Result<(PathBuf, ExitStatus), LinkError> {
-    let linker = PathBuf::from(argv.first().cloned().unwrap_or_default());
-    let status = Command::new(&linker)
-        .args(argv.get(1..).unwrap_or_default())
-        .status()
-        .map_err(io_error(format!("running {}", linker.display())))?;
-    Ok((linker, status))
-}
-
-/// Runs the last linker of a link that began at `started`.
-fn run(options: &LinkOptions, command: &LinkCommand, started: Instant) -> Result<Usage, LinkError> {
-    let (linker, status) = run_linker(&command.argv)?;
-    let wall_seconds = started.elapsed().as_secs_f64();
-    if !status.success() {
-        // What a failing link leaves is of no use, and may be missing.
-        let _ = fs::remove_file(&command.output);
-        let capture = command
-            .reproducer
-            .as_deref()
-            .map(write_relink_script)
-            .transpose()?;
-        return Err(LinkError::Linker {
-            linker,
-            status,
-            capture,
-        });
-    }
-    if let Some(tar) = &command.reproducer {
-        fs::remove_file(tar).map_err(io_error(tar.display().to_string()))?;
-    }
+/// What a link that began at `started` has cost.
+fn usage(started: Instant, jobs: usize) -> Result<Usage, LinkError> {
     let used = |who| {
         getrusage(who).map_err(|error| io_error("asking what the link has used")(error.into()))
     };
-    // Linkers are the only children there have been: this one, and those that generated code.
+    // Linkers are the only children there have been: the last one, and those that generated code.
     let children = used(UsageWho::RUSAGE_CHILDREN)?;
     let own = used(UsageWho::RUSAGE_SELF)?;
     Ok(Usage {
-        wall_seconds,
+        wall_seconds: started.elapsed().as_secs_f64(),
         cpu_seconds: seconds(children.user_time()) + seconds(children.system_time()),
         own_cpu_seconds: seconds(own.user_time()) + seconds(own.system_time()),
         peak_rss_kib: children.max_rss().try_into().unwrap_or_default(),
-        jobs: options.jobs,
+        jobs,
     })
 }
 
@@ -251,26 +319,4 @@ fn seconds(time: TimeVal) -> f64 {
     let micros = u64::try_from(time.tv_usec()).unwrap_or_default();
     let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
     (Duration::from_secs(seconds) + Duration::from_micros(micros)).as_secs_f64()
-}
-
-/// Writes, beside the archive that lld's `--reproduce` left at `tar`, a script that runs the link
-/// again, and returns its path.
-fn write_relink_script(tar: &Path) -> Result<PathBuf, LinkError> {
-    let script = tar.with_extension("sh");
-    let name = tar.file_name().unwrap_or_default().display().to_string();
-    let stem = tar.file_stem().unwrap_or_default().display().to_string();
-    let text = format!(
-        "#!/bin/sh\n\
-         # Runs a failed link again, with the inputs that it had.\n\
-         # LD=<linker> takes another linker than the ld.lld on the PATH.\n\
-         set -e\n\
-         cd \"$(dirname \"$0\")\"\n\
-         tar -xf '{name}'\n\
-         cd '{stem}'\n\
-         exec \"${{LD:-ld.lld}}\" @response.txt \"$@\"\n"
-    );
-    tool_io::write_atomic(&script, text.as_bytes())?;
-    fs::set_permissions(&script, Permissions::from_mode(0o755))
-        .map_err(io_error(format!("making {} executable", script.display())))?;
-    Ok(script)
 }

@@ -100,6 +100,10 @@ struct RootArgs {
     /// looks it up
     #[arg(long, value_name = "FILE", requires = "internalize")]
     named_in: Vec<PathBuf>,
+    /// Keep every definition that this file names: a source or an object that only the last link of
+    /// vmlinux takes
+    #[arg(long, value_name = "FILE", requires = "internalize")]
+    last_link: Vec<PathBuf>,
     /// Keep what matches the patterns in this file, each with its reason behind it
     #[arg(long, value_name = "FILE", requires = "internalize")]
     keep: Option<PathBuf>,
@@ -110,11 +114,13 @@ impl RootArgs {
         let Self {
             internalize,
             named_in,
+            last_link,
             keep,
         } = self;
         internalize.then_some(RootOptions {
             is_module,
             named_in,
+            last_link,
             patterns: keep,
         })
     }
@@ -133,6 +139,9 @@ struct InputArgs {
     /// name of this link in its name
     #[arg(long, num_args = 0..)]
     shared: Vec<PathBuf>,
+    /// Directory to save a failing link in, with its inputs and a script to run it again
+    #[arg(long)]
+    capture: Option<PathBuf>,
     /// At most so many threads [default: the CPUs; never more than make's jobserver gives]
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -162,9 +171,6 @@ struct LinkArgs {
     /// Give exported symbols the CRCs from the .symversions files of their objects
     #[arg(long)]
     modversions: bool,
-    /// Directory to save the link in, with its inputs and a script to run it again, if it fails
-    #[arg(long)]
-    capture: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -191,7 +197,6 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         cache,
         cache_policy,
         modversions,
-        capture,
     } = args;
     let jobs = Jobs::take(inputs.jobs.unwrap_or_else(cpus));
     let options = LinkOptions {
@@ -207,7 +212,7 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
             .zip(cache_policy)
             .map(|(dir, policy)| Cache { dir, policy }),
         modversions,
-        capture,
+        capture: inputs.capture,
         jobs: jobs.count(),
     };
     let files = Files::new();
@@ -243,6 +248,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         objs,
         libs,
         shared,
+        capture,
         jobs,
         linker,
     } = inputs;
@@ -254,6 +260,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         roots: roots.options(module),
         shared,
         complete: completion(arguments, complete),
+        capture,
     };
     let files = Files::new();
     let inputs = Inputs::read(&&files, &objs, &libs)?;
@@ -282,7 +289,7 @@ fn progress(output: &Path, inputs: &Inputs, jobs: &str) {
 fn done<T>(result: Result<T, LinkError>) -> Result<(), Failure> {
     match result {
         Ok(_) => Ok(()),
-        Err(error @ (LinkError::Io { .. } | LinkError::Write(_))) => {
+        Err(error @ (LinkError::Io { .. } | LinkError::Write(_) | LinkError::NoFile(_))) => {
             Err(Failure::cannot_run(error))
         }
         Err(error) => Err(Failure::fault(error)),
@@ -296,7 +303,14 @@ fn why(args: &WhyArgs) -> Result<(), Failure> {
         Failure::cannot_run(format!("{}: {error}; is it linked?", record.display()))
     })?;
     let objects: Vec<PathBuf> = record.into_iter().map(|input| input.path.into()).collect();
-    let listing = tool_io::read_text(&roots_path(output))?;
+    let listing = roots_path(output);
+    if !listing.exists() {
+        return Err(Failure::cannot_run(format!(
+            "{}: was linked without --internalize, so that nothing was dropped",
+            output.display()
+        )));
+    }
+    let listing = tool_io::read_text(&listing)?;
     let files = Files::new();
     let inputs = Inputs::read(&&files, &objects, &[])?;
     let roots = Roots::read_listing(&listing);

@@ -4,9 +4,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::inputs::{InputKind, Inputs, beside};
+use crate::inputs::{Inputs, LinkFiles, quoted};
 use crate::link::LinkError;
-use crate::places::Places;
+use crate::linker::exactly_one_r;
 use crate::roots::RootOptions;
 use tool_io::WriteError;
 
@@ -120,26 +120,18 @@ pub(crate) fn temporary(output: &Path, suffix: &str) -> PathBuf {
 /// The linker's command.
 #[derive(Clone, Debug)]
 pub struct LinkCommand {
-    /// Program and arguments.
+    /// Program and arguments, but for what is linked.
     pub argv: Vec<OsString>,
     /// Where it leaves the object.
     pub output: PathBuf,
-    /// Where it leaves its inputs, if they are captured.
-    pub reproducer: Option<PathBuf>,
+    /// The response file that says what is linked, and its text.
+    pub response: (PathBuf, String),
 }
 
 impl LinkCommand {
-    /// The command for `options`, with `scripts`. `code` is what was generated of the bitcode of
-    /// `inputs`, if that is to be linked in its place.
-    ///
-    /// # Errors
-    /// `inputs` that are no files of their own, of a link of native code.
-    pub fn plan(
-        options: &LinkOptions,
-        inputs: &Inputs,
-        scripts: &Scripts,
-        code: Option<&[PathBuf]>,
-    ) -> Result<Self, LinkError> {
+    /// The command for `options`, with `scripts`. `files` are what to link object by object; without them,
+    /// it is the objects and archives as they were given.
+    pub fn plan(options: &LinkOptions, scripts: &Scripts, files: Option<&LinkFiles>) -> Self {
         // Every option that is new has to be given a meaning here.
         let LinkOptions {
             kind: _,
@@ -147,53 +139,40 @@ impl LinkCommand {
             objs: _,
             libs: _,
             linker,
-            distributed,
-            shared,
+            distributed: _,
+            shared: _,
             roots: _,
             cache: _,
             modversions: _,
-            capture,
+            capture: _,
             jobs: _,
         } = options;
         let lto_output = temporary(output, ".lto");
-        let mut argv = linker.clone();
+        let mut argv = exactly_one_r(linker);
         argv.push("-r".into());
         argv.extend(code_generation(options));
-        let reproducer = capture.as_ref().map(|dir| {
-            let name = beside(output, ".tar");
-            dir.join(name.file_name().unwrap_or_default())
-        });
-        if let Some(tar) = &reproducer {
-            argv.push(joined("--reproduce=", tar.as_os_str()));
-        }
         for (path, _) in &scripts.files {
             argv.push("-T".into());
             argv.push(path.into());
         }
         argv.extend(["-o".into(), lto_output.clone().into()]);
-        let files = match code {
-            Some(code) => Some(inputs.with_code(code)),
-            None if *distributed => Some(inputs.files(|path, kind| match kind {
-                InputKind::Bitcode => Places::new(output, shared).native(path),
-                InputKind::Elf => path.to_owned(),
-            })),
-            None => None,
-        };
-        match files {
-            Some(files) => {
-                // A kernel has more objects than fit into one command line.
-                let response = temporary(output, ".rsp");
-                let files = files.map_err(LinkError::Embedded)?;
-                tool_io::write_atomic(&response, files.response().as_bytes())?;
-                argv.push(joined("@", response.as_os_str()));
-            }
-            None => argv.extend(archives(options)),
-        }
-        Ok(Self {
+        let response = temporary(output, ".rsp");
+        let text = files.map_or_else(|| archives(options), LinkFiles::response);
+        Self {
             argv,
             output: lto_output,
-            reproducer,
-        })
+            response: (response, text),
+        }
+    }
+}
+
+impl LinkOptions {
+    /// The same link without lld's cache.
+    pub(crate) fn without_cache(&self) -> Self {
+        Self {
+            cache: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -212,17 +191,19 @@ pub(crate) fn code_generation(options: &LinkOptions) -> Vec<OsString> {
     argv
 }
 
-/// The objects and archives as they were given.
-pub(crate) fn archives(options: &LinkOptions) -> Vec<OsString> {
-    let mut argv = vec!["--whole-archive".into()];
-    argv.extend(options.objs.iter().map(OsString::from));
-    argv.push("--no-whole-archive".into());
+/// The arguments that name the objects and archives as they were given, as a response file has them.
+pub(crate) fn archives(options: &LinkOptions) -> String {
+    let argument = |path: &PathBuf| quoted(&path.display().to_string());
+    let mut lines = vec!["--whole-archive".to_owned()];
+    lines.extend(options.objs.iter().map(argument));
+    lines.push("--no-whole-archive".to_owned());
     if !options.libs.is_empty() {
-        argv.push("--start-group".into());
-        argv.extend(options.libs.iter().map(OsString::from));
-        argv.push("--end-group".into());
+        lines.push("--start-group".to_owned());
+        lines.extend(options.libs.iter().map(argument));
+        lines.push("--end-group".to_owned());
     }
-    argv
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 pub(crate) fn joined(option: &str, value: &OsStr) -> OsString {

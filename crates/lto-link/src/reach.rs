@@ -16,6 +16,7 @@ use object_model::{
 };
 use section_merge::{is_freed, is_staying_code};
 
+use crate::assembly::ObjectAssembly;
 use crate::inputs::object_name;
 use crate::roots::{EXPORTED, USED};
 
@@ -41,6 +42,7 @@ struct Definitions<'data> {
     summary: Summary<'data>,
     /// The section of each definition whose source asks for one.
     sections: HashMap<&'data str, &'data str>,
+    assembly: ObjectAssembly,
 }
 
 /// The definitions of a link, and which of them stay.
@@ -99,11 +101,29 @@ impl<'data> Reach<'data> {
     /// `roots`, and from all that bitcode itself keeps.
     ///
     /// # Errors
-    /// Every object whose summary cannot be read.
-    pub fn of<'names>(
-        inputs: &[Input<'data>],
+    /// The first object whose summary or assembly cannot be read.
+    pub fn of<'all, 'names>(
+        inputs: impl IntoIterator<Item = &'all Input<'data>>,
         roots: impl IntoIterator<Item = &'names str>,
-    ) -> Result<Self, InputError> {
+    ) -> Result<Self, InputError>
+    where
+        'data: 'all,
+    {
+        let mut reach = Self::read(inputs)?;
+        reach.follow(roots);
+        Ok(reach)
+    }
+
+    /// Reads the definitions of those of `inputs` that are bitcode. None of them is reached yet.
+    ///
+    /// # Errors
+    /// The first object whose summary or assembly cannot be read.
+    pub(crate) fn read<'all>(
+        inputs: impl IntoIterator<Item = &'all Input<'data>>,
+    ) -> Result<Self, InputError>
+    where
+        'data: 'all,
+    {
         let mut objects = Vec::new();
         for input in inputs {
             if let Object::Bitcode(bitcode) = &input.object
@@ -119,6 +139,7 @@ impl<'data> Reach<'data> {
                     sections: defined
                         .filter_map(|symbol| Some((symbol.name, symbol.section_name?)))
                         .collect(),
+                    assembly: ObjectAssembly::of(bitcode).map_err(|error| input.locate(error))?,
                 });
             }
         }
@@ -134,11 +155,74 @@ impl<'data> Reach<'data> {
                 reach.by_name.entry(value.name).or_default().push(*node);
             }
         }
-        let names: HashSet<&str> = roots.into_iter().collect();
-        let is_root = |node: &Node| reach.is_live(*node) || reach.is_named(*node, &names);
-        let roots: Vec<Node> = nodes.into_iter().filter(is_root).collect();
-        reach.reached = reach.from(roots);
         Ok(reach)
+    }
+
+    /// Follows the references from the definitions called `roots`, and from all that bitcode itself keeps.
+    pub(crate) fn follow<'names>(&mut self, roots: impl IntoIterator<Item = &'names str>) {
+        let names: HashSet<&str> = roots.into_iter().collect();
+        let is_root = |node: &Node| self.is_live(*node) || self.is_named(*node, &names);
+        let roots: Vec<Node> = self.nodes().filter(is_root).collect();
+        self.reached = self.from(roots);
+    }
+
+    /// The names in the assembly of each object.
+    pub(crate) fn assembly(&self) -> impl Iterator<Item = (&str, &ObjectAssembly)> {
+        let objects = self.objects.iter();
+        objects.map(|definitions| (definitions.object.as_str(), &definitions.assembly))
+    }
+
+    /// The functions that others see and whose inline assembly defines symbols; for one that only its object
+    /// knows, those of which it may become a part.
+    pub(crate) fn defining_in_assembly(&self) -> BTreeSet<(&'data str, &str)> {
+        let mut callers: HashMap<Node, Vec<Node>> = HashMap::new();
+        let mut pending = Vec::new();
+        for (object, definitions) in self.objects.iter().enumerate() {
+            for value in definitions.assembly.defining() {
+                pending.push(Node { object, value });
+            }
+        }
+        if pending
+            .iter()
+            .any(|node| self.value(*node).linkage.is_local())
+        {
+            for node in self.nodes() {
+                for reference in self.references(node) {
+                    callers.entry(reference).or_default().push(node);
+                }
+            }
+        }
+        let mut seen: HashSet<Node> = pending.iter().copied().collect();
+        let mut found = BTreeSet::new();
+        while let Some(node) = pending.pop() {
+            if !self.value(node).linkage.is_local() {
+                found.insert((self.value(node).name, self.object(node)));
+                continue;
+            }
+            for caller in callers.get(&node).into_iter().flatten() {
+                if seen.insert(*caller) {
+                    pending.push(*caller);
+                }
+            }
+        }
+        found
+    }
+
+    /// What weak definitions refer to, among what others see: each with the weak definition. Another
+    /// definition that takes the place of a weak one is likely to refer to the same.
+    pub(crate) fn behind_weak(&self) -> BTreeSet<(&'data str, &'data str)> {
+        let weak = self
+            .nodes()
+            .filter(|node| self.value(*node).linkage == Linkage::Weak);
+        let mut behind = BTreeSet::new();
+        for node in weak {
+            for reference in self.references(node) {
+                if !self.value(reference).linkage.is_local() {
+                    behind.insert((self.value(reference).name, self.value(node).name));
+                }
+            }
+        }
+        behind
     }
 
     /// Whether bitcode itself keeps the definition.
@@ -352,9 +436,13 @@ impl<'data> Reach<'data> {
         kept.collect()
     }
 
-    /// The definitions that no root reaches, in link order.
-    pub fn dropped(&self) -> Vec<Dropped<'_>> {
-        let nodes = self.nodes().filter(|node| !self.reached.contains_key(node));
+    /// The definitions that no root reaches, in link order. Those called `kept` are left out: another
+    /// definition of the name is there.
+    pub fn dropped(&self, kept: &HashSet<&str>) -> Vec<Dropped<'_>> {
+        let nodes = self.nodes().filter(|node| {
+            !self.reached.contains_key(node)
+                && (self.value(*node).linkage.is_local() || !kept.contains(self.value(*node).name))
+        });
         // The text of strings has no name in the source.
         let nodes = nodes.filter(|node| self.value(*node).linkage != Linkage::Private);
         nodes
@@ -372,6 +460,14 @@ impl<'data> Reach<'data> {
                 }
             })
             .collect()
+    }
+
+    /// The names of the definitions that stay and that others see.
+    pub(crate) fn kept_names(&self) -> impl Iterator<Item = &'data str> + '_ {
+        let values = self.reached.keys().map(|node| self.value(*node));
+        values
+            .filter(|value| !value.linkage.is_local())
+            .map(|value| value.name)
     }
 
     /// How many definitions stay.

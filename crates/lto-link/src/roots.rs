@@ -14,9 +14,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobMatcher};
-use object_model::{Object, Symbol};
+use object_model::{Binding, FileKind, Object};
 
-use crate::inputs::{Inputs, object_name};
+use crate::inputs::{Inputs, object_name, quoted};
+use crate::reach::Reach;
+use crate::resolve::{Resolution, is_definition};
 
 /// What is dropped of a link, as asked for: all that no root reaches.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,9 @@ pub struct RootOptions {
     /// names up in the linked kernel. Every word of them that is the name of a definition is a root;
     /// of C, those in its strings.
     pub named_in: Vec<PathBuf>,
+    /// Sources and objects that only the last link of vmlinux takes, beside what is linked here: what they
+    /// name is a root.
+    pub last_link: Vec<PathBuf>,
     /// A file with patterns of names that somebody wants to keep, each with its reason.
     pub patterns: Option<PathBuf>,
 }
@@ -53,8 +58,19 @@ pub enum Reason {
     Exported(String),
     /// Module-level assembly of a bitcode object refers to it.
     ModuleAssembly(String),
-    /// Generated code refers to it and bitcode does not: inline assembly in a function, or a
-    /// library function that code generation calls.
+    /// Inline assembly in a function of a bitcode object names it.
+    InlineAssembly(String),
+    /// Inline assembly within it defines a symbol, to which others may refer.
+    DefinesInAssembly(String),
+    /// It is weak: the last link may bring another definition.
+    Weak(String),
+    /// A weak definition refers to it; what takes the place of that is likely to do so, too.
+    BehindWeak(String),
+    /// It is a function of C's library: code generation may make calls to it that bitcode does not have.
+    LibraryCall,
+    /// Something that only the last link takes names it.
+    LastLink(PathBuf),
+    /// Generated code refers to it, and nothing that is known before shows it.
     GeneratedCode(String),
     /// A file names it.
     NamedIn(PathBuf),
@@ -82,6 +98,14 @@ impl fmt::Display for Reason {
             Self::Native(object) => write!(f, "native\t{object}"),
             Self::Exported(object) => write!(f, "{EXPORTED}\t{object}"),
             Self::ModuleAssembly(object) => write!(f, "module-assembly\t{object}"),
+            Self::InlineAssembly(object) => write!(f, "inline-assembly\t{object}"),
+            Self::DefinesInAssembly(object) => write!(f, "defines-in-assembly\t{object}"),
+            Self::Weak(object) => write!(f, "weak\t{object}"),
+            Self::BehindWeak(symbol) => write!(f, "behind-weak\t{symbol}"),
+            Self::LibraryCall => {
+                f.write_str("library-call\tcode generation may call it wherever C does the same")
+            }
+            Self::LastLink(file) => write!(f, "last-link\t{}", file.display()),
             Self::GeneratedCode(object) => write!(f, "generated-code\t{object}"),
             Self::NamedIn(file) => write!(f, "named-in\t{}", file.display()),
             Self::Module => f.write_str("module\tthe module loader and modpost look it up"),
@@ -130,51 +154,42 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// The roots of `inputs`. `generated` are those that code generation showed: symbol and object.
+    /// The roots of `inputs`, of which those in `resolution` are linked and `reach` has the definitions.
+    /// `generated` are those that code generation showed: symbol and object.
     ///
     /// # Errors
     /// A file that cannot be read, a pattern that is none.
-    pub fn collect(
+    pub(crate) fn collect<'data>(
         options: &RootOptions,
-        inputs: &Inputs,
+        inputs: &Inputs<'data>,
+        resolution: &Resolution<'data>,
+        reach: &Reach,
         generated: &BTreeSet<(String, String)>,
     ) -> Result<Self, RootError> {
         // Every option that is new has to be given a meaning here.
         let RootOptions {
             is_module,
             named_in,
+            last_link,
             patterns,
         } = options;
-        let defined = droppable(inputs);
+        let defined = resolution.droppable(inputs);
         let mut roots = Self::default();
-        for input in &inputs.objects {
-            let object = object_name(input);
-            match &input.object {
-                Object::Elf(elf) => {
-                    let undefined = elf.symbols().iter().filter(|symbol| symbol.is_undefined());
-                    for symbol in undefined.filter(|symbol| defined.contains_key(symbol.name)) {
-                        roots.add(symbol.name, Reason::Native(object.clone()));
-                    }
-                }
-                Object::Bitcode(bitcode) => {
-                    let entries = bitcode.symbols().iter();
-                    let exported: HashSet<&str> = entries
-                        .filter_map(|symbol| symbol.name.strip_prefix(EXPORT))
-                        .collect();
-                    for symbol in bitcode.symbols() {
-                        let is_known = defined.contains_key(symbol.name);
-                        if symbol.is_undefined() && symbol.is_from_asm() && is_known {
-                            let reason = if exported.contains(symbol.name) {
-                                Reason::Exported
-                            } else {
-                                Reason::ModuleAssembly
-                            };
-                            roots.add(symbol.name, reason(object.clone()));
-                        } else if is_definition(symbol) && symbol.is_used() {
-                            roots.add(symbol.name, Reason::Used);
-                        }
-                    }
-                }
+        let exported = roots.add_of_objects(inputs, resolution, &defined);
+        roots.add_of_assembly(reach, &defined, &exported);
+        for (name, weak) in reach.behind_weak() {
+            if defined.contains_key(name) {
+                roots.add(name, Reason::BehindWeak(weak.to_owned()));
+            }
+        }
+        for name in LIBRARY_FUNCTIONS {
+            if defined.contains_key(name) {
+                roots.add(name, Reason::LibraryCall);
+            }
+        }
+        for path in last_link {
+            for name in names_in(path, &defined)? {
+                roots.add(name, Reason::LastLink(path.clone()));
             }
         }
         for (symbol, object) in generated {
@@ -197,8 +212,8 @@ impl Roots {
                 roots.add(word, Reason::NamedIn(path.clone()));
             }
         }
-        if *is_module {
-            for name in defined.keys().filter(|name| is_looked_up(name)) {
+        for name in defined.keys() {
+            if *is_module && is_looked_up(name) || is_device_table(name) {
                 roots.add(name, Reason::Module);
             }
         }
@@ -220,6 +235,85 @@ impl Roots {
             }
         }
         Ok(roots)
+    }
+
+    /// Adds what the symbol tables of linked objects show, and returns the names that are exported.
+    fn add_of_objects<'data>(
+        &mut self,
+        inputs: &Inputs<'data>,
+        resolution: &Resolution<'data>,
+        defined: &HashMap<&str, usize>,
+    ) -> HashSet<&'data str> {
+        let mut exported_by_all: HashSet<&str> = HashSet::new();
+        for &place in resolution.link_order() {
+            let Some(input) = inputs.objects.get(place) else {
+                continue;
+            };
+            let object = object_name(input);
+            match &input.object {
+                Object::Elf(elf) => {
+                    // What it defines itself gives way where the definition in bitcode prevails.
+                    let names = elf.symbols().iter();
+                    let names = names.filter(|symbol| !symbol.is_local());
+                    for symbol in names.filter(|symbol| defined.contains_key(symbol.name)) {
+                        self.add(symbol.name, Reason::Native(object.clone()));
+                    }
+                }
+                Object::Bitcode(bitcode) => {
+                    let entries = bitcode.symbols().iter();
+                    let exported: HashSet<&str> = entries
+                        .filter_map(|symbol| symbol.name.strip_prefix(EXPORT))
+                        .collect();
+                    for symbol in bitcode.symbols() {
+                        let is_known = defined.contains_key(symbol.name);
+                        if symbol.is_undefined() && symbol.is_from_asm() && is_known {
+                            let reason = if exported.contains(symbol.name) {
+                                Reason::Exported
+                            } else {
+                                Reason::ModuleAssembly
+                            };
+                            self.add(symbol.name, reason(object.clone()));
+                        } else if is_definition(symbol) && is_known {
+                            if symbol.is_used() {
+                                self.add(symbol.name, Reason::Used);
+                            }
+                            let prevails = defined.get(symbol.name) == Some(&place);
+                            if symbol.binding == Binding::Weak && prevails {
+                                self.add(symbol.name, Reason::Weak(object.clone()));
+                            }
+                        }
+                    }
+                    exported_by_all.extend(exported);
+                }
+            }
+        }
+        exported_by_all
+    }
+
+    /// Adds what assembly in bitcode names, and what it defines within functions. The text of an export names
+    /// what it exports, one of `exported`, which is a root already.
+    fn add_of_assembly(
+        &mut self,
+        reach: &Reach,
+        defined: &HashMap<&str, usize>,
+        exported: &HashSet<&str>,
+    ) {
+        let mut fitting = HashMap::new();
+        for (object, assembly) in reach.assembly() {
+            let mut in_module = assembly.module.among(defined, &mut fitting);
+            in_module.retain(|name| !exported.contains(name));
+            for name in in_module {
+                self.add(name, Reason::ModuleAssembly(object.to_owned()));
+            }
+            for name in assembly.functions.among(defined, &mut fitting) {
+                self.add(name, Reason::InlineAssembly(object.to_owned()));
+            }
+        }
+        for (name, object) in reach.defining_in_assembly() {
+            if defined.contains_key(name) {
+                self.add(name, Reason::DefinesInAssembly(object.to_owned()));
+            }
+        }
     }
 
     pub(crate) fn add(&mut self, symbol: &str, reason: Reason) {
@@ -246,7 +340,7 @@ impl Roots {
     pub fn response(&self) -> String {
         self.names().fold(String::new(), |mut text, name| {
             // Writing to a string does not fail.
-            let _ = writeln!(text, "-u\n{name}");
+            let _ = writeln!(text, "-u\n{}", quoted(name));
             text
         })
     }
@@ -279,29 +373,73 @@ pub fn roots_path(output: &Path) -> PathBuf {
     output.with_extension("lto-roots")
 }
 
-/// Whether a link can drop it: a definition of a bitcode object that others see.
-fn is_definition(symbol: &Symbol) -> bool {
-    symbol.is_defined()
-        && !symbol.is_local()
-        && !symbol.is_from_asm()
-        && !symbol.is_format_specific()
-}
+/// The functions of C's library that LLVM makes calls to where it can: for other functions of the library,
+/// and for loops that do the same. Source: `llvm/Transforms/Utils/BuildLibCalls.h`, `LoopIdiomRecognize`.
+const LIBRARY_FUNCTIONS: [&str; 47] = [
+    "bcmp",
+    "bcopy",
+    "bzero",
+    "calloc",
+    "fputc",
+    "fputs",
+    "free",
+    "fwrite",
+    "malloc",
+    "memccpy",
+    "memchr",
+    "memcmp",
+    "memcpy",
+    "memmove",
+    "mempcpy",
+    "memrchr",
+    "memset",
+    "printf",
+    "putchar",
+    "puts",
+    "realloc",
+    "snprintf",
+    "sprintf",
+    "stpcpy",
+    "stpncpy",
+    "strcat",
+    "strchr",
+    "strcmp",
+    "strcpy",
+    "strcspn",
+    "strdup",
+    "strlcat",
+    "strlcpy",
+    "strlen",
+    "strncat",
+    "strncmp",
+    "strncpy",
+    "strndup",
+    "strnlen",
+    "strpbrk",
+    "strrchr",
+    "strspn",
+    "strstr",
+    "strtol",
+    "vsnprintf",
+    "vsprintf",
+    "wcslen",
+];
 
-/// The definitions that a link can drop, and the object that has the first of each name.
-pub(crate) fn droppable<'data>(inputs: &Inputs<'data>) -> HashMap<&'data str, usize> {
-    let mut defined = HashMap::new();
-    for (index, input) in inputs.objects.iter().enumerate() {
-        if let Object::Bitcode(bitcode) = &input.object {
-            for symbol in bitcode
-                .symbols()
-                .iter()
-                .filter(|symbol| is_definition(symbol))
-            {
-                defined.entry(symbol.name).or_insert(index);
-            }
-        }
+/// The names of `defined` that a source or object of the last link has in it: any word of a text, and any
+/// symbol of an object.
+fn names_in<'data>(
+    path: &Path,
+    defined: &HashMap<&'data str, usize>,
+) -> Result<Vec<&'data str>, RootError> {
+    let data = std::fs::read(path).map_err(|error| RootError::Read(path.to_owned(), error))?;
+    let known = |name: &str| defined.get_key_value(name).map(|(name, _)| *name);
+    if FileKind::of(&data).is_none() {
+        return Ok(words(&data).filter_map(known).collect());
     }
-    defined
+    let object = Object::parse(&data)
+        .map_err(|error| RootError::Read(path.to_owned(), io::Error::other(error)))?;
+    let symbols = object.linker_symbols();
+    Ok(symbols.filter_map(|symbol| known(symbol.name)).collect())
 }
 
 /// What could be names of C in `text`, which need not be text at all.
@@ -334,11 +472,17 @@ fn strings(text: &[u8]) -> Vec<&[u8]> {
     strings
 }
 
-/// Names that a module is entered by, and those that modpost makes aliases for user space from.
-/// Sources: `include/linux/module.h` (`module_init`, `MODULE_DEVICE_TABLE`), `handle_moddevtable` in
-/// `scripts/mod/file2alias.c`.
+/// Names that a module is entered by, and those that modpost makes aliases for user space from. Sources:
+/// `include/linux/module.h` (`module_init`; `MODULE_DEVICE_TABLE`: `__mod_TYPE__NAME_device_table` before
+/// Linux 6.13, `__mod_device_table__TYPE__NAME` since, with the module's name before the type since 6.16),
+/// `handle_moddevtable` in `scripts/mod/file2alias.c`.
 fn is_looked_up(name: &str) -> bool {
-    matches!(name, "init_module" | "cleanup_module" | "__this_module")
+    matches!(name, "init_module" | "cleanup_module" | "__this_module") || is_device_table(name)
+}
+
+/// Whether modpost makes aliases of it; of what is part of vmlinux, too, since Linux 6.16.
+fn is_device_table(name: &str) -> bool {
+    name.starts_with("__mod_device_table__")
         || name.starts_with("__mod_") && name.ends_with("_device_table")
 }
 

@@ -9,15 +9,19 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use object_model::{Faults, Loader};
+use object_model::Loader;
 
 use crate::codegen;
+use crate::compatible;
 use crate::generated;
-use crate::inputs::{EmbeddedError, InputKind, Inputs, LinkFiles, kind_of};
-use crate::internalize::{self, EXECUTABLE};
-use crate::link::{LinkError, io_error, remove_dir, run_linker};
+use crate::inputs::{InputKind, Inputs, kind_of};
+use crate::internalize::{self, EXECUTABLE, IndexDir};
+use crate::link::{LinkError, reading, remove_dir};
+use crate::linker::{Linker, exactly_one_r};
+use crate::lock::OutputLock;
 use crate::places::{IMPORTS, INDEX, Places, appended};
-use crate::plan::{joined, temporary};
+use crate::plan::temporary;
+use crate::resolve::Resolution;
 use crate::roots::RootOptions;
 
 /// A thin link, as asked for.
@@ -35,6 +39,8 @@ pub struct ThinLinkOptions {
     pub shared: Vec<PathBuf>,
     /// The command that calls [`complete_thin_link`] when code is generated.
     pub complete: Vec<OsString>,
+    /// Where a failing link is saved with its inputs.
+    pub capture: Option<PathBuf>,
 }
 
 /// Writes, beside each bitcode object of `inputs`, its index and the list of the objects that it
@@ -46,6 +52,13 @@ pub struct ThinLinkOptions {
 /// Objects that are no files or whose flags are not known, a linker that fails, files that cannot
 /// be written.
 pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, LinkError> {
+    let _lock = OutputLock::take(&options.output)?;
+    generated::begin_build(&options.output)?;
+    write_indexes(options, inputs)
+}
+
+/// The thin link itself, whoever asks for it.
+fn write_indexes(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, LinkError> {
     // Every option that is new has to be given a meaning here.
     let ThinLinkOptions {
         output,
@@ -54,23 +67,34 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
         roots,
         shared,
         complete,
+        capture,
     } = options;
     let places = Places::new(output, shared);
-    let files = plain_files(inputs).map_err(LinkError::Embedded)?;
+    compatible::check_thin(inputs)?;
+    let generated = match roots {
+        Some(_) => generated::generated_roots(output)?,
+        None => generated::Generated::new(),
+    };
+    let needed = generated.iter().map(|(symbol, _)| symbol.as_str());
+    let resolution = Resolution::of(inputs, needed).map_err(LinkError::Natives)?;
     let mut list = codegen::list(inputs, places).map_err(LinkError::Codegen)?;
     let roots = match roots {
-        None => None,
+        None => {
+            internalize::remove_lists(output)?;
+            None
+        }
         Some(asked) => {
             list.push_str(&codegen::completion(output, complete)?);
-            Some(internalize::roots(asked, output, inputs)?.0)
+            Some(internalize::roots(asked, output, inputs, &resolution)?.0)
         }
     };
-    // Whatever an earlier run left when it was killed.
     let dir = temporary(output, ".index");
-    remove_dir(&dir)?;
-    fs::create_dir(&dir).map_err(io_error(format!("making {}", dir.display())))?;
-    let response = temporary(output, ".rsp");
-    let mut argv = linker.clone();
+    let indexes = IndexDir::make(&dir, inputs)?;
+    let files = inputs.files(&dir, |input| kind_of(input) == InputKind::Elf)?;
+    let files = inputs.link_files(&resolution, &files, |_, path| path.to_owned());
+    let files = files.map_err(LinkError::Embedded)?;
+    let mut linker = Linker::new(&exactly_one_r(linker), output, capture.as_deref());
+    let argv = &mut linker.argv;
     let mut text = String::new();
     match &roots {
         None => argv.push("-r".into()),
@@ -80,32 +104,19 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
         }
     }
     text.push_str(&files.response());
-    tool_io::write_atomic(&response, text.as_bytes())?;
     argv.push(format!("--threads={jobs}").into());
     argv.push("--thinlto-index-only".into());
     argv.push("--thinlto-emit-imports-files".into());
-    let mut prefix = OsString::from(";");
-    prefix.push(&dir);
-    // What stands before each path, as it is.
-    prefix.push("/");
-    argv.push(joined("--thinlto-prefix-replace=", &prefix));
+    argv.push(indexes.prefix_option());
     argv.extend(["-o".into(), temporary(output, ".lto").into()]);
-    argv.push(joined("@", response.as_os_str()));
-    let (linker, status) = run_linker(&argv)?;
-    if !status.success() {
-        return Err(LinkError::Linker {
-            linker,
-            status,
-            capture: None,
-        });
-    }
+    linker.respond(temporary(output, ".rsp"), &text)?;
+    linker.run(".index")?;
     let mut n_new = 0;
     for object in bitcode(inputs) {
-        let made = below(&dir, object);
+        let made = indexes.place(object);
         let put = |kind: &str, place: PathBuf| {
             let made = appended(&made, kind);
-            let content =
-                fs::read(&made).map_err(io_error(format!("reading {}", made.display())))?;
+            let content = fs::read(&made).map_err(reading(&made))?;
             Ok::<_, LinkError>(tool_io::write_if_changed(&place, &content)?)
         };
         n_new += usize::from(put(INDEX, places.index(object))?);
@@ -128,21 +139,22 @@ pub fn complete_thin_link<'data>(
     inputs: &Inputs<'data>,
 ) -> Result<bool, LinkError> {
     let output = &options.output;
+    let _lock = OutputLock::take(output)?;
     let places = Places::new(output, &options.shared);
-    let natives = generated::natives(loader, inputs, places).map_err(LinkError::Natives)?;
-    if generated::find(output, inputs, &natives)? {
-        thin_link(options, inputs)?;
+    let generated = generated::generated_roots(output)?;
+    let needed = generated.iter().map(|(symbol, _)| symbol.as_str());
+    let resolution = Resolution::of(inputs, needed).map_err(LinkError::Natives)?;
+    let natives = generated::natives(loader, inputs, &resolution, places);
+    let natives = natives.map_err(LinkError::Natives)?;
+    if generated::update_generated_roots(output, inputs, &resolution, &natives)? {
+        write_indexes(options, inputs)?;
         return Ok(true);
     }
     if let Some(asked) = &options.roots {
-        let (_, reach) = internalize::roots(asked, output, inputs)?;
-        internalize::list_dropped(output, &reach)?;
+        let (_, reach) = internalize::roots(asked, output, inputs, &resolution)?;
+        internalize::list_dropped(output, inputs, &resolution, &reach)?;
     }
     Ok(false)
-}
-
-fn plain_files(inputs: &Inputs) -> Result<LinkFiles, Faults<EmbeddedError>> {
-    inputs.files(|path, _| path.to_owned())
 }
 
 fn bitcode<'inputs>(inputs: &'inputs Inputs<'_>) -> impl Iterator<Item = &'inputs Path> {
@@ -151,9 +163,4 @@ fn bitcode<'inputs>(inputs: &'inputs Inputs<'_>) -> impl Iterator<Item = &'input
         .iter()
         .filter(|input| kind_of(input) == InputKind::Bitcode)
         .filter_map(|input| input.path.as_deref())
-}
-
-/// Where in `dir` lld puts what belongs to `object`: an absolute path is continued there.
-fn below(dir: &Path, object: &Path) -> PathBuf {
-    dir.join(object.strip_prefix("/").unwrap_or(object))
 }

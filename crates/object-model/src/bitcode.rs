@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! LLVM bitcode: the symbols that clang wrote into the file, and what the file says of itself.
 
+mod assembly;
 mod bitstream;
 mod irsymtab;
 mod string_table;
@@ -10,6 +11,7 @@ mod types;
 use bitstream::{Bitstream, Block, Item};
 use string_table::StringTable;
 
+pub use assembly::{Assembly, FunctionAssembly};
 pub use summary::{GlobalValue, GlobalValueKind, Guid, Linkage, Summary, ValueIndex, ValueSummary};
 
 use crate::{FileKind, ReadError, Symbol};
@@ -18,7 +20,10 @@ use crate::{FileKind, ReadError, Symbol};
 /// `llvm/Bitcode/LLVMBitCodes.h`.
 mod block_id {
     pub const MODULE: u64 = 8;
+    pub const CONSTANTS: u64 = 11;
+    pub const FUNCTION: u64 = 12;
     pub const IDENTIFICATION: u64 = 13;
+    pub const METADATA: u64 = 15;
     pub const TYPES: u64 = 17;
     pub const THIN_LTO_SUMMARY: u64 = 20;
     pub const STRTAB: u64 = 23;
@@ -28,6 +33,10 @@ mod block_id {
 
 /// The record of a symbol table or string table block that holds the table.
 const BLOB_RECORD: u64 = 1;
+/// The record of a metadata block that holds all its strings, in a blob. It stands first.
+const METADATA_STRINGS: u64 = 35;
+/// The module flag of code that may run at any address. Source: `Module::setPICLevel`.
+const PIC_LEVEL: &[u8] = b"PIC Level";
 /// The record of an identification block that holds the producer's name.
 const PRODUCER_RECORD: u64 = 1;
 
@@ -176,6 +185,48 @@ impl<'data> Bitcode<'data> {
     /// a summary of unknown version, with an unknown record, or that contradicts the module.
     pub fn summary(&self) -> Result<Option<Summary<'data>>, ReadError> {
         summary::parse(&self.modules, self.strings, &self.producer)
+    }
+}
+
+impl<'data> Bitcode<'data> {
+    /// All assembly of the file: that of its modules, and that within its functions.
+    ///
+    /// Of functions, it reads the constants and skips the rest.
+    ///
+    /// # Errors
+    /// A module whose bitstream is damaged; assembly that contradicts its length.
+    pub fn assembly(&self) -> Result<Assembly<'data>, ReadError> {
+        assembly::parse(&self.modules, self.strings)
+    }
+
+    /// Whether the file was compiled with `-fPIC` or `-fPIE`.
+    ///
+    /// # Errors
+    /// A module whose bitstream is damaged.
+    pub fn is_position_independent(&self) -> Result<bool, ReadError> {
+        for module in &self.modules {
+            let mut items = module.items();
+            while let Some(item) = items.next_item()? {
+                let Item::Block(block) = item else { continue };
+                if block.id != block_id::METADATA {
+                    continue;
+                }
+                let mut records = block.items();
+                while let Some(item) = records.next_item()? {
+                    if let Item::Record(record) = item
+                        && record.code == METADATA_STRINGS
+                    {
+                        let strings = record.blob.unwrap_or_default();
+                        let mut windows = strings.windows(PIC_LEVEL.len());
+                        if windows.any(|window| window == PIC_LEVEL) {
+                            return Ok(true);
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -80,6 +80,15 @@ impl Section<'_> {
     }
 }
 
+/// A COMDAT group: sections that are linked together, or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comdat<'data> {
+    /// The name that stands for the group.
+    pub signature: &'data str,
+    /// Its sections.
+    pub sections: Vec<SectionIndex>,
+}
+
 /// One relocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relocation {
@@ -235,6 +244,35 @@ impl<'data> Elf<'data> {
             }
         }
         Ok(relocations)
+    }
+
+    /// The COMDAT groups of the file: of those with one signature, a link takes the first.
+    ///
+    /// # Errors
+    /// A group that is damaged, or whose signature is a symbol that does not exist.
+    pub fn comdats(&self) -> Result<Vec<Comdat<'data>>, ReadError> {
+        let groups = self.sections.iter();
+        let groups = groups.filter(|section| section.section_type == elf::SHT_GROUP);
+        let mut comdats = Vec::new();
+        for group in groups {
+            let damaged = || ReadError::ElfContent(format!("a damaged group {}", group.name));
+            let words: Vec<u64> = (0..group.size / 4)
+                .map(|index| self.read_unsigned(group, index * 4, 4).ok_or_else(damaged))
+                .collect::<Result<_, _>>()?;
+            let (flags, members) = words.split_first().ok_or_else(damaged)?;
+            if flags & u64::from(elf::GRP_COMDAT.0) == 0 {
+                continue;
+            }
+            let symbol = self.symbol(SymbolIndex(group.info as usize));
+            let symbol = symbol.ok_or_else(damaged)?;
+            let of_section = symbol.section_name.filter(|_| symbol.name.is_empty());
+            let section = |index: &u64| usize::try_from(*index).map(SectionIndex).ok();
+            comdats.push(Comdat {
+                signature: of_section.unwrap_or(symbol.name),
+                sections: members.iter().filter_map(section).collect(),
+            });
+        }
+        Ok(comdats)
     }
 
     /// The number of `size` bytes (1, 2, 4 or 8) at `offset` of `section`, in the file's byte

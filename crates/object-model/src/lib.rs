@@ -27,10 +27,10 @@ mod symbol;
 
 pub use archive::{Archive, Member, MemberContent};
 pub use bitcode::{
-    Bitcode, GlobalValue, GlobalValueKind, Guid, Linkage, LtoKind, Summary, ValueIndex,
-    ValueSummary,
+    Assembly, Bitcode, FunctionAssembly, GlobalValue, GlobalValueKind, Guid, Linkage, LtoKind,
+    Summary, ValueIndex, ValueSummary,
 };
-pub use elf_file::{Elf, Relocation, Section, SectionIndex, SymbolMap};
+pub use elf_file::{Comdat, Elf, Relocation, Section, SectionIndex, SymbolMap};
 /// The numbers of ELF, with the names of the specification: `elf::EM_AARCH64`,
 /// `elf::R_AARCH64_PREL32`, `elf::SHT_NOTE`, and the types they have.
 pub use object::elf;

@@ -55,7 +55,7 @@ fn a_failing_link_can_be_run_again_elsewhere() {
         assert_eq!(
             last,
             format!(
-                "lto-link: error: {linker} failed (exit status: 1); the link is saved with its \
+                "lto-link: error: vmlinux.o: {linker} failed (exit status: 1); the link is saved with its \
                  inputs: saved/here/vmlinux.o.sh"
             )
         );

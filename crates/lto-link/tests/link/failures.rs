@@ -34,7 +34,7 @@ fn a_failing_link_leaves_what_was_there() {
         assert_eq!(
             last,
             format!(
-                "lto-link: error: {linker} failed (exit status: 1); LTO_CAPTURE=<directory> on \
+                "lto-link: error: m.o: {linker} failed (exit status: 1); LTO_CAPTURE=<directory> on \
                  make's command line saves the link with its inputs"
             )
         );
@@ -54,7 +54,7 @@ fn a_linker_that_dies_half_way_leaves_nothing_either() {
     let (code, stdout, stderr) = run(&dir, &arguments);
     assert_eq!((code, stdout.as_str()), (Some(1), ""));
     assert!(
-        stderr.starts_with("lto-link: error: sh failed (signal: 9 (SIGKILL))"),
+        stderr.starts_with("lto-link: error: m.o: sh failed (signal: 9 (SIGKILL))"),
         "{stderr}"
     );
     assert_eq!(dir.read_text("m.o"), "the output of an earlier link");
@@ -239,7 +239,7 @@ fn an_output_that_cannot_be_written_is_named() {
     assert_eq!(code, Some(2));
     assert!(
         stderr.starts_with(
-            "lto-link: error: no/.tmp_vmlinux.o.initcalls.lds cannot be written: \
+            "lto-link: error: no/.tmp_vmlinux.o.lock cannot be written: \
              No such file or directory"
         ),
         "{stderr}"
@@ -248,9 +248,17 @@ fn an_output_that_cannot_be_written_is_named() {
     let (code, _, stderr) = run(&dir, &arguments);
     assert_eq!(code, Some(2));
     assert!(
-        stderr.starts_with("lto-link: error: renaming no/.tmp_vmlinux.o.lto: Is a directory"),
+        stderr.starts_with(
+            "lto-link: error: no/vmlinux.o: is no regular file; name a file to write to"
+        ),
         "{stderr}"
     );
+    // Not even a device is replaced by a file.
+    let null = ["module", "-o", "/dev/null", "--objs", "a.o", "--", &linker];
+    let (code, _, stderr) = run(&dir, &null);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("/dev/null: is no regular file"), "{stderr}");
+    assert!(!std::path::Path::new("/dev/null").is_file());
 }
 
 #[test]

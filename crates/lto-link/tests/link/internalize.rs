@@ -94,7 +94,7 @@ fn linked(dir: &TestDir) -> Vec<String> {
 #[test]
 fn what_no_root_reaches_is_dropped() {
     let dir = parts();
-    assert_eq!(complete(&dir, &[]), 2);
+    assert_eq!(complete(&dir, &[]), 1);
     assert_eq!(
         linked(&dir),
         [
@@ -108,7 +108,7 @@ fn what_no_root_reaches_is_dropped() {
     );
     let roots = dir.read_text("x.lto-roots");
     for line in [
-        "by_assembly\tgenerated-code\tb.o",
+        "by_assembly\tinline-assembly\tb.o",
         "by_module_assembly\tmodule-assembly\tc.o",
         "by_native\tnative\tn.o",
         "in_script\tnamed-in\tx.lds",
@@ -116,22 +116,62 @@ fn what_no_root_reaches_is_dropped() {
         assert!(roots.lines().any(|root| root == line), "{line}: {roots}");
     }
     assert!(!roots.contains("reached"), "{roots}");
-    // What was found is known from the start.
-    assert_eq!(complete(&dir, &[]), 1);
 }
 
-#[test]
-fn what_generated_code_no_longer_refers_to_is_dropped() {
-    let dir = parts();
-    complete(&dir, &[]);
-    object(
-        &dir,
-        ARM64,
-        "b.o",
-        &PARTS[1].1.replace("bl by_assembly", "nop"),
+/// With `-pg`, code generation puts a call of `_mcount` into each function; bitcode does not have it.
+fn instrumented(dir: &TestDir, is_instrumented: bool) {
+    let source = "void _mcount(void) { } static void in_table_too(void) { }
+                  __attribute__((used)) static void (*entry_too)(void) = in_table_too;";
+    let more: &[&str] = if is_instrumented { &["-pg"] } else { &[] };
+    let flags = [ARM64, "-O2", "-flto=thin", "-fvisibility=hidden"];
+    dir.c("a.o", source, &[&flags[..], more].concat());
+    let flags = more.join(" ");
+    dir.write(
+        ".a.o.cmd",
+        format!("cmd_a.o := clang {ARM64} -O2 {flags} -flto=thin -c -o a.o x.c\n"),
     );
-    assert_eq!(complete(&dir, &[]), 2);
-    assert!(!linked(&dir).contains(&"by_assembly".to_owned()));
+}
+
+const INSTRUMENTED: [&str; 5] = ["-o", "x.o", "--internalize", "--objs", "a.o"];
+
+#[test]
+fn what_only_generated_code_refers_to_is_kept_as_long_as_it_does() {
+    let dir = TestDir::new();
+    instrumented(&dir, true);
+    let complete = || {
+        link(&dir, &[&["thin-link"][..], &INSTRUMENTED].concat());
+        let mut told = Vec::new();
+        while told.last().is_none_or(|last| last == "again\n") {
+            assert!(told.len() < 5, "it does not come to an end");
+            generate(&dir, ARM64, "a.o");
+            let complete = ["thin-link", "--complete"];
+            told.push(link(&dir, &[&complete[..], &INSTRUMENTED].concat()));
+        }
+        told.len()
+    };
+    assert_eq!(complete(), 2);
+    let roots = dir.read_text("x.lto-roots");
+    assert!(roots.contains("_mcount\tgenerated-code\ta.o\n"), "{roots}");
+    // What was found is known from the start.
+    assert_eq!(complete(), 1);
+    instrumented(&dir, false);
+    assert_eq!(complete(), 2);
+    let roots = dir.read_text("x.lto-roots");
+    assert!(!roots.contains("_mcount"), "{roots}");
+}
+
+/// A call that leads to another, which takes the place of the first, must not go on for ever.
+#[test]
+fn what_generated_code_refers_to_is_found_in_one_process_too() {
+    for kind in ["-flto=full", "-flto=thin"] {
+        let dir = TestDir::new();
+        let source = "void _mcount(void) { } static void in_table_too(void) { }
+                      __attribute__((used)) static void (*entry_too)(void) = in_table_too;";
+        let flags = [ARM64, "-O2", kind, "-fvisibility=hidden", "-pg"];
+        dir.c("a.o", source, &flags);
+        link(&dir, &[&["module"][..], &INSTRUMENTED].concat());
+        assert_eq!(defined(&elf(&dir.read("x.o"))), ["_mcount"], "{kind}");
+    }
 }
 
 #[test]
@@ -200,30 +240,32 @@ fn a_module_keeps_what_its_loader_and_modpost_look_up() {
 /// Nobody looked for what generated code refers to.
 #[test]
 fn what_was_dropped_and_is_needed_stops_the_link() {
-    let dir = parts();
-    thin_link(&dir, &[]);
-    generate_all(&dir);
+    let dir = TestDir::new();
+    instrumented(&dir, true);
+    link(&dir, &[&["thin-link"][..], &INSTRUMENTED].concat());
+    generate(&dir, ARM64, "a.o");
     let linker = ld_lld();
-    let arguments = ["module", "--distributed", "-o", "x.o", "--objs"];
-    let arguments = [&arguments[..], &INPUTS[6..], &["--", &linker]].concat();
+    let arguments = ["module", "--distributed"];
+    let arguments = [&arguments[..], &INSTRUMENTED, &["--", &linker]].concat();
     let (code, _, errors) = run(&dir, &arguments);
     assert_eq!(code, Some(1));
-    assert!(errors.contains("by_assembly of a.o"), "{errors}");
+    assert!(errors.contains("_mcount of a.o"), "{errors}");
     assert!(!dir.join("x.o").exists());
 }
 
 /// The command that make runs is written down with all that it needs, each time.
 #[test]
 fn the_list_for_make_has_the_command_that_completes_the_link() {
-    let dir = parts();
-    thin_link(&dir, &[]);
+    let dir = TestDir::new();
+    instrumented(&dir, true);
+    link(&dir, &[&["thin-link"][..], &INSTRUMENTED].concat());
     for expected in ["again\n", ""] {
         let list = dir.read_text(".tmp_x.o.codegen.mk");
         let command = list
             .lines()
             .find_map(|line| line.strip_prefix("lto-complete := "))
             .expect("a command");
-        generate_all(&dir);
+        generate(&dir, ARM64, "a.o");
         let mut shell = Command::new("sh");
         shell.args(["-c", command]).current_dir(dir.path());
         crate::support::without_make(&mut shell);
@@ -358,7 +400,9 @@ fn what_assembly_of_its_own_object_names_is_kept() {
             &[&["thin-link", "--complete"][..], &inputs].concat(),
         ));
     }
-    assert_eq!(told, ["again\n", "", ""]);
+    assert_eq!(told, ["", "", ""]);
+    link(&dir, &[&["module", "--distributed"][..], &inputs].concat());
+    assert_eq!(defined(&elf(&dir.read("x.o"))), ["by_assembly"]);
 }
 
 #[test]

@@ -11,5 +11,7 @@ mod failures;
 mod internalize;
 mod jobs;
 mod module;
+mod resolution;
+mod soundness;
 mod support;
 mod vmlinux;

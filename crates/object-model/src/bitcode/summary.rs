@@ -305,7 +305,7 @@ impl<'data> Module<'data> {
 }
 
 /// What the records of this code are about, if it is a global value.
-fn value_kind(code: u64) -> Option<GlobalValueKind> {
+pub fn value_kind(code: u64) -> Option<GlobalValueKind> {
     match code {
         module_code::GLOBALVAR => Some(GlobalValueKind::Variable),
         module_code::FUNCTION => Some(GlobalValueKind::Function),
@@ -313,6 +313,32 @@ fn value_kind(code: u64) -> Option<GlobalValueKind> {
         module_code::IFUNC => Some(GlobalValueKind::IndirectFunction),
         _ => None,
     }
+}
+
+/// The name of the function that `record` of a module is about, if its body is in the module.
+///
+/// # Errors
+/// A record that ends too early, a name that is not in `strings`.
+pub fn function_name<'data>(
+    record: &Record<'_>,
+    strings: StringTable<'data>,
+) -> Result<Option<&'data str>, ReadError> {
+    if record.code != module_code::FUNCTION {
+        return Ok(None);
+    }
+    let &[start, length, _, _, is_prototype, ..] = &record.numbers[..] else {
+        return Err(damaged("the record of a function ends too early"));
+    };
+    let name = name(start, length, strings)?;
+    Ok((is_prototype == 0).then_some(name))
+}
+
+/// The name at `start` of `strings`, without the `\x01` that keeps LLVM from changing it.
+fn name(start: u64, length: u64, strings: StringTable<'_>) -> Result<&str, ReadError> {
+    // What does not fit reaches beyond the table.
+    let position = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    let name = strings.string(position(start), position(length))?;
+    Ok(name.strip_prefix('\x01').unwrap_or(name))
 }
 
 /// A variable is `[name, type, flags, initializer, linkage]`, where initializer 0 is none; a
@@ -327,9 +353,7 @@ fn global_value<'data>(
     let &[start, length, of_type, flags, content, linkage] = numbers else {
         return Err(damaged("the record of a global value ends too early"));
     };
-    // What does not fit reaches beyond the table.
-    let position = |number| usize::try_from(number).unwrap_or(usize::MAX);
-    let name = strings.string(position(start), position(length))?;
+    let name = name(start, length, strings)?;
     let is_declaration = match kind {
         GlobalValueKind::Variable => content == 0,
         GlobalValueKind::Function => content != 0,
@@ -338,7 +362,7 @@ fn global_value<'data>(
     // Without this flag, which old LLVMs did not have, the type is that of a pointer to it.
     let is_sized = kind == GlobalValueKind::Variable && !is_declaration && flags & 1 << 1 != 0;
     Ok(GlobalValue {
-        name: name.strip_prefix('\x01').unwrap_or(name),
+        name,
         linkage: Linkage::of_record(linkage)
             .ok_or_else(|| damaged(&format!("{name} has unknown linkage {linkage}")))?,
         is_declaration,

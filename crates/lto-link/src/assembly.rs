@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The names in assembly. What assembly names, the compiler must not change: it does not see that
+//! something other than C refers to it.
+//!
+//! Text is not parsed as an assembler does it, which would need to know the machine and the operands.
+//! Every word that could be a symbol counts as one, so that too many names are found rather than too few.
+//!
+//! Sources: the manual of LLVM's language (inline assembly: `$0`, `${0:x}`, `$$`, `$(a$|b$)`); the manual
+//! of the GNU assembler (symbols, labels, macros).
+
+use std::collections::{BTreeSet, HashMap};
+
+use object_model::{Bitcode, ReadError, ValueIndex};
+
+/// The names in a text of assembly.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AssemblyNames {
+    /// Every word that may be the name of a symbol.
+    pub words: BTreeSet<String>,
+    /// The words of which a part is an operand or an argument of a macro.
+    pub patterns: BTreeSet<NamePattern>,
+    /// Whether it defines a symbol that other assembly, or another object, can refer to.
+    pub defines_symbol: bool,
+}
+
+/// A name of which only the parts between operands are known; something stands between each two of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamePattern(Vec<String>);
+
+impl NamePattern {
+    /// Whether `name` has the known parts in their order: the first at its start, the last at its end.
+    pub fn matches(&self, name: &str) -> bool {
+        let [first, middle @ .., last] = &self.0[..] else {
+            return false;
+        };
+        let Some(mut rest) = name.strip_prefix(first.as_str()) else {
+            return false;
+        };
+        for part in middle {
+            match rest.find(part.as_str()) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        rest.ends_with(last.as_str())
+    }
+}
+
+/// Where a text of assembly comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssemblySource {
+    /// Module-level: a dollar sign is a dollar sign.
+    Module,
+    /// Inline assembly of a function, in the notation of LLVM's IR.
+    Function,
+}
+
+/// The names in the assembly of one bitcode object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectAssembly {
+    /// Those in module-level assembly.
+    pub module: AssemblyNames,
+    /// Those in the inline assembly of its functions.
+    pub functions: AssemblyNames,
+    /// The functions whose inline assembly defines a symbol.
+    defining: Vec<ValueIndex>,
+}
+
+impl ObjectAssembly {
+    /// Reads the assembly of `bitcode`.
+    ///
+    /// # Errors
+    /// Those of [`Bitcode::assembly`].
+    pub fn of(bitcode: &Bitcode<'_>) -> Result<Self, ReadError> {
+        let assembly = bitcode.assembly()?;
+        let mut found = Self::default();
+        for text in &assembly.modules {
+            found
+                .module
+                .extend(&AssemblyNames::of(text, AssemblySource::Module));
+        }
+        // Most functions have the same few texts.
+        let mut known: HashMap<&[u8], bool> = HashMap::new();
+        for function in &assembly.functions {
+            let mut defines_symbol = false;
+            for text in &function.texts {
+                defines_symbol |= *known.entry(text).or_insert_with(|| {
+                    let names = AssemblyNames::of(text, AssemblySource::Function);
+                    found.functions.extend(&names);
+                    names.defines_symbol
+                });
+            }
+            if defines_symbol {
+                found.defining.push(function.value);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The functions whose inline assembly defines a symbol.
+    pub(crate) fn defining(&self) -> impl Iterator<Item = ValueIndex> + '_ {
+        self.defining.iter().copied()
+    }
+}
+
+/// One piece of a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    /// An operand, an argument of a macro, or a number that is counted up.
+    Unknown,
+}
+
+/// A word, or what stands between two words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    Word(Vec<Piece>),
+    /// The text between two quotation marks, as it stands there.
+    Quoted(String),
+    Other(char),
+}
+
+impl AssemblyNames {
+    /// The names in `text`.
+    pub fn of(text: &[u8], source: AssemblySource) -> Self {
+        let text = String::from_utf8_lossy(text);
+        let tokens = tokens(&text, source);
+        let mut names = Self::default();
+        for token in &tokens {
+            match token {
+                Token::Word(pieces) => names.add_word(pieces),
+                Token::Quoted(text) => {
+                    names.words.insert(unescaped(text, source));
+                    // It may also be the name of a section, or a string.
+                    for token in self::tokens(&text.replace('"', " "), source) {
+                        if let Token::Word(pieces) = token {
+                            names.add_word(&pieces);
+                        }
+                    }
+                }
+                Token::Other(_) => {}
+            }
+        }
+        names.defines_symbol = defines_symbol(&tokens);
+        names
+    }
+
+    /// Those of the keys of `known` that the text may name. `fitting` has, from one call to the next, those
+    /// that fit a pattern.
+    pub(crate) fn among<'data>(
+        &self,
+        known: &HashMap<&'data str, usize>,
+        fitting: &mut HashMap<NamePattern, Vec<&'data str>>,
+    ) -> Vec<&'data str> {
+        let words = self.words.iter();
+        let words = words.filter_map(|word| Some(*known.get_key_value(word.as_str())?.0));
+        let mut names: Vec<&str> = words.collect();
+        for pattern in &self.patterns {
+            let fit = fitting.entry(pattern.clone()).or_insert_with(|| {
+                let names = known.keys().copied();
+                names.filter(|name| pattern.matches(name)).collect()
+            });
+            names.extend(fit.iter());
+        }
+        names
+    }
+
+    fn extend(&mut self, other: &Self) {
+        self.words.extend(other.words.iter().cloned());
+        self.patterns.extend(other.patterns.iter().cloned());
+        self.defines_symbol |= other.defines_symbol;
+    }
+
+    fn add_word(&mut self, pieces: &[Piece]) {
+        if let [Piece::Text(word)] = pieces {
+            self.words.insert(word.clone());
+            // A dollar sign may mark a number, and a dot may separate an instruction from its size.
+            for part in word.split('$').chain(word.split('.')) {
+                if !part.is_empty() {
+                    self.words.insert(part.to_owned());
+                }
+            }
+            return;
+        }
+        let mut parts = vec![String::new()];
+        for piece in pieces {
+            match (piece, parts.last_mut()) {
+                (Piece::Text(text), Some(last)) => last.push_str(text),
+                _ => parts.push(String::new()),
+            }
+        }
+        // An operand alone is known to the compiler, and an argument stands where it is given.
+        if parts.iter().any(|part| !part.is_empty()) {
+            self.patterns.insert(NamePattern(parts));
+        }
+    }
+}
+
+/// What a quoted name stands for.
+fn unescaped(quoted: &str, source: AssemblySource) -> String {
+    let mut name = String::new();
+    let mut characters = quoted.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => name.extend(characters.next()),
+            '$' if source == AssemblySource::Function => {
+                characters.next_if_eq(&'$');
+                name.push('$');
+            }
+            character => name.push(character),
+        }
+    }
+    name
+}
+
+/// Whether a character can stand in a name.
+fn is_of_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '_' | '.') || !character.is_ascii()
+}
+
+/// Takes a text apart.
+fn tokens(text: &str, source: AssemblySource) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut word: Vec<Piece> = Vec::new();
+    let mut characters = text.chars().peekable();
+    let push = |word: &mut Vec<Piece>, text: char| match word.last_mut() {
+        Some(Piece::Text(last)) => last.push(text),
+        _ => word.push(Piece::Text(text.to_string())),
+    };
+    while let Some(character) = characters.next() {
+        match character {
+            '$' if source == AssemblySource::Function => match characters.next() {
+                // An operand: `${0:x}`, `${:uid}`.
+                Some('{') => {
+                    characters.by_ref().find(|inner| *inner == '}');
+                    word.push(Piece::Unknown);
+                    continue;
+                }
+                Some(digit) if digit.is_ascii_digit() => {
+                    while characters.next_if(char::is_ascii_digit).is_some() {}
+                    word.push(Piece::Unknown);
+                    continue;
+                }
+                // A dollar sign, which may stand within a name or before a number.
+                Some('$') if !word.is_empty() => {
+                    push(&mut word, '$');
+                    continue;
+                }
+                // `$(`, `$|` and `$)` separate the dialects of x86.
+                _ => {}
+            },
+            '$' if !word.is_empty() => {
+                push(&mut word, '$');
+                continue;
+            }
+            // An argument of a macro: `\name`, `\@`; `\()` ends it.
+            '\\' => {
+                match characters.peek() {
+                    Some('(') => {
+                        characters.next();
+                        characters.next_if_eq(&')');
+                    }
+                    Some('@') => drop(characters.next()),
+                    _ => {
+                        while characters
+                            .next_if(|next| is_of_name(*next) && *next != '.')
+                            .is_some()
+                        {}
+                    }
+                }
+                word.push(Piece::Unknown);
+                continue;
+            }
+            '"' => {
+                if !word.is_empty() {
+                    tokens.push(Token::Word(std::mem::take(&mut word)));
+                }
+                // One that is not closed, as in a comment, ends with its line.
+                let mut quoted = String::new();
+                let mut ended = false;
+                while let Some(inner) = characters.next_if(|next| *next != '\n') {
+                    match inner {
+                        '"' => {
+                            ended = true;
+                            break;
+                        }
+                        '\\' => {
+                            quoted.push(inner);
+                            quoted.extend(characters.next());
+                        }
+                        inner => quoted.push(inner),
+                    }
+                }
+                if !ended {
+                    tokens.push(Token::Other('"'));
+                }
+                tokens.push(Token::Quoted(quoted));
+                continue;
+            }
+            character if is_of_name(character) => {
+                push(&mut word, character);
+                continue;
+            }
+            _ => {}
+        }
+        if !word.is_empty() {
+            tokens.push(Token::Word(std::mem::take(&mut word)));
+        }
+        tokens.push(Token::Other(character));
+    }
+    if !word.is_empty() {
+        tokens.push(Token::Word(word));
+    }
+    tokens
+}
+
+/// Directives that define a symbol or let others see one. Source: the manual of the GNU assembler.
+const DEFINING: [&str; 9] = [
+    ".globl", ".global", ".weak", ".set", ".equ", ".equiv", ".comm", ".lcomm", ".symver",
+];
+
+/// Whether the text defines a symbol that is not known to it alone: a label, a word before `=`, or what
+/// one of the directives above names. What begins with `.L` and labels that are numbers are known to it alone.
+fn defines_symbol(tokens: &[Token]) -> bool {
+    let mut starts_statement = true;
+    // The token behind a place, but for blanks.
+    let next_at = |mut at: usize| {
+        while let Some(Token::Other(' ' | '\t')) = tokens.get(at) {
+            at += 1;
+        }
+        tokens.get(at)
+    };
+    let first = |pieces: &[Piece]| match pieces.first() {
+        Some(Piece::Text(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let is_private = |name: &str| name.starts_with(".L");
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        match token {
+            Token::Other('\n' | ';') => starts_statement = true,
+            Token::Other(space) if space.is_whitespace() => {}
+            Token::Word(_) | Token::Quoted(_) if starts_statement => {
+                let (name, is_number) = match token {
+                    Token::Word(pieces) => {
+                        let name = first(pieces);
+                        let digits = name.bytes().all(|byte| byte.is_ascii_digit());
+                        let is_number = digits && pieces.len() == 1;
+                        (name, is_number)
+                    }
+                    Token::Quoted(name) => (name.clone(), false),
+                    Token::Other(_) => (String::new(), false),
+                };
+                if tokens.get(at) == Some(&Token::Other(':')) {
+                    at += 1;
+                    if !is_private(&name) && !is_number {
+                        return true;
+                    }
+                } else if next_at(at) == Some(&Token::Other('=')) {
+                    if !is_private(&name) && name != "." {
+                        return true;
+                    }
+                    starts_statement = false;
+                } else {
+                    let named = match next_at(at) {
+                        Some(Token::Word(pieces)) => first(pieces),
+                        Some(Token::Quoted(name)) => name.clone(),
+                        _ => String::new(),
+                    };
+                    if DEFINING.contains(&name.as_str()) && !is_private(&named) {
+                        return true;
+                    }
+                    starts_statement = false;
+                }
+            }
+            _ => starts_statement = false,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_function(text: &str) -> AssemblyNames {
+        AssemblyNames::of(text.as_bytes(), AssemblySource::Function)
+    }
+
+    fn has(names: &AssemblyNames, name: &str) -> bool {
+        names.words.contains(name) || names.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
+    #[test]
+    fn every_word_may_be_a_name() {
+        for (text, name) in [
+            ("call f", "f"),
+            ("movl $$77, flags(%rip)", "flags"),
+            ("movl $$(f2 - f1), $0", "f1"),
+            ("movl $$f, $0", "f"),
+            ("jmp f@PLT", "f"),
+            (".quad handler\n", "handler"),
+            (".quad 1b - handler", "handler"),
+            ("ldr x0, =f", "f"),
+            ("add x0, x0, #:lo12:f", "f"),
+            ("call \"a b\"", "a b"),
+            (".set alias, f", "f"),
+            ("call f$$1", "f$1"),
+            ("call {f", "f"),
+            ("call $(f$|g$)", "g"),
+            (".irp name, f, g\n .quad \\name\n .endr", "g"),
+            ("bl größe", "größe"),
+        ] {
+            assert!(
+                has(&in_function(text), name),
+                "{text}: {:?}",
+                in_function(text)
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_with_operands_may_be_any_that_fits() {
+        for (text, fits, does_not) in [
+            ("call f_${0:P}", "f_8", "g_8"),
+            ("call get_$0_user", "get_4_user", "get_4_users"),
+            (".quad \\name\\()_entry", "a_entry", "a_entries"),
+            ("call \\a\\()_x_\\b", "f_x_g", "f_y_g"),
+            ("call f\\@", "f12", "ff"),
+        ] {
+            let names = in_function(text);
+            assert!(has(&names, fits), "{text}: {names:?}");
+            // `f\@` is `f` and anything.
+            assert_eq!(has(&names, does_not), does_not == "ff", "{text}: {names:?}");
+        }
+        assert_eq!(in_function("call $0; call \\name").patterns.len(), 0);
+    }
+
+    #[test]
+    fn in_module_assembly_a_dollar_sign_is_none_of_an_operand() {
+        let names = AssemblyNames::of(b"movl $f, %eax; call g$0", AssemblySource::Module);
+        assert!(has(&names, "f") && has(&names, "g$0"), "{names:?}");
+        assert!(names.patterns.is_empty(), "{names:?}");
+    }
+
+    #[test]
+    fn labels_and_directives_define() {
+        for text in [
+            "entry: nop",
+            "nop\nentry:\n",
+            "nop; entry: nop",
+            ".globl entry",
+            "1: entry: nop",
+            ".set a, b",
+            "a = b",
+            "\"an entry\": nop",
+            "entry_${:uid}:",
+            "\\name\\()_x:",
+        ] {
+            assert!(in_function(text).defines_symbol, "{text}");
+        }
+        for text in [
+            "1: nop",
+            ".Lentry: nop",
+            ".Lentry_${:uid}: nop",
+            "movl %gs:x, $0",
+            "adrp x0, :got:f",
+            "add x0, x0, #:lo12:f",
+            "call f",
+            ".equ .L_x, 3",
+            ".equ\t.L_x\\num, \\num",
+            ".if a == b",
+            "# don't \"stop\nnop",
+            "771:\n\t999:\n\t.pushsection .discard",
+        ] {
+            assert!(!in_function(text).defines_symbol, "{text}");
+        }
+    }
+}

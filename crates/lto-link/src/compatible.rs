@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Whether the objects of a link go together. A link that only generates code does not fail where they do
+//! not: it leaves out what it cannot take.
+
+use object_model::{Bitcode, Elf, Faults, Input, LtoKind, Object, elf};
+
+use crate::inputs::{InputKind, Inputs, kind_of, object_name};
+use crate::link::LinkError;
+use crate::resolve::Resolution;
+
+/// An object that does not go together with the others.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IncompatibleObject {
+    /// It is for another machine.
+    #[error("{object} is for {machine}, and {first} is for {expected}")]
+    Machine {
+        /// The object.
+        object: String,
+        /// What it is for.
+        machine: String,
+        /// The first object of the link.
+        first: String,
+        /// What that is for.
+        expected: String,
+    },
+    /// It is bitcode for another kind of LTO.
+    #[error(
+        "{object} is bitcode for {kind} LTO, and {first} is for {expected} LTO; compile both with the \
+         same -flto"
+    )]
+    LtoKind {
+        /// The object.
+        object: String,
+        /// What it was compiled for.
+        kind: &'static str,
+        /// The first bitcode object of the link.
+        first: String,
+        /// What that was compiled for.
+        expected: &'static str,
+    },
+    /// It is bitcode that does not say what it refers to.
+    #[error(
+        "{object} is bitcode without a summary, so that it does not take part in LTO; compile it with \
+         -flto=thin or -flto=full, or as native code"
+    )]
+    NoSummary {
+        /// The object.
+        object: String,
+    },
+}
+
+/// Checks all objects of `resolution` for a link that generates code of bitcode.
+///
+/// # Errors
+/// Every object that does not go together with those before it; bitcode that is damaged.
+pub(crate) fn check_all(inputs: &Inputs, resolution: &Resolution) -> Result<(), LinkError> {
+    check(resolution.linked(inputs))
+}
+
+/// Checks the objects of a link by distributed thin LTO: for it, code is generated of all `inputs`.
+///
+/// # Errors
+/// As [`check_all`], and bitcode of full LTO.
+pub(crate) fn check_thin(inputs: &Inputs) -> Result<(), LinkError> {
+    check(inputs.objects.iter())?;
+    let mut faults = Vec::new();
+    for input in &inputs.objects {
+        if let Object::Bitcode(bitcode) = &input.object
+            && lto_kind(input, bitcode)? == LtoKind::Full
+        {
+            faults.push(IncompatibleObject::LtoKind {
+                object: object_name(input),
+                kind: name_of(LtoKind::Full),
+                first: "the link".to_owned(),
+                expected: name_of(LtoKind::Thin),
+            });
+        }
+    }
+    Faults::check((), faults).map_err(LinkError::Incompatible)
+}
+
+fn check<'all, 'data: 'all>(
+    inputs: impl Iterator<Item = &'all Input<'data>>,
+) -> Result<(), LinkError> {
+    let mut machine: Option<(String, Machine)> = None;
+    let mut kind: Option<(String, LtoKind)> = None;
+    let mut faults = Vec::new();
+    for input in inputs {
+        let object = object_name(input);
+        let of_object = Machine::of(&input.object);
+        match &machine {
+            Some((first, expected)) if !expected.goes_with(&of_object) => {
+                faults.push(IncompatibleObject::Machine {
+                    object: object.clone(),
+                    machine: of_object.to_string(),
+                    first: first.clone(),
+                    expected: expected.to_string(),
+                });
+            }
+            Some(_) => {}
+            None => machine = Some((object.clone(), of_object)),
+        }
+        let Object::Bitcode(bitcode) = &input.object else {
+            continue;
+        };
+        let summary = bitcode.summary();
+        let summary = summary.map_err(|error| LinkError::Summary(input.locate(error)))?;
+        if summary.is_none() {
+            faults.push(IncompatibleObject::NoSummary { object });
+            continue;
+        }
+        let of_object = lto_kind(input, bitcode)?;
+        match &kind {
+            Some((first, expected)) if *expected != of_object => {
+                faults.push(IncompatibleObject::LtoKind {
+                    object,
+                    kind: name_of(of_object),
+                    first: first.clone(),
+                    expected: name_of(*expected),
+                });
+            }
+            Some(_) => {}
+            None => kind = Some((object, of_object)),
+        }
+    }
+    Faults::check((), faults).map_err(LinkError::Incompatible)
+}
+
+fn lto_kind(input: &Input, bitcode: &Bitcode) -> Result<LtoKind, LinkError> {
+    let kind = bitcode.lto_kind();
+    kind.map_err(|error| LinkError::Summary(input.locate(error)))
+}
+
+fn name_of(kind: LtoKind) -> &'static str {
+    match kind {
+        LtoKind::Thin => "thin",
+        LtoKind::Full => "full",
+    }
+}
+
+/// What the linked bitcode is for: all of a link is of one kind.
+pub(crate) fn kind_of_lto(inputs: &Inputs, resolution: &Resolution) -> LtoKind {
+    let mut bitcode = resolution
+        .linked(inputs)
+        .filter(|input| kind_of(input) == InputKind::Bitcode)
+        .filter_map(|input| input.object.as_bitcode());
+    let kind = bitcode.next().and_then(|bitcode| bitcode.lto_kind().ok());
+    kind.unwrap_or(LtoKind::Thin)
+}
+
+/// What an object is for, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Machine {
+    /// The number of ELF's, and whether the class has 64 bits.
+    Elf(elf::Machine, bool),
+    /// An architecture of LLVM's that has no number here.
+    Named(String),
+}
+
+impl Machine {
+    fn of(object: &Object) -> Self {
+        match object {
+            Object::Elf(elf) => Self::of_elf(elf),
+            Object::Bitcode(bitcode) => Self::of_triple(bitcode.triple()),
+        }
+    }
+
+    fn of_elf(elf: &Elf) -> Self {
+        Self::Elf(elf.machine(), elf.is_64())
+    }
+
+    /// Source: `Triple::parseArch` of LLVM, `getBitcodeMachineKind` of lld.
+    fn of_triple(triple: &str) -> Self {
+        let (architecture, environment) = triple.split_once('-').unwrap_or((triple, ""));
+        let is_x32 = environment.ends_with("x32");
+        match architecture {
+            "aarch64" | "aarch64_be" | "arm64" => Self::Elf(elf::EM_AARCH64, true),
+            "x86_64" => Self::Elf(elf::EM_X86_64, !is_x32),
+            "i386" | "i486" | "i586" | "i686" => Self::Elf(elf::EM_386, false),
+            "riscv64" => Self::Elf(elf::EM_RISCV, true),
+            "riscv32" => Self::Elf(elf::EM_RISCV, false),
+            "loongarch64" => Self::Elf(elf::EM_LOONGARCH, true),
+            "powerpc64" | "powerpc64le" | "ppc64" | "ppc64le" => Self::Elf(elf::EM_PPC64, true),
+            "powerpc" | "powerpcle" | "ppc" => Self::Elf(elf::EM_PPC, false),
+            "s390x" => Self::Elf(elf::EM_S390, true),
+            "mips" | "mipsel" => Self::Elf(elf::EM_MIPS, false),
+            "mips64" | "mips64el" => Self::Elf(elf::EM_MIPS, true),
+            arm if arm.starts_with("arm") || arm.starts_with("thumb") => {
+                Self::Elf(elf::EM_ARM, false)
+            }
+            other => Self::Named(other.to_owned()),
+        }
+    }
+
+    /// Whether one link can have both. Of what has no number, nothing is known.
+    fn goes_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Named(_), Self::Elf(..)) | (Self::Elf(..), Self::Named(_)) => true,
+            (one, other) => one == other,
+        }
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Elf(elf::EM_AARCH64, _) => f.write_str("arm64"),
+            Self::Elf(elf::EM_X86_64, true) => f.write_str("x86_64"),
+            Self::Elf(elf::EM_X86_64, false) => f.write_str("x32"),
+            Self::Elf(elf::EM_386, _) => f.write_str("32-bit x86"),
+            Self::Elf(elf::EM_ARM, _) => f.write_str("32-bit Arm"),
+            Self::Elf(elf::EM_RISCV, true) => f.write_str("riscv64"),
+            Self::Elf(machine, _) => write!(f, "ELF machine {}", machine.0),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Symbol resolution: which library members a link takes, and whose definition of a name prevails.
+//!
+//! It is decided once, as ld.lld decides it, for all that follows: the roots, the commands, the checks.
+//! Objects are read in link order. A library member is linked as soon as something refers to what it
+//! defines, unless the reference is weak. Of several definitions the first prevails, but a weak one gives
+//! way to one that is not.
+//!
+//! Sources: `Symbol::resolve`, `Symbol::shouldReplace`, `ObjFile::parseLazy` and `handleLibcall` of lld;
+//! `Builder::addSymbol` in LLVM's `IRSymtab.cpp` (what is marked as used).
+
+use std::collections::{HashMap, HashSet};
+
+use object_model::{
+    Binding, Bitcode, Definition, Faults, Input, InputError, Object, SectionIndex, Symbol,
+    SymbolIndex,
+};
+
+use crate::inputs::{InputKind, Inputs, kind_of};
+
+/// What is known of a name.
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    /// Something refers to it. A weak reference takes no library member.
+    Undefined { is_weak: bool },
+    /// A library member that is not linked defines it.
+    Member { object: usize },
+    /// The object at this place of the inputs defines it.
+    Defined { object: usize, is_weak: bool },
+}
+
+/// Which objects are linked, and whose definitions count.
+#[derive(Debug, Default)]
+pub struct Resolution<'data> {
+    names: HashMap<&'data str, Name>,
+    is_linked: Vec<bool>,
+    link_order: Vec<usize>,
+    /// COMDAT groups that are linked, by signature, and the object that has the first of each.
+    comdats: HashMap<&'data str, usize>,
+    /// Symbols in groups that other objects have already, by object.
+    discarded: HashMap<usize, HashSet<SymbolIndex>>,
+}
+
+impl<'data> Resolution<'data> {
+    /// Resolves the symbols of `inputs`. `needed` are names that something refers to which is not among
+    /// them, such as code that was generated of them.
+    ///
+    /// # Errors
+    /// Every native object with a damaged COMDAT group.
+    pub fn of<'names>(
+        inputs: &Inputs<'data>,
+        needed: impl IntoIterator<Item = &'names str>,
+    ) -> Result<Self, Faults<InputError>> {
+        let mut resolving = Resolving {
+            inputs,
+            groups: groups(inputs)?,
+            resolution: Self {
+                is_linked: vec![false; inputs.objects.len()],
+                ..Self::default()
+            },
+        };
+        for object in 0..inputs.objects.len() {
+            if object < inputs.n_always {
+                resolving.link(object);
+            } else {
+                resolving.offer(object);
+            }
+        }
+        for name in needed {
+            let found = resolving.resolution.names.get(name);
+            if let Some(&Name::Member { object }) = found {
+                resolving.link(object);
+            }
+        }
+        resolving.link_library_calls();
+        Ok(resolving.resolution)
+    }
+
+    /// The places, among the inputs, of the objects that are linked: those that always are in the order
+    /// in which they were given, then members of libraries in the order in which they are needed.
+    pub fn link_order(&self) -> &[usize] {
+        &self.link_order
+    }
+
+    /// Whether the object at this place of the inputs is linked.
+    pub fn is_linked(&self, object: usize) -> bool {
+        self.is_linked.get(object).is_some_and(|linked| *linked)
+    }
+
+    /// The objects of `inputs` that are linked, in link order.
+    pub fn linked<'all>(
+        &'all self,
+        inputs: &'all Inputs<'data>,
+    ) -> impl Iterator<Item = &'all Input<'data>> + Clone {
+        let order = self.link_order.iter();
+        order.filter_map(|&object| inputs.objects.get(object))
+    }
+
+    /// The place, among the inputs, of the object whose definition of `name` prevails.
+    pub fn prevailing(&self, name: &str) -> Option<usize> {
+        match self.names.get(name) {
+            Some(&Name::Defined { object, .. }) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// Whether the group that the symbol of the object at `object` is in is linked from another object.
+    fn is_discarded(&self, object: usize, symbol: &Symbol) -> bool {
+        let discarded = self.discarded.get(&object);
+        discarded.is_some_and(|symbols| symbols.contains(&symbol.index))
+    }
+
+    /// The library member that defines `name`, if no linked object does.
+    pub fn member(&self, name: &str) -> Option<usize> {
+        match self.names.get(name) {
+            Some(&Name::Member { object }) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The definitions of linked bitcode that prevail and that a link can drop, and the place of the
+    /// object that has each.
+    pub fn droppable(&self, inputs: &Inputs<'data>) -> HashMap<&'data str, usize> {
+        let mut droppable = HashMap::new();
+        for &object in &self.link_order {
+            let Some(Object::Bitcode(bitcode)) =
+                inputs.objects.get(object).map(|input| &input.object)
+            else {
+                continue;
+            };
+            for symbol in bitcode.symbols() {
+                if is_definition(symbol) && self.prevailing(symbol.name) == Some(object) {
+                    droppable.insert(symbol.name, object);
+                }
+            }
+        }
+        droppable
+    }
+
+    /// The native objects of `inputs` that define weakly what bitcode defines, where that prevails: each
+    /// with the symbols that are so defined.
+    pub fn overridden(&self, inputs: &Inputs<'data>) -> Vec<(usize, Vec<SymbolIndex>)> {
+        let mut overridden = Vec::new();
+        for &object in &self.link_order {
+            let Some(elf) = inputs
+                .objects
+                .get(object)
+                .and_then(|input| input.object.as_elf())
+            else {
+                continue;
+            };
+            let by_bitcode = |symbol: &&Symbol| {
+                symbol.is_defined()
+                    && symbol.binding == Binding::Weak
+                    && self.prevailing(symbol.name).is_some_and(|other| {
+                        let other = inputs.objects.get(other);
+                        other.is_some_and(|other| kind_of(other) == InputKind::Bitcode)
+                    })
+            };
+            let symbols = elf.symbols().iter().filter(by_bitcode);
+            let symbols: Vec<SymbolIndex> = symbols.map(|symbol| symbol.index).collect();
+            if !symbols.is_empty() {
+                overridden.push((object, symbols));
+            }
+        }
+        overridden
+    }
+}
+
+/// Whether a second definition of this kind is a fault.
+pub(crate) fn is_strong(symbol: &Symbol) -> bool {
+    symbol.binding == Binding::Global
+        && matches!(
+            symbol.definition,
+            Definition::Defined | Definition::Absolute
+        )
+}
+
+/// Whether a link can drop it: a definition of a bitcode object that others see.
+pub(crate) fn is_definition(symbol: &Symbol) -> bool {
+    symbol.is_defined()
+        && !symbol.is_local()
+        && !symbol.is_from_asm()
+        && !symbol.is_format_specific()
+}
+
+/// The COMDAT groups of one object: the signature of each, and the symbols in its sections.
+type Groups<'data> = Vec<(&'data str, HashSet<SymbolIndex>)>;
+
+/// The groups of each native object of `inputs` that has some.
+fn groups<'data>(
+    inputs: &Inputs<'data>,
+) -> Result<HashMap<usize, Groups<'data>>, Faults<InputError>> {
+    let mut groups = HashMap::new();
+    let mut faults = Vec::new();
+    for (object, input) in inputs.objects.iter().enumerate() {
+        let Some(elf) = input.object.as_elf() else {
+            continue;
+        };
+        match elf.comdats() {
+            Ok(comdats) if comdats.is_empty() => {}
+            Ok(comdats) => {
+                let of_group = comdats.into_iter().map(|comdat| {
+                    let sections: HashSet<SectionIndex> = comdat.sections.into_iter().collect();
+                    let symbols = elf.symbols().iter();
+                    let within = symbols.filter(|symbol| {
+                        symbol
+                            .section
+                            .is_some_and(|section| sections.contains(&section))
+                    });
+                    (
+                        comdat.signature,
+                        within.map(|symbol| symbol.index).collect(),
+                    )
+                });
+                groups.insert(object, of_group.collect());
+            }
+            Err(error) => faults.push(input.locate(error)),
+        }
+    }
+    Faults::check(groups, faults)
+}
+
+/// A resolution that is being made.
+struct Resolving<'all, 'data> {
+    inputs: &'all Inputs<'data>,
+    groups: HashMap<usize, Groups<'data>>,
+    resolution: Resolution<'data>,
+}
+
+impl<'data> Resolving<'_, 'data> {
+    /// The symbols of an object that others see.
+    fn symbols(&self, object: usize) -> Vec<Symbol<'data>> {
+        let input = self.inputs.objects.get(object);
+        let symbols = input
+            .into_iter()
+            .flat_map(|input| input.object.linker_symbols());
+        symbols
+            .filter(|symbol| !symbol.is_local())
+            .copied()
+            .collect()
+    }
+
+    /// Links the object: its definitions count, and what it refers to is needed.
+    fn link(&mut self, object: usize) {
+        // A chain of members, each of which needs the next, may be long.
+        let mut pending = vec![Step::Link(object)];
+        while let Some(step) = pending.pop() {
+            match step {
+                Step::Link(object) => {
+                    let is_linked = self.resolution.is_linked.get_mut(object);
+                    if is_linked.is_none_or(|linked| std::mem::replace(linked, true)) {
+                        continue;
+                    }
+                    self.resolution.link_order.push(object);
+                    self.discard(object);
+                    let symbols = self.symbols(object);
+                    let (defined, undefined): (Vec<_>, Vec<_>) =
+                        symbols.into_iter().partition(|symbol| {
+                            symbol.is_defined() && !self.resolution.is_discarded(object, symbol)
+                        });
+                    for symbol in defined {
+                        self.define(object, &symbol);
+                    }
+                    // The last one is taken up first.
+                    pending.extend(undefined.into_iter().rev().map(Step::Refer));
+                }
+                Step::Refer(symbol) => pending.extend(self.refer(&symbol).map(Step::Link)),
+            }
+        }
+    }
+
+    /// Leaves out the groups of the object that another has already.
+    fn discard(&mut self, object: usize) {
+        for (signature, symbols) in self.groups.remove(&object).unwrap_or_default() {
+            let first = *self.resolution.comdats.entry(signature).or_insert(object);
+            if first != object {
+                let discarded = self.resolution.discarded.entry(object).or_default();
+                discarded.extend(symbols);
+            }
+        }
+    }
+
+    fn define(&mut self, object: usize, symbol: &Symbol<'data>) {
+        // A tentative definition gives way to a real one, as a weak one does.
+        let is_weak = symbol.binding == Binding::Weak || symbol.definition == Definition::Common;
+        let defined = Name::Defined { object, is_weak };
+        let name = self.resolution.names.entry(symbol.name).or_insert(defined);
+        match name {
+            Name::Defined { is_weak: false, .. } => {}
+            Name::Defined { is_weak: true, .. } if is_weak => {}
+            _ => *name = defined,
+        }
+    }
+
+    /// Notes a reference; returns the library member that it takes.
+    fn refer(&mut self, symbol: &Symbol<'data>) -> Option<usize> {
+        let is_weak = symbol.binding == Binding::Weak;
+        let undefined = Name::Undefined { is_weak };
+        match self
+            .resolution
+            .names
+            .entry(symbol.name)
+            .or_insert(undefined)
+        {
+            Name::Undefined { is_weak: known } => {
+                *known &= is_weak;
+                None
+            }
+            Name::Member { object } if !is_weak => Some(*object),
+            Name::Member { .. } | Name::Defined { .. } => None,
+        }
+    }
+
+    /// Offers a member of a library: it is linked if something refers to what it defines.
+    fn offer(&mut self, object: usize) {
+        for symbol in self.symbols(object) {
+            if !symbol.is_defined() {
+                continue;
+            }
+            let member = Name::Member { object };
+            match self.resolution.names.entry(symbol.name).or_insert(member) {
+                Name::Undefined { is_weak: false } => return self.link(object),
+                undefined @ Name::Undefined { is_weak: true } => *undefined = member,
+                Name::Member { .. } | Name::Defined { .. } => {}
+            }
+        }
+    }
+
+    /// Links the bitcode members that define what generated code may call in any case: where there is
+    /// bitcode, the linker takes them before it generates code.
+    fn link_library_calls(&mut self) {
+        let bitcode = |object: usize| {
+            let input = self.inputs.objects.get(object);
+            input.and_then(|input| input.object.as_bitcode())
+        };
+        if !self
+            .resolution
+            .link_order
+            .iter()
+            .any(|&object| bitcode(object).is_some())
+        {
+            return;
+        }
+        let members: Vec<usize> = (self.inputs.n_always..self.inputs.objects.len())
+            .filter(|&object| {
+                let names = bitcode(object).map(library_calls).unwrap_or_default();
+                names.iter().any(|name| {
+                    let name = self.resolution.names.get(name);
+                    matches!(name, Some(Name::Member { object: of }) if *of == object)
+                })
+            })
+            .collect();
+        for member in members {
+            self.link(member);
+        }
+    }
+}
+
+/// What `bitcode` defines of the functions that code generation may call in any case. LLVM marks them as
+/// it marks those that the source wants to be kept; only of these it has a list in the bitcode, too.
+fn library_calls<'data>(bitcode: &Bitcode<'data>) -> Vec<&'data str> {
+    let marked = bitcode
+        .symbols()
+        .iter()
+        .filter(|symbol| is_definition(symbol) && symbol.is_used());
+    let marked: Vec<&str> = marked.map(|symbol| symbol.name).collect();
+    if marked.is_empty() {
+        return marked;
+    }
+    // Bitcode without a summary says no more; what cannot be read is refused where it is needed.
+    let by_source: Option<HashSet<&str>> = bitcode.summary().ok().flatten().map(|summary| {
+        let lists = summary
+            .values
+            .iter()
+            .filter(|value| value.name.starts_with("llvm."));
+        let listed = lists.filter_map(|list| list.summary.as_ref());
+        let values = listed.flat_map(|list| list.references.iter());
+        values
+            .filter_map(|&value| Some(summary.value(value)?.name))
+            .collect()
+    });
+    let is_call = |name: &&str| {
+        MEMORY_CALLS.contains(name)
+            || by_source
+                .as_ref()
+                .is_some_and(|source| !source.contains(name))
+    };
+    marked.into_iter().filter(is_call).collect()
+}
+
+/// One thing to do for a link.
+enum Step<'data> {
+    Link(usize),
+    Refer(Symbol<'data>),
+}
+
+/// The functions of C that LLVM calls for operations that it has instructions for: those that a kernel may
+/// mark to be kept as well. Source: `llvm/IR/RuntimeLibcalls.td`.
+const MEMORY_CALLS: [&str; 4] = ["memcpy", "memmove", "memset", "__stack_chk_fail"];
