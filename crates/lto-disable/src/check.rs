@@ -52,11 +52,15 @@ impl BuiltObject {
         let cmd_file = root.join(path).with_file_name(format!(".{file_name}.cmd"));
         // Without one, nobody knows.
         let text = start_of_cmd_file(&cmd_file).unwrap_or_default();
+        let mut asked = asked(&text);
+        if asked != Asked::Code && !is_bitcode && was_compiled_again(&cmd_file) {
+            asked = Asked::Code;
+        }
         Self {
             path: path.display().to_string(),
             is_bitcode,
             made: made_from(&text),
-            asked: asked(&text),
+            asked,
         }
     }
 }
@@ -77,6 +81,13 @@ fn start_of_cmd_file(path: &Path) -> Option<String> {
             return Some(start.to_owned());
         }
     }
+}
+
+/// Whether the object was compiled again, as native code, because its assembly takes in files that lld's
+/// cache does not know (`lto-made-native` in `kconfig/lto-link/Makefile.build`).
+fn was_compiled_again(cmd_file: &Path) -> bool {
+    let text = fs::read_to_string(cmd_file).unwrap_or_default();
+    text.lines().any(|line| line.starts_with("lto_native_"))
 }
 
 /// How an object came to be, from the text of the `.cmd` file that kbuild leaves beside it
@@ -407,6 +418,18 @@ mod tests {
         let all = [by_command("c.o", false, LINKED)];
         let (_, faults) = check_commands(&all, LinkOf::Vmlinux);
         assert_eq!(faults, [Fault::NoBitcode(1), not_as_asked("c.o")]);
+    }
+
+    #[test]
+    fn an_object_that_was_compiled_again_is_native_by_its_command() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let start = format!("cmd_a.o := {LTO}\n\nsource_a.o := a.c\n\ndeps_a.o := a.h\n");
+        let path = dir.path().join(".a.o.cmd");
+        let asked = || BuiltObject::new(Path::new("a.o"), false, dir.path()).asked;
+        fs::write(&path, &start).expect("written");
+        assert_eq!(asked(), Asked::Bitcode);
+        fs::write(&path, format!("{start}lto_native_a.o := y\n")).expect("written");
+        assert_eq!(asked(), Asked::Code);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use test_support::TestDir;
 
-use crate::support::{link, without_make};
+use crate::support::{ld_lld, link, run, without_make};
 
 const MAKEFILE: &str = include_str!("../../../../kconfig/lto-link/Makefile.codegen");
 
@@ -172,6 +172,62 @@ fn code_that_cannot_be_generated_is_told_each_time() {
         assert!(!dir.join(".user.native.o.cmd").exists());
         let (again, told_again) = make(&dir);
         assert_eq!((again, told_again), (first, told));
+    }
+}
+
+/// With full LTO, the linker names one of them only.
+#[test]
+fn objects_that_cannot_be_merged_are_both_named_by_a_link() {
+    let flags = [
+        "-mstack-protector-guard=sysreg -mstack-protector-guard-reg=sp_el0 \
+         -mstack-protector-guard-offset=0",
+        "-mstack-protector-guard=global",
+    ];
+    for lto in ["-flto=thin", "-flto=full"] {
+        let dir = kbuild();
+        dir.write("names", "first user\n");
+        compile(&dir, "first", lto, "int first(void) { return 1; }");
+        let source = "int small(int); int user(int x) { return small(x) + 1; }";
+        compile(&dir, "user", &format!("{lto} {}", flags[0]), source);
+        let source = "int small(int x) { return x * 3; }";
+        compile(&dir, "small", &format!("{lto} {}", flags[1]), source);
+        for how in [&[][..], &["--internalize", "--named-in", "names"]] {
+            let mut arguments = vec!["module", "-o", "all.o"];
+            arguments.extend(how);
+            let linker = ld_lld();
+            arguments.extend(["--objs", "first.o", "user.o", "small.o", "--", &linker]);
+            let (code, _, stderr) = run(&dir, &arguments);
+            assert_eq!(code, Some(1), "{lto} {how:?}: {stderr}");
+            let advice = stderr.lines().last().expect("a line");
+            for word in ["user.o", "small.o", "stack-protector-guard", "-fno-lto"] {
+                assert!(advice.contains(word), "{lto} {how:?} {word}: {stderr}");
+            }
+        }
+    }
+}
+
+#[test]
+fn assembly_that_takes_in_files_is_told() {
+    let dir = kbuild();
+    dir.write("blob", "x\n");
+    dir.write("macros.s", "");
+    for (name, source, expected) in [
+        (
+            "module",
+            "asm(\".data\\n.INCBIN \\\"blob\\\"\\n\");",
+            ".incbin\n",
+        ),
+        (
+            "function",
+            "void f(void) { asm volatile(\".include \\\"macros.s\\\"\"); }",
+            ".include\n",
+        ),
+        ("none", "int f(void) { asm(\"nop\"); return 1; }", ""),
+    ] {
+        compile(&dir, name, "", source);
+        let object = format!("{name}.o");
+        let (code, stdout, stderr) = run(&dir, &["included", &object]);
+        assert_eq!((code, stdout.as_str()), (Some(0), expected), "{stderr}");
     }
 }
 
