@@ -24,9 +24,11 @@
 mod assembly;
 mod codegen;
 mod compatible;
+mod conflict;
 mod definitions;
 mod generated;
 mod glue;
+mod included;
 mod inputs;
 mod internalize;
 mod jobs;
@@ -47,8 +49,10 @@ mod thin_link;
 pub use assembly::{AssemblyNames, NamePattern, ObjectAssembly};
 pub use codegen::{CodegenError, list_path};
 pub use compatible::IncompatibleObject;
+pub use conflict::FlagConflict;
 pub use definitions::{DefinitionFault, Definitions, NATIVE_FORMS, definitions};
 pub use glue::plugin;
+pub use included::file_directives;
 pub use inputs::{
     EmbeddedError, InputKind, Inputs, LinkFiles, RecordedInput, inputs_path, read_record,
 };

@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
     Cache, Fate, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, Reach, RootOptions,
-    Roots, SUFFIX_MAP_HEAD, ThinLinkOptions, complete_thin_link, cpus, definitions, inputs_path,
-    kernel_names, link, named_in_assembly, read_record, roots_path, suffix_map, suffixed,
-    thin_link,
+    Roots, SUFFIX_MAP_HEAD, ThinLinkOptions, complete_thin_link, cpus, definitions,
+    file_directives, inputs_path, kernel_names, link, named_in_assembly, read_record, roots_path,
+    suffix_map, suffixed, thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -53,6 +53,14 @@ enum Kind {
     ///
     /// Run it in the object tree of a kernel that lto-link linked.
     AssemblyNames(AssemblyNamesArgs),
+    /// Print the directives by which an object's assembly takes in files
+    ///
+    /// lld's cache of generated code does not know these files: where it is used, such an object must be
+    /// native code.
+    Included {
+        /// The bitcode object
+        object: PathBuf,
+    },
     /// Check a linked kernel or module: nothing is linked twice, kallsyms and BTF know its functions
     Check(CheckArgs),
 }
@@ -198,6 +206,7 @@ fn run() -> Result<(), Failure> {
         Kind::ThinLink(args) => run_thin_link(args, arguments),
         Kind::Why(args) => why(&args),
         Kind::AssemblyNames(args) => assembly_names(&args),
+        Kind::Included { object } => included(&object),
         Kind::Check(args) => check(&args),
     }
 }
@@ -238,7 +247,14 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         };
         progress(&options.output, &inputs, &jobs);
     }
-    done(link(&options, &inputs))
+    let result = link(&options, &inputs);
+    if let Err(error) = &result
+        && let Some(conflict) = error.flag_conflict()
+    {
+        let advice = conflict.advice(&options, &inputs);
+        return Err(Failure::fault(format!("{error}\n{advice}")));
+    }
+    done(result)
 }
 
 /// The command that was given as `arguments`, with `--complete`, which it may have already.
@@ -308,6 +324,19 @@ fn done<T>(result: Result<T, LinkError>) -> Result<(), Failure> {
         }
         Err(error) => Err(Failure::fault(error)),
     }
+}
+
+fn included(object: &Path) -> Result<(), Failure> {
+    let files = Files::new();
+    let input = files.object(object)?;
+    let Some(bitcode) = input.object.as_bitcode() else {
+        return Ok(());
+    };
+    let directives = file_directives(bitcode);
+    for directive in directives.map_err(|error| Failure::cannot_run(input.locate(error)))? {
+        println!("{directive}");
+    }
+    Ok(())
 }
 
 /// The objects that `output` was linked from, by the record of the link.

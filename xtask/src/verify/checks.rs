@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use initcall_order::{Collector, Tables};
-use lto_disable::LinkOf;
+use lto_disable::{LinkOf, Unlisted};
 use lto_link::Suffixed;
 use modversions::{Symvers, SymversFault};
 use object_model::{Elf, Input};
@@ -61,8 +61,11 @@ pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
         report.n_native,
         report.n_disabled,
         match list {
-            Some(_) => "the list",
-            None => "their commands",
+            Some(_) => format!(
+                "the list, but for {} by their Makefiles",
+                report.n_by_makefile
+            ),
+            None => "their commands".to_owned(),
         },
         tree.modules.len()
     );
@@ -95,7 +98,7 @@ fn inputs_check(
         .map(|input| tree.built_object(input))
         .collect();
     let (report, faults) = match list {
-        Some(list) => lto_disable::check(&objects, list),
+        Some(list) => lto_disable::check(&objects, list, Unlisted::ByCommand, link_of),
         None => lto_disable::check_commands(&objects, link_of),
     };
     (report, prefixed(object, &faults))

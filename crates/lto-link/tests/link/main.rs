@@ -4,6 +4,7 @@
 mod built;
 mod cache;
 mod capture;
+mod codegen;
 mod conflicts;
 mod distributed;
 mod failures;
