@@ -51,7 +51,7 @@ static const struct kind kinds[] = {
 	{ "UDP: sendto and recvfrom", prepare_udp_server, send_to, 800 },
 	{ "netlink: list devices", prepare_netlink, list_devices, 300 },
 	{ "terminal: write and read", prepare_terminal, write_terminal, 500 },
-	{ "select: 64 files", prepare_select, select_files, 1000 },
+	{ "select: 50 files", prepare_select, select_files, 1000 },
 	{ "epoll: edges", prepare_edges, wait_for_edge, 1500 },
 	{ "vfork, script, wait", prepare_script, execute_script, 60 },
 	{ "signal: sigtimedwait", block_signal, wait_for_signal, 1500 },
