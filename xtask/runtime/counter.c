@@ -4,7 +4,8 @@
  * programs execute, apart: the kernel's code has addresses in the upper half.
  *
  * It prints a line with all counters whenever a program executes one of the
- * instructions that system.h calls marks. It needs no header of QEMU's: what
+ * instructions that system.h calls marks, and at the end where the kernel was
+ * between the marks that begin and end what is measured. It needs no header of QEMU's: what
  * it calls is declared here, as version 1 of the interface has it.
  */
 
@@ -34,6 +35,7 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 u64 qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 u64 qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 void *qemu_plugin_insn_haddr(const struct qemu_plugin_insn *);
+void qemu_plugin_register_atexit_cb(u64 id, void (*)(u64 id, void *data), void *data);
 void qemu_plugin_outs(const char *);
 
 /* Of the C library that QEMU itself is linked with. */
@@ -49,7 +51,11 @@ enum owner { PROGRAM, KERNEL, N_OWNERS };
 
 /* Instructions without a branch in or out, as QEMU translates them at once. */
 struct block {
+	/* The one that was translated before. */
+	struct block *before;
 	u64 start, end, last;
+	/* How many of its instructions were executed while something was measured. */
+	u64 n_measured;
 	enum owner owner;
 	/* Whether all of it is one string instruction that x86 repeats. */
 	u8 is_repeated;
@@ -69,8 +75,13 @@ static u64 n_instructions[N_OWNERS];
 static u64 n_taken, n_missed;
 
 /* What was executed last. */
+static struct block *current;
 static enum owner owner;
 static u64 last, next;
+
+static struct block *all_blocks;
+
+static u8 is_measuring;
 
 /*
  * A first-level instruction cache as many processors have it: 32 KiB, eight
@@ -100,13 +111,17 @@ static int fetch_line(u64 line)
 
 static void hand_over(void)
 {
-	n_instructions[owner] += n_executed - n_handed;
+	u64 n = n_executed - n_handed;
+
+	n_instructions[owner] += n;
+	if (is_measuring && current)
+		current->n_measured += n;
 	n_handed = n_executed;
 }
 
 static void enter_block(unsigned int cpu, void *data)
 {
-	const struct block *block = data;
+	struct block *block = data;
 	u32 line;
 
 	(void)cpu;
@@ -120,6 +135,7 @@ static void enter_block(unsigned int cpu, void *data)
 	} else if (block->owner == KERNEL && owner == KERNEL && next != block->start) {
 		n_taken++;
 	}
+	current = block;
 	owner = block->owner;
 	last = block->last;
 	next = block->end;
@@ -144,23 +160,57 @@ static void add_number(u64 number)
 		text[length++] = digits[at++];
 }
 
-/* `mark ID`, and what was counted since the start. */
+static void begin_line(const char *word)
+{
+	for (length = 0; word[length]; length++)
+		text[length] = word[length];
+}
+
+static void end_line(void)
+{
+	text[length++] = '\n';
+	text[length] = 0;
+	qemu_plugin_outs(text);
+}
+
+/* As in kinds.h. */
+enum { MARK_BEGIN = 3, MARK_END = 4 };
+
+/* `mark NUMBER`, and what was counted since the start. */
 static void print_mark(unsigned int cpu, void *data)
 {
-	static const char word[] = "mark";
+	u64 number = (u64)data;
 
 	(void)cpu;
 	hand_over();
-	for (length = 0; word[length]; length++)
-		text[length] = word[length];
-	add_number((u64)data);
+	if (number == MARK_BEGIN)
+		is_measuring = 1;
+	if (number == MARK_END)
+		is_measuring = 0;
+	begin_line("mark");
+	add_number(number);
 	add_number(n_instructions[KERNEL]);
 	add_number(n_instructions[PROGRAM]);
 	add_number(n_taken);
 	add_number(n_missed);
-	text[length++] = '\n';
-	text[length] = 0;
-	qemu_plugin_outs(text);
+	end_line();
+}
+
+/* `block ADDRESS N`: how many instructions of the kernel were executed there while something was measured. */
+static void print_blocks(u64 id, void *data)
+{
+	const struct block *block;
+
+	(void)id;
+	(void)data;
+	for (block = all_blocks; block; block = block->before) {
+		if (block->owner != KERNEL || !block->n_measured)
+			continue;
+		begin_line("block");
+		add_number(block->start);
+		add_number(block->n_measured);
+		end_line();
+	}
 }
 
 static u32 word_at(const u8 *bytes)
@@ -238,6 +288,9 @@ static void translate(u64 id, struct qemu_plugin_tb *tb)
 	if (!block || !n)
 		abort();
 	block->n_lines = 0;
+	block->n_measured = 0;
+	block->before = all_blocks;
+	all_blocks = block;
 	for (i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		u64 address = qemu_plugin_insn_vaddr(insn);
@@ -268,5 +321,6 @@ EXPORT int qemu_plugin_install(u64 id, const struct qemu_info *info, int argc, c
 	(void)argc;
 	(void)argv;
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translate);
+	qemu_plugin_register_atexit_cb(id, print_blocks, 0);
 	return 0;
 }

@@ -38,6 +38,9 @@ pub struct Counting<'a> {
     pub log: &'a Path,
 }
 
+/// What the random numbers of a guest are made of whose instructions are counted.
+pub const SEED: u64 = 1;
+
 /// What came out of a run of QEMU.
 #[derive(Debug)]
 pub struct Run {
@@ -118,7 +121,8 @@ impl Guest<'_> {
             command_line.push_str(" nokaslr norandmaps");
             command
                 .args(["-smp", "1", "-icount", "shift=0,sleep=off"])
-                .args(["-seed", "1", "-rtc", "base=2026-01-01,clock=vm"])
+                .args(["-seed", &SEED.to_string()])
+                .args(["-rtc", "base=2026-01-01,clock=vm"])
                 .arg("-plugin")
                 .arg(plugin)
                 .args(["-d", "plugin", "-D"])

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The plugin of QEMU that counts: compiled for this machine, and its lines read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -80,14 +81,36 @@ pub fn compile(arch: Arch, dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(plugin)
 }
 
-/// The marks in what the plugin wrote.
+/// What the plugin wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub marks: Vec<Mark>,
+    /// How many instructions of the kernel were executed between marks that begin and end, by the
+    /// address of the first one that belongs together.
+    pub addresses: BTreeMap<u64, u64>,
+}
+
+/// Reads what the plugin wrote.
 ///
 /// # Errors
 /// A line that is not one of its own.
-pub fn parse(log: &str) -> anyhow::Result<Vec<Mark>> {
-    log.lines()
-        .map(|line| parse_line(line).with_context(|| format!("`{line}` is no line of the plugin")))
-        .collect()
+pub fn parse(log: &str) -> anyhow::Result<Counted> {
+    let mut counted = Counted::default();
+    for line in log.lines() {
+        if let Some((address, n)) = parse_block(line) {
+            *counted.addresses.entry(address).or_default() += n;
+        } else {
+            let mark = parse_line(line);
+            let mark = mark.with_context(|| format!("`{line}` is no line of the plugin"))?;
+            counted.marks.push(mark);
+        }
+    }
+    Ok(counted)
+}
+
+fn parse_block(line: &str) -> Option<(u64, u64)> {
+    let (address, n) = line.strip_prefix("block ")?.split_once(' ')?;
+    Some((address.parse().ok()?, n.parse().ok()?))
 }
 
 fn parse_line(line: &str) -> Option<Mark> {
@@ -131,7 +154,7 @@ mod tests {
             cache_misses: 4,
         };
         assert_eq!(
-            parse("mark 1 10 2 3 4\nmark 3 15 2 3 4\n").unwrap(),
+            parse("mark 1 10 2 3 4\nmark 3 15 2 3 4\n").unwrap().marks,
             [
                 Mark {
                     kind: MarkKind::Started,
@@ -147,5 +170,9 @@ mod tests {
         let error = parse("mark 1 10 2 3 4\nmark 9 1 2 3 4\n").unwrap_err();
         assert!(error.to_string().contains("`mark 9 1 2 3 4`"), "{error}");
         assert!(parse("mark 1 10 2 3\n").is_err());
+        // The same instructions may have been translated twice.
+        let blocks = parse("block 4096 7\nblock 8192 1\nblock 4096 3\n").unwrap();
+        assert_eq!(blocks.addresses, BTreeMap::from([(4096, 10), (8192, 1)]));
+        assert!(parse("block 4096\n").is_err());
     }
 }

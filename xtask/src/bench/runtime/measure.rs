@@ -7,7 +7,6 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sha2::{Digest as _, Sha256};
 
 use super::counter::{self, Mark, MarkKind};
 use super::result::{self, Kind, Measured, Runtime};
@@ -58,9 +57,7 @@ impl Meter {
     /// QEMU cannot be run; as a fault, a kernel that is not well, or work that failed.
     pub fn measure(&self, objtree: &Path, workloads: &[Workload]) -> Result<Runtime, Failure> {
         let image = self.arch.built_image(objtree)?;
-        let bytes = std::fs::read(&image).with_context(|| image.display().to_string())?;
-        let hash = Sha256::digest(&bytes);
-        let image = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let image = result::image_hash(&image)?;
         let before = result::read(objtree)?;
         let before = before.filter(|old| old.image == image && old.qemu == self.qemu);
         let mut runtime = before.unwrap_or_else(|| Runtime {
@@ -124,12 +121,13 @@ impl Meter {
         }
         let counts = std::fs::read_to_string(&counts)
             .context("the plugin counted nothing: this QEMU may have been built without plugins")?;
-        let marks = counter::parse(&counts)?;
-        let measured = judge(&run.console, &marks).map_err(|error| {
+        let counted = counter::parse(&counts)?;
+        let measured = judge(&run.console, &counted.marks).map_err(|error| {
             Failure::Fault(error.context(format!("the console is in {}", log.display())))
         })?;
         step.done(&format!("{} kinds", measured.1.len()));
         let (start, kinds) = measured;
+        result::write_addresses(objtree, workload.set, &counted.addresses)?;
         let measured = Measured {
             workload: workload.version.clone(),
             start,

@@ -2,13 +2,17 @@
 //! What was measured of one kernel, as it is kept in its object tree, and the comparison of two.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::ValueEnum as _;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::counter::Counts;
-use super::sets::Set;
+use super::sets::{Set, hex};
+use crate::kernel::arch::Arch;
 
 /// What was measured of one kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,6 +114,72 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Leaves those of the usual sets that `other` was measured with, too, in the same version.
+    pub fn keep_common(&mut self, other: &Self) {
+        let same_qemu = self.qemu == other.qemu;
+        self.sets.retain(|set, measured| {
+            let other = other.sets.get(set);
+            same_qemu && other.is_some_and(|other| other.workload == measured.workload)
+        });
+    }
+}
+
+/// What was measured of the kernel that was built in `objtree`, with the usual sets; nothing if it was
+/// built again since.
+///
+/// # Errors
+/// The result cannot be read.
+pub fn of_built(objtree: &Path) -> anyhow::Result<Option<Runtime>> {
+    let Some(mut runtime) = read(objtree)? else {
+        return Ok(None);
+    };
+    let images = Arch::value_variants()
+        .iter()
+        .map(|arch| arch.image(objtree));
+    for image in images.filter(|image| image.exists()) {
+        if image_hash(&image)? == runtime.image {
+            runtime.sets.retain(|set, _| Set::DEFAULT.contains(set));
+            return Ok(Some(runtime));
+        }
+    }
+    eprintln!(
+        "{}: of a kernel that was built before; run `cargo xtask bench runtime` again",
+        path(objtree).display()
+    );
+    Ok(None)
+}
+
+/// What tells one kernel from another.
+///
+/// # Errors
+/// The image cannot be read.
+pub fn image_hash(image: &Path) -> anyhow::Result<String> {
+    let bytes = std::fs::read(image).with_context(|| image.display().to_string())?;
+    Ok(hex(&Sha256::digest(&bytes)))
+}
+
+/// How many instructions of the kernel were executed at which address, in all of `sets`.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn addresses(objtree: &Path, sets: &[Set]) -> anyhow::Result<BTreeMap<u64, u64>> {
+    let mut sum = BTreeMap::new();
+    for set in sets {
+        let path = addresses_path(objtree, *set);
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        for line in text.lines() {
+            let parsed = line.split_once(' ').and_then(|(address, n)| {
+                let address = u64::from_str_radix(address, 16).ok()?;
+                Some((address, n.parse::<u64>().ok()?))
+            });
+            let (address, n) = parsed.with_context(|| format!("{}: `{line}`", path.display()))?;
+            *sum.entry(address).or_default() += n;
+        }
+    }
+    Ok(sum)
+}
+
 /// Where the result is kept in an object tree.
 pub fn path(objtree: &Path) -> PathBuf {
     objtree.join("bench-runtime.json")
@@ -136,6 +206,28 @@ pub fn write(objtree: &Path, runtime: &Runtime) -> anyhow::Result<()> {
     let path = path(objtree);
     let mut text = serde_json::to_string_pretty(runtime)?;
     text.push('\n');
+    std::fs::write(&path, text).with_context(|| path.display().to_string())
+}
+
+/// Where the instructions of a set were executed.
+fn addresses_path(objtree: &Path, set: Set) -> PathBuf {
+    objtree.join(format!("bench-runtime-{}.addresses", set.name()))
+}
+
+/// Keeps how many instructions of the kernel were executed at which address.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_addresses(
+    objtree: &Path,
+    set: Set,
+    addresses: &BTreeMap<u64, u64>,
+) -> anyhow::Result<()> {
+    let path = addresses_path(objtree, set);
+    let mut text = String::new();
+    for (address, n) in addresses {
+        let _ = writeln!(text, "{address:x} {n}");
+    }
     std::fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
