@@ -88,9 +88,12 @@ impl Meter {
                 files.push((format!("modules/{name}.ko"), content));
             }
         }
-        let needed = modules::needed(modules, |module| {
-            workload.needed_modules.contains(&module.name.as_str())
+        let mut needed = modules::needed(modules, |module| {
+            let name = module.name.as_str();
+            workload.needed_modules.contains(&name) || workload.module == Some(name)
         });
+        // What it needs is there; itself it comes and goes.
+        needed.retain(|module| workload.module != Some(module.name.as_str()));
         let initramfs = self.dir.path().join("initramfs.cpio");
         let content = Content {
             modules: &needed,

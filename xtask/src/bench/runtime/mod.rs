@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use measure::Meter;
-pub use result::{addresses, of_built};
-use sets::{Set, Workload};
+pub use result::{Measured, Runtime, addresses, of_built};
+pub use sets::Set;
+use sets::Workload;
 
 use crate::kernel::arch::Arch;
 use crate::kernel::{build, config, qemu};
@@ -43,7 +44,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     arch: Arch,
     /// The object tree of a kernel; may be given several times.
-    #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present_any = ["row", "rows"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., required_unless_present_any = ["row", "rows", "page"])]
     objtree: Vec<PathBuf>,
     /// The object tree of the kernel that the others are compared with.
     #[arg(long, value_name = "DIR")]
@@ -64,6 +65,9 @@ pub struct Args {
     /// The same for all rows of the results page.
     #[arg(long, conflicts_with_all = ["row", "objtree", "against", "set", "workload"])]
     rows: bool,
+    /// Only write the results page, from what is kept of its rows.
+    #[arg(long, conflicts_with_all = ["row", "rows", "objtree", "against", "set", "workload"])]
+    page: bool,
     #[command(flatten)]
     resume: Resume,
     /// Where the kernels of rows are built [default: target/bench of this repository].
@@ -73,7 +77,7 @@ pub struct Args {
     #[arg(long)]
     no_install: bool,
     /// After how many seconds a guest that did not end is a fault. There is one for each set.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = TIME)]
     timeout: u64,
 }
 
@@ -95,8 +99,12 @@ pub fn run(args: &Args) -> Outcome {
         timeout,
         row,
         rows,
+        page,
         ..
     } = args;
+    if *page {
+        return write_page(*arch, &workspace::root().join("docs/results"));
+    }
     if *rows || row.is_some() {
         return measure_rows(args);
     }
@@ -106,10 +114,7 @@ pub fn run(args: &Args) -> Outcome {
         (None, some) => some.to_vec(),
     };
     let meter = Meter::new(*arch, Duration::from_secs(*timeout))?;
-    let workloads = sets
-        .iter()
-        .map(|set| Workload::new(*arch, *set, workload.as_deref()))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let workloads = workloads(*arch, &sets, workload.as_deref())?;
     let measure = |objtree: &Path| -> Result<Measurement, Failure> {
         Ok(Measurement {
             name: objtree.display().to_string(),
@@ -132,6 +137,24 @@ pub fn run(args: &Args) -> Outcome {
     Ok(())
 }
 
+/// After how long a guest that did not end has failed.
+const TIME: u64 = 600;
+
+/// Measures the kernel in `objtree` with these sets.
+///
+/// # Errors
+/// As a fault, a kernel that is not well, or work that failed; a set that needs a file of the user's.
+pub fn measure(arch: Arch, objtree: &Path, sets: &[Set]) -> Result<Runtime, Failure> {
+    let meter = Meter::new(arch, Duration::from_secs(TIME))?;
+    meter.measure(objtree, &workloads(arch, sets, None)?)
+}
+
+fn workloads(arch: Arch, sets: &[Set], own: Option<&Path>) -> anyhow::Result<Vec<Workload>> {
+    sets.iter()
+        .map(|set| Workload::new(arch, *set, own))
+        .collect()
+}
+
 /// Builds and measures rows of the results page, and writes it after each.
 fn measure_rows(args: &Args) -> Outcome {
     let Args {
@@ -150,10 +173,7 @@ fn measure_rows(args: &Args) -> Outcome {
     let rows = asked_rows(*arch, row.as_deref(), resume.shard)?;
     let mut book = Book::open(resume)?;
     let meter = Meter::new(*arch, Duration::from_secs(*timeout))?;
-    let workloads = Set::DEFAULT
-        .iter()
-        .map(|set| Workload::new(*arch, *set, None))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let workloads = workloads(*arch, &Set::DEFAULT, None)?;
     for row in rows {
         let test = row.test();
         if let Some(Entry { commit, time, .. }) = book.done(&test)? {
@@ -179,11 +199,17 @@ fn measure_rows(args: &Args) -> Outcome {
         let seconds = started.elapsed().as_secs();
         book.keep(&test, Some(qemu::SEED), verdict, seconds)?;
         outcome?;
-        let page = rows::page(*arch, &results)?;
-        let path = rows::page_path(*arch, &results);
-        std::fs::write(&path, page).with_context(|| path.display().to_string())?;
-        println!("written to {}", path.display());
+        write_page(*arch, &results)?;
     }
+    Ok(())
+}
+
+/// Writes the results page of `arch`.
+fn write_page(arch: Arch, results: &Path) -> Outcome {
+    let page = rows::page(arch, results)?;
+    let path = rows::page_path(arch, results);
+    std::fs::write(&path, page).with_context(|| path.display().to_string())?;
+    println!("written to {}", path.display());
     Ok(())
 }
 
