@@ -10,6 +10,7 @@ mod initcall_script;
 mod install;
 mod kernel;
 mod kernel_tests;
+mod ledger;
 mod llvm;
 mod objtree;
 mod outcome;

@@ -52,11 +52,15 @@ impl BuiltObject {
         let cmd_file = root.join(path).with_file_name(format!(".{file_name}.cmd"));
         // Without one, nobody knows.
         let text = start_of_cmd_file(&cmd_file).unwrap_or_default();
+        let mut asked = asked(&text);
+        if asked != Asked::Code && !is_bitcode && was_compiled_again(&cmd_file) {
+            asked = Asked::Code;
+        }
         Self {
             path: path.display().to_string(),
             is_bitcode,
             made: made_from(&text),
-            asked: asked(&text),
+            asked,
         }
     }
 }
@@ -77,6 +81,13 @@ fn start_of_cmd_file(path: &Path) -> Option<String> {
             return Some(start.to_owned());
         }
     }
+}
+
+/// Whether the object was compiled again, as native code, because its assembly takes in files that lld's
+/// cache does not know (`lto-made-native` in `kconfig/lto-link/Makefile.build`).
+fn was_compiled_again(cmd_file: &Path) -> bool {
+    let text = fs::read_to_string(cmd_file).unwrap_or_default();
+    text.lines().any(|line| line.starts_with("lto_native_"))
 }
 
 /// How an object came to be, from the text of the `.cmd` file that kbuild leaves beside it
@@ -127,6 +138,8 @@ pub struct Report {
     pub n_of_bitcode: usize,
     /// Of the native objects, those made from C that the kernel's build compiles without LTO.
     pub n_disabled: usize,
+    /// Of these, those that no list names: their Makefile took the flags out.
+    pub n_by_makefile: usize,
 }
 
 /// An object of the wrong kind.
@@ -137,7 +150,7 @@ pub enum Fault {
         "{0}: expected bitcode, found native code, made from C and not on the list of disabled objects"
     )]
     NotBitcode(String),
-    /// LTO was off without a word, in a kernel that has no list.
+    /// LTO was off without a word, although the command has its flag.
     #[error("{0}: expected bitcode, for its command has -flto, found native code")]
     NotAsAsked(String),
     /// What follows will not do what it is meant to.
@@ -150,8 +163,22 @@ pub enum Fault {
     NoBitcode(usize),
 }
 
-/// Holds the linked `objects` against the list.
-pub fn check(objects: &[BuiltObject], disabled: &Matcher) -> (Report, Vec<Fault>) {
+/// Whether a Makefile may keep an object out of LTO that the list does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlisted {
+    /// It may, with `-fno-lto` or by removing the flags: the command that made the object says so.
+    ByCommand,
+    /// The list is complete.
+    Refused,
+}
+
+/// Compares the linked `objects` with the list.
+pub fn check(
+    objects: &[BuiltObject],
+    disabled: &Matcher,
+    unlisted: Unlisted,
+    link_of: LinkOf,
+) -> (Report, Vec<Fault>) {
     let mut report = Report::default();
     let mut faults = Vec::new();
     for object in objects {
@@ -163,13 +190,21 @@ pub fn check(objects: &[BuiltObject], disabled: &Matcher) -> (Report, Vec<Fault>
                 faults.push(Fault::Bitcode(path.clone()));
             }
         } else if object.made == Made::FromC && !is_disabled {
-            faults.push(Fault::NotBitcode(path.clone()));
+            match (unlisted, object.asked) {
+                (Unlisted::ByCommand, Asked::Code) => {
+                    report.n_native += 1;
+                    report.n_disabled += 1;
+                    report.n_by_makefile += 1;
+                }
+                (Unlisted::ByCommand, _) => faults.push(Fault::NotAsAsked(path.clone())),
+                (Unlisted::Refused, _) => faults.push(Fault::NotBitcode(path.clone())),
+            }
         } else {
             report.n_native += 1;
             report.n_disabled += usize::from(object.made == Made::FromC);
         }
     }
-    with_any_bitcode(report, faults, objects.len())
+    with_any_bitcode(report, faults, objects.len(), link_of)
 }
 
 /// What a link makes, which says how its inputs may be.
@@ -202,20 +237,18 @@ pub fn check_commands(objects: &[BuiltObject], link_of: LinkOf) -> (Report, Vec<
             }
         }
     }
-    match link_of {
-        LinkOf::Vmlinux => with_any_bitcode(report, faults, objects.len()),
-        // All of a module may be assembly, or compiled without LTO.
-        LinkOf::Module | LinkOf::ModuleOfOne => (report, faults),
-    }
+    with_any_bitcode(report, faults, objects.len(), link_of)
 }
 
-/// A fault of its own where nothing was bitcode.
+/// Adds a fault if nothing that vmlinux is linked from is bitcode. All of a module may be assembly, or
+/// compiled without LTO.
 fn with_any_bitcode(
     report: Report,
     mut faults: Vec<Fault>,
     n_objects: usize,
+    link_of: LinkOf,
 ) -> (Report, Vec<Fault>) {
-    if report.n_bitcode + report.n_of_bitcode == 0 {
+    if link_of == LinkOf::Vmlinux && report.n_bitcode + report.n_of_bitcode == 0 {
         faults.insert(0, Fault::NoBitcode(n_objects));
     }
     (report, faults)
@@ -249,7 +282,7 @@ mod tests {
             object("arch/arm64/kernel/head.o", false, Made::Otherwise),
             object("arch/arm64/lib/../kernel/vdso/note.o", false, Made::FromC),
         ];
-        let (report, faults) = check(&objects, &matcher());
+        let (report, faults) = check(&objects, &matcher(), Unlisted::Refused, LinkOf::Vmlinux);
         assert_eq!(faults, []);
         assert_eq!(
             report,
@@ -258,7 +291,27 @@ mod tests {
                 n_native: 3,
                 n_of_bitcode: 0,
                 n_disabled: 2,
+                n_by_makefile: 0,
             }
+        );
+    }
+
+    #[test]
+    fn a_makefile_may_decide_what_the_list_does_not() {
+        let objects = [
+            object("init/main.o", true, Made::FromC),
+            object("kernel/configs.o", false, Made::FromC),
+            by_command("a.o", false, "clang -O2 -c -o a.o a.c"),
+            by_command("b.o", false, "clang -flto=thin -fno-lto -c -o b.o b.c"),
+            by_command("c.o", false, LTO),
+        ];
+        let (report, faults) = check(&objects, &matcher(), Unlisted::ByCommand, LinkOf::Vmlinux);
+        assert_eq!(faults, [Fault::NotAsAsked("c.o".into())]);
+        assert_eq!((report.n_disabled, report.n_by_makefile), (3, 2));
+        let (_, faults) = check(&objects, &matcher(), Unlisted::Refused, LinkOf::Vmlinux);
+        assert_eq!(
+            faults,
+            ["a.o", "b.o", "c.o"].map(|path| Fault::NotBitcode(path.into()))
         );
     }
 
@@ -269,7 +322,7 @@ mod tests {
             object("net/core/dev.o", false, Made::FromC),
             object("kernel/configs.o", true, Made::FromC),
         ];
-        let (_, faults) = check(&objects, &matcher());
+        let (_, faults) = check(&objects, &matcher(), Unlisted::Refused, LinkOf::Vmlinux);
         assert_eq!(
             faults,
             [
@@ -282,7 +335,10 @@ mod tests {
     #[test]
     fn no_lto_at_all_is_a_fault_of_its_own() {
         let objects = [object("a.o", false, Made::Otherwise)];
-        assert_eq!(check(&objects, &matcher()).1, [Fault::NoBitcode(1)]);
+        let (_, faults) = check(&objects, &matcher(), Unlisted::Refused, LinkOf::Vmlinux);
+        assert_eq!(faults, [Fault::NoBitcode(1)]);
+        let (_, faults) = check(&objects, &matcher(), Unlisted::Refused, LinkOf::ModuleOfOne);
+        assert_eq!(faults, [], "kernel/kheaders.ko is one listed object");
     }
 
     #[test]
@@ -341,6 +397,7 @@ mod tests {
             n_native: 2,
             n_of_bitcode: 1,
             n_disabled: 1,
+            n_by_makefile: 0,
         };
         assert_eq!(report, expected);
     }
@@ -361,6 +418,18 @@ mod tests {
         let all = [by_command("c.o", false, LINKED)];
         let (_, faults) = check_commands(&all, LinkOf::Vmlinux);
         assert_eq!(faults, [Fault::NoBitcode(1), not_as_asked("c.o")]);
+    }
+
+    #[test]
+    fn an_object_that_was_compiled_again_is_native_by_its_command() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let start = format!("cmd_a.o := {LTO}\n\nsource_a.o := a.c\n\ndeps_a.o := a.h\n");
+        let path = dir.path().join(".a.o.cmd");
+        let asked = || BuiltObject::new(Path::new("a.o"), false, dir.path()).asked;
+        fs::write(&path, &start).expect("written");
+        assert_eq!(asked(), Asked::Bitcode);
+        fs::write(&path, format!("{start}lto_native_a.o := y\n")).expect("written");
+        assert_eq!(asked(), Asked::Code);
     }
 
     #[test]

@@ -11,7 +11,8 @@ mod glue;
 mod list;
 
 pub use check::{
-    Asked, BuiltObject, Fault, LinkOf, Made, Report, asked, check, check_commands, made_from,
+    Asked, BuiltObject, Fault, LinkOf, Made, Report, Unlisted, asked, check, check_commands,
+    made_from,
 };
 pub use glue::{LIST, plugin};
 pub use list::{Disabled, DisabledEntry, List, ListError, Matcher, Pattern, parse_fragment};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use kernel_tree::Tree;
 use lto_disable::{
-    BuiltObject, DisabledEntry, LIST, LinkOf, List, check, check_commands, parse_fragment,
+    BuiltObject, DisabledEntry, LIST, LinkOf, List, Unlisted, check, check_commands, parse_fragment,
 };
 use object_model::Input;
 use tool_io::{Failure, Files};
@@ -80,9 +80,13 @@ fn run() -> Result<(), Failure> {
             let files = Files::new();
             let inputs = files.link_order(&inputs)?;
             let objects: Vec<_> = inputs.iter().map(built_object).collect();
+            let link_of = link_of(module, objects.len());
             let (_, faults) = match list {
-                Some(list) => check(&objects, &parse_fragment(&tool_io::read_text(&list)?)),
-                None => check_commands(&objects, link_of(module, objects.len())),
+                Some(list) => {
+                    let list = parse_fragment(&tool_io::read_text(&list)?);
+                    check(&objects, &list, Unlisted::Refused, link_of)
+                }
+                None => check_commands(&objects, link_of),
             };
             tool_io::no_faults(&faults)
         }

@@ -38,6 +38,8 @@ enum CommandError {
     Read(#[from] io::Error),
     #[error("has no line `cmd_… := …`")]
     NoCommand,
+    #[error("its command has no `-o {0}`")]
+    NoOutput(String),
     #[error("its command has quotes that do not end")]
     Quotes,
     #[error("its command has a word that no shell takes ({0})")]
@@ -58,7 +60,7 @@ pub fn list_path(output: &Path) -> PathBuf {
 pub fn list(inputs: &Inputs, places: Places<'_>) -> Result<String, Faults<CodegenError>> {
     let mut objects = String::new();
     let mut flags_of = String::new();
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    let mut runs = Runs::default();
     let mut faults = Vec::new();
     let bitcode = inputs
         .objects
@@ -66,18 +68,15 @@ pub fn list(inputs: &Inputs, places: Places<'_>) -> Result<String, Faults<Codege
         .filter(|input| kind_of(input) == InputKind::Bitcode);
     for object in bitcode.filter_map(|input| input.path.as_deref()) {
         let command = command_path(object);
-        match flags(&command) {
+        match flags(&command).and_then(|flags| Ok(runs.refer(object, &flags)?)) {
             Ok(flags) => {
-                let next = known.len() + 1;
-                // Most objects have the same.
-                let number = *known.entry(flags).or_insert(next);
                 let is_shared = places.is_shared(object);
                 let object = object.display();
                 if is_shared {
                     let _ = writeln!(objects, "lto-shared += {object}");
                 }
                 let _ = writeln!(objects, "lto-bitcode += {object}");
-                let _ = writeln!(flags_of, "lto-flags-of-{object} = $(lto-flags-{number})");
+                let _ = writeln!(flags_of, "lto-flags-of-{object} = {flags}");
             }
             Err(why) => faults.push(CodegenError {
                 object: object.to_owned(),
@@ -91,25 +90,60 @@ pub fn list(inputs: &Inputs, places: Places<'_>) -> Result<String, Faults<Codege
         places.link_name().display()
     );
     list.push_str(&objects);
-    for (flags, number) in &known {
+    for (flags, number) in &runs.numbers {
         let _ = writeln!(list, "lto-flags-{number} := {}", in_makefile(flags));
     }
     list.push_str(&flags_of);
     Faults::check(list, faults)
 }
 
-/// What is added to the list where generated code must be looked at: `lto-complete`, the command that
-/// does so.
+/// Runs of flags that most objects have in common, each written down once.
+#[derive(Default)]
+struct Runs {
+    numbers: BTreeMap<String, usize>,
+}
+
+impl Runs {
+    /// Returns `flags` as text of a Makefile: flags with the name of `object` in them as they are, and
+    /// the runs between them by their numbers.
+    fn refer(&mut self, object: &Path, flags: &[String]) -> Result<String, shlex::QuoteError> {
+        // kbuild's macros have `_` in place of `-`.
+        let plain = |text: &str| text.replace('-', "_");
+        let stem = plain(&object.file_stem().unwrap_or_default().display().to_string());
+        let is_own = |flag: &&String| plain(flag).contains(&stem);
+        let mut text = String::new();
+        for run in flags.chunk_by(|one, next| is_own(&one) == is_own(&next)) {
+            let joined = shlex::try_join(run.iter().map(String::as_str))?;
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            if run.first().is_some_and(|flag| is_own(&flag)) {
+                text.push_str(&in_makefile(&joined));
+            } else {
+                let next = self.numbers.len() + 1;
+                let number = *self.numbers.entry(joined).or_insert(next);
+                let _ = write!(text, "$(lto-flags-{number})");
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// Writes the response file with the arguments of the command that looks at generated code, and returns
+/// what is added to the list for it: `lto-complete`, which runs that command. The arguments name every
+/// object of a module, and may be more than fit into one word of a shell's command.
 ///
 /// # Errors
-/// A word of it that no shell takes.
-pub fn completion(command: &[OsString]) -> Result<String, LinkError> {
-    let words: Vec<String> = command
-        .iter()
-        .map(|word| word.display().to_string())
-        .collect();
+/// A response file that cannot be written, a program that no shell can be told.
+pub fn completion(output: &Path, command: &[OsString]) -> Result<String, LinkError> {
+    let program = command.first().cloned().unwrap_or_default();
+    let arguments = command.get(1..).unwrap_or_default();
+    let path = temporary(output, ".complete.rsp");
+    tool_io::write_if_changed(&path, &tool_io::argument_file(arguments))?;
+    let program = program.display().to_string();
+    let response = format!("@{}", path.display());
     let command =
-        shlex::try_join(words.iter().map(String::as_str)).map_err(|error| LinkError::Io {
+        shlex::try_join([program.as_str(), &response]).map_err(|error| LinkError::Io {
             what: "the command that completes the link".into(),
             source: io::Error::new(io::ErrorKind::InvalidInput, error),
         })?;
@@ -123,60 +157,75 @@ fn command_path(object: &Path) -> PathBuf {
 }
 
 /// The flags that generate code as the command in the `.cmd` file at `path` would have.
-fn flags(path: &Path) -> Result<String, CommandError> {
+fn flags(path: &Path) -> Result<Vec<String>, CommandError> {
     let text = std::fs::read_to_string(path)?;
-    let command = text
+    let (object, command) = text
         .lines()
         .find_map(|line| {
             let line = line.strip_prefix("saved").unwrap_or(line);
             line.strip_prefix("cmd_")?.split_once(" := ")
         })
-        .ok_or(CommandError::NoCommand)?
-        .1;
+        .ok_or(CommandError::NoCommand)?;
     let command = command.replace("$(pound)", "#").replace("$$", "$");
-    let words = shlex::split(&command).ok_or(CommandError::Quotes)?;
-    let flags = of_code_generation(words.iter().map(String::as_str));
-    Ok(shlex::try_join(flags)?)
+    let mut words = shlex::split(&command).ok_or(CommandError::Quotes)?;
+    // What follows the compiler, such as objtool or a link, has flags of its own.
+    words.truncate(of_first_command(&words));
+    let prefix = format!("source_{object} := ");
+    let source = text.lines().find_map(|line| line.strip_prefix(&prefix));
+    of_code_generation(words, object, source)
 }
 
-/// Options of which the next word is part, and which are read before there is code.
-const WITH_WORD: [&str; 8] = [
-    "-D",
-    "-I",
-    "-U",
-    "-idirafter",
-    "-include",
-    "-iquote",
-    "-isystem",
-    "-o",
-];
+/// How many of a shell's `words` are of the first command.
+fn of_first_command(words: &[String]) -> usize {
+    let is_end = |word: &String| [";", "&&", "||", "|"].contains(&word.as_str());
+    words.iter().position(is_end).unwrap_or(words.len())
+}
 
-/// Those of which no word is.
-const ALONE: [&str; 2] = ["-c", "-nostdinc"];
+/// Of the words of the command that compiled `object`, the options, in their order: all but the compiler,
+/// the `source` and the output. Which words are arguments of the option before them is not asked: clang,
+/// which took the words once, reads them again, and its preprocessor has nothing to do for bitcode.
+fn of_code_generation(
+    words: Vec<String>,
+    object: &str,
+    source: Option<&str>,
+) -> Result<Vec<String>, CommandError> {
+    let output = words
+        .windows(2)
+        .rposition(|pair| pair[0] == "-o" && pair[1] == object);
+    let output = output.ok_or_else(|| CommandError::NoOutput(object.to_owned()))?;
+    // Where nothing names the source, it is the last word, before or behind the output.
+    let named = words.iter().rposition(|word| Some(word.as_str()) == source);
+    let source = named.unwrap_or(if output + 2 < words.len() {
+        words.len() - 1
+    } else {
+        output.saturating_sub(1)
+    });
+    // A launcher, such as ccache, stands before the compiler.
+    let first = words.iter().position(|word| word.starts_with('-'));
+    let kept = words.into_iter().enumerate().filter(|(index, _)| {
+        !(first.is_none_or(|first| *index < first)
+            || (output..output + 2).contains(index)
+            || *index == source)
+    });
+    Ok(without_macros(kept.map(|(_, word)| word)))
+}
 
-/// What they begin with where the word is joined to them. `-flto` is what was asked of the compile
-/// step; of the dependency file, which `-Wp` names, nothing must be written now.
-const JOINED: [&str; 5] = ["-D", "-I", "-U", "-Wp,", "-flto"];
-
-/// Of the words of a compile command, the options that code generation must have too: all but the
-/// compiler, what the preprocessor reads, and the files.
-fn of_code_generation<'a>(words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut flags = Vec::new();
-    let mut words = words.skip(1).peekable();
-    while let Some(word) = words.next() {
-        if WITH_WORD.contains(&word) {
-            words.next();
-        } else if word == "-mllvm" {
-            flags.push(word);
-            flags.extend(words.next());
-        } else if word.starts_with('-')
-            && !ALONE.contains(&word)
-            && !JOINED.iter().any(|option| word.starts_with(option))
-        {
-            flags.push(word);
+/// Leaves out macros and folders of headers, of which a command has a hundred. Only what is known to be an
+/// option of its own goes: the first word of all, and a word behind another that has its argument joined
+/// to it; the first such word may belong to the option before it, as in `-Xclang -Ix`.
+fn without_macros(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut is_option = true;
+    for word in words {
+        let is_joined = ["-D", "-I", "-U", "-Wp,"]
+            .iter()
+            .any(|option| word.len() > option.len() && word.starts_with(option));
+        if !(is_joined && is_option) {
+            kept.push(word);
         }
+        is_option = is_joined;
     }
-    flags
+    kept
 }
 
 /// As the value of a variable that make expands once, when the recipe runs.
@@ -204,18 +253,63 @@ source_a/b.o := /src/a/b.c
         std::fs::write(&newer, format!("saved{COMMAND}")).expect("written");
         assert_eq!(super::flags(&newer).expect("flags"), flags);
         assert_eq!(
-            shlex::split(&flags).expect("words"),
+            flags,
             [
+                "-nostdinc",
+                "-isystem",
+                "/usr/include",
+                "-I./include",
+                "-include",
+                "a.h",
+                "-Dpr_fmt(fmt)=KBUILD_MODNAME \": \" fmt",
                 "--target=aarch64-linux-gnu",
                 "-O2",
                 "-mllvm",
                 "-inline-threshold=5",
                 "-fmacro-prefix-map=/a b/=",
                 "-mstack-protector-guard-reg=$sp",
+                "-flto=thin",
                 "-fvisibility=hidden",
+                "-c",
             ]
         );
-        assert!(in_makefile(&flags).contains("$$sp"), "{flags}");
+    }
+
+    #[test]
+    fn flags_are_of_the_compiler_alone() {
+        let flags = |command: &str| {
+            let words = shlex::split(command).expect("words");
+            let n_words = of_first_command(&words);
+            of_code_generation(words[..n_words].to_vec(), "a/b.o", Some("a/b.c"))
+        };
+        let expected = ["-Xclang", "-Ix", "-O2", "-c"];
+        for command in [
+            "clang -DA -DB -Xclang -Ix -DC -O2 -c -o a/b.o a/b.c",
+            "ccache clang -Xclang -Ix -Iy -O2 -c -o a/b.o a/b.c ; lto-link module -o a/b.o -- ld.lld -EL",
+            "clang -Xclang -Ix -Iy -O2 -c a/b.c -o a/b.o && objtool --module a/b.o",
+            "clang -Xclang -Ix -Iy -O2 -c -o a/b.o a/other.c",
+            "clang -Xclang -Ix -Iy -o a/b.o a/b.c -O2 -c",
+        ] {
+            let flags = flags(command).expect("flags");
+            assert_eq!(flags, expected, "{command}");
+        }
+        let error = flags("llvm-objcopy -O2 x.o a/b.o").expect_err("no compiler");
+        assert!(matches!(error, CommandError::NoOutput(object) if object == "a/b.o"));
+    }
+
+    #[test]
+    fn flags_that_objects_share_are_written_once() {
+        let mut runs = Runs::default();
+        let mut refer = |object: &str, flags: &str| {
+            let flags = shlex::split(flags).expect("words");
+            runs.refer(Path::new(object), &flags).expect("text")
+        };
+        let one = refer("a/the-one.o", "-O2 -DNAME=the_one -flto -mguard='$sp'");
+        assert_eq!(one, "$(lto-flags-1) '-DNAME=the_one' $(lto-flags-2)");
+        let two = refer("a/two.o", "-O2 -flto -mguard='$sp'");
+        assert_eq!(two, "$(lto-flags-3)");
+        let three = refer("a/$x#.o", "-O2 '-DNAME=$x#'");
+        assert_eq!(three, "$(lto-flags-1) '-DNAME=$$x$(pound)'");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tool_io::WriteError;
 
 use crate::codegen::CodegenError;
 use crate::compatible::{self, IncompatibleObject};
+use crate::conflict::FlagConflict;
 use crate::definitions::DefinitionFault;
 use crate::generated;
 use crate::inputs::{EmbeddedError, InputKind, Inputs, beside, inputs_path, kind_of, object_name};
@@ -126,6 +127,8 @@ pub enum LinkError {
         linker: PathBuf,
         /// How it ended.
         status: ExitStatus,
+        /// What it said, which was shown.
+        said: String,
         /// The script that runs the link again, if it was captured.
         capture: Option<PathBuf>,
     },
@@ -140,6 +143,18 @@ pub enum LinkError {
         /// Why it did not work.
         source: io::Error,
     },
+}
+
+impl LinkError {
+    /// Which objects of the link could not be merged, if that is why it failed.
+    pub fn flag_conflict(&self) -> Option<FlagConflict> {
+        match self {
+            Self::Linker { said, .. }
+            | Self::CodeGeneration { said, .. }
+            | Self::NoCode { said, .. } => FlagConflict::parse(said),
+            _ => None,
+        }
+    }
 }
 
 fn saved(capture: Option<&Path>) -> String {

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::conflict::run_shown;
 use crate::inputs::beside;
 use crate::link::{LinkError, io_error};
 use crate::plan::joined;
@@ -60,9 +61,9 @@ impl<'link> Linker<'link> {
     /// A linker that cannot be run, or that fails.
     pub(crate) fn run(&mut self, step: &str) -> Result<(), LinkError> {
         let mut command = self.command(step)?;
-        let status = command.status();
+        let run = run_shown(&mut command);
         self.remove_response();
-        let status = status.map_err(io_error(self.running()))?;
+        let (status, said) = run.map_err(io_error(self.running()))?;
         if status.success() {
             return self.forget_capture();
         }
@@ -70,6 +71,7 @@ impl<'link> Linker<'link> {
             output: self.output.to_owned(),
             linker: self.program(),
             status,
+            said,
             capture: self.save_capture()?,
         })
     }

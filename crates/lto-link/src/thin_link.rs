@@ -84,7 +84,7 @@ fn write_indexes(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
             None
         }
         Some(asked) => {
-            list.push_str(&codegen::completion(complete)?);
+            list.push_str(&codegen::completion(output, complete)?);
             Some(internalize::roots(asked, output, inputs, &resolution)?.0)
         }
     };

@@ -65,7 +65,7 @@ pub fn expand_arguments(
 ) -> Result<Vec<OsString>, ArgumentFileError> {
     let mut expanded = Vec::new();
     for argument in arguments {
-        match argument_file(&argument) {
+        match named_file(&argument) {
             Some(path) => expanded.extend(read(path)?),
             None => expanded.push(argument),
         }
@@ -73,7 +73,23 @@ pub fn expand_arguments(
     Ok(expanded)
 }
 
-fn argument_file(argument: &OsStr) -> Option<PathBuf> {
+/// The content of a file that holds `arguments`, a line each, as [`expand_arguments`] reads it.
+pub fn argument_file<'a>(arguments: impl IntoIterator<Item = &'a OsString>) -> Vec<u8> {
+    let mut content = Vec::new();
+    for argument in arguments {
+        content.push(b'"');
+        for byte in argument.as_bytes() {
+            if matches!(byte, b'"' | b'\\') {
+                content.push(b'\\');
+            }
+            content.push(*byte);
+        }
+        content.extend(b"\"\n");
+    }
+    content
+}
+
+fn named_file(argument: &OsStr) -> Option<PathBuf> {
     let path = argument.as_bytes().strip_prefix(b"@")?;
     (!path.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(path)))
 }
@@ -87,10 +103,7 @@ fn read(path: PathBuf) -> Result<Vec<OsString>, ArgumentFileError> {
         Ok(arguments) => arguments,
         Err(quote) => return Err(ArgumentFileError::Unclosed { path, quote }),
     };
-    match arguments
-        .iter()
-        .find_map(|argument| argument_file(argument))
-    {
+    match arguments.iter().find_map(|argument| named_file(argument)) {
         Some(nested) => Err(ArgumentFileError::Nested { path, nested }),
         None => Ok(arguments),
     }

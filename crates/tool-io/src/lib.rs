@@ -10,7 +10,7 @@ mod exit;
 mod files;
 mod output;
 
-pub use arguments::{ArgumentFileError, arguments, expand_arguments};
+pub use arguments::{ArgumentFileError, argument_file, arguments, expand_arguments};
 pub use exit::{Failure, exit, located, no_faults};
 pub use files::{Files, ReadTextError, read_text};
 pub use output::{WriteError, write_atomic, write_if_changed};

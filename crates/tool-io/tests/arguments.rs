@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use object_model::WithCauses;
 use proptest::prelude::*;
 use test_support::TestDir;
-use tool_io::expand_arguments;
+use tool_io::{argument_file, expand_arguments};
 
 /// The arguments that a file with this content stands for.
 fn expanded(content: &[u8]) -> Result<Vec<OsString>, String> {
@@ -92,6 +92,16 @@ proptest! {
             content.push(b'\n');
         }
         prop_assert_eq!(expanded(&content).unwrap(), arguments);
+    }
+
+    /// Any arguments, written by the tools themselves, come back as they were.
+    #[test]
+    fn written_arguments_come_back(
+        arguments in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..5),
+    ) {
+        let arguments: Vec<_> = arguments.into_iter().map(OsString::from_vec).collect();
+        prop_assume!(!arguments.iter().any(|a| a.len() > 1 && a.as_bytes().starts_with(b"@")));
+        prop_assert_eq!(expanded(&argument_file(&arguments)).unwrap(), arguments);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub fn object(dir: &TestDir, target: &str, name: &str, source: &str) {
     let flags = format!("{target} -O2 -DNAME=\\\"x\\\"");
     dir.write(
         command,
-        format!("cmd_{name} := clang -Wp,-MMD,x.d {flags} -flto=thin -c -o {name} x.c\n"),
+        format!("cmd_{name} := clang -Wp,-MMD,x.d {flags} -flto=thin -c -o '{name}' x.c\n"),
     );
 }
 
@@ -103,7 +103,8 @@ fn code_that_was_generated_object_by_object_is_linked() {
         assert!(!dir.join("m/.tmp_m.o.index").exists());
         let list = dir.read_text("m/.tmp_m.o.codegen.mk");
         assert!(list.contains("lto-bitcode += m/small.o\n"), "{list}");
-        assert!(list.contains(&format!(":= '{target}' -O2\n")), "{list}");
+        let flags = format!(":= '{target}' -O2 '-DNAME=\"x\"' '-flto=thin' -c\n");
+        assert!(list.contains(&flags), "{list}");
         assert!(!list.contains("native"), "{list}");
 
         for object in ["m/small.o", "m/the user.o"] {

@@ -4,11 +4,14 @@
 mod built;
 mod cache;
 mod capture;
+mod codegen;
 mod conflicts;
 mod distributed;
 mod failures;
 mod internalize;
 mod jobs;
 mod module;
+mod resolution;
+mod soundness;
 mod support;
 mod vmlinux;

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Objects that LLVM cannot merge, because they were compiled with flags that contradict each other.
+//!
+//! Source: `IRLinker::linkModuleFlagsMetadata` of LLVM, which says `linking module flags 'F': IDs have
+//! conflicting values`, then `in 'A' and 'B'` or, later, `: 'V' from A, and 'W' from B`.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use crate::inputs::{InputKind, Inputs, kind_of, object_name};
+use crate::plan::{LinkOptions, temporary};
+
+/// What lld calls all that it has merged so far, with full LTO.
+const MERGED: &str = "ld-temp.o";
+
+/// Two objects with a module flag of which only one value can hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagConflict {
+    /// The flag's name in bitcode.
+    pub flag: String,
+    /// The objects, as the linker names them.
+    pub objects: [String; 2],
+}
+
+impl FlagConflict {
+    /// Finds the conflict in what a linker `said`.
+    pub fn parse(said: &str) -> Option<Self> {
+        let (_, rest) = said.split_once("linking module flags '")?;
+        let (flag, rest) = rest.split_once("': ")?;
+        let line = rest.lines().next()?;
+        let objects = match line.split_once(", and ") {
+            Some((one, other)) => [one.rsplit_once(" from ")?.1, other.rsplit_once(" from ")?.1],
+            None => {
+                let (one, other) = line.split_once(" in '")?.1.split_once("' and '")?;
+                [one, other.trim_end_matches('\'')]
+            }
+        };
+        Some(Self {
+            flag: flag.to_owned(),
+            objects: objects.map(str::to_owned),
+        })
+    }
+
+    /// What to do about it. With full LTO the linker names one object only; the other is looked for, by
+    /// links of two.
+    pub fn advice(&self, options: &LinkOptions, inputs: &Inputs) -> String {
+        let objects = self.objects.each_ref().map(|object| {
+            if object != MERGED {
+                return object.clone();
+            }
+            let found = self.merged_object(options, inputs);
+            found.unwrap_or_else(|| "an object before it".to_owned())
+        });
+        format!(
+            "{} and {} were compiled with flags that contradict each other ({}); give both the same in \
+             their Makefiles, or keep one out of LTO (CFLAGS_foo.o += -fno-lto)",
+            objects[0], objects[1], self.flag
+        )
+    }
+
+    /// The first object that conflicts with the one that is named.
+    fn merged_object(&self, options: &LinkOptions, inputs: &Inputs) -> Option<String> {
+        let named = self.objects.iter().find(|object| *object != MERGED)?;
+        // A member is called `built-in.a(fork.o at 1234)`.
+        let member = named
+            .split_once('(')
+            .map_or(named.as_str(), |(_, member)| member);
+        let member = member
+            .split_once(" at ")
+            .map_or(member, |(member, _)| member);
+        let bitcode = inputs.objects.iter();
+        let bitcode: Vec<&Path> = bitcode
+            .filter(|input| kind_of(input) == InputKind::Bitcode)
+            .filter_map(|input| input.path.as_deref())
+            .collect();
+        let other = bitcode.iter().find(|path| path.ends_with(member))?;
+        let mut others = bitcode.iter().filter(|path| *path != other);
+        let found = others.find(|object| self.is_between(options, object, other))?;
+        let input = inputs.objects.iter();
+        let mut input = input.filter(|input| input.path.as_deref() == Some(*found));
+        input.next().map(object_name)
+    }
+
+    fn is_between(&self, options: &LinkOptions, one: &Path, other: &Path) -> bool {
+        let output = temporary(&options.output, ".pair");
+        let Some((linker, flags)) = options.linker.split_first() else {
+            return false;
+        };
+        let mut command = Command::new(linker);
+        command.args(flags).args(["-r", "-o"]).arg(&output);
+        let run = command.args([one, other]).output();
+        let _ = fs::remove_file(&output);
+        let said = run.map(|run| String::from_utf8_lossy(&run.stderr).into_owned());
+        said.is_ok_and(|said| Self::parse(&said).is_some_and(|found| found.flag == self.flag))
+    }
+}
+
+/// Runs `command`, shows what it says, and returns that, too.
+///
+/// # Errors
+/// A command that cannot be run.
+pub(crate) fn run_shown(command: &mut Command) -> io::Result<(ExitStatus, String)> {
+    let mut child = command.stderr(Stdio::piped()).spawn()?;
+    let mut said = Vec::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        let mut buffer = [0; 4096];
+        loop {
+            match stderr.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n_read) => {
+                    let read = buffer.get(..n_read).unwrap_or_default();
+                    // Nobody may be there to be shown anything.
+                    let _ = io::stderr().write_all(read);
+                    said.extend_from_slice(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let status = child.wait()?;
+    Ok((status, String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_conflict_is_read_from_what_each_lld_says() {
+        let expected = FlagConflict {
+            flag: "stack-protector-guard".into(),
+            objects: ["m/b.o".into(), "ld-temp.o".into()],
+        };
+        for said in [
+            "ld.lld: error: linking module flags 'stack-protector-guard': IDs have conflicting values: \
+             '!\"global\"' from m/b.o, and '!\"sysreg\"' from ld-temp.o\n",
+            "x\nld.lld: error: linking module flags 'stack-protector-guard': IDs have conflicting values \
+             in 'm/b.o' and 'ld-temp.o'\ny\n",
+        ] {
+            assert_eq!(FlagConflict::parse(said), Some(expected.clone()), "{said}");
+        }
+        assert_eq!(
+            FlagConflict::parse("ld.lld: error: undefined symbol: x\n"),
+            None
+        );
+    }
+}
