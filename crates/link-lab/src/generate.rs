@@ -295,9 +295,24 @@ impl Builder {
     /// A file of any form that every link takes.
     fn an_object_file(&mut self) -> usize {
         if self.random.chance(15) {
-            self.file("n", true, Place::Object)
+            self.a_native_file()
         } else {
             self.a_bitcode_file()
+        }
+    }
+
+    /// A native file beside that of `main` that every link takes. Few are made: each is one more run of
+    /// the compiler.
+    fn a_native_file(&mut self) -> usize {
+        let files = self.program.files.iter().enumerate();
+        let natives = files.filter(|(number, file)| {
+            file.place == Place::Object && file.is_native && *number != self.hosts[0].file
+        });
+        let natives: Vec<usize> = natives.map(|(number, _)| number).collect();
+        if natives.is_empty() || self.random.chance(25) {
+            self.file("n", true, Place::Object)
+        } else {
+            self.random.pick(&natives)
         }
     }
 
@@ -705,7 +720,7 @@ impl Builder {
         let file = if self.random.chance(80) {
             self.a_bitcode_file()
         } else {
-            self.file("n", true, Place::Object)
+            self.a_native_file()
         };
         let in_file = Host {
             name: String::new(),
@@ -1024,7 +1039,7 @@ impl Builder {
             if self.random.chance(50) {
                 main
             } else {
-                self.file("n", true, Place::Object)
+                self.a_native_file()
             }
         } else {
             let others: Vec<usize> = self
@@ -1034,7 +1049,7 @@ impl Builder {
                 .filter(|f| *f != bitcode)
                 .collect();
             if others.is_empty() {
-                self.file("n", true, Place::Object)
+                self.a_native_file()
             } else {
                 self.random.pick(&others)
             }
@@ -1177,7 +1192,7 @@ impl Builder {
         let (name, value) = (self.name('f'), self.constant());
         let caller = self.host();
         let main = self.hosts[0].file;
-        for file in [main, self.file("n", true, Place::Object)] {
+        for file in [main, self.a_native_file()] {
             self.put(
                 file,
                 Item::Comdat {
@@ -1201,7 +1216,7 @@ impl Builder {
         let mut all_native = true;
         for _ in 0..self.random.within(1..=3) {
             let file = if self.random.chance(20) {
-                self.file("n", true, Place::Object)
+                self.a_native_file()
             } else {
                 self.a_bitcode_file()
             };

@@ -328,7 +328,7 @@ impl<'lab> Bench<'lab> {
     fn plain(&mut self, lto: Lto) -> Result<Seen, LabError> {
         let folder = self.link_folder(&format!("plain-{}", lto.name()), lto)?;
         let mut command = self.lab.llvm("ld.lld");
-        command.args(["-r", "-o", LINKED, "--whole-archive"]);
+        command.args(["--threads=1", "-r", "-o", LINKED, "--whole-archive"]);
         command.args(self.case.spec.objects.iter().map(Input::object));
         command.arg("--no-whole-archive");
         if !self.case.spec.library.is_empty() {
@@ -457,7 +457,8 @@ impl<'lab> Bench<'lab> {
     /// Runs lto-link over the objects of the case.
     fn lto_link(&self, arguments: &[&str], folder: &Path) -> Result<Link, LabError> {
         let mut command = Command::new(&self.lab.tools.lto_link);
-        command.args(arguments).args(["-o", LINKED, "--objs"]);
+        command.args(arguments);
+        command.args(["--jobs", "1", "-o", LINKED, "--objs"]);
         command.args(self.case.spec.objects.iter().map(Input::object));
         if !self.case.spec.library.is_empty() {
             command.args(["--libs", LIBRARY]);
@@ -511,7 +512,7 @@ impl<'lab> Bench<'lab> {
     /// Makes a program of the linked object, and runs it.
     fn run(&self, folder: &Path, counts: &str) -> Result<Seen, LabError> {
         let mut command = self.lab.llvm("ld.lld");
-        command.args(["-static", "-o", PROGRAM, LINKED]);
+        command.args(["--threads=1", "-static", "-o", PROGRAM, LINKED]);
         let last_link = self.case.spec.last_link.iter();
         command.args(last_link.map(|file| Path::new("../last-link").join(object_name(file))));
         command.arg(&self.runtime);
