@@ -189,6 +189,44 @@ fn item_text(item: &Item, text: &mut String) {
                 "function_t {name} __attribute__(({weak}alias(\"{target}\")));"
             )
         }
+        Item::TableEntry { table, function } => writeln!(
+            text,
+            "static function_t *entry_of_{function} __attribute__((used, section(\"{table}\"))) = {function};"
+        ),
+        Item::Constructor { variable, value } => writeln!(
+            text,
+            "__attribute__((constructor)) static void add_to_{variable}(void)\n{{\n\t{variable}[1] += {value};\n}}"
+        ),
+        Item::Version {
+            name,
+            text: words,
+            data,
+            function,
+            is_weak,
+            is_constant,
+        } => {
+            let constant = if *is_constant { "const " } else { "" };
+            if *is_weak {
+                let _ = writeln!(
+                    text,
+                    "{constant}struct version {name} __attribute__((weak));"
+                );
+            }
+            let address = |name: &'_ Option<String>| name.clone().unwrap_or("0".to_owned());
+            writeln!(
+                text,
+                "{constant}struct version {name} = {{ \"{words}\", {}, {} }};",
+                address(data),
+                address(function)
+            )
+        }
+        _ => assembly_text(item, text),
+    };
+}
+
+/// An item that is assembly; nothing for others.
+fn assembly_text(item: &Item, text: &mut String) -> std::fmt::Result {
+    match item {
         Item::AsmAlias {
             name,
             target,
@@ -253,44 +291,14 @@ fn item_text(item: &Item, text: &mut String) {
                 ".popsection",
             ],
         ),
-        Item::TableEntry { table, function } => writeln!(
-            text,
-            "static function_t *entry_of_{function} __attribute__((used, section(\"{table}\"))) = {function};"
-        ),
         Item::Comdat { name, value } => writeln!(
             text,
             "asm(\".section .text.{name}, \\\"axG\\\", %progbits, {name}, comdat\\n\"\n    \
              \".globl {name}\\n\"\n    \".hidden {name}\\n\"\n    \"{name}:\\n\"\n    \
              RETURN_VALUE({value})\n    \".text\\n\");"
         ),
-        Item::Constructor { variable, value } => writeln!(
-            text,
-            "__attribute__((constructor)) static void add_to_{variable}(void)\n{{\n\t{variable}[1] += {value};\n}}"
-        ),
-        Item::Version {
-            name,
-            text: words,
-            data,
-            function,
-            is_weak,
-            is_constant,
-        } => {
-            let constant = if *is_constant { "const " } else { "" };
-            if *is_weak {
-                let _ = writeln!(
-                    text,
-                    "{constant}struct version {name} __attribute__((weak));"
-                );
-            }
-            let address = |name: &'_ Option<String>| name.clone().unwrap_or("0".to_owned());
-            writeln!(
-                text,
-                "{constant}struct version {name} = {{ \"{words}\", {}, {} }};",
-                address(data),
-                address(function)
-            )
-        }
-    };
+        _ => Ok(()),
+    }
 }
 
 /// Assembly beside functions.

@@ -136,6 +136,7 @@ struct Host {
 }
 
 /// What a new function is like.
+#[derive(Clone, Copy)]
 struct New {
     linkage: Linkage,
     is_noinline: bool,
@@ -749,29 +750,7 @@ impl Builder {
                 self.call(&host, &name, how);
                 self.run(target, of_target);
             }
-            2 => {
-                let linkage = self.random.pick(&[Linkage::Used, Linkage::StaticUsed]);
-                let is_noinline = self.random.chance(50);
-                let target = self.function(
-                    file,
-                    New {
-                        linkage,
-                        is_noinline,
-                    },
-                );
-                let name = self.name('f');
-                let is_weak = self.random.chance(50);
-                self.put(
-                    file,
-                    Item::AsmAlias {
-                        name: name.clone(),
-                        target: target.clone(),
-                        is_weak,
-                    },
-                );
-                self.call(&host, &name, How::C);
-                self.run(target, file);
-            }
+            2 => self.add_asm_alias(&host, file),
             3 => {
                 let name = self.name('v');
                 self.put(
@@ -810,6 +789,31 @@ impl Builder {
                 self.put(file, Item::WeakAddress { name });
             }
         }
+    }
+
+    /// A second name that assembly gives to a function of `file`.
+    fn add_asm_alias(&mut self, host: &Host, file: usize) {
+        let linkage = self.random.pick(&[Linkage::Used, Linkage::StaticUsed]);
+        let is_noinline = self.random.chance(50);
+        let target = self.function(
+            file,
+            New {
+                linkage,
+                is_noinline,
+            },
+        );
+        let name = self.name('f');
+        let is_weak = self.random.chance(50);
+        self.put(
+            file,
+            Item::AsmAlias {
+                name: name.clone(),
+                target: target.clone(),
+                is_weak,
+            },
+        );
+        self.call(host, &name, How::C);
+        self.run(target, file);
     }
 
     /// The name of a function that is missing, or in a member of the library that nothing needs.
@@ -961,47 +965,7 @@ impl Builder {
                 );
                 self.burden(file);
             }
-            // A member that is not needed refers to another.
-            2 => {
-                let file = self.library_member();
-                let second = self.library_member();
-                let helper = self.global(second);
-                self.burden(second);
-                let (key, value) = (self.next_number, self.constant());
-                self.next_number += 1;
-                match self.random.below(3) {
-                    0 => self.put(
-                        file,
-                        Item::AsmTableEntry {
-                            key,
-                            function: helper,
-                        },
-                    ),
-                    1 => {
-                        let name = self.name('f');
-                        self.put(
-                            file,
-                            Item::AsmFunction {
-                                name,
-                                target: helper,
-                                value,
-                                is_naked: false,
-                            },
-                        );
-                    }
-                    _ => {
-                        let linkage = self.random.pick(&[Linkage::Global, Linkage::Used]);
-                        let name = self.function(
-                            file,
-                            New {
-                                linkage,
-                                is_noinline: true,
-                            },
-                        );
-                        self.call(&Host { name, file }, &helper, How::C);
-                    }
-                }
-            }
+            2 => self.add_needless_members(),
             // A member that is not needed has a function that assembly calls in an object.
             _ => {
                 let host = self.asm_host();
@@ -1025,6 +989,48 @@ impl Builder {
                     value,
                 };
                 self.function_mut(file, &name).body.push(filler);
+            }
+        }
+    }
+
+    /// A member that is not needed refers to another.
+    fn add_needless_members(&mut self) {
+        let file = self.library_member();
+        let second = self.library_member();
+        let helper = self.global(second);
+        self.burden(second);
+        let (key, value) = (self.next_number, self.constant());
+        self.next_number += 1;
+        match self.random.below(3) {
+            0 => self.put(
+                file,
+                Item::AsmTableEntry {
+                    key,
+                    function: helper,
+                },
+            ),
+            1 => {
+                let name = self.name('f');
+                self.put(
+                    file,
+                    Item::AsmFunction {
+                        name,
+                        target: helper,
+                        value,
+                        is_naked: false,
+                    },
+                );
+            }
+            _ => {
+                let linkage = self.random.pick(&[Linkage::Global, Linkage::Used]);
+                let name = self.function(
+                    file,
+                    New {
+                        linkage,
+                        is_noinline: true,
+                    },
+                );
+                self.call(&Host { name, file }, &helper, How::C);
             }
         }
     }

@@ -5,6 +5,7 @@
 //! links to the objects, so that no link sees what another left.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -546,8 +547,8 @@ impl<'lab> Bench<'lab> {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         match status {
             Some(status) if status.success() => {}
-            Some(status) => text.push_str(&format!("{ENDED}{status}\n")),
-            None => text.push_str(&format!("{ENDED}nothing: it was stopped\n")),
+            Some(status) => _ = writeln!(text, "{ENDED}{status}"),
+            None => _ = writeln!(text, "{ENDED}nothing: it was stopped"),
         }
         text.push_str(counts);
         Ok(Seen::Program(text))

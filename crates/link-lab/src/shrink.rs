@@ -17,6 +17,7 @@ enum Part {
 impl Program {
     /// The smallest program that was found of which `shows` is true, as it is of this one. `shows` is
     /// asked at most `limit` times.
+    #[must_use]
     pub fn shrink(&self, limit: usize, mut shows: impl FnMut(&Self) -> bool) -> Self {
         let mut asked = 0;
         let mut ask = |candidate: &Self| {
