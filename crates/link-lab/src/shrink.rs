@@ -212,10 +212,11 @@ mod tests {
     fn the_number_of_questions_is_limited() {
         let program = Program::generate(1, &Feature::ALL);
         let mut asked = 0;
-        program.shrink(5, |_| {
+        let same = program.shrink(5, |_| {
             asked += 1;
             false
         });
+        assert_eq!(same, program);
         assert_eq!(asked, 5);
     }
 }

@@ -185,7 +185,8 @@ const RESULTS: &str = "docs/results/link-programs.md";
 fn line(tried: &Range<u64>, arch: link_lab::Arch, cpu: Duration) -> String {
     let Range { start, end } = tried;
     let programs = end.saturating_sub(*start);
-    let each = cpu.as_secs_f64() / programs.max(1) as f64;
+    let divisor = u32::try_from(programs.max(1)).unwrap_or(u32::MAX);
+    let each = (cpu / divisor).as_secs_f64();
     format!(
         "| {arch} | {GENERATOR_VERSION} | {start}..{end} | {programs} | {each:.2} | \
          `cargo xtask fuzz links --arch {arch} --seeds {start}..{end}` |"
