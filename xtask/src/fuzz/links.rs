@@ -102,9 +102,10 @@ pub fn run(args: Args) -> Outcome {
         lto_link,
     })?;
     let cpus = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let is_whole = features.is_empty();
     let options = FuzzOptions {
         seeds: seeds.clone(),
-        features: if features.is_empty() {
+        features: if is_whole {
             Feature::ALL.to_vec()
         } else {
             features
@@ -127,7 +128,7 @@ pub fn run(args: Args) -> Outcome {
     });
     step.done(&format!("{} programs", tried.load(Ordering::Relaxed)));
     let cpu = cpu_of_children()?.saturating_sub(before);
-    report(&summary, options.arch, cpu, &into, record)
+    report(&summary, options.arch, cpu, &into, is_whole, record)
 }
 
 /// CPU time of all that was run.
@@ -138,12 +139,14 @@ fn cpu_of_children() -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(milliseconds.unsigned_abs()))
 }
 
-/// Prints what was found, writes it to `into`, and gives the exit code.
+/// Prints what was found, writes it to `into`, and gives the exit code. A run with all features,
+/// `is_whole`, that found nothing has a row for the results.
 fn report(
     summary: &Summary,
     arch: link_lab::Arch,
     cpu: Duration,
     into: &Path,
+    is_whole: bool,
     record: bool,
 ) -> Outcome {
     let Summary {
@@ -163,7 +166,18 @@ fn report(
         let _ = writeln!(text, "seed {seed}, {arch}: {error}");
     }
     let line = line(tried, arch, cpu);
-    let _ = writeln!(text, "{line}");
+    let seconds = cpu.as_secs();
+    let _ = writeln!(
+        text,
+        "{}..{} for {arch}: {} programs differ, {} are none, {seconds} s of CPU time",
+        tried.start,
+        tried.end,
+        found.len(),
+        errors.len()
+    );
+    if is_whole && found.is_empty() && errors.is_empty() {
+        let _ = writeln!(text, "{line}");
+    }
     print(text.as_bytes())?;
     if !found.is_empty() || !errors.is_empty() {
         return Err(Failure::Fault(anyhow::anyhow!(
