@@ -64,10 +64,12 @@ static inline unsigned int call_handler(const struct handler *start, const struc
  *	ADDRESS_OF_SYMBOL(result, "f")		result = &f
  *	DIFFERENCE(result, "f", "g")		whether f and g, of one section, have different addresses
  *	TABLE_ENTRY(key, "f")			an entry of the section `handlers`
+ *	TABLE_ENTRY_GOTO(key, "f", label)	the same, by assembly that may jump to a label of C
  *	LABEL("l", value)			a global function l that gives `value`, within another function
  */
 #if defined(__x86_64__)
 #define BRANCH "jmp "
+#define SUFFIX "@PLT"
 #define BRANCH_AND_LINK "call "
 #define CALL_CLOBBERS "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc"
 #define READ_SYMBOL(result, name) asm volatile("movl " name "(%%rip), %0" : "=r"(result) : : "memory")
@@ -90,6 +92,7 @@ static inline unsigned int call_handler(const struct handler *start, const struc
 #define RETURN_VALUE(value) "movl $" #value ", %eax\n ret\n"
 #elif defined(__aarch64__)
 #define BRANCH "b "
+#define SUFFIX ""
 #define BRANCH_AND_LINK "bl "
 #define CALL_CLOBBERS                                                                               \
 	"x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",   \
@@ -164,5 +167,10 @@ static inline unsigned int call_handler(const struct handler *start, const struc
 		     ".balign 8\n"                                                                  \
 		     ".quad " #key ", " name "\n"                                                   \
 		     ".popsection")
+#define TABLE_ENTRY_GOTO(key, name, label)                                                          \
+	asm goto(".pushsection handlers, \"aw\"\n"                                                  \
+		 ".balign 8\n"                                                                      \
+		 ".quad " #key ", " name "\n"                                                       \
+		 ".popsection" : : : : label)
 
 #endif

@@ -342,7 +342,10 @@ impl Case {
             let path = folder.join(name);
             fs::write(&path, text).map_err(LabError::file(&path))
         };
-        let spec = toml::to_string(&self.spec).expect("a description has a form in TOML");
+        let spec = toml::to_string(&self.spec).map_err(|source| LabError::Describe {
+            case: self.name.clone(),
+            source,
+        })?;
         put(
             DESCRIPTION,
             &format!("# SPDX-License-Identifier: GPL-2.0-only OR MIT\n{spec}"),

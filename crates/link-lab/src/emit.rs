@@ -110,7 +110,7 @@ fn declarations(file: &SourceFile, text: &mut String) {
         };
         let _ = match kind {
             Kind::Function => writeln!(text, "extern function_t {name}{weak};"),
-            Kind::Variable => writeln!(text, "extern unsigned int {name}{weak};"),
+            Kind::Variable => writeln!(text, "extern unsigned int {name}[4]{weak};"),
             Kind::Version => writeln!(text, "extern const struct version {name}{weak};"),
         };
     }
@@ -131,11 +131,16 @@ fn declarations(file: &SourceFile, text: &mut String) {
         text.push_str("extern const struct handler __start_handlers[], __stop_handlers[];\n");
     }
     for item in &file.items {
-        if let Item::Function(function) = item
-            && function.name != MAIN
-        {
-            let linkage = linkage(function.linkage);
-            let name = &function.name;
+        let (name, linkage) = match item {
+            Item::Function(function) => (&function.name, linkage(function.linkage)),
+            Item::AsmFunction {
+                name,
+                is_naked: true,
+                ..
+            } => (name, ""),
+            _ => continue,
+        };
+        if name != MAIN {
             let _ = writeln!(text, "{linkage}function_t {name};");
         }
     }
@@ -167,7 +172,11 @@ fn item_text(item: &Item, text: &mut String) {
         } => {
             let constant = if *is_constant { "const " } else { "" };
             let linkage = linkage(*of_variable);
-            writeln!(text, "{linkage}{constant}unsigned int {name} = {value};")
+            let values = four(*value);
+            writeln!(
+                text,
+                "{linkage}{constant}unsigned int {name}[4] = {{ {values} }};"
+            )
         }
         Item::Alias {
             name,
@@ -180,6 +189,44 @@ fn item_text(item: &Item, text: &mut String) {
                 "function_t {name} __attribute__(({weak}alias(\"{target}\")));"
             )
         }
+        Item::TableEntry { table, function } => writeln!(
+            text,
+            "static function_t *entry_of_{function} __attribute__((used, section(\"{table}\"))) = {function};"
+        ),
+        Item::Constructor { variable, value } => writeln!(
+            text,
+            "__attribute__((constructor)) static void add_to_{variable}(void)\n{{\n\t{variable}[1] += {value};\n}}"
+        ),
+        Item::Version {
+            name,
+            text: words,
+            data,
+            function,
+            is_weak,
+            is_constant,
+        } => {
+            let constant = if *is_constant { "const " } else { "" };
+            if *is_weak {
+                let _ = writeln!(
+                    text,
+                    "{constant}struct version {name} __attribute__((weak));"
+                );
+            }
+            let address = |name: &'_ Option<String>| name.clone().unwrap_or("0".to_owned());
+            writeln!(
+                text,
+                "{constant}struct version {name} = {{ \"{words}\", {}, {} }};",
+                address(data),
+                address(function)
+            )
+        }
+        _ => assembly_text(item, text),
+    };
+}
+
+/// An item that is assembly; nothing for others.
+fn assembly_text(item: &Item, text: &mut String) -> std::fmt::Result {
+    match item {
         Item::AsmAlias {
             name,
             target,
@@ -198,17 +245,22 @@ fn item_text(item: &Item, text: &mut String) {
             name,
             target,
             value,
-        } => {
-            let body = match target {
-                Some(target) => format!("JUMP_WITH({value}, \"{target}\")"),
-                None => format!("RETURN_VALUE({value})"),
-            };
-            writeln!(
-                text,
-                "asm(\".text\\n\"\n    \".globl {name}\\n\"\n    \".type {name}, %function\\n\"\n    \
-                 \"{name}:\\n\"\n    {body});"
-            )
-        }
+            is_naked: false,
+        } => writeln!(
+            text,
+            "asm(\".text\\n\"\n    \".globl {name}\\n\"\n    \".type {name}, %function\\n\"\n    \
+             \"{name}:\\n\"\n    JUMP_WITH({value}, \"{target}\"));"
+        ),
+        Item::AsmFunction {
+            name,
+            target,
+            value,
+            is_naked: true,
+        } => writeln!(
+            text,
+            "__attribute__((naked, noinline)) unsigned int {name}(unsigned int a, unsigned int b)\n{{\n\t\
+             asm volatile(JUMP_WITH({value}, \"{target}\"));\n}}"
+        ),
         Item::AsmVariable { name, value } => asm(
             text,
             &[
@@ -216,7 +268,7 @@ fn item_text(item: &Item, text: &mut String) {
                 ".balign 4",
                 &format!(".globl {name}"),
                 &format!("{name}:"),
-                &format!(".long {value}"),
+                &format!(".long {}", four(*value)),
                 ".popsection",
             ],
         ),
@@ -239,47 +291,14 @@ fn item_text(item: &Item, text: &mut String) {
                 ".popsection",
             ],
         ),
-        Item::TableEntry { table, function } => writeln!(
-            text,
-            "static function_t *entry_of_{function} __attribute__((used, section(\"{table}\"))) = {function};"
-        ),
         Item::Comdat { name, value } => writeln!(
             text,
             "asm(\".section .text.{name}, \\\"axG\\\", %progbits, {name}, comdat\\n\"\n    \
              \".globl {name}\\n\"\n    \".hidden {name}\\n\"\n    \"{name}:\\n\"\n    \
              RETURN_VALUE({value})\n    \".text\\n\");"
         ),
-        Item::Constructor { variable, value } => writeln!(
-            text,
-            "__attribute__((constructor)) static void add_to_{variable}(void)\n{{\n\t{variable} += {value};\n}}"
-        ),
-        Item::Version {
-            name,
-            text: words,
-            data,
-            function,
-            is_weak,
-            is_constant,
-        } => {
-            let constant = if *is_constant { "const " } else { "" };
-            if *is_weak {
-                let _ = writeln!(
-                    text,
-                    "{constant}struct version {name} __attribute__((weak));"
-                );
-            }
-            let address = |name: &Option<String>| {
-                name.as_ref()
-                    .map_or("0".to_owned(), |name| format!("&{name}"))
-            };
-            writeln!(
-                text,
-                "{constant}struct version {name} = {{ \"{words}\", {}, {} }};",
-                address(data),
-                address(function)
-            )
-        }
-    };
+        _ => Ok(()),
+    }
 }
 
 /// Assembly beside functions.
@@ -384,32 +403,47 @@ fn statement_text(statement: &Statement, text: &mut String) {
         ),
         Statement::Read {
             variable,
-            by_asm: false,
-        } => writeln!(text, "\tr = r * 31 + {variable};"),
-        Statement::Read {
-            variable,
-            by_asm: true,
-        } => {
-            writeln!(text, "\tREAD_SYMBOL(x, \"{variable}\");\n{ADD}")
-        }
+            place,
+            by_asm,
+        } => match (by_asm, place) {
+            (false, None) => writeln!(text, "\tr = r * 31 + {variable}[r & 3];"),
+            (false, Some(place)) => writeln!(text, "\tr = r * 31 + {variable}[{place}];"),
+            (true, place) => {
+                let symbol = element(variable, place.unwrap_or(0));
+                writeln!(text, "\tREAD_SYMBOL(x, \"{symbol}\");\n{ADD}")
+            }
+        },
         Statement::Write {
             variable,
+            place,
             value,
             by_asm: false,
-        } => writeln!(text, "\t{variable} = {value};"),
+        } => writeln!(text, "\t{variable}[{place}] = {value};"),
         Statement::Write {
             variable,
+            place,
             value,
             by_asm: true,
         } => {
-            writeln!(text, "\tWRITE_SYMBOL(\"{variable}\", {value});")
+            let symbol = element(variable, *place);
+            writeln!(text, "\tWRITE_SYMBOL(\"{symbol}\", {value});")
         }
         Statement::Difference { first, second } => {
             writeln!(text, "\tDIFFERENCE(x, \"{first}\", \"{second}\");\n{ADD}")
         }
-        Statement::TableEntry { key, function } => {
-            writeln!(text, "\tTABLE_ENTRY({key}, \"{function}\");")
-        }
+        Statement::TableEntry {
+            key,
+            function,
+            is_goto: false,
+        } => writeln!(text, "\tTABLE_ENTRY({key}, \"{function}\");"),
+        Statement::TableEntry {
+            key,
+            function,
+            is_goto: true,
+        } => writeln!(
+            text,
+            "\tTABLE_ENTRY_GOTO({key}, \"{function}\", behind_{key});\nbehind_{key}:"
+        ),
         Statement::CallHandler { key, value } => writeln!(
             text,
             "\tr = r * 31 + call_handler(__start_handlers, __stop_handlers, {key}, {value}, r);"
@@ -422,6 +456,21 @@ fn statement_text(statement: &Statement, text: &mut String) {
         Statement::Label { name, value } => writeln!(text, "\tLABEL(\"{name}\", {value});"),
         Statement::ReadVersion { name } => writeln!(text, "\tr = r * 31 + version_sum(&{name});"),
     };
+}
+
+/// The symbol of one of the numbers of a variable.
+fn element(variable: &str, place: u8) -> String {
+    match place {
+        0 => variable.to_owned(),
+        place => format!("{variable}+{}", 4 * u32::from(place)),
+    }
+}
+
+/// The numbers of a variable.
+fn four(value: u32) -> String {
+    [0, 1, 2, 3]
+        .map(|place| (value + place).to_string())
+        .join(", ")
 }
 
 fn value(value: Value) -> String {
@@ -466,6 +515,9 @@ fn spelled(spelling: Spelling, name: &str) -> (String, Option<String>) {
         Spelling::Conditional => plain(format!(
             "\".if 1\\n\" {BRANCH} \"{name}\\n.else\\n\" {BRANCH} \"no_such_function\\n.endif\""
         )),
+        Spelling::Suffixed => plain(format!("{BRANCH} \"{name}\" SUFFIX")),
+        Spelling::Sum => plain(format!("{BRANCH} \"{name}+0\"")),
+        Spelling::Crowded => plain(format!("\"/* {name}x */;\" {BRANCH} \"{name};/**/\"")),
         Spelling::OtherSection => plain(format!(
             "\".pushsection .text.other, \\\"ax\\\"\\nlab_thunk_%=:\\n\" BRANCH \"{name}\\n.popsection\\n\" \
              {BRANCH} \"lab_thunk_%=\""

@@ -25,6 +25,14 @@ pub enum LabError {
         /// Where, and why.
         source: Box<toml::de::Error>,
     },
+    /// The description of a case has no form in TOML.
+    #[error("{case}: its description cannot be written: {source}")]
+    Describe {
+        /// The case.
+        case: String,
+        /// Why.
+        source: toml::ser::Error,
+    },
     /// A case names a source that it does not have.
     #[error("{case}: names {file}, which is not there")]
     NoSource {

@@ -115,6 +115,9 @@ impl FromStr for Feature {
     }
 }
 
+/// The version of the generator: other programs from the same seeds have another one.
+pub const GENERATOR_VERSION: u32 = 1;
+
 impl Program {
     /// The program of a seed, with some of `features`. The same seed and features always give the same
     /// program.
@@ -133,6 +136,7 @@ struct Host {
 }
 
 /// What a new function is like.
+#[derive(Clone, Copy)]
 struct New {
     linkage: Linkage,
     is_noinline: bool,
@@ -292,9 +296,24 @@ impl Builder {
     /// A file of any form that every link takes.
     fn an_object_file(&mut self) -> usize {
         if self.random.chance(15) {
-            self.file("n", true, Place::Object)
+            self.a_native_file()
         } else {
             self.a_bitcode_file()
+        }
+    }
+
+    /// A native file beside that of `main` that every link takes. Few are made: each is one more run of
+    /// the compiler.
+    fn a_native_file(&mut self) -> usize {
+        let files = self.program.files.iter().enumerate();
+        let natives = files.filter(|(number, file)| {
+            file.place == Place::Object && file.is_native && *number != self.hosts[0].file
+        });
+        let natives: Vec<usize> = natives.map(|(number, _)| number).collect();
+        if natives.is_empty() || self.random.chance(25) {
+            self.file("n", true, Place::Object)
+        } else {
+            self.random.pick(&natives)
         }
     }
 
@@ -567,38 +586,42 @@ impl Builder {
         };
         let (variable, value) = (self.name('v'), self.constant());
         let other = self.constant();
-        let shape = self.random.below(4);
+        let place = self.random.pick(&[None, Some(0), Some(2)]);
+        let of_asm = place.unwrap_or(1);
+        let shape = self.random.below(5);
         self.put(
             file,
             Item::Variable {
                 name: variable.clone(),
                 value,
                 linkage,
-                is_constant: shape == 3,
+                is_constant: shape == 4,
             },
         );
-        let read = |by_asm| Statement::Read {
+        let read = |place, by_asm| Statement::Read {
             variable: variable.clone(),
+            place,
             by_asm,
         };
         let write = |by_asm| Statement::Write {
             variable: variable.clone(),
+            place: of_asm,
             value: other,
             by_asm,
         };
         match shape {
             // What C never writes.
-            0 | 1 => {
+            0..=2 => {
                 self.add_statement(&host, write(true));
-                self.add_statement(&c_host, read(false));
+                self.add_statement(&c_host, read(place, false));
             }
             // What C never reads.
-            2 => {
+            3 => {
                 self.add_statement(&c_host, write(false));
-                self.add_statement(&host, read(true));
+                self.add_statement(&host, read(Some(of_asm), true));
             }
             // What C does not know.
-            _ => self.add_statement(&host, read(true)),
+            _ => self.add_statement(&host, read(Some(of_asm), true)),
         }
     }
 
@@ -682,7 +705,13 @@ impl Builder {
         let (key, value) = (self.next_number, self.constant());
         self.next_number += 1;
         let name = function.clone();
-        self.add_statement(&host, Statement::TableEntry { key, function });
+        let is_goto = self.random.chance(30);
+        let entry = Statement::TableEntry {
+            key,
+            function,
+            is_goto,
+        };
+        self.add_statement(&host, entry);
         self.add_statement(&looker, Statement::CallHandler { key, value });
         self.run(name, file);
     }
@@ -692,7 +721,7 @@ impl Builder {
         let file = if self.random.chance(80) {
             self.a_bitcode_file()
         } else {
-            self.file("n", true, Place::Object)
+            self.a_native_file()
         };
         let in_file = Host {
             name: String::new(),
@@ -703,12 +732,14 @@ impl Builder {
             0 | 1 => {
                 let (target, of_target) = self.tempting(&in_file);
                 let name = self.name('f');
+                let is_naked = self.random.chance(30);
                 self.put(
                     file,
                     Item::AsmFunction {
                         name: name.clone(),
-                        target: Some(target.clone()),
+                        target: target.clone(),
                         value,
+                        is_naked,
                     },
                 );
                 let how = if self.random.chance(30) {
@@ -719,29 +750,7 @@ impl Builder {
                 self.call(&host, &name, how);
                 self.run(target, of_target);
             }
-            2 => {
-                let linkage = self.random.pick(&[Linkage::Used, Linkage::StaticUsed]);
-                let is_noinline = self.random.chance(50);
-                let target = self.function(
-                    file,
-                    New {
-                        linkage,
-                        is_noinline,
-                    },
-                );
-                let name = self.name('f');
-                let is_weak = self.random.chance(50);
-                self.put(
-                    file,
-                    Item::AsmAlias {
-                        name: name.clone(),
-                        target: target.clone(),
-                        is_weak,
-                    },
-                );
-                self.call(&host, &name, How::C);
-                self.run(target, file);
-            }
+            2 => self.add_asm_alias(&host, file),
             3 => {
                 let name = self.name('v');
                 self.put(
@@ -756,6 +765,7 @@ impl Builder {
                     &host,
                     Statement::Read {
                         variable: name,
+                        place: Some(2),
                         by_asm,
                     },
                 );
@@ -779,6 +789,31 @@ impl Builder {
                 self.put(file, Item::WeakAddress { name });
             }
         }
+    }
+
+    /// A second name that assembly gives to a function of `file`.
+    fn add_asm_alias(&mut self, host: &Host, file: usize) {
+        let linkage = self.random.pick(&[Linkage::Used, Linkage::StaticUsed]);
+        let is_noinline = self.random.chance(50);
+        let target = self.function(
+            file,
+            New {
+                linkage,
+                is_noinline,
+            },
+        );
+        let name = self.name('f');
+        let is_weak = self.random.chance(50);
+        self.put(
+            file,
+            Item::AsmAlias {
+                name: name.clone(),
+                target: target.clone(),
+                is_weak,
+            },
+        );
+        self.call(host, &name, How::C);
+        self.run(target, file);
     }
 
     /// The name of a function that is missing, or in a member of the library that nothing needs.
@@ -817,6 +852,7 @@ impl Builder {
             &host,
             Statement::Read {
                 variable: variable.clone(),
+                place: Some(1),
                 by_asm: false,
             },
         );
@@ -929,46 +965,7 @@ impl Builder {
                 );
                 self.burden(file);
             }
-            // A member that is not needed refers to another.
-            2 => {
-                let file = self.library_member();
-                let second = self.library_member();
-                let helper = self.global(second);
-                self.burden(second);
-                let (key, value) = (self.next_number, self.constant());
-                self.next_number += 1;
-                match self.random.below(3) {
-                    0 => self.put(
-                        file,
-                        Item::AsmTableEntry {
-                            key,
-                            function: helper,
-                        },
-                    ),
-                    1 => {
-                        let name = self.name('f');
-                        self.put(
-                            file,
-                            Item::AsmFunction {
-                                name,
-                                target: Some(helper),
-                                value,
-                            },
-                        );
-                    }
-                    _ => {
-                        let linkage = self.random.pick(&[Linkage::Global, Linkage::Used]);
-                        let name = self.function(
-                            file,
-                            New {
-                                linkage,
-                                is_noinline: true,
-                            },
-                        );
-                        self.call(&Host { name, file }, &helper, How::C);
-                    }
-                }
-            }
+            2 => self.add_needless_members(),
             // A member that is not needed has a function that assembly calls in an object.
             _ => {
                 let host = self.asm_host();
@@ -996,6 +993,48 @@ impl Builder {
         }
     }
 
+    /// A member that is not needed refers to another.
+    fn add_needless_members(&mut self) {
+        let file = self.library_member();
+        let second = self.library_member();
+        let helper = self.global(second);
+        self.burden(second);
+        let (key, value) = (self.next_number, self.constant());
+        self.next_number += 1;
+        match self.random.below(3) {
+            0 => self.put(
+                file,
+                Item::AsmTableEntry {
+                    key,
+                    function: helper,
+                },
+            ),
+            1 => {
+                let name = self.name('f');
+                self.put(
+                    file,
+                    Item::AsmFunction {
+                        name,
+                        target: helper,
+                        value,
+                        is_naked: false,
+                    },
+                );
+            }
+            _ => {
+                let linkage = self.random.pick(&[Linkage::Global, Linkage::Used]);
+                let name = self.function(
+                    file,
+                    New {
+                        linkage,
+                        is_noinline: true,
+                    },
+                );
+                self.call(&Host { name, file }, &helper, How::C);
+            }
+        }
+    }
+
     /// Two definitions of a function; at most one of them is not weak.
     fn add_definition_order(&mut self) {
         let caller = self.host();
@@ -1006,7 +1045,7 @@ impl Builder {
             if self.random.chance(50) {
                 main
             } else {
-                self.file("n", true, Place::Object)
+                self.a_native_file()
             }
         } else {
             let others: Vec<usize> = self
@@ -1016,7 +1055,7 @@ impl Builder {
                 .filter(|f| *f != bitcode)
                 .collect();
             if others.is_empty() {
-                self.file("n", true, Place::Object)
+                self.a_native_file()
             } else {
                 self.random.pick(&others)
             }
@@ -1050,6 +1089,7 @@ impl Builder {
             );
             let read = Statement::Read {
                 variable,
+                place: Some(0),
                 by_asm: false,
             };
             self.function_mut(file, &name).body.push(read);
@@ -1130,10 +1170,12 @@ impl Builder {
                     },
                 );
                 let other = self.constant();
+                let place = self.random.pick(&[None, Some(3)]);
                 self.add_statement(
                     &host,
                     Statement::Read {
                         variable: variable.clone(),
+                        place,
                         by_asm: false,
                     },
                 );
@@ -1142,6 +1184,7 @@ impl Builder {
                         &host,
                         Statement::Write {
                             variable,
+                            place: 3,
                             value: other,
                             by_asm: false,
                         },
@@ -1155,7 +1198,7 @@ impl Builder {
         let (name, value) = (self.name('f'), self.constant());
         let caller = self.host();
         let main = self.hosts[0].file;
-        for file in [main, self.file("n", true, Place::Object)] {
+        for file in [main, self.a_native_file()] {
             self.put(
                 file,
                 Item::Comdat {
@@ -1179,7 +1222,7 @@ impl Builder {
         let mut all_native = true;
         for _ in 0..self.random.within(1..=3) {
             let file = if self.random.chance(20) {
-                self.file("n", true, Place::Object)
+                self.a_native_file()
             } else {
                 self.a_bitcode_file()
             };

@@ -5,6 +5,7 @@
 //! links to the objects, so that no link sees what another left.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -328,7 +329,7 @@ impl<'lab> Bench<'lab> {
     fn plain(&mut self, lto: Lto) -> Result<Seen, LabError> {
         let folder = self.link_folder(&format!("plain-{}", lto.name()), lto)?;
         let mut command = self.lab.llvm("ld.lld");
-        command.args(["-r", "-o", LINKED, "--whole-archive"]);
+        command.args(["--threads=1", "-r", "-o", LINKED, "--whole-archive"]);
         command.args(self.case.spec.objects.iter().map(Input::object));
         command.arg("--no-whole-archive");
         if !self.case.spec.library.is_empty() {
@@ -457,7 +458,8 @@ impl<'lab> Bench<'lab> {
     /// Runs lto-link over the objects of the case.
     fn lto_link(&self, arguments: &[&str], folder: &Path) -> Result<Link, LabError> {
         let mut command = Command::new(&self.lab.tools.lto_link);
-        command.args(arguments).args(["-o", LINKED, "--objs"]);
+        command.args(arguments);
+        command.args(["--jobs", "1", "-o", LINKED, "--objs"]);
         command.args(self.case.spec.objects.iter().map(Input::object));
         if !self.case.spec.library.is_empty() {
             command.args(["--libs", LIBRARY]);
@@ -511,7 +513,7 @@ impl<'lab> Bench<'lab> {
     /// Makes a program of the linked object, and runs it.
     fn run(&self, folder: &Path, counts: &str) -> Result<Seen, LabError> {
         let mut command = self.lab.llvm("ld.lld");
-        command.args(["-static", "-o", PROGRAM, LINKED]);
+        command.args(["--threads=1", "-static", "-o", PROGRAM, LINKED]);
         let last_link = self.case.spec.last_link.iter();
         command.args(last_link.map(|file| Path::new("../last-link").join(object_name(file))));
         command.arg(&self.runtime);
@@ -545,8 +547,8 @@ impl<'lab> Bench<'lab> {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         match status {
             Some(status) if status.success() => {}
-            Some(status) => text.push_str(&format!("{ENDED}{status}\n")),
-            None => text.push_str(&format!("{ENDED}nothing: it was stopped\n")),
+            Some(status) => _ = writeln!(text, "{ENDED}{status}"),
+            None => _ = writeln!(text, "{ENDED}nothing: it was stopped"),
         }
         text.push_str(counts);
         Ok(Seen::Program(text))

@@ -29,7 +29,7 @@ pub use arch::Arch;
 pub use case::{Archive, Case, Count, Form, Input, Spec};
 pub use error::LabError;
 pub use fuzz::{Found, FuzzOptions, Summary, fuzz};
-pub use generate::Feature;
+pub use generate::{Feature, GENERATOR_VERSION};
 pub use lab::{Lab, Tools};
 pub use program::Program;
 pub use verdict::{Difference, Seen, Verdict};

@@ -50,6 +50,7 @@ pub(crate) enum Place {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
     Function(Function),
+    /// Four numbers.
     Variable {
         name: String,
         value: u32,
@@ -68,11 +69,13 @@ pub(crate) enum Item {
         target: String,
         is_weak: bool,
     },
-    /// A function in assembly, which calls another with `value` or returns it.
+    /// A function in assembly, which calls `target` with `value`; in a C function without a frame, or
+    /// beside functions.
     AsmFunction {
         name: String,
-        target: Option<String>,
+        target: String,
         value: u32,
+        is_naked: bool,
     },
     /// A variable in assembly.
     AsmVariable {
@@ -152,12 +155,15 @@ pub(crate) enum Statement {
         callee: String,
         value: u32,
     },
+    /// Reads one of the numbers; without a place, the one that the result so far says.
     Read {
         variable: String,
+        place: Option<u8>,
         by_asm: bool,
     },
     Write {
         variable: String,
+        place: u8,
         value: u32,
         by_asm: bool,
     },
@@ -166,10 +172,11 @@ pub(crate) enum Statement {
         first: String,
         second: String,
     },
-    /// Makes an entry of `handlers` by inline assembly.
+    /// Makes an entry of `handlers` by inline assembly, which may have a label of C to go to.
     TableEntry {
         key: u32,
         function: String,
+        is_goto: bool,
     },
     /// Calls the handler with this key.
     CallHandler {
@@ -230,10 +237,16 @@ pub(crate) enum Spelling {
     Conditional,
     /// In another section, to which the call leads.
     OtherSection,
+    /// With what the linker is told about it.
+    Suffixed,
+    /// In a sum.
+    Sum,
+    /// Between separators.
+    Crowded,
 }
 
 impl Spelling {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Plain,
         Self::Quoted,
         Self::NumberOperand,
@@ -246,6 +259,9 @@ impl Spelling {
         Self::Assigned,
         Self::Conditional,
         Self::OtherSection,
+        Self::Suffixed,
+        Self::Sum,
+        Self::Crowded,
     ];
 }
 
@@ -299,7 +315,11 @@ impl Item {
     pub(crate) fn is_c_definition(&self) -> bool {
         matches!(
             self,
-            Self::Function(_) | Self::Variable { .. } | Self::Alias { .. } | Self::Version { .. }
+            Self::Function(_)
+                | Self::Variable { .. }
+                | Self::Alias { .. }
+                | Self::Version { .. }
+                | Self::AsmFunction { is_naked: true, .. }
         )
     }
 
@@ -324,9 +344,7 @@ impl Item {
             Self::Alias { target, .. } | Self::AsmAlias { target, .. } => {
                 vec![function(target, false)]
             }
-            Self::AsmFunction { target, .. } => {
-                target.iter().map(|name| function(name, false)).collect()
-            }
+            Self::AsmFunction { target, .. } => vec![function(target, false)],
             Self::AsmTableEntry { function: name, .. } => vec![function(name, false)],
             Self::TableEntry { function: name, .. } => vec![function(name, true)],
             Self::Constructor { variable: name, .. } => vec![variable(name, true)],
@@ -369,7 +387,9 @@ impl Statement {
                 is_weak: true,
                 ..of(callee, Kind::Function, true)
             }],
-            Self::Read { variable, by_asm }
+            Self::Read {
+                variable, by_asm, ..
+            }
             | Self::Write {
                 variable, by_asm, ..
             } => {

@@ -17,6 +17,7 @@ enum Part {
 impl Program {
     /// The smallest program that was found of which `shows` is true, as it is of this one. `shows` is
     /// asked at most `limit` times.
+    #[must_use]
     pub fn shrink(&self, limit: usize, mut shows: impl FnMut(&Self) -> bool) -> Self {
         let mut asked = 0;
         let mut ask = |candidate: &Self| {
@@ -211,10 +212,11 @@ mod tests {
     fn the_number_of_questions_is_limited() {
         let program = Program::generate(1, &Feature::ALL);
         let mut asked = 0;
-        program.shrink(5, |_| {
+        let same = program.shrink(5, |_| {
             asked += 1;
             false
         });
+        assert_eq!(same, program);
         assert_eq!(asked, 5);
     }
 }

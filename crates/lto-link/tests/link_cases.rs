@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The cases in `tests/link/`, one test for each and each architecture: lto-link links them in every
-//! way, and they must mean what they mean after `ld.lld -r`.
+//! way, and they must mean what they mean after `ld.lld -r`. Then half a minute of generated programs for
+//! each architecture.
 //!
-//! `LTO_LINK` names another lto-link to be tried, such as an older one.
+//! `LTO_LINK` names another lto-link to be tried, such as an older one. `LINK_PROGRAMS_SEED` is the
+//! first seed of the generated programs, which the clock gives otherwise.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use link_lab::{Arch, Case, Lab, Tools};
+use link_lab::{Arch, Case, Feature, FuzzOptions, Lab, Summary, Tools, fuzz};
+
+/// How long programs are generated for each architecture.
+const TIME: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     let lto_link = std::env::var_os("LTO_LINK");
@@ -30,6 +36,11 @@ fn main() -> ExitCode {
                 try_case(&lab, &case, arch)
             }));
         }
+    }
+    for arch in Arch::ALL {
+        let lab = Arc::clone(&lab);
+        let name = format!("generated-programs::{arch}");
+        trials.push(Trial::test(name, move || try_programs(&lab, arch)));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -53,4 +64,45 @@ fn try_case(lab: &Lab, case: &Case, arch: Arch) -> Result<(), Failed> {
         return Ok(());
     }
     Err(format!("{}\n{verdict}", case.spec.about).into())
+}
+
+/// Tries the same few programs always, and others as long as there is time.
+fn try_programs(lab: &Lab, arch: Arch) -> Result<(), Failed> {
+    let first = match std::env::var("LINK_PROGRAMS_SEED") {
+        Ok(seed) => seed
+            .parse()
+            .map_err(|_| format!("LINK_PROGRAMS_SEED={seed}: no number"))?,
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+    };
+    println!("generated programs for {arch}: LINK_PROGRAMS_SEED={first}");
+    let deadline = Some(Instant::now() + TIME);
+    for (seeds, deadline) in [(0..4, None), (first..u64::MAX, deadline)] {
+        let options = FuzzOptions {
+            seeds,
+            features: Feature::ALL.to_vec(),
+            arch,
+            jobs: 1,
+            deadline,
+            shrinks: false,
+            max_found: 1,
+        };
+        let Summary {
+            tried: _,
+            found,
+            errors,
+        } = fuzz(lab, &options, |_| {});
+        if let Some((seed, error)) = errors.into_iter().next() {
+            return Err(format!("seed {seed}: {error}").into());
+        }
+        if let Some(found) = found.first() {
+            let (seed, verdict) = (found.program.seed, &found.verdict);
+            let next = seed + 1;
+            return Err(format!(
+                "seed {seed}; `cargo xtask fuzz links --arch {arch} --seeds {seed}..{next}` makes a small case of \
+                 it\n{verdict}"
+            )
+            .into());
+        }
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::progress::Step;
 use crate::setup;
 use crate::workspace;
 use anyhow::Context as _;
-use link_lab::{Feature, FuzzOptions, Lab, Summary, Tools, fuzz};
+use link_lab::{Feature, FuzzOptions, GENERATOR_VERSION, Lab, Summary, Tools, fuzz};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use std::fmt::Write as _;
@@ -185,9 +185,10 @@ const RESULTS: &str = "docs/results/link-programs.md";
 fn line(tried: &Range<u64>, arch: link_lab::Arch, cpu: Duration) -> String {
     let Range { start, end } = tried;
     let programs = end.saturating_sub(*start);
-    let each = cpu.as_secs_f64() / programs.max(1) as f64;
+    let divisor = u32::try_from(programs.max(1)).unwrap_or(u32::MAX);
+    let each = (cpu / divisor).as_secs_f64();
     format!(
-        "| {arch} | {start}..{end} | {programs} | {each:.2} | \
+        "| {arch} | {GENERATOR_VERSION} | {start}..{end} | {programs} | {each:.2} | \
          `cargo xtask fuzz links --arch {arch} --seeds {start}..{end}` |"
     )
 }
