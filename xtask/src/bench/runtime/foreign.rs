@@ -16,8 +16,10 @@ const PACKAGES: [&str; 4] = ["fio", "iperf3", "rt-tests", "stress-ng"];
 /// Their programs that are run.
 const PROGRAMS: [&str; 4] = ["fio", "hackbench", "iperf3", "stress-ng"];
 
-/// Where libraries are in Debian.
+/// Where libraries are in Debian, below the directory of the architecture and beside it; those of ceph,
+/// which fio needs, have one of their own.
 const LIBRARIES: [&str; 2] = ["lib", "usr/lib"];
+const BELOW: [&str; 2] = ["", "ceph"];
 
 /// The programs and their libraries for `arch`, each with its path in the guest; fetched into `cache`
 /// if they are not there.
@@ -117,7 +119,10 @@ fn text(bytes: &[u8]) -> Option<String> {
 fn library(arch: Arch, root: &Path, name: &str) -> Option<PathBuf> {
     let dirs = LIBRARIES.iter().flat_map(|dir| {
         let dir = root.join(dir);
-        [dir.join(arch.target()), dir.clone()]
+        let places = [dir.join(arch.target()), dir];
+        places
+            .into_iter()
+            .flat_map(|place| BELOW.map(|below| place.join(below)))
     });
     dirs.map(|dir| dir.join(name)).find(|path| path.is_file())
 }
