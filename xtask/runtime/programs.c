@@ -42,7 +42,7 @@ __attribute__((used, noreturn)) static void start(const word *stack)
 	word i;
 
 	for (i = 2; i <= stack[0]; i++) {
-		struct kind kind = { 0, prepare, run_program, 2 };
+		struct kind kind = { 0, prepare, run_program, 2, 0 };
 
 		program = (const char *)stack[i];
 		kind.name = name_of(program);
