@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The sets of kernel work: what is in each, what a guest needs for it, and its version.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -234,7 +235,11 @@ impl Workload {
 
 /// Bytes as digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = String::new();
+    for byte in bytes {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 fn compile(arch: Arch, name: &str, sources: &[Source]) -> anyhow::Result<Vec<u8>> {
