@@ -13,10 +13,11 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 4] = [
+const FOUNDATION: [(&str, &[&str]); 5] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-tree", &[]),
+    ("link-lab", &[]),
     ("test-support", &[]),
 ];
 
@@ -26,8 +27,8 @@ const KNOWN_TO_PLUGINS: [&str; 3] = ["object-model", "tool-io", "kernel-tree"];
 /// The plugin that may depend on other plugins.
 const COMPOSER: &str = "lto-link";
 
-/// The crate that only tests may depend on.
-const FOR_TESTS: &str = "test-support";
+/// The crates that only tests may depend on. The link lab is run by a command of xtask, too.
+const FOR_TESTS: [&str; 2] = ["test-support", "link-lab"];
 
 /// What no library names: options come as plain structs, results are returned.
 const IN_NO_LIBRARY: [&str; 6] = ["clap", "print", "println", "eprint", "eprintln", "dbg"];
@@ -137,14 +138,14 @@ fn dependency_faults(name: &str, manifest: &str, crates: &BTreeSet<String>) -> V
     let is_foundation = |other: &str| FOUNDATION.iter().any(|(known, _)| *known == other);
     let may_know = |other: &str| match foundation {
         Some((_, allowed)) => allowed.contains(&other),
-        None if name == "xtask" => other != FOR_TESTS,
+        None if name == "xtask" => other != "test-support",
         None if name == COMPOSER && !is_foundation(other) => other != "xtask",
         None => KNOWN_TO_PLUGINS.contains(&other),
     };
     let ours = |other: &str| crates.contains(other) || ["xtask", "kernel-tests"].contains(&other);
     let mut faults = Vec::new();
     for (kind, other) in dependencies(&manifest) {
-        let for_tests = kind == "dev-dependencies" && other == FOR_TESTS;
+        let for_tests = kind == "dev-dependencies" && FOR_TESTS.contains(&other.as_str());
         if ours(&other) && !for_tests && !may_know(&other) {
             faults.push(format!("{name} has {other} in its {kind}"));
         }
@@ -197,6 +198,7 @@ fn a_forbidden_dependency_is_found() {
             "lto-link",
             "[dependencies]\ntest-support.workspace = true\n",
         ),
+        ("lto-link", "[dependencies]\nlink-lab.workspace = true\n"),
         (
             "lto-link",
             "[dependencies]\nxtask = { path = \"../../xtask\" }\n",

@@ -15,21 +15,6 @@ static const word REBOOT_MAGIC = 0xfee1dead;
 static const word REBOOT_MAGIC_2 = 672274793;
 static const word POWER_OFF = 0x4321fedc;
 
-static void add_number(long number)
-{
-	char digits[24];
-	word at = sizeof(digits) - 1;
-	word rest = number < 0 ? -(word)number : (word)number;
-
-	digits[at] = 0;
-	do
-		digits[--at] = '0' + rest % 10;
-	while (rest /= 10);
-	if (number < 0)
-		digits[--at] = '-';
-	add(digits + at);
-}
-
 static void begin(const char *what)
 {
 	add("kbuild-lto: ");
@@ -184,6 +169,7 @@ __attribute__((used, noreturn)) static void start(const word *stack)
 	word fd;
 
 	(void)stack;
+	MARK(MARK_STARTED);
 	mount("devtmpfs", "/dev");
 	console = open("/dev/console", READ_WRITE);
 	if (console >= 0)

@@ -5,10 +5,12 @@ mod apt;
 mod bench;
 mod demo;
 mod files;
+mod fuzz;
 mod initcall_script;
 mod install;
 mod kernel;
 mod kernel_tests;
+mod ledger;
 mod llvm;
 mod objtree;
 mod outcome;
@@ -49,7 +51,8 @@ enum Command {
     Kernel(kernel::Args),
     Verify(verify::Args),
     Report(report::Args),
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -65,5 +68,6 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Fuzz(args) => fuzz::run(args),
     })
 }

@@ -70,10 +70,14 @@ const ALWAYS: [Need; 6] = [
 const X86_64: [Need; 1] = [need("/usr/include/libelf.h", "libelf-dev")];
 
 /// What only the tests of this repository call.
-const TESTS: [Need; 1] = [
+const TESTS: [Need; 2] = [
     // The pages of `cargo xtask report` are drawn in it.
     need("chromium", "chromium"),
+    USER_MODE_EMULATION,
 ];
+
+/// What runs small programs that are linked for both architectures. The package has both.
+const USER_MODE_EMULATION: Need = need("qemu-aarch64-static", "qemu-user-static");
 
 /// The LLVM versions that kernels were built with, newest first.
 const LLVM_VERSIONS: [u32; 2] = [22, llvm::OLDEST];
@@ -142,6 +146,19 @@ pub fn ensure_for_tests(install: bool) -> anyhow::Result<()> {
     anyhow::ensure!(install, named);
     install_packages(&packages)?;
     found(&absent(&TESTS, in_search_path))
+}
+
+/// Sees to it that QEMU's user mode is there, which runs programs of another architecture.
+///
+/// # Errors
+/// As those of [`ensure`].
+pub fn ensure_user_mode_emulation() -> anyhow::Result<()> {
+    let packages = absent(&[USER_MODE_EMULATION], in_search_path);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    install_packages(&packages)?;
+    found(&absent(&[USER_MODE_EMULATION], in_search_path))
 }
 
 /// Sees to it that LLVM of this version is there, beside the one that is used by default, and gives the
@@ -249,11 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_for_tests_only() {
-        let browser = "chromium";
-        assert_eq!(absent(&TESTS, |_| false), [browser]);
+    fn a_browser_and_user_mode_emulation_are_for_tests_only() {
+        let packages = absent(&TESTS, |_| false);
+        assert!(packages.contains(&"chromium".to_owned()));
+        assert!(packages.contains(&"qemu-user-static".to_owned()));
         for arch in [Arch::Arm64, Arch::X86_64] {
-            assert!(!missing(arch, |_| false).contains(&browser.to_owned()));
+            let of_kernels = missing(arch, |_| false);
+            assert!(packages.iter().all(|package| !of_kernels.contains(package)));
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::kernel::arch::Arch;
 use crate::kernel::fetch;
 use crate::kernel_tests::{KernelTest, TESTS, WIDE};
+use crate::ledger::{Book, Entry, Resume, Verdict};
 use crate::llvm;
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
@@ -29,7 +30,8 @@ use std::time::Instant;
   cargo xtask test --quick
   cargo xtask test
   cargo xtask test --only 'thin LTO against none'
-  cargo xtask test --wide --only '6.12 x86_64'")]
+  cargo xtask test --wide --only '6.12 x86_64'
+  cargo xtask test --wide --resume --shard 1/4")]
 pub struct Args {
     /// Build no kernel.
     #[arg(long)]
@@ -44,6 +46,8 @@ pub struct Args {
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
+    #[command(flatten)]
+    resume: Resume,
 }
 
 /// The environment variable by which tests find the scripts of a kernel that has native LTO.
@@ -65,12 +69,25 @@ pub fn run(args: &Args) -> Outcome {
         wide,
         ref only,
         no_install,
+        ref resume,
     } = *args;
-    let kernel_tests = if quick {
+    if !wide && (resume.skips_passed || resume.shard.is_some()) {
+        return Err(anyhow::anyhow!("--resume and --shard need --wide").into());
+    }
+    let mut kernel_tests = if quick {
         Vec::new()
     } else {
         kernel_tests(wide, only.as_deref())?
     };
+    let mut book = if wide {
+        Some(Book::open(resume)?)
+    } else {
+        None
+    };
+    if let Some(shard) = resume.shard {
+        let mut position = 0..;
+        kernel_tests.retain(|_| position.next().is_some_and(|position| shard.has(position)));
+    }
     for arch in Arch::value_variants() {
         setup::ensure(setup::Options {
             arch: *arch,
@@ -85,14 +102,29 @@ pub fn run(args: &Args) -> Outcome {
         into: &workspace::trees(),
     })?;
     let mut steps = Vec::new();
-    if only.is_none() {
+    if only.is_none() && resume.shard.is_none_or(|shard| shard.has(0)) {
         for (name, command) in cargo_steps(root, &linux.join("scripts"), has_nextest())? {
             steps.push(cargo_step(name, command)?);
         }
     }
     let workdir = root.join("target/kernel-tests");
     for (name, test) in kernel_tests {
-        steps.push(kernel_step(name, test, &workdir));
+        if let Some(book) = &book
+            && let Some(Entry { commit, time, .. }) = book.done(name)?
+        {
+            eprintln!("{name}: passed {time} at {commit}");
+            continue;
+        }
+        let step = kernel_step(name, test, &workdir);
+        if let Some(book) = &mut book {
+            let verdict = match step.failed {
+                0 => Verdict::Passed,
+                _ => Verdict::Failed,
+            };
+            book.keep(name, None, verdict, step.took.as_secs())?;
+            book.write_page(&WIDE.map(|(name, _)| name))?;
+        }
+        steps.push(step);
     }
     summarize(&steps)
 }
@@ -279,6 +311,7 @@ fn summarize(steps: &[Step]) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Ledger;
 
     #[test]
     fn tests_are_counted_over_all_crates() {
@@ -321,6 +354,26 @@ mod tests {
         assert!(refusal(false, wide).ends_with("; with --wide there is one"));
         assert_eq!(kernel_tests(true, Some(wide)).unwrap().len(), 1);
         assert_eq!(kernel_tests(false, None).unwrap().len(), TESTS.len());
+    }
+
+    #[test]
+    fn the_page_of_wide_tests_is_what_the_ledger_says() {
+        let root = workspace::root();
+        let page = std::fs::read_to_string(root.join("docs/results/wide.md")).unwrap();
+        let ledger = Ledger::read(root).unwrap();
+        assert_eq!(page, ledger.page(&WIDE.map(|(name, _)| name)));
+    }
+
+    #[test]
+    fn only_hours_of_kernels_are_resumed() {
+        let args = ["test", "--resume"];
+        let args = <Args as clap::FromArgMatches>::from_arg_matches(
+            &<Args as clap::Args>::augment_args(clap::Command::new("test")).get_matches_from(args),
+        );
+        let Err(Failure::CannotRun(error)) = run(&args.unwrap()) else {
+            panic!("resumed without --wide")
+        };
+        assert_eq!(error.to_string(), "--resume and --shard need --wide");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The link that makes native code of bitcode: vmlinux.o, or the object of a module.
 //!
-//! A link goes through four phases: [`Inputs::read`] (objects in link order),
-//! [`Scripts::resolve`] (initcall order and CRCs as linker scripts), [`LinkCommand::plan`] (the
-//! linker's arguments), [`link()`] (write, run, put in place).
+//! A link goes through five phases: [`Inputs::read`] (objects in link order), [`Resolution::of`] (which of
+//! them are linked, whose definitions prevail), [`Scripts::resolve`] (initcall order and CRCs as linker
+//! scripts), [`LinkCommand::plan`] (the linker's arguments), [`link()`] (write, run, put in place).
 //!
 //! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, by which make
 //! has code generated, object by object; the link then takes the native objects.
@@ -13,7 +13,8 @@
 //! result.
 //!
 //! What any link with LTO made, this one or that of a kernel's own build, can be checked:
-//! [`definitions()`] (nothing linked twice), [`suffixed`] (names that are not those of the source),
+//! [`definitions()`] (nothing linked twice), [`named_in_assembly`] (nothing done to what assembly names),
+//! [`suffixed`] (names that are not those of the source),
 //! [`kernel_names`] (those that the running kernel knows).
 //!
 //! **Invariant:** the only plugin that composes others, as libraries. What it runs is the linker,
@@ -36,6 +37,7 @@ mod kbuild;
 mod link;
 mod linker;
 mod lock;
+mod named;
 mod names;
 mod places;
 mod plan;
@@ -58,6 +60,7 @@ pub use jobs::{Jobs, cpus};
 pub use kallsyms::{KernelNames, NameFault, kernel_names};
 pub use kbuild::{KbuildLink, kbuild_link};
 pub use link::{LinkError, Usage, link, read_usage, usage_path};
+pub use named::{NamedFault, NamedInAssembly, named_in_assembly};
 pub use names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
 pub use places::Places;
 pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};

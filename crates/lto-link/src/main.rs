@@ -2,6 +2,7 @@
 //! The command `lto-link`.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,8 +11,8 @@ use clap::{Args, Parser, Subcommand};
 use lto_link::{
     Cache, Fate, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, Reach, RootOptions,
     Roots, SUFFIX_MAP_HEAD, ThinLinkOptions, complete_thin_link, cpus, definitions,
-    file_directives, inputs_path, kernel_names, link, read_record, roots_path, suffix_map,
-    suffixed, thin_link,
+    file_directives, inputs_path, kernel_names, link, named_in_assembly, read_record, roots_path,
+    suffix_map, suffixed, thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -48,6 +49,10 @@ enum Kind {
     ///
     /// Run it in the object tree of a kernel that was linked with --internalize.
     Why(WhyArgs),
+    /// List the symbols that the assembly in bitcode names, and the first object that names each
+    ///
+    /// Run it in the object tree of a kernel that lto-link linked.
+    AssemblyNames(AssemblyNamesArgs),
     /// Print the directives by which an object's assembly takes in files
     ///
     /// lld's cache of generated code does not know these files: where it is used, such an object must be
@@ -76,6 +81,13 @@ struct CheckArgs {
 struct WhyArgs {
     /// Its name in the source
     symbol: String,
+    /// What was linked: vmlinux.o, or the object of a module
+    #[arg(short, default_value = "vmlinux.o")]
+    output: PathBuf,
+}
+
+#[derive(Args)]
+struct AssemblyNamesArgs {
     /// What was linked: vmlinux.o, or the object of a module
     #[arg(short, default_value = "vmlinux.o")]
     output: PathBuf,
@@ -193,6 +205,7 @@ fn run() -> Result<(), Failure> {
         Kind::Module(args) => run_link(LinkKind::Module, args),
         Kind::ThinLink(args) => run_thin_link(args, arguments),
         Kind::Why(args) => why(&args),
+        Kind::AssemblyNames(args) => assembly_names(&args),
         Kind::Included { object } => included(&object),
         Kind::Check(args) => check(&args),
     }
@@ -326,13 +339,35 @@ fn included(object: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn why(args: &WhyArgs) -> Result<(), Failure> {
-    let WhyArgs { symbol, output } = args;
+/// The objects that `output` was linked from, by the record of the link.
+fn recorded(output: &Path) -> Result<Vec<PathBuf>, Failure> {
     let record = inputs_path(output);
     let record = read_record(&record).map_err(|error| {
         Failure::cannot_run(format!("{}: {error}; is it linked?", record.display()))
     })?;
-    let objects: Vec<PathBuf> = record.into_iter().map(|input| input.path.into()).collect();
+    Ok(record.into_iter().map(|input| input.path.into()).collect())
+}
+
+fn assembly_names(args: &AssemblyNamesArgs) -> Result<(), Failure> {
+    let AssemblyNamesArgs { output } = args;
+    let files = Files::new();
+    let inputs = files.link_order(&recorded(output)?)?;
+    let named = named_in_assembly(&inputs, inputs.len())?;
+    let text = named
+        .symbols
+        .iter()
+        .fold(String::new(), |mut text, (symbol, object)| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{symbol}\t{object}");
+            text
+        });
+    tool_io::write_atomic(Path::new("-"), text.as_bytes())?;
+    Ok(())
+}
+
+fn why(args: &WhyArgs) -> Result<(), Failure> {
+    let WhyArgs { symbol, output } = args;
+    let objects = recorded(output)?;
     let listing = roots_path(output);
     if !listing.exists() {
         return Err(Failure::cannot_run(format!(

@@ -51,16 +51,29 @@ impl<'data> Resolution<'data> {
         inputs: &Inputs<'data>,
         needed: impl IntoIterator<Item = &'names str>,
     ) -> Result<Self, Faults<InputError>> {
+        Self::of_objects(&inputs.objects, inputs.n_always, needed)
+    }
+
+    /// Resolves the symbols of `objects`, of which the first `n_always` are linked in any case.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(crate) fn of_objects<'names>(
+        objects: &[Input<'data>],
+        n_always: usize,
+        needed: impl IntoIterator<Item = &'names str>,
+    ) -> Result<Self, Faults<InputError>> {
         let mut resolving = Resolving {
-            inputs,
-            groups: groups(inputs)?,
+            objects,
+            n_always,
+            groups: groups(objects)?,
             resolution: Self {
-                is_linked: vec![false; inputs.objects.len()],
+                is_linked: vec![false; objects.len()],
                 ..Self::default()
             },
         };
-        for object in 0..inputs.objects.len() {
-            if object < inputs.n_always {
+        for object in 0..objects.len() {
+            if object < n_always {
                 resolving.link(object);
             } else {
                 resolving.offer(object);
@@ -121,10 +134,14 @@ impl<'data> Resolution<'data> {
     /// The definitions of linked bitcode that prevail and that a link can drop, and the place of the
     /// object that has each.
     pub fn droppable(&self, inputs: &Inputs<'data>) -> HashMap<&'data str, usize> {
+        self.droppable_of(&inputs.objects)
+    }
+
+    /// The same of `objects`.
+    pub(crate) fn droppable_of(&self, objects: &[Input<'data>]) -> HashMap<&'data str, usize> {
         let mut droppable = HashMap::new();
         for &object in &self.link_order {
-            let Some(Object::Bitcode(bitcode)) =
-                inputs.objects.get(object).map(|input| &input.object)
+            let Some(Object::Bitcode(bitcode)) = objects.get(object).map(|input| &input.object)
             else {
                 continue;
             };
@@ -187,13 +204,13 @@ pub(crate) fn is_definition(symbol: &Symbol) -> bool {
 /// The COMDAT groups of one object: the signature of each, and the symbols in its sections.
 type Groups<'data> = Vec<(&'data str, HashSet<SymbolIndex>)>;
 
-/// The groups of each native object of `inputs` that has some.
+/// The groups of each native object that has some.
 fn groups<'data>(
-    inputs: &Inputs<'data>,
+    objects: &[Input<'data>],
 ) -> Result<HashMap<usize, Groups<'data>>, Faults<InputError>> {
     let mut groups = HashMap::new();
     let mut faults = Vec::new();
-    for (object, input) in inputs.objects.iter().enumerate() {
+    for (object, input) in objects.iter().enumerate() {
         let Some(elf) = input.object.as_elf() else {
             continue;
         };
@@ -223,7 +240,8 @@ fn groups<'data>(
 
 /// A resolution that is being made.
 struct Resolving<'all, 'data> {
-    inputs: &'all Inputs<'data>,
+    objects: &'all [Input<'data>],
+    n_always: usize,
     groups: HashMap<usize, Groups<'data>>,
     resolution: Resolution<'data>,
 }
@@ -231,7 +249,7 @@ struct Resolving<'all, 'data> {
 impl<'data> Resolving<'_, 'data> {
     /// The symbols of an object that others see.
     fn symbols(&self, object: usize) -> Vec<Symbol<'data>> {
-        let input = self.inputs.objects.get(object);
+        let input = self.objects.get(object);
         let symbols = input
             .into_iter()
             .flat_map(|input| input.object.linker_symbols());
@@ -331,7 +349,7 @@ impl<'data> Resolving<'_, 'data> {
     /// bitcode, the linker takes them before it generates code.
     fn link_library_calls(&mut self) {
         let bitcode = |object: usize| {
-            let input = self.inputs.objects.get(object);
+            let input = self.objects.get(object);
             input.and_then(|input| input.object.as_bitcode())
         };
         if !self
@@ -342,7 +360,7 @@ impl<'data> Resolving<'_, 'data> {
         {
             return;
         }
-        let members: Vec<usize> = (self.inputs.n_always..self.inputs.objects.len())
+        let members: Vec<usize> = (self.n_always..self.objects.len())
             .filter(|&object| {
                 let names = bitcode(object).map(library_calls).unwrap_or_default();
                 names.iter().any(|name| {

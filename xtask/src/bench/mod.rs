@@ -4,6 +4,7 @@
 mod checks;
 mod dropping;
 mod rebuilds;
+pub mod runtime;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -40,6 +41,7 @@ use crate::{process, table, workspace};
 /// tree that has LTO of its own made: initcall-order against the Perl script of that tree, or the
 /// checks that single plugins add to such a build, and verify.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   cargo xtask bench
   cargo xtask bench --profile ci --results /tmp
@@ -78,6 +80,14 @@ pub struct Args {
     no_install: bool,
     #[command(flatten)]
     what: What,
+    #[command(subcommand)]
+    command: Option<Sub>,
+}
+
+/// What is measured of kernels that were built.
+#[derive(clap::Subcommand)]
+enum Sub {
+    Runtime(runtime::Args),
 }
 
 /// What is measured, if it is not what the plugins cost in a build from nothing.
@@ -133,7 +143,11 @@ pub fn run(args: &Args) -> Outcome {
         built,
         no_install,
         what,
+        command,
     } = args;
+    if let Some(Sub::Runtime(args)) = command {
+        return runtime::run(args);
+    }
     let What {
         rebuilds,
         dropping,

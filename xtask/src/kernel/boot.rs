@@ -208,6 +208,7 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
         initramfs: &initramfs,
         log: &output.join("boot.log"),
         timeout,
+        counting: None,
     };
     let run = guest.run(&step)?;
     let mut report = judge(&run.console, &modules);

@@ -8,6 +8,7 @@ use crate::outcome::Outcome;
 use crate::process;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -153,7 +154,7 @@ impl Lto {
 
     /// The option of the choice. A tree that has no LTO has no choice either, and is what `none`
     /// asks for.
-    fn setting(self) -> Setting {
+    pub fn setting(self) -> Setting {
         let name = match self {
             Self::None => "LTO_NONE",
             Self::Thin => "LTO_CLANG_THIN",
@@ -175,6 +176,28 @@ impl Setting {
             value: "y".to_owned(),
             optional: false,
         }
+    }
+}
+
+impl Setting {
+    /// Whether a configuration has it.
+    pub fn is_in(&self, config: &str) -> bool {
+        let Self { name, value, .. } = self;
+        if value == "n" {
+            return !config
+                .lines()
+                .any(|line| line.starts_with(&format!("CONFIG_{name}=")));
+        }
+        config
+            .lines()
+            .any(|line| line == format!("CONFIG_{name}={value}"))
+    }
+}
+
+/// As it is given: `NAME=VALUE`.
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.value)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::llvm;
 use crate::process;
 use anyhow::Context as _;
 use cpio::newc;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
 use std::io::Write;
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the programs of a guest have instead of a C library.
-const SYSTEM: &str = include_str!("../../guest/system.h");
+pub const SYSTEM: &str = include_str!("../../guest/system.h");
 
 /// The first process of the guest.
 const INIT: &str = include_str!("../../guest/init.c");
@@ -47,6 +48,8 @@ pub struct Script<'a> {
     pub busybox: &'a [u8],
     /// Programs in `/bin`, each with its name.
     pub programs: &'a [(&'a str, Vec<u8>)],
+    /// Other files, each with its path below `/`.
+    pub files: &'a [(String, Vec<u8>)],
 }
 
 /// What init or the script says on a line of the console.
@@ -110,6 +113,7 @@ pub fn write_initramfs(file: &Path, arch: Arch, content: Content<'_>) -> anyhow:
         let mut archive = Archive {
             out: &mut out,
             inode: 0,
+            directories: BTreeSet::new(),
         };
         archive.directory("dev")?;
         archive.console("dev/console")?;
@@ -137,11 +141,27 @@ pub fn write_initramfs(file: &Path, arch: Arch, content: Content<'_>) -> anyhow:
 /// # Errors
 /// No LLVM, or the program does not compile.
 pub fn compile(arch: Arch, name: &str, source: &str) -> anyhow::Result<Vec<u8>> {
+    compile_with(arch, name, source, &[])
+}
+
+/// Compiles a program of the guest that includes other files, each with its name.
+///
+/// # Errors
+/// As those of [`compile`].
+pub fn compile_with(
+    arch: Arch,
+    name: &str,
+    source: &str,
+    included: &[(&str, &str)],
+) -> anyhow::Result<Vec<u8>> {
     let dir = tempfile::tempdir().context("a directory for a program of the guest")?;
     let file = dir.path().join(format!("{name}.c"));
     let program = dir.path().join(name);
-    for (file, text) in [(&file, source), (&dir.path().join("system.h"), SYSTEM)] {
-        std::fs::write(file, text).with_context(|| file.display().to_string())?;
+    let own = (file.clone(), source);
+    let included = included.iter().chain(&[("system.h", SYSTEM)]);
+    let included = included.map(|(name, text)| (dir.path().join(name), *text));
+    for (file, text) in included.chain([own]) {
+        std::fs::write(&file, text).with_context(|| file.display().to_string())?;
     }
     process::output(
         Command::new(llvm::bin_dir()?.join("clang"))
@@ -158,6 +178,8 @@ pub fn compile(arch: Arch, name: &str, source: &str) -> anyhow::Result<Vec<u8>> 
 struct Archive<W> {
     out: W,
     inode: u32,
+    /// The directories that are there.
+    directories: BTreeSet<String>,
 }
 
 impl<W: Write> Archive<W> {
@@ -174,7 +196,14 @@ impl<W: Write> Archive<W> {
         Ok(())
     }
 
+    /// Makes a directory, and those that it is in, unless they are there.
     fn directory(&mut self, name: &str) -> std::io::Result<()> {
+        if name.is_empty() || !self.directories.insert(name.to_owned()) {
+            return Ok(());
+        }
+        if let Some((parent, _)) = name.rsplit_once('/') {
+            self.directory(parent)?;
+        }
         let entry = self.entry(name, DIRECTORY | 0o755);
         self.add(entry, &[])
     }
@@ -189,6 +218,7 @@ impl<W: Write> Archive<W> {
             text,
             busybox,
             programs,
+            files,
         } = script;
         self.directory("bin")?;
         self.file("bin/busybox", busybox)?;
@@ -196,6 +226,12 @@ impl<W: Write> Archive<W> {
         self.add(shell, b"busybox")?;
         for (name, program) in programs {
             self.file(&format!("bin/{name}"), program)?;
+        }
+        for (path, content) in files {
+            if let Some((directory, _)) = path.rsplit_once('/') {
+                self.directory(directory)?;
+            }
+            self.file(path, content)?;
         }
         self.file("script", text.as_bytes())
     }

@@ -4,12 +4,13 @@
 pub mod arch;
 pub mod boot;
 pub mod build;
-mod busybox;
+pub mod busybox;
 pub mod config;
 pub mod fetch;
-mod guest;
-mod modules;
-mod qemu;
+pub mod guest;
+pub mod modules;
+pub mod packages;
+pub mod qemu;
 pub mod selftest;
 pub mod variant;
 

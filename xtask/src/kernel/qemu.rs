@@ -24,7 +24,22 @@ pub struct Guest<'a> {
     pub log: &'a Path,
     /// After how long a guest that did not end is stopped.
     pub timeout: Duration,
+    /// How its instructions are counted, if they are.
+    pub counting: Option<Counting<'a>>,
 }
+
+/// How the instructions of a guest are counted. It has one processor then, whose clock is the number
+/// of instructions, and nothing in it is left to chance: two runs are the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting<'a> {
+    /// The plugin of QEMU that counts.
+    pub plugin: &'a Path,
+    /// The file that the plugin's lines are written to.
+    pub log: &'a Path,
+}
+
+/// What the random numbers of a guest are made of whose instructions are counted.
+pub const SEED: u64 = 1;
 
 /// What came out of a run of QEMU.
 #[derive(Debug)]
@@ -45,7 +60,7 @@ impl Guest<'_> {
     pub fn run(&self, step: &Step) -> anyhow::Result<Run> {
         let image = self.arch.built_image(self.objtree)?;
         let started = Instant::now();
-        let (console, late) = self.follow(qemu(self.arch, &image, self.initramfs), step)?;
+        let (console, late) = self.follow(self.qemu(&image), step)?;
         Ok(Run {
             console,
             late,
@@ -84,26 +99,40 @@ impl Guest<'_> {
         };
         Ok((console, late))
     }
-}
 
-fn qemu(arch: Arch, image: &Path, initramfs: &Path) -> Command {
-    // panic=-1 restarts at once, and -no-reboot makes that the end of QEMU.
-    let command_line = format!(
-        "{}console={} panic=-1 ignore_loglevel printk.devkmsg=on",
-        arch.kernel_parameters(),
-        arch.console()
-    );
-    let mut command = Command::new(arch.qemu());
-    command
-        .args(arch.machine())
-        .args(["-m", "1024", "-smp", "2", "-no-reboot", "-nic", "none"])
-        .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
-        .arg("-kernel")
-        .arg(image)
-        .arg("-initrd")
-        .arg(initramfs)
-        .args(["-append", &command_line]);
-    command
+    fn qemu(&self, image: &Path) -> Command {
+        let arch = self.arch;
+        // panic=-1 restarts at once, and -no-reboot makes that the end of QEMU.
+        let mut command_line = format!(
+            "{}console={} panic=-1 ignore_loglevel printk.devkmsg=on",
+            arch.kernel_parameters(),
+            arch.console()
+        );
+        let mut command = Command::new(arch.qemu());
+        command
+            .args(arch.machine())
+            .args(["-m", "1024", "-no-reboot", "-nic", "none"])
+            .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
+            .arg("-kernel")
+            .arg(image)
+            .arg("-initrd")
+            .arg(self.initramfs);
+        if let Some(Counting { plugin, log }) = self.counting {
+            command_line.push_str(" nokaslr norandmaps");
+            command
+                .args(["-smp", "1", "-icount", "shift=0,sleep=off"])
+                .args(["-seed", &SEED.to_string()])
+                .args(["-rtc", "base=2026-01-01,clock=vm"])
+                .arg("-plugin")
+                .arg(plugin)
+                .args(["-d", "plugin", "-D"])
+                .arg(log);
+        } else {
+            command.args(["-smp", "2"]);
+        }
+        command.args(["-append", &command_line]);
+        command
+    }
 }
 
 /// What the kernel prints when it finds something wrong and goes on.

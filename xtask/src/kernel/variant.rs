@@ -119,6 +119,26 @@ impl Variant {
         Ok(metadata.with_context(|| image.display().to_string())?.len())
     }
 
+    /// What it has beside its profile and its kind of LTO.
+    ///
+    /// # Errors
+    /// One of them is no setting.
+    pub fn settings(self) -> anyhow::Result<Vec<Setting>> {
+        let mut set = Vec::new();
+        if self.drops {
+            set.push(Setting::on("LTO_CLANG_INTERNALIZE"));
+        }
+        if self.trims {
+            set.push(Setting::on("TRIM_UNUSED_KSYMS"));
+        }
+        if self.smaller {
+            for setting in for_smaller_code(self.arch) {
+                set.push(setting.parse()?);
+            }
+        }
+        Ok(set)
+    }
+
     /// Configures it in `workdir`, and gives its object tree.
     ///
     /// # Errors
@@ -138,18 +158,7 @@ impl Variant {
         more: &[Setting],
     ) -> Result<PathBuf, Failure> {
         let objtree = self.objtree(workdir);
-        let mut set = Vec::new();
-        if self.drops {
-            set.push(Setting::on("LTO_CLANG_INTERNALIZE"));
-        }
-        if self.trims {
-            set.push(Setting::on("TRIM_UNUSED_KSYMS"));
-        }
-        if self.smaller {
-            for setting in for_smaller_code(self.arch) {
-                set.push(setting.parse()?);
-            }
-        }
+        let mut set = self.settings()?;
         set.extend_from_slice(more);
         config::configure(config::Options {
             tree,

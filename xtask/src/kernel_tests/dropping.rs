@@ -2,14 +2,16 @@
 //! LTO that drops what nothing references.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use super::rebuild::copy_objtree;
-use super::{ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree};
+use super::{
+    ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree, read, write,
+};
 use crate::kernel::arch::Arch;
 use crate::kernel::config::Lto;
 use crate::kernel::make;
@@ -270,12 +272,4 @@ fn outside(workdir: &Path, variant: Variant) -> Outcome {
 fn why(tree: &Path, objtree: &Path, symbol: &str) -> anyhow::Result<String> {
     let mut why = Command::new(tree.join("scripts/lto/bin/lto-link"));
     process::output(why.args(["why", symbol]).current_dir(objtree))
-}
-
-fn read(path: &PathBuf) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-fn write(path: &PathBuf, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| path.display().to_string())
 }

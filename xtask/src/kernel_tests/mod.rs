@@ -9,10 +9,14 @@ mod dropping;
 mod native;
 mod objects;
 mod rebuild;
+mod runtime;
 mod tree;
 mod x86_64;
 
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 
 use crate::demo;
 use crate::kernel::arch::Arch;
@@ -27,7 +31,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 30] = [
+pub const TESTS: [(&str, KernelTest); 31] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -126,6 +130,10 @@ pub const TESTS: [(&str, KernelTest); 30] = [
     (
         "mcount-loc makes the records of recordmcount",
         objects::entry_calls,
+    ),
+    (
+        "bench runtime counts the kernel alone, and sees what got slower",
+        runtime::counts,
     ),
 ];
 
@@ -284,4 +292,12 @@ fn fault(text: impl Into<String>) -> Failure {
 /// A fault with this text, unless `good`.
 fn expect(good: bool, text: impl FnOnce() -> String) -> Outcome {
     if good { Ok(()) } else { Err(fault(text())) }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| path.display().to_string())
 }

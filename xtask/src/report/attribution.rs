@@ -5,7 +5,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use object_model::{Binding, Elf, Input, Object, Section, Symbol, SymbolKind, source_name};
+use object_model::{
+    Binding, Elf, Input, Object, Section, SectionIndex, Symbol, SymbolKind, source_name,
+};
 
 use super::inputs::object_name;
 use super::sections::{Group, family, group};
@@ -30,6 +32,8 @@ pub struct Entry {
     pub size: u64,
     /// Of how many symbols it consists.
     pub n_parts: u64,
+    /// How many of its instructions were executed, where that was measured.
+    pub executed: u64,
     largest: u64,
 }
 
@@ -44,6 +48,7 @@ impl Entry {
         Self {
             size: self.size + other.size,
             n_parts: self.n_parts + other.n_parts,
+            executed: self.executed + other.executed,
             ..*larger
         }
     }
@@ -64,6 +69,7 @@ impl Attributed {
             group,
             size,
             n_parts: 1,
+            executed: 0,
             largest: size,
         };
         let key = (object.to_owned(), name.to_owned());
@@ -74,20 +80,42 @@ impl Attributed {
     }
 }
 
+/// How many instructions were executed, by the address of the first that belong together.
+pub type Executed = BTreeMap<u64, u64>;
+
+impl Attributed {
+    /// Adds how often the symbols of `linked`, the kernel that was run, were executed, and gives how many
+    /// instructions are of none of these symbols: those of modules above all.
+    pub fn add_executed(&mut self, linked: &Elf, inputs: &[Input], executed: &Executed) -> u64 {
+        let definers = Definers::new(inputs);
+        let owners = Owners::new(linked, &definers);
+        let mut in_sections = sized_symbols(linked);
+        let mut elsewhere: u64 = executed.values().sum();
+        for section in linked.sections().iter().filter(|s| s.is_allocated()) {
+            let symbols = in_sections.remove(&section.index).unwrap_or_default();
+            for (position, symbol, start, size) in extents(section, symbols) {
+                let first = section.address + start;
+                let n: u64 = executed.range(first..first + size).map(|(_, n)| n).sum();
+                if n == 0 {
+                    continue;
+                }
+                let object = owners.of(position, symbol).to_owned();
+                let key = (object, source_name(symbol.name).to_owned());
+                if let Some(entry) = self.symbols.get_mut(&key) {
+                    entry.executed += n;
+                    elsewhere -= n;
+                }
+            }
+        }
+        elsewhere
+    }
+}
+
 /// Takes `elf`, which was linked from `inputs`, apart. What the final link discards is left out.
 pub fn attribute(elf: &Elf, inputs: &[Input]) -> Attributed {
     let definers = Definers::new(inputs);
     let owners = Owners::new(elf, &definers);
-    let mut in_sections: HashMap<_, Vec<(usize, &Symbol)>> = HashMap::new();
-    for (position, symbol) in elf.symbols().iter().enumerate() {
-        if let Some(section) = symbol.section
-            && !symbol.is_format_specific()
-            && symbol.size > 0
-        {
-            let symbols = in_sections.entry(section).or_default();
-            symbols.push((position, symbol));
-        }
-    }
+    let mut in_sections = sized_symbols(elf);
     let mut found = Attributed::default();
     for section in elf.sections().iter().filter(|s| s.is_allocated()) {
         let group = group(elf, section);
@@ -96,7 +124,7 @@ pub fn attribute(elf: &Elf, inputs: &[Input]) -> Attributed {
         }
         let symbols = in_sections.remove(&section.index).unwrap_or_default();
         let mut rest = section.size;
-        for (position, symbol, size) in extents(section, symbols) {
+        for (position, symbol, _, size) in extents(section, symbols) {
             rest -= size;
             let object = owners.of(position, symbol);
             found.add(object, source_name(symbol.name), group, size);
@@ -109,13 +137,30 @@ pub fn attribute(elf: &Elf, inputs: &[Input]) -> Attributed {
     found
 }
 
-/// The bytes of `section` that each of its symbols has to itself: of aliases the first by binding
+/// The symbols of each section that have a size, with their positions in the symbol table.
+fn sized_symbols<'elf, 'data>(
+    elf: &'elf Elf<'data>,
+) -> HashMap<SectionIndex, Vec<(usize, &'elf Symbol<'data>)>> {
+    let mut in_sections: HashMap<_, Vec<_>> = HashMap::new();
+    for (position, symbol) in elf.symbols().iter().enumerate() {
+        if let Some(section) = symbol.section
+            && !symbol.is_format_specific()
+            && symbol.size > 0
+        {
+            let symbols = in_sections.entry(section).or_default();
+            symbols.push((position, symbol));
+        }
+    }
+    in_sections
+}
+
+/// The bytes of `section` that each of its symbols has to itself, where they start in it, and how many: of aliases the first by binding
 /// and name has them, and a symbol in another has none. No byte is counted twice, nor one beyond
 /// the end of the section.
 fn extents<'elf, 'data>(
     section: &Section,
     mut symbols: Vec<(usize, &'elf Symbol<'data>)>,
-) -> Vec<(usize, &'elf Symbol<'data>, u64)> {
+) -> Vec<(usize, &'elf Symbol<'data>, u64, u64)> {
     let rank = |binding| match binding {
         Binding::Global => 0,
         Binding::Weak => 1,
@@ -135,7 +180,7 @@ fn extents<'elf, 'data>(
         let end = start.saturating_add(symbol.size).min(section.size);
         let start = start.max(taken);
         if start < end {
-            found.push((position, symbol, end - start));
+            found.push((position, symbol, start, end - start));
             taken = end;
         }
     }

@@ -80,6 +80,12 @@ pub struct Row {
     pub change: Option<Change>,
     /// Of how many symbols it consists, in the build that has more.
     pub n_parts: u64,
+    /// How many of its instructions were executed; not without a measurement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executed: Option<u64>,
+    /// The same in the other build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executed_against: Option<u64>,
 }
 
 impl Row {
@@ -180,6 +186,8 @@ pub fn rows(
             size: size.unwrap_or_default(),
             against: compared.then(|| other.unwrap_or_default()),
             n_parts: entries.iter().flatten().map(|entry| entry.n_parts).max()?,
+            executed: Some(entries[0].map_or(0, |entry| entry.executed)),
+            executed_against: compared.then(|| entries[1].map_or(0, |entry| entry.executed)),
             object,
             name,
         })
@@ -200,6 +208,8 @@ pub fn rows(
         against: compared.then_some(other),
         change: None,
         n_parts: 0,
+        executed: None,
+        executed_against: None,
     }));
     rows
 }

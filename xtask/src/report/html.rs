@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::compare::Change;
+use super::executed::Executed;
 use super::sections::Group;
 use super::{Report, Size};
 
@@ -28,12 +29,14 @@ struct Data<'a> {
     /// Change, how many, size.
     changes: Vec<(usize, u64, Pair)>,
     without_symbols: Pair,
+    /// The sets that were run, and the instructions: all, and those of no symbol.
+    executed: Option<(&'a [&'a str], Pair, Pair)>,
     /// Name, and its symbols.
     objects: Vec<(&'a str, Vec<Symbol<'a>>)>,
 }
 
-/// Name, group, size, change.
-type Symbol<'a> = (&'a str, usize, Pair, Option<usize>);
+/// Name, group, size, change, instructions.
+type Symbol<'a> = (&'a str, usize, Pair, Option<usize>, Option<Pair>);
 
 /// Bytes in both builds.
 type Pair = (u64, Option<u64>);
@@ -87,6 +90,8 @@ fn data(report: &Report) -> anyhow::Result<String> {
             group_index(row.group),
             pair(row.bytes()),
             row.change.map(change_index),
+            row.executed
+                .map(|executed| (executed, row.executed_against)),
         );
         match objects.last_mut() {
             Some((object, symbols)) if *object == row.object => symbols.push(symbol),
@@ -125,6 +130,14 @@ fn data(report: &Report) -> anyhow::Result<String> {
             })
             .collect(),
         without_symbols: pair(report.without_symbols),
+        executed: report.executed.as_ref().map(|total| {
+            let pair = |executed: Executed| (executed.instructions, executed.instructions_against);
+            (
+                total.sets.as_slice(),
+                pair(total.executed),
+                pair(total.elsewhere),
+            )
+        }),
         objects,
     };
     Ok(escaped(&serde_json::to_string(&data)?))

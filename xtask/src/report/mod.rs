@@ -3,6 +3,7 @@
 
 mod attribution;
 mod compare;
+mod executed;
 mod html;
 mod inputs;
 mod kept;
@@ -164,6 +165,8 @@ pub struct Report {
     changes: Vec<ChangeTotal>,
     /// What has no symbol; it and the changes are all of memory.
     without_symbols: Size,
+    /// What `bench runtime` counted; not unless it did, of both builds if there are two.
+    executed: Option<executed::Total>,
     symbols: Vec<Row>,
 }
 
@@ -285,11 +288,17 @@ fn report(objtree: &Path, against: Option<&Path>, files: &Files) -> anyhow::Resu
     let against = read_other.as_ref();
 
     let dropped = DroppedList::read(&tree.root)?;
-    let symbols = compare::rows(
-        read.attributed(),
-        against.map(Read::attributed),
-        dropped.as_ref(),
-    );
+    let (mut attributed, mut attributed_other) = (read.attributed(), against.map(Read::attributed));
+    let executed = executed::add(
+        (&read, &mut attributed),
+        against.zip(attributed_other.as_mut()),
+    )?;
+    let mut symbols = compare::rows(attributed, attributed_other, dropped.as_ref());
+    if executed.is_none() {
+        for row in &mut symbols {
+            (row.executed, row.executed_against) = (None, None);
+        }
+    }
     let kept_for = kept::kept_for(&tree, &read.inputs, &symbols)?;
     let sections = paired(
         sections::sizes(elf),
@@ -315,6 +324,7 @@ fn report(objtree: &Path, against: Option<&Path>, files: &Files) -> anyhow::Resu
         kept_for,
         changes: changes(&symbols),
         without_symbols: sum(without_symbols.map(Row::bytes)),
+        executed,
         image: named(image).into_iter().next(),
         modules: named(modules),
         directories: named(directories),

@@ -37,11 +37,12 @@ addEventListener("error", (event) => showError(event.message));
   };
 
   // ---- The tree ------------------------------------------------------------------------------
-  // a and b are the bytes in both builds, d what changed below: the sum of all differences.
+  // a and b are the bytes in both builds, d what changed below: the sum of all differences; x and y
+  // are the instructions that were executed of both, where that was measured.
 
   const newNode = (name, parent) => {
     const path = parent && parent.path ? `${parent.path}/${name}` : name;
-    const node = { name, parent, path, a: 0, b: 0, d: 0, children: new Map(), hits: 0 };
+    const node = { name, parent, path, a: 0, b: 0, d: 0, x: 0, y: 0, children: new Map(), hits: 0 };
     if (parent) parent.children.set(name, node);
     return node;
   };
@@ -50,17 +51,20 @@ addEventListener("error", (event) => showError(event.message));
   for (const [object, symbols] of data.objects) {
     let node = root;
     for (const part of object.split("/")) node = node.children.get(part) ?? newNode(part, node);
-    for (const [name, group, [a, b], change] of symbols) {
+    for (const [name, group, [a, b], change, executed] of symbols) {
       // The same name may be in two groups of what has no symbol.
       const known = node.children.get(name);
       const leaf = known ? newNode(`${name} (${data.groups[group][0]})`, node) : newNode(name, node);
-      Object.assign(leaf, { a, b: b ?? 0, group, change, children: null });
+      const [x, y] = executed ?? [0, 0];
+      Object.assign(leaf, { a, b: b ?? 0, x, y: y ?? 0, group, change, children: null });
       leaf.d = Math.abs(leaf.a - leaf.b);
       leaves.push(leaf);
       for (let above = node; above; above = above.parent) {
         above.a += leaf.a;
         above.b += leaf.b;
         above.d += leaf.d;
+        above.x += leaf.x;
+        above.y += leaf.y;
       }
     }
   }
@@ -177,13 +181,17 @@ addEventListener("error", (event) => showError(event.message));
     const towards = share > 0 ? "--grew" : "--shrank";
     return `color-mix(in srgb, var(${towards}) ${strength}%, var(--flat))`;
   };
+  const executedBy = ({ x, y }) => {
+    if (!data.executed || x + y === 0) return "";
+    return compared ? `; A ${grouped(x)}, B ${grouped(y)} instructions, ${percent(x, y)}` : `; ${grouped(x)} instructions`;
+  };
   const describe = (node) => {
     const kind = node.change === undefined || node.change === null ? "" : `, ${data.change_names[node.change]}`;
     const group = node.group === undefined ? "" : `, ${data.groups[node.group][0]}`;
     const sizes = compared
       ? `A ${grouped(node.a)}, B ${grouped(node.b)} bytes, ${signed(node.a - node.b)} ${percent(node.a, node.b)}`
       : `${grouped(node.a)} bytes`;
-    return `${node.path || "all"}: ${sizes}${group}${kind}`;
+    return `${node.path || "all"}: ${sizes}${group}${kind}${executedBy(node)}`;
   };
 
   const map = byId("map");
@@ -323,11 +331,14 @@ addEventListener("error", (event) => showError(event.message));
     const body = make("tbody");
     for (const node of nodes.slice(0, MAX_ROWS)) {
       const name = make("a", { href: hashOf({ ...state, path: node.path }) }, node.name);
-      const change = hasChanges ? [data.change_names[node.change] ?? ""] : [];
-      body.append(row(name, node.a, node.b, change));
+      const more = hasChanges ? [data.change_names[node.change] ?? ""] : [];
+      if (data.executed) more.push(grouped(node.x), ...(compared ? [grouped(node.y), percent(node.x, node.y)] : []));
+      body.append(row(name, node.a, node.b, more));
     }
     if (nodes.length > MAX_ROWS) body.append(make("tr", {}, make("td", {}, `and ${grouped(nodes.length - MAX_ROWS)} more`)));
-    byId("children").replaceChildren(head("name", hasChanges ? ["change"] : []), body);
+    const more = hasChanges ? ["change"] : [];
+    if (data.executed) more.push(...(compared ? ["instructions of A", "of B", "%"] : ["instructions"]));
+    byId("children").replaceChildren(head("name", more), body);
     byId("children-title").textContent = shown.path ? `In ${shown.path}` : "In all";
   };
 
@@ -375,6 +386,12 @@ addEventListener("error", (event) => showError(event.message));
     card("In memory", data.total);
     if (data.image) card(data.image[0], data.image[1]);
     if (data.modules[0] > 0) card(`${data.modules[0]} modules, as loaded`, data.modules[1]);
+    if (data.executed) {
+      const [sets, [x, y]] = data.executed;
+      const change = compared ? `${signed(x - y)}, ${percent(x, y)}` : `by the sets ${sets.join(", ")}`;
+      const title = make("span", {}, "Executed instructions");
+      byId("cards").append(make("div", { class: "card" }, title, make("b", {}, grouped(x)), make("span", {}, change)));
+    }
     for (const [change, n, [a, b]] of data.changes) {
       if (n === 0 || change === 0) continue;
       const bytes = `${signed(a - b)} bytes`;

@@ -9,7 +9,7 @@ use initcall_order::{Collector, Tables};
 use lto_disable::{LinkOf, Unlisted};
 use lto_link::Suffixed;
 use modversions::{Symvers, SymversFault};
-use object_model::Input;
+use object_model::{Elf, Input};
 use section_merge::Reference;
 
 use super::Check;
@@ -383,6 +383,49 @@ pub fn one_definition(tree: &Objtree) -> anyhow::Result<Check> {
         return Ok(check.not_applicable(NO_LINK));
     }
     let figure = format!("{n_symbols} global symbols of {n_objects} objects");
+    Ok(check.found(figure, faults))
+}
+
+/// What assembly names is kept, and the compiler has not taken it for something that only C refers to.
+pub fn assembly_names(tree: &Objtree) -> anyhow::Result<Check> {
+    let check = Check::new("assembly-names");
+    if !tree.has_lto() {
+        return Ok(check.not_applicable("the kernel is configured without LTO"));
+    }
+    let mut n_symbols = 0;
+    let mut n_objects = 0;
+    let mut faults = Vec::new();
+    let mut add = |object: &str, inputs: &[Input], n_always, linked: &Elf| -> anyhow::Result<()> {
+        let roots = lto_link::roots_path(&tree.root.join(object));
+        let roots = text_if_there(&roots)?;
+        let mut named = lto_link::named_in_assembly(inputs, n_always)?;
+        named.check(linked, roots.as_deref());
+        n_symbols += named.symbols.len();
+        n_objects += 1;
+        faults.extend(prefixed(object, &named.faults));
+        Ok(())
+    };
+    if let Some(link) = tree.link()?
+        && let Some(object) = &tree.object
+    {
+        add("vmlinux.o", &link.inputs, link.n_objs, object)?;
+    }
+    for module in &tree.modules {
+        if let Some(parts) = tree.parts(module)? {
+            add(
+                &format!("{}.o", module.path),
+                parts,
+                parts.len(),
+                &module.elf,
+            )?;
+        }
+    }
+    if n_objects == 0 {
+        return Ok(check.not_applicable(NO_LINK));
+    }
+    let figure = format!(
+        "{n_symbols} symbols that bitcode defines and assembly names, in {n_objects} links"
+    );
     Ok(check.found(figure, faults))
 }
 

@@ -64,7 +64,7 @@ pub struct Args {
 type CheckTree = fn(&Objtree, Option<&Objtree>) -> anyhow::Result<Check>;
 
 /// All checks in the order in which they are done and printed.
-const CHECKS: [(&str, CheckTree); 16] = [
+const CHECKS: [(&str, CheckTree); 17] = [
     ("lto", |tree, _| checks::lto(tree)),
     ("initcalls", checks::initcalls),
     ("crcs", checks::crcs),
@@ -77,6 +77,7 @@ const CHECKS: [(&str, CheckTree); 16] = [
         checks::section_mismatches(tree)
     }),
     ("one-definition", |tree, _| checks::one_definition(tree)),
+    ("assembly-names", |tree, _| checks::assembly_names(tree)),
     ("names", |tree, _| checks::names(tree)),
     ("kallsyms", |tree, _| Ok(checks::kallsyms(tree))),
     ("got", |tree, _| got::got(tree)),

@@ -144,7 +144,7 @@ fn the_same_objects_are_linked_in_the_same_order_as_by_the_linker() {
                 &[target, "-O2", "-w", "-fno-builtin", "-fvisibility=hidden"],
                 kind,
             ];
-            let mut compile = |parts: &[(&str, &str)]| -> Vec<String> {
+            let compile = |parts: &[(&str, &str)]| -> Vec<String> {
                 let names = parts.iter().map(|(name, source)| {
                     let name = format!("{name}.o");
                     dir.c(&name, source, &flags.concat());

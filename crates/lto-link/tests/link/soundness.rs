@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
+use lto_link::named_in_assembly;
+use object_model::{Elf, Input};
 use test_support::{ARM64, KERNEL_TARGETS, TestDir};
 
 use crate::distributed::object;
@@ -367,4 +369,74 @@ fn what_the_last_link_names_is_kept() {
         assert!(roots.lines().any(|root| root == line), "{line}: {roots}");
     }
     assert!(!roots.contains("by_none"), "{roots}");
+}
+
+/// The check of built kernels sees what it is for.
+#[test]
+fn what_was_done_to_what_assembly_names_is_found() {
+    for kind in ["-flto=thin", "-flto=full"] {
+        let dir = TestDir::new();
+        let source = "int in_function(void) { return 1; } int beside(void) { return 2; }
+                      int prefix_8(void) { return 3; } int nobody(void) { return 4; }
+                      asm(\".quad beside\");
+                      int init_module(void) {
+                          asm volatile(\"bl in_function\" ::: \"x30\");
+                          asm volatile(\"bl prefix_%c0\" :: \"i\"(8) : \"x30\");
+                          return nobody();
+                      }";
+        dir.c("a.o", source, &[ARM64, "-O2", kind, "-fvisibility=hidden"]);
+        link(&dir, &[&["module"][..], &LINK].concat());
+        let data = dir.read("a.o");
+        let inputs = [Input::parse(&dir.join("a.o"), &data).unwrap()];
+        let named = named_in_assembly(&inputs, 1).unwrap();
+        let names: Vec<&str> = named.symbols.keys().map(String::as_str).collect();
+        assert_eq!(names, ["beside", "in_function", "prefix_8"], "{kind}");
+        let roots = dir.read_text("x.lto-roots");
+        let faults = |object: &str, roots: &str| {
+            let data = dir.read(object);
+            let mut named = named.clone();
+            named.check(&Elf::parse(&data).unwrap(), Some(roots));
+            let faults = named.faults.iter().map(ToString::to_string);
+            faults.collect::<Vec<String>>()
+        };
+        assert_eq!(faults("x.o", &roots), [""; 0], "{kind}");
+        let without = roots.replace("beside\t", "other\t");
+        let [fault] = &faults("x.o", &without)[..] else {
+            panic!("{without}")
+        };
+        assert!(fault.starts_with("beside, ") && fault.ends_with("is not among the roots"));
+        let localize = ["--localize-symbol=in_function", "x.o", "local.o"];
+        dir.run("llvm-objcopy", &localize);
+        let [fault] = &faults("local.o", &roots)[..] else {
+            panic!("{:?}", faults("local.o", &roots))
+        };
+        assert!(fault.starts_with("in_function, ") && fault.contains("was made local"));
+        dir.run(
+            "llvm-objcopy",
+            &["--redefine-sym=prefix_8=other", "x.o", "gone.o"],
+        );
+        let [fault] = &faults("gone.o", &roots)[..] else {
+            panic!("{:?}", faults("gone.o", &roots))
+        };
+        assert!(fault.starts_with("prefix_8, ") && fault.ends_with("was dropped"));
+        let (_, listed, _) = run(&dir, &["assembly-names", "-o", "x.o"]);
+        assert_eq!(listed, "beside\ta.o\nin_function\ta.o\nprefix_8\ta.o\n");
+    }
+}
+
+/// Whoever goes through a table does not name its entries.
+#[test]
+fn entries_of_tables_stay_though_nothing_marks_them() {
+    let dir = TestDir::new();
+    let source = "int entry __attribute__((section(\".setup.table\"))) = 1;
+                  int plain __attribute__((section(\".data..read_mostly\"))) = 2;
+                  int early __attribute__((section(\".init.data\"))) = 3;
+                  static int local __attribute__((section(\".setup.table\"))) = 4;
+                  int *unused(void) { return &local; }
+                  int init_module(void) { return 0; }";
+    dir.c("a.o", source, &FULL);
+    link(&dir, &[&["module"][..], &LINK].concat());
+    assert_eq!(defined(&elf(&dir.read("x.o"))), ["entry", "init_module"]);
+    let roots = dir.read_text("x.lto-roots");
+    assert!(roots.contains("entry\tin-table\t.setup.table\n"), "{roots}");
 }

@@ -311,6 +311,7 @@ impl Tools {
                 text,
                 busybox: &self.busybox,
                 programs: &self.programs,
+                files: &[],
             }),
         };
         guest::write_initramfs(&initramfs, self.arch, content)?;
@@ -320,6 +321,7 @@ impl Tools {
             initramfs: &initramfs,
             log,
             timeout: self.timeout,
+            counting: None,
         };
         guest.run(step)
     }

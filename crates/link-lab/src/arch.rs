@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The architectures that programs are made for.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::LabError;
+
+/// An architecture that programs are linked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+pub enum Arch {
+    /// 64-bit x86.
+    #[serde(rename = "x86_64")]
+    X86_64,
+    /// 64-bit Arm.
+    #[serde(rename = "arm64")]
+    Arm64,
+}
+
+impl Arch {
+    /// Every architecture.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::Arm64];
+
+    /// The flags that every source is compiled with: the target, and the code that a kernel has, without
+    /// vector registers and without a red zone, in which inline assembly could not call anything.
+    pub fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::X86_64 => &[
+                "--target=x86_64-linux-gnu",
+                "-mgeneral-regs-only",
+                "-mno-red-zone",
+            ],
+            Self::Arm64 => &["--target=aarch64-linux-gnu", "-mgeneral-regs-only"],
+        }
+    }
+
+    /// What Rust and QEMU call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
+    /// The program that runs programs of this architecture, or `None` where the machine itself does.
+    ///
+    /// # Errors
+    /// QEMU's user mode is not installed.
+    pub fn emulator(self) -> Result<Option<PathBuf>, LabError> {
+        if self.name() == std::env::consts::ARCH {
+            return Ok(None);
+        }
+        // Debian has both, in the packages qemu-user-static and qemu-user. The first starts faster.
+        let names = ["-static", ""].map(|suffix| format!("qemu-{}{suffix}", self.name()));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = names.iter().find_map(|name| {
+            let mut places = std::env::split_paths(&path).map(|directory| directory.join(name));
+            places.find(|place| place.is_file())
+        });
+        found.map(Some).ok_or_else(|| LabError::NoEmulator {
+            arch: self,
+            program: names[0].clone(),
+        })
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        })
+    }
+}

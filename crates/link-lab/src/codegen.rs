@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The list of a thin link: which objects need code, and the flags of each.
+//!
+//! Source: what `lto-link thin-link` documents of `.tmp_<object>.codegen.mk`, and make's manual.
+
+use std::collections::HashMap;
+
+/// Objects and their flags, in link order.
+pub(crate) fn objects(list: &str) -> Vec<(String, String)> {
+    let mut variables: HashMap<&str, &str> = HashMap::new();
+    let mut objects = Vec::new();
+    for line in list.lines() {
+        if let Some(object) = line.strip_prefix("lto-bitcode += ") {
+            objects.push(object);
+        } else if let Some((name, value)) = line.split_once(" := ").or(line.split_once(" = ")) {
+            variables.insert(name, value);
+        }
+    }
+    let flags_of = |object: &str| {
+        let reference = *variables.get(format!("lto-flags-of-{object}").as_str())?;
+        let name = reference.strip_prefix("$(")?.strip_suffix(')')?;
+        let flags = variables.get(name)?;
+        Some(flags.replace("$(pound)", "#").replace("$$", "$"))
+    };
+    objects
+        .into_iter()
+        .map(|object| (object.to_owned(), flags_of(object).unwrap_or_default()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_have_the_flags_that_the_list_says() {
+        let list = "lto-bitcode :=\nlto-shared :=\nlto-link-name := x\n\
+                    lto-bitcode += a.o\nlto-bitcode += b.o\n\
+                    lto-flags-1 := -O2 '-DS=$(pound)$$x'\nlto-flags-2 := -Os\n\
+                    lto-flags-of-a.o = $(lto-flags-2)\nlto-flags-of-b.o = $(lto-flags-1)\n\
+                    lto-complete := lto-link thin-link --complete\n";
+        let pair = |object: &str, flags: &str| (object.to_owned(), flags.to_owned());
+        let expected = [pair("a.o", "-Os"), pair("b.o", "-O2 '-DS=#$x'")];
+        assert_eq!(objects(list), expected);
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Why a case could not be judged. That a link means something else is no error, but a verdict.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::arch::Arch;
+
+/// A case cannot be read, or what it needs is missing.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The description of a case is not understood.
+    #[error("{}: {source}", path.display())]
+    Description {
+        /// The file `case.toml`.
+        path: PathBuf,
+        /// Where, and why.
+        source: Box<toml::de::Error>,
+    },
+    /// The description of a case has no form in TOML.
+    #[error("{case}: its description cannot be written: {source}")]
+    Describe {
+        /// The case.
+        case: String,
+        /// Why.
+        source: toml::ser::Error,
+    },
+    /// A case names a source that it does not have.
+    #[error("{case}: names {file}, which is not there")]
+    NoSource {
+        /// The case.
+        case: String,
+        /// The source.
+        file: String,
+    },
+    /// A program cannot be started.
+    #[error("{}: {source}; is it installed?", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// QEMU's user mode is not installed.
+    #[error(
+        "{program} is missing, which runs {arch} programs: install Debian's package qemu-user-static"
+    )]
+    NoEmulator {
+        /// The architecture.
+        arch: Arch,
+        /// The program that was looked for.
+        program: String,
+    },
+    /// A source does not compile, or an archive cannot be made.
+    #[error("{case}: `{command}` failed:\n{said}")]
+    Build {
+        /// The case.
+        case: String,
+        /// The command.
+        command: String,
+        /// What it wrote.
+        said: String,
+    },
+    /// Plain links with thin and with full LTO give different programs.
+    #[error(
+        "{case}: ld.lld -r gives {thin} with thin LTO, and {full} with full LTO: the program has no meaning of its own"
+    )]
+    Meaningless {
+        /// The case.
+        case: String,
+        /// What the program does after thin LTO.
+        thin: String,
+        /// What it does after full LTO.
+        full: String,
+    },
+}
+
+impl LabError {
+    /// An error of the file at `path`.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        |source| Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The lab: compiles a case, links it in every way, runs what comes out.
+//!
+//! Sources are compiled once for each kind of bitcode. Each way of linking has a directory with hard
+//! links to the objects, so that no link sees what another left.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use wait_timeout::ChildExt as _;
+
+use crate::arch::Arch;
+use crate::case::{Archive, Case, Form, Input, Spec, object_name};
+use crate::codegen;
+use crate::counts;
+use crate::error::LabError;
+use crate::verdict::{Difference, Seen, Verdict, first_error};
+use crate::way::{Lto, Way};
+
+/// What the programs of cases include and are linked with.
+const HEADER: &str = include_str!("../runtime/lab.h");
+const RUNTIME: &str = include_str!("../runtime/runtime.c");
+
+/// Flags for all sources, those of a kernel: nothing that is global is visible outside of the program.
+const FLAGS: [&str; 3] = [
+    "-O2",
+    "-fvisibility=hidden",
+    "-fno-asynchronous-unwind-tables",
+];
+
+/// The linked object of each way, and the program that is made of it.
+const LINKED: &str = "x.o";
+const PROGRAM: &str = "program";
+const LIBRARY: &str = "lib.a";
+
+/// How long a program may run: a link that is wrong can make one that does not end.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
+
+/// How often code may be generated again because it refers to what was dropped; more than
+/// `scripts/lto/Makefile.codegen` allows.
+const PASSES: usize = 9;
+
+/// The programs that are run.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The directory of clang, ld.lld and llvm-ar, or `None` if they are to be found through `PATH`.
+    pub llvm: Option<PathBuf>,
+    /// lto-link.
+    pub lto_link: PathBuf,
+}
+
+/// Where cases are compiled, linked and run.
+#[derive(Debug)]
+pub struct Lab {
+    tools: Tools,
+    scratch: TempDir,
+    runtimes: [OnceLock<PathBuf>; 2],
+}
+
+/// What one way of linking has made, if it went well, and what was written meanwhile.
+struct Link {
+    is_linked: bool,
+    /// A failure as it should be: exit code 1.
+    is_orderly: bool,
+    log: String,
+}
+
+impl Lab {
+    /// A lab with a directory of its own, in memory where the system has such a place.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub fn new(tools: Tools) -> Result<Self, LabError> {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        let scratch = tempfile::Builder::new()
+            .prefix("link-lab-")
+            .tempdir_in(&parent)
+            .map_err(LabError::file(&parent))?;
+        Ok(Self {
+            tools,
+            scratch,
+            runtimes: [OnceLock::new(), OnceLock::new()],
+        })
+    }
+
+    /// Links `case` in every way that it is for, and compares each with `ld.lld -r`.
+    ///
+    /// # Errors
+    /// The case does not compile, or a tool is missing.
+    pub fn judge(&self, case: &Case, arch: Arch) -> Result<Verdict, LabError> {
+        self.judge_ways(case, arch, &case.spec.ways)
+    }
+
+    /// Does the same for some ways only.
+    ///
+    /// # Errors
+    /// As [`Lab::judge`].
+    pub fn judge_ways(&self, case: &Case, arch: Arch, ways: &[Way]) -> Result<Verdict, LabError> {
+        let mut bench = Bench::new(self, case, arch)?;
+        let mut verdict = Verdict::default();
+        for lto in Lto::ALL {
+            let mut ways = ways.iter().filter(|way| way.lto() == lto).peekable();
+            if ways.peek().is_none() {
+                continue;
+            }
+            let wanted = bench.plain(lto)?;
+            for way in ways {
+                let got = bench.seen_of(*way)?;
+                let may_refuse = case.spec.may_refuse;
+                let difference = Difference::between(*way, &wanted, got, may_refuse);
+                verdict.differences.extend(difference);
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// Judges a program whose meaning does not depend on how it is linked.
+    ///
+    /// # Errors
+    /// As [`Lab::judge`]; and plain links do not give a program that runs to its end, the same with thin
+    /// and full LTO.
+    pub fn judge_program(
+        &self,
+        case: &Case,
+        arch: Arch,
+        ways: &[Way],
+    ) -> Result<Verdict, LabError> {
+        let mut bench = Bench::new(self, case, arch)?;
+        let thin = bench.plain(Lto::Thin)?;
+        let full = bench.plain(Lto::Full)?;
+        let ends_well = matches!(&thin, Seen::Program(text) if !text.contains(ENDED));
+        if thin != full || !ends_well {
+            return Err(LabError::Meaningless {
+                case: case.name.clone(),
+                thin: thin.to_string(),
+                full: full.to_string(),
+            });
+        }
+        let mut verdict = Verdict::default();
+        for way in ways {
+            let got = bench.seen_of(*way)?;
+            let difference = Difference::between(*way, &thin, got, false);
+            verdict.differences.extend(difference);
+        }
+        Ok(verdict)
+    }
+
+    /// The command of an LLVM tool.
+    fn llvm(&self, tool: &str) -> Command {
+        Command::new(self.llvm_path(tool))
+    }
+
+    fn llvm_path(&self, tool: &str) -> PathBuf {
+        match &self.tools.llvm {
+            Some(directory) => directory.join(tool),
+            None => tool.into(),
+        }
+    }
+
+    /// The object with the start of programs, compiled once.
+    fn runtime(&self, arch: Arch) -> Result<PathBuf, LabError> {
+        let place = &self.runtimes[arch as usize];
+        if let Some(path) = place.get() {
+            return Ok(path.clone());
+        }
+        // Two threads may come here; each makes an object, and one of the two is taken.
+        let folder = tempfile::tempdir_in(self.scratch.path())
+            .map_err(LabError::file(self.scratch.path()))?
+            .keep();
+        write(&folder.join("runtime.c"), RUNTIME)?;
+        let mut command = self.llvm("clang");
+        command.args(arch.flags()).args(FLAGS);
+        command.args(["-ffreestanding", "-fno-builtin", "-c", "-o", "runtime.o"]);
+        command.arg("runtime.c").current_dir(&folder);
+        run_tool("the start of programs", &mut command)?;
+        Ok(place.get_or_init(|| folder.join("runtime.o")).clone())
+    }
+}
+
+/// What stands in front of how a program ended, if not with exit code 0.
+const ENDED: &str = "ended with ";
+
+/// One case on one architecture.
+struct Bench<'lab> {
+    lab: &'lab Lab,
+    case: &'lab Case,
+    arch: Arch,
+    directory: TempDir,
+    emulator: Option<PathBuf>,
+    runtime: PathBuf,
+    /// Kinds of bitcode that were compiled.
+    compiled: Vec<Lto>,
+    /// What was seen of a linked object: most ways make the same one.
+    seen: HashMap<Vec<u8>, Seen>,
+    /// Code that was generated, by object, flags and index: an index names all that goes into code.
+    generated: HashMap<(String, String, Vec<u8>), PathBuf>,
+}
+
+impl<'lab> Bench<'lab> {
+    fn new(lab: &'lab Lab, case: &'lab Case, arch: Arch) -> Result<Self, LabError> {
+        let parent = lab.scratch.path();
+        let bench = Self {
+            lab,
+            case,
+            arch,
+            directory: tempfile::tempdir_in(parent).map_err(LabError::file(parent))?,
+            emulator: if case.spec.run {
+                arch.emulator()?
+            } else {
+                None
+            },
+            runtime: lab.runtime(arch)?,
+            compiled: Vec::new(),
+            seen: HashMap::new(),
+            generated: HashMap::new(),
+        };
+        let sources = bench.folder("sources")?;
+        write(&sources.join("lab.h"), HEADER)?;
+        for (name, text) in &case.sources {
+            write(&sources.join(name), text)?;
+        }
+        bench.folder("native")?;
+        let Spec {
+            objects,
+            library,
+            last_link,
+            ..
+        } = &case.spec;
+        for input in objects.iter().chain(library) {
+            if input.form != Form::Bitcode {
+                bench.compile(&input.file, input.form, None, "native")?;
+            }
+        }
+        bench.folder("last-link")?;
+        for file in last_link {
+            bench.compile(file, Form::Native, None, "last-link")?;
+        }
+        Ok(bench)
+    }
+
+    fn folder(&self, name: &str) -> Result<PathBuf, LabError> {
+        let folder = self.directory.path().join(name);
+        fs::create_dir(&folder).map_err(LabError::file(&folder))?;
+        Ok(folder)
+    }
+
+    /// Compiles one source into `folder`, and writes its `.cmd` file.
+    fn compile(
+        &self,
+        file: &str,
+        form: Form,
+        lto: Option<Lto>,
+        folder: &str,
+    ) -> Result<(), LabError> {
+        let mut flags: Vec<&str> = self.arch.flags().to_vec();
+        flags.extend(FLAGS);
+        let Spec {
+            flags: for_all,
+            flags_of,
+            ..
+        } = &self.case.spec;
+        let for_one = flags_of.get(file).into_iter().flatten();
+        flags.extend(for_all.iter().chain(for_one).map(String::as_str));
+        match (form, lto) {
+            (Form::Bitcode, Some(Lto::Thin)) | (Form::Thin, _) => flags.push("-flto=thin"),
+            (Form::Bitcode, Some(Lto::Full)) | (Form::Full, _) => flags.push("-flto=full"),
+            (Form::NoSummary, _) => flags.push("-emit-llvm"),
+            (Form::Native | Form::Bitcode, _) => {}
+        }
+        let object = object_name(file);
+        let mut command = self.lab.llvm("clang");
+        command
+            .args(&flags)
+            .arg("-c")
+            .arg("-o")
+            .arg(Path::new("..").join(folder).join(&object))
+            .arg(file)
+            .current_dir(self.directory.path().join("sources"));
+        run_tool(&self.case.name, &mut command)?;
+        let flags = shlex::try_join(flags).unwrap_or_default();
+        let command = format!("cmd_{object} := clang {flags} -c -o {object} {file}\n");
+        let path = self.directory.path().join(folder);
+        write(&path.join(format!(".{object}.cmd")), &command)
+    }
+
+    /// Compiles all bitcode of one kind, and makes the library, unless that was done.
+    fn compile_bitcode(&mut self, lto: Lto) -> Result<(), LabError> {
+        if self.compiled.contains(&lto) {
+            return Ok(());
+        }
+        self.compiled.push(lto);
+        let folder = self.folder(bitcode_folder(lto))?;
+        let Spec {
+            objects,
+            library,
+            archive,
+            ..
+        } = &self.case.spec;
+        for input in objects.iter().chain(library) {
+            if input.form == Form::Bitcode {
+                self.compile(&input.file, input.form, Some(lto), bitcode_folder(lto))?;
+            }
+        }
+        link_files(&self.directory.path().join("native"), &folder)?;
+        if library.is_empty() {
+            return Ok(());
+        }
+        let mut command = self.lab.llvm("llvm-ar");
+        command.arg(match archive {
+            Archive::Thin => "cDPrST",
+            Archive::Regular => "cDrs",
+        });
+        command.arg(LIBRARY).args(library.iter().map(Input::object));
+        run_tool(&self.case.name, command.current_dir(&folder)).map(|_| ())
+    }
+
+    /// What `ld.lld -r` gives.
+    fn plain(&mut self, lto: Lto) -> Result<Seen, LabError> {
+        let folder = self.link_folder(&format!("plain-{}", lto.name()), lto)?;
+        let mut command = self.lab.llvm("ld.lld");
+        command.args(["--threads=1", "-r", "-o", LINKED, "--whole-archive"]);
+        command.args(self.case.spec.objects.iter().map(Input::object));
+        command.arg("--no-whole-archive");
+        if !self.case.spec.library.is_empty() {
+            command.args(["--start-group", LIBRARY, "--end-group"]);
+        }
+        let output = output(command.current_dir(&folder))?;
+        let link = Link {
+            is_linked: output.status.success(),
+            is_orderly: true,
+            log: written(&output),
+        };
+        self.seen_of_link(&folder, &link)
+    }
+
+    /// What lto-link gives.
+    fn seen_of(&mut self, way: Way) -> Result<Seen, LabError> {
+        let folder = self.link_folder(way.name(), way.lto())?;
+        let link = if way.is_distributed() {
+            self.link_distributed(way, &folder)?
+        } else {
+            let mut arguments = vec!["module"];
+            arguments.extend(way.is_dropping().then_some("--internalize"));
+            self.lto_link(&arguments, &folder)?
+        };
+        self.seen_of_link(&folder, &link)
+    }
+
+    /// A new directory with all that a link reads.
+    fn link_folder(&mut self, name: &str, lto: Lto) -> Result<PathBuf, LabError> {
+        self.compile_bitcode(lto)?;
+        let folder = self.folder(name)?;
+        link_files(&self.directory.path().join(bitcode_folder(lto)), &folder)?;
+        Ok(folder)
+    }
+
+    /// The thin link, code of each object, again as long as that refers to what was dropped, and the link
+    /// of the code: what `scripts/lto/Makefile.codegen` does.
+    fn link_distributed(&mut self, way: Way, folder: &Path) -> Result<Link, LabError> {
+        let dropping: &[&str] = if way.is_dropping() {
+            &["--internalize", "--module"]
+        } else {
+            &[]
+        };
+        let mut thin_link = vec!["thin-link"];
+        thin_link.extend(dropping);
+        let first = self.lto_link(&thin_link, folder)?;
+        if !first.is_linked {
+            return Ok(first);
+        }
+        let mut again = true;
+        for _ in 0..PASSES {
+            if let Some(failed) = self.generate_code(folder)? {
+                return Ok(failed);
+            }
+            again = false;
+            if way.is_dropping() {
+                let complete = [&thin_link[..], &["--complete"]].concat();
+                let completion = self.lto_link(&complete, folder)?;
+                if !completion.is_linked {
+                    return Ok(completion);
+                }
+                again = completion.log.lines().any(|line| line == "again");
+            }
+            if !again {
+                break;
+            }
+        }
+        if again {
+            return Ok(Link {
+                is_linked: false,
+                is_orderly: false,
+                log: format!("{LINKED}: error: not complete after {PASSES} passes"),
+            });
+        }
+        let mut module = vec!["module", "--distributed"];
+        module.extend(way.is_dropping().then_some("--internalize"));
+        self.lto_link(&module, folder)
+    }
+
+    /// Generates the code that the list of a thin link asks for; gives the first failure.
+    fn generate_code(&mut self, folder: &Path) -> Result<Option<Link>, LabError> {
+        let list = folder.join(format!(".tmp_{LINKED}.codegen.mk"));
+        let list = fs::read_to_string(&list).map_err(LabError::file(&list))?;
+        for (object, flags) in codegen::objects(&list) {
+            let index = folder.join(format!("{object}.thinlto.bc"));
+            let index = fs::read(&index).map_err(LabError::file(&index))?;
+            let stem = object.strip_suffix(".o").unwrap_or(&object);
+            let native = folder.join(format!("{stem}.native.o"));
+            let key = (object.clone(), flags.clone(), index);
+            if let Some(known) = self.generated.get(&key) {
+                if *known != native {
+                    let _ = fs::remove_file(&native);
+                    fs::hard_link(known, &native).map_err(LabError::file(&native))?;
+                }
+                continue;
+            }
+            // What an earlier pass made may be known by its name, and must stay.
+            let fresh = self
+                .directory
+                .path()
+                .join(format!("generated-{}.o", self.generated.len()));
+            let mut command = self.lab.llvm("clang");
+            command
+                .args(shlex::split(&flags).unwrap_or_default())
+                .args(["-Wno-unused-command-line-argument", "-c", "-o"])
+                .arg(&fresh)
+                .arg(format!("-fthinlto-index={object}.thinlto.bc"))
+                .args(["-x", "ir", &object])
+                .current_dir(folder);
+            let output = output(&mut command)?;
+            let is_empty = fs::metadata(&fresh).is_ok_and(|data| data.len() == 0);
+            if !output.status.success() || is_empty {
+                return Ok(Some(Link {
+                    is_linked: false,
+                    is_orderly: true,
+                    log: written(&output),
+                }));
+            }
+            let _ = fs::remove_file(&native);
+            fs::hard_link(&fresh, &native).map_err(LabError::file(&native))?;
+            self.generated.insert(key, fresh);
+        }
+        Ok(None)
+    }
+
+    /// Runs lto-link over the objects of the case.
+    fn lto_link(&self, arguments: &[&str], folder: &Path) -> Result<Link, LabError> {
+        let mut command = Command::new(&self.lab.tools.lto_link);
+        command.args(arguments);
+        command.args(["--jobs", "1", "-o", LINKED, "--objs"]);
+        command.args(self.case.spec.objects.iter().map(Input::object));
+        if !self.case.spec.library.is_empty() {
+            command.args(["--libs", LIBRARY]);
+        }
+        command.arg("--").arg(self.lab.llvm_path("ld.lld"));
+        // Of a jobserver that a test may run under it would take its threads.
+        for variable in ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS", "MAKELEVEL"] {
+            command.env_remove(variable);
+        }
+        let output = output(command.current_dir(folder))?;
+        Ok(Link {
+            is_linked: output.status.success(),
+            is_orderly: output.status.code() == Some(1),
+            log: written(&output),
+        })
+    }
+
+    /// What the result of a link is worth.
+    fn seen_of_link(&mut self, folder: &Path, link: &Link) -> Result<Seen, LabError> {
+        let Link {
+            is_linked,
+            is_orderly,
+            log,
+        } = link;
+        if !is_linked {
+            let Spec {
+                objects, library, ..
+            } = &self.case.spec;
+            let mut inputs = objects.iter().chain(library);
+            let names_object = inputs.any(|input| log.contains(&input.object()));
+            return Ok(Seen::Refused {
+                log: log.clone(),
+                is_clear: *is_orderly && names_object,
+            });
+        }
+        let linked = folder.join(LINKED);
+        let bytes = fs::read(&linked).map_err(LabError::file(&linked))?;
+        if let Some(seen) = self.seen.get(&bytes) {
+            return Ok(seen.clone());
+        }
+        let counts = counts::of(&bytes, &self.case.spec.compare);
+        let seen = if self.case.spec.run {
+            self.run(folder, &counts)?
+        } else {
+            Seen::Program(counts)
+        };
+        self.seen.insert(bytes, seen.clone());
+        Ok(seen)
+    }
+
+    /// Makes a program of the linked object, and runs it.
+    fn run(&self, folder: &Path, counts: &str) -> Result<Seen, LabError> {
+        let mut command = self.lab.llvm("ld.lld");
+        command.args(["--threads=1", "-static", "-o", PROGRAM, LINKED]);
+        let last_link = self.case.spec.last_link.iter();
+        command.args(last_link.map(|file| Path::new("../last-link").join(object_name(file))));
+        command.arg(&self.runtime);
+        let output = output(command.current_dir(folder))?;
+        if !output.status.success() {
+            let error = first_error(&written(&output));
+            return Ok(Seen::NoProgram(format!("{error}{counts}")));
+        }
+        let program = folder.join(PROGRAM);
+        let mut command = match &self.emulator {
+            Some(emulator) => {
+                let mut command = Command::new(emulator);
+                command.arg(&program);
+                command
+            }
+            None => Command::new(&program),
+        };
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(start_error(&command))?;
+        // A program writes less than a pipe holds, so that it never waits for a reader.
+        let status = child
+            .wait_timeout(TIME_LIMIT)
+            .map_err(LabError::file(&program))?;
+        if status.is_none() {
+            child.kill().map_err(LabError::file(&program))?;
+        }
+        let output = child.wait_with_output().map_err(LabError::file(&program))?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        match status {
+            Some(status) if status.success() => {}
+            Some(status) => _ = writeln!(text, "{ENDED}{status}"),
+            None => _ = writeln!(text, "{ENDED}nothing: it was stopped"),
+        }
+        text.push_str(counts);
+        Ok(Seen::Program(text))
+    }
+}
+
+/// Where all objects of a program with bitcode of this kind are.
+fn bitcode_folder(lto: Lto) -> &'static str {
+    match lto {
+        Lto::Thin => "bitcode-thin",
+        Lto::Full => "bitcode-full",
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LabError> {
+    fs::write(path, text).map_err(LabError::file(path))
+}
+
+/// Gives every file of one directory a second name in another.
+fn link_files(from: &Path, to: &Path) -> Result<(), LabError> {
+    for entry in fs::read_dir(from).map_err(LabError::file(from))? {
+        let entry = entry.map_err(LabError::file(from))?;
+        let target = to.join(entry.file_name());
+        fs::hard_link(entry.path(), &target).map_err(LabError::file(&target))?;
+    }
+    Ok(())
+}
+
+fn start_error(command: &Command) -> impl FnOnce(std::io::Error) -> LabError {
+    let program = PathBuf::from(command.get_program());
+    |source| LabError::Start { program, source }
+}
+
+fn output(command: &mut Command) -> Result<Output, LabError> {
+    command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(start_error(command))
+}
+
+/// Runs a tool that must do its work.
+fn run_tool(case: &str, command: &mut Command) -> Result<Output, LabError> {
+    let output = output(command)?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    Err(LabError::Build {
+        case: case.to_owned(),
+        command: format!("{command:?}"),
+        said: written(&output),
+    })
+}
+
+/// All that a program wrote.
+fn written(output: &Output) -> String {
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    text
+}

@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What a generated program is made of: files with definitions, and functions with statements.
+//!
+//! Nothing here knows an architecture: what inline assembly is on each, `lab.h` says. Everything is
+//! named by a name that is unique in the program but for definitions that override each other, so that
+//! a part can be taken away with everything that names it.
+
+use std::collections::BTreeSet;
+
+/// The file and the function that every program has.
+pub(crate) const MAIN: &str = "main";
+
+/// A program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The number it was made from.
+    pub seed: u64,
+    /// Flags for all files.
+    pub(crate) flags: Vec<String>,
+    /// Whether all declarations have hidden visibility, as those of the kernel's position-independent code.
+    pub(crate) hides_declarations: bool,
+    /// Whether the library is a regular archive.
+    pub(crate) has_regular_archive: bool,
+    /// In link order.
+    pub(crate) files: Vec<SourceFile>,
+}
+
+/// A C source.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SourceFile {
+    /// Without `.c`.
+    pub(crate) name: String,
+    pub(crate) is_native: bool,
+    pub(crate) place: Place,
+    pub(crate) items: Vec<Item>,
+}
+
+/// Which link takes a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Every link.
+    Object,
+    /// A link that needs it.
+    Library,
+    /// The link of the program only.
+    LastLink,
+}
+
+/// A definition, or what stands beside definitions.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Item {
+    Function(Function),
+    /// Four numbers.
+    Variable {
+        name: String,
+        value: u32,
+        linkage: Linkage,
+        is_constant: bool,
+    },
+    /// A second name in C.
+    Alias {
+        name: String,
+        target: String,
+        is_weak: bool,
+    },
+    /// A second name that assembly gives.
+    AsmAlias {
+        name: String,
+        target: String,
+        is_weak: bool,
+    },
+    /// A function in assembly, which calls `target` with `value`; in a C function without a frame, or
+    /// beside functions.
+    AsmFunction {
+        name: String,
+        target: String,
+        value: u32,
+        is_naked: bool,
+    },
+    /// A variable in assembly.
+    AsmVariable {
+        name: String,
+        value: u32,
+    },
+    /// The address of what may be missing, in assembly.
+    WeakAddress {
+        name: String,
+    },
+    /// A handler in the section `handlers`, by assembly.
+    AsmTableEntry {
+        key: u32,
+        function: String,
+    },
+    /// An entry of a table of functions.
+    TableEntry {
+        table: String,
+        function: String,
+    },
+    /// A function that several native objects have.
+    Comdat {
+        name: String,
+        value: u32,
+    },
+    /// A constructor that changes a variable.
+    Constructor {
+        variable: String,
+        value: u32,
+    },
+    /// What the last link may override.
+    Version {
+        name: String,
+        text: String,
+        data: Option<String>,
+        function: Option<String>,
+        is_weak: bool,
+        is_constant: bool,
+    },
+}
+
+/// How others see a definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Linkage {
+    Global,
+    Weak,
+    Static,
+    /// Static, and marked as used.
+    StaticUsed,
+    /// Global, and marked as used.
+    Used,
+}
+
+/// A function of two numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) linkage: Linkage,
+    pub(crate) is_noinline: bool,
+    pub(crate) section: Option<&'static str>,
+    /// Which arguments it looks at.
+    pub(crate) uses: [bool; 2],
+    pub(crate) body: Vec<Statement>,
+}
+
+/// What a function does; each changes its result.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Statement {
+    Call {
+        callee: String,
+        how: How,
+        first: Value,
+        second: Value,
+    },
+    /// Calls what may be missing.
+    WeakCall {
+        callee: String,
+        value: u32,
+    },
+    /// Reads one of the numbers; without a place, the one that the result so far says.
+    Read {
+        variable: String,
+        place: Option<u8>,
+        by_asm: bool,
+    },
+    Write {
+        variable: String,
+        place: u8,
+        value: u32,
+        by_asm: bool,
+    },
+    /// Whether two functions have different addresses, by assembly.
+    Difference {
+        first: String,
+        second: String,
+    },
+    /// Makes an entry of `handlers` by inline assembly, which may have a label of C to go to.
+    TableEntry {
+        key: u32,
+        function: String,
+        is_goto: bool,
+    },
+    /// Calls the handler with this key.
+    CallHandler {
+        key: u32,
+        value: u32,
+    },
+    /// Calls all functions of a table.
+    WalkTable {
+        table: String,
+        in_order: bool,
+    },
+    /// Defines a function within this one.
+    Label {
+        name: String,
+        value: u32,
+    },
+    ReadVersion {
+        name: String,
+    },
+}
+
+/// How a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// By C.
+    C,
+    /// By C, through a pointer that the compiler does not see through.
+    Pointer,
+    /// By C, through an address that inline assembly takes.
+    AsmAddress,
+    /// By inline assembly that spells the name so.
+    Asm(Spelling),
+}
+
+/// How inline assembly comes to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    Plain,
+    /// In quotation marks.
+    Quoted,
+    /// The end of the name is an operand, a number: `f_%c0`.
+    NumberOperand,
+    /// The name is an operand, a function: `%c0`.
+    FunctionOperand,
+    /// A macro puts an end to its argument: `\name\()_5`.
+    MacroArgument,
+    /// A macro has it as the default of an argument.
+    MacroDefault,
+    /// `.irp`
+    Repeated,
+    /// `.irpc`
+    RepeatedCharacters,
+    /// `.set alias, f`
+    Set,
+    /// `alias = f`
+    Assigned,
+    /// In a branch of `.if`.
+    Conditional,
+    /// In another section, to which the call leads.
+    OtherSection,
+    /// With what the linker is told about it.
+    Suffixed,
+    /// In a sum.
+    Sum,
+    /// Between separators.
+    Crowded,
+}
+
+impl Spelling {
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Plain,
+        Self::Quoted,
+        Self::NumberOperand,
+        Self::FunctionOperand,
+        Self::MacroArgument,
+        Self::MacroDefault,
+        Self::Repeated,
+        Self::RepeatedCharacters,
+        Self::Set,
+        Self::Assigned,
+        Self::Conditional,
+        Self::OtherSection,
+        Self::Suffixed,
+        Self::Sum,
+        Self::Crowded,
+    ];
+}
+
+/// An argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Constant(u32),
+    /// The result so far.
+    Result,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Function,
+    Variable,
+    Version,
+}
+
+/// A name that something refers to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Reference<'program> {
+    pub(crate) name: &'program str,
+    pub(crate) kind: Kind,
+    /// Whether it may be missing.
+    pub(crate) is_weak: bool,
+    /// Whether C needs a declaration of it.
+    pub(crate) is_in_c: bool,
+}
+
+impl Item {
+    /// The name that this defines, if it is one that others may refer to.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Function(function) => Some(&function.name),
+            Self::Variable { name, .. }
+            | Self::Alias { name, .. }
+            | Self::AsmAlias { name, .. }
+            | Self::AsmFunction { name, .. }
+            | Self::AsmVariable { name, .. }
+            | Self::Comdat { name, .. }
+            | Self::Version { name, .. } => Some(name),
+            Self::WeakAddress { .. }
+            | Self::AsmTableEntry { .. }
+            | Self::TableEntry { .. }
+            | Self::Constructor { .. } => None,
+        }
+    }
+
+    /// Whether C knows the name by its definition.
+    pub(crate) fn is_c_definition(&self) -> bool {
+        matches!(
+            self,
+            Self::Function(_)
+                | Self::Variable { .. }
+                | Self::Alias { .. }
+                | Self::Version { .. }
+                | Self::AsmFunction { is_naked: true, .. }
+        )
+    }
+
+    /// What it refers to, its statements included.
+    pub(crate) fn references(&self) -> Vec<Reference<'_>> {
+        let function = |name, is_in_c| Reference {
+            name,
+            kind: Kind::Function,
+            is_weak: false,
+            is_in_c,
+        };
+        let variable = |name, is_in_c| Reference {
+            name,
+            kind: Kind::Variable,
+            is_weak: false,
+            is_in_c,
+        };
+        match self {
+            Self::Function(Function { body, .. }) => {
+                body.iter().flat_map(Statement::references).collect()
+            }
+            Self::Alias { target, .. } | Self::AsmAlias { target, .. } => {
+                vec![function(target, false)]
+            }
+            Self::AsmFunction { target, .. } => vec![function(target, false)],
+            Self::AsmTableEntry { function: name, .. } => vec![function(name, false)],
+            Self::TableEntry { function: name, .. } => vec![function(name, true)],
+            Self::Constructor { variable: name, .. } => vec![variable(name, true)],
+            Self::Version {
+                data,
+                function: name,
+                ..
+            } => {
+                let data = data.iter().map(|name| variable(name, true));
+                data.chain(name.iter().map(|name| function(name, true)))
+                    .collect()
+            }
+            Self::WeakAddress { name } => vec![Reference {
+                is_weak: true,
+                ..function(name, false)
+            }],
+            Self::Variable { .. } | Self::AsmVariable { .. } | Self::Comdat { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Statement {
+    /// What it refers to.
+    pub(crate) fn references(&self) -> Vec<Reference<'_>> {
+        let of = |name, kind, is_in_c| Reference {
+            name,
+            kind,
+            is_weak: false,
+            is_in_c,
+        };
+        match self {
+            Self::Call { callee, how, .. } => {
+                let is_in_c = matches!(
+                    how,
+                    How::C | How::Pointer | How::Asm(Spelling::FunctionOperand)
+                );
+                vec![of(callee, Kind::Function, is_in_c)]
+            }
+            Self::WeakCall { callee, .. } => vec![Reference {
+                is_weak: true,
+                ..of(callee, Kind::Function, true)
+            }],
+            Self::Read {
+                variable, by_asm, ..
+            }
+            | Self::Write {
+                variable, by_asm, ..
+            } => {
+                vec![of(variable, Kind::Variable, !by_asm)]
+            }
+            Self::Difference { first, second } => [first, second]
+                .map(|name| of(name, Kind::Function, false))
+                .to_vec(),
+            Self::TableEntry { function, .. } => vec![of(function, Kind::Function, false)],
+            Self::ReadVersion { name } => vec![of(name, Kind::Version, true)],
+            Self::CallHandler { .. } | Self::WalkTable { .. } | Self::Label { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Program {
+    /// Every item with the number of its file.
+    pub(crate) fn items(&self) -> impl Iterator<Item = (usize, &Item)> {
+        let files = self.files.iter().enumerate();
+        files.flat_map(|(number, file)| file.items.iter().map(move |item| (number, item)))
+    }
+
+    /// Every function.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = (usize, &Function)> {
+        self.items().filter_map(|(file, item)| match item {
+            Item::Function(function) => Some((file, function)),
+            _ => None,
+        })
+    }
+
+    /// Every name that is defined somewhere.
+    pub(crate) fn defined(&self) -> BTreeSet<&str> {
+        let items = self.items().filter_map(|(_, item)| item.name());
+        let statements = self.functions().flat_map(|(_, function)| &function.body);
+        let labels = statements.filter_map(|statement| match statement {
+            Statement::Label { name, .. } => Some(name.as_str()),
+            _ => None,
+        });
+        items.chain(labels).collect()
+    }
+
+    /// Takes away what cannot stay after something else was taken away: what refers to what is not
+    /// defined, and calls of handlers and tables that nothing sets up.
+    pub(crate) fn tidy(&mut self) {
+        loop {
+            let before = self.clone();
+            let defined: BTreeSet<String> = self.defined().into_iter().map(str::to_owned).collect();
+            let keys = self.reachable_keys();
+            let tables: BTreeSet<String> = before
+                .items()
+                .filter_map(|(_, item)| match item {
+                    Item::TableEntry { table, .. } => Some(table.clone()),
+                    _ => None,
+                })
+                .collect();
+            let is_whole = |references: Vec<Reference<'_>>| {
+                let missing = |reference: &&Reference<'_>| {
+                    !reference.is_weak && !defined.contains(reference.name)
+                };
+                !references.iter().any(|reference| missing(&reference))
+            };
+            for file in &mut self.files {
+                for item in &mut file.items {
+                    if let Item::Function(function) = item {
+                        function.body.retain(|statement| {
+                            let is_set_up = match statement {
+                                Statement::CallHandler { key, .. } => keys.contains(key),
+                                Statement::WalkTable { table, .. } => tables.contains(table),
+                                _ => true,
+                            };
+                            is_set_up && is_whole(statement.references())
+                        });
+                    }
+                }
+                file.items.retain(|item| {
+                    matches!(item, Item::Function(_)) || is_whole(item.references())
+                });
+            }
+            self.files.retain(|file| !file.items.is_empty());
+            if *self == before {
+                return;
+            }
+        }
+    }
+
+    /// Keys of handlers that are there whatever is dropped: those of functions that run.
+    fn reachable_keys(&self) -> BTreeSet<u32> {
+        let mut reached: BTreeSet<&str> = BTreeSet::from([MAIN]);
+        loop {
+            let before = reached.len();
+            for (_, item) in self.items() {
+                if item.name().is_some_and(|name| reached.contains(name)) {
+                    let references = item.references();
+                    reached.extend(references.iter().map(|reference| reference.name));
+                }
+            }
+            if reached.len() == before {
+                break;
+            }
+        }
+        let run = self
+            .functions()
+            .filter(|(_, f)| reached.contains(f.name.as_str()));
+        let statements = run.flat_map(|(_, function)| &function.body);
+        let inline = statements.filter_map(|statement| match statement {
+            Statement::TableEntry { key, .. } => Some(*key),
+            _ => None,
+        });
+        let beside = self.items().filter_map(|(file, item)| match item {
+            Item::AsmTableEntry { key, .. } if self.files[file].place == Place::Object => {
+                Some(*key)
+            }
+            _ => None,
+        });
+        inline.chain(beside).collect()
+    }
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+#include "lab.h"
+
+int entry(void);
+
+int main(void)
+{
+	print_number(entry() > 0);
+	return 0;
+}

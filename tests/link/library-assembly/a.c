@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+int fa(void)
+{
+	return 1;
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What `cargo xtask bench runtime` counts.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::rebuild::copy_objtree;
+use super::{ARCH, PROFILE, build, expect, kernel_tree, read, write};
+use crate::bench::runtime::{self, Measured, Set};
+use crate::kernel::config::Lto;
+use crate::kernel::variant::Variant;
+use crate::outcome::{Failure, Outcome};
+
+/// The system call that is made slower, and what is in it.
+const SOURCE: &str = "kernel/sys.c";
+const CALL: &str = "SYSCALL_DEFINE0(getppid)\n{\n\tint pid;\n";
+const LOOP: &str = "\tint turn;\n\n\tfor (turn = 0; turn < 100; turn++)\n\t\tasm volatile(\"\" : : : \"memory\");\n";
+
+/// The kind of work that makes it.
+const KIND: &str = "system call: getppid";
+
+/// Of the kernel without LTO: what a program computes adds nothing to the kernel's count, and two runs
+/// count the same. Then a loop is added to one system call: the kind of work that makes it takes more,
+/// and no other does.
+pub fn counts(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let none = Variant::new(ARCH, PROFILE, Lto::None);
+    none.build(&tree, workdir)?;
+    let objtree = none.objtree(workdir);
+    let computed = measure(&objtree, Set::Compute)?;
+    expect_nothing(&computed)?;
+    let base = measure(&objtree, Set::Training)?;
+    // The same kernel in another place.
+    let looping = workdir.join("looping");
+    copy_objtree(&objtree, &looping)?;
+    expect(measure(&looping, Set::Training)? == base, || {
+        "two runs of the same kernel differ".into()
+    })?;
+
+    let path = tree.join(SOURCE);
+    // A run that was killed may have left its change.
+    let original = read(&path)?.replace(LOOP, "");
+    expect(original.matches(CALL).count() == 1, || {
+        format!("{}: another getppid", path.display())
+    })?;
+    write(&path, &original.replace(CALL, &format!("{CALL}{LOOP}")))?;
+    let built = build(&tree, &looping, None);
+    write(&path, &original)?;
+    built?;
+    slower_only_in(KIND, &measure(&looping, Set::Training)?, &base)
+}
+
+fn measure(objtree: &Path, set: Set) -> Result<Measured, Failure> {
+    let mut runtime = runtime::measure(ARCH, objtree, &[set])?;
+    let measured = runtime.sets.remove(&set);
+    Ok(measured.context("the set is not in the result")?)
+}
+
+/// A tick of the clock may come into one of the times that it computes, not into most of them.
+fn expect_nothing(computed: &Measured) -> Outcome {
+    let counts: Vec<_> = computed
+        .kinds
+        .iter()
+        .filter_map(|kind| kind.counts)
+        .collect();
+    let n_clean = counts.iter().filter(|counts| counts.kernel == 0).count();
+    expect(counts.len() == 5 && n_clean >= 3, || {
+        format!("the kernel was counted where a program only computed: {counts:?}")
+    })?;
+    // Four instructions a turn at least, and the turns of all.
+    let few = counts.iter().find(|counts| counts.program < 4 * 4 * 50_000);
+    expect(few.is_none(), || {
+        format!("instructions of the program are missing: {few:?}")
+    })
+}
+
+/// Every kind takes within a fiftieth what it took, but for `slower`, which takes half as much again: code
+/// elsewhere moves the ticks of the clock and the addresses of data.
+fn slower_only_in(slower: &str, measured: &Measured, base: &Measured) -> Outcome {
+    let ratios = measured.ratios(base, |counts| counts.kernel)?;
+    let mut wrong = Vec::new();
+    for (name, ratio) in &ratios.kinds {
+        let good = match ratio {
+            Some(ratio) if *name == slower => *ratio > 1.5,
+            Some(ratio) => (ratio - 1.0).abs() < 0.02,
+            // This kernel has no such thing.
+            None => *name != slower,
+        };
+        if !good {
+            wrong.push(format!("{name}: {ratio:?}"));
+        }
+    }
+    let n_measured = ratios.kinds.iter().filter(|(_, ratio)| ratio.is_some());
+    let n_measured = n_measured.count();
+    expect(n_measured >= 22, || format!("{n_measured} kinds only"))?;
+    expect(wrong.is_empty(), || {
+        format!("with {slower} made slower: {}", wrong.join(", "))
+    })
+}

@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The ledger of what takes hours: `tests/ledger.toml`, which is committed, so that a fresh clone goes on
+//! where another one stopped; and the page that is made of it.
+
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{process, workspace};
+
+/// Where the ledger is in the repository.
+const LEDGER: &str = "tests/ledger.toml";
+
+/// The page of the tests of `cargo xtask test --wide`.
+const PAGE: &str = "docs/results/wide.md";
+
+/// What the ledger begins with.
+const HEAD: &str = "# SPDX-License-Identifier: GPL-2.0-only OR MIT\n\
+# What takes hours, and when it was last done: `cargo xtask test --wide` and `cargo xtask bench runtime`\n\
+# write it, and with --resume leave out what it says has passed.\n";
+
+/// What a test or a measurement depends on: the rest of the repository only tells of it.
+const SOURCES: [&str; 6] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "crates",
+    "kconfig",
+    "tests/src",
+    "xtask",
+];
+
+/// How a test went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Passed,
+    Failed,
+}
+
+/// A test or measurement that was run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Its name.
+    pub test: String,
+    /// The commit that it was run at; with `+` behind it, there were changes that are in no commit.
+    pub commit: String,
+    /// What its random choices were made of, if it makes any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// How it went.
+    pub result: Verdict,
+    /// How long it took, in seconds.
+    pub seconds: u64,
+    /// When it ended, in UTC, as `2026-01-31 23:59`.
+    pub time: String,
+}
+
+/// All that was run, each test as it last passed and, if it has failed since, as it last failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    #[serde(default)]
+    entry: Vec<Entry>,
+}
+
+impl Ledger {
+    /// Reads the ledger of the repository at `root`; an empty one if there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not a ledger.
+    pub fn read(root: &Path) -> anyhow::Result<Self> {
+        let path = root.join(LEDGER);
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        toml::from_str(&text).with_context(|| path.display().to_string())
+    }
+
+    /// Adds an entry, in place of older ones of the same test that it makes superfluous.
+    pub fn add(&mut self, entry: Entry) {
+        self.entry.retain(|old| {
+            // That it passed once is kept until it passes again.
+            old.test != entry.test
+                || (entry.result == Verdict::Failed && old.result == Verdict::Passed)
+        });
+        self.entry.push(entry);
+        self.entry.sort_by(|one, other| one.test.cmp(&other.test));
+    }
+
+    /// When a test last passed.
+    pub fn passed(&self, test: &str) -> Option<&Entry> {
+        self.last(test, Verdict::Passed)
+    }
+
+    fn last(&self, test: &str, result: Verdict) -> Option<&Entry> {
+        let mut of_test = self.entry.iter();
+        of_test.find(|entry| entry.test == test && entry.result == result)
+    }
+
+    fn text(&self) -> anyhow::Result<String> {
+        Ok(format!("{HEAD}\n{}", toml::to_string(self)?))
+    }
+
+    fn write(&self, root: &Path) -> anyhow::Result<()> {
+        let path = root.join(LEDGER);
+        tool_io::write_atomic(&path, self.text()?.as_bytes())
+            .with_context(|| path.display().to_string())
+    }
+
+    /// The page of these tests.
+    pub fn page(&self, tests: &[&str]) -> String {
+        let mut page = String::from(
+            "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# Tests that take hours\n\n\
+             When each test of `cargo xtask test --wide` last passed, and at which commit. `cargo xtask test \
+             --wide`\nwrites this page from `tests/ledger.toml`; with `--resume` it leaves out what has passed since \
+             the sources last\nchanged, and `--shard 1/4` runs a quarter of the tests.\n\n\
+             | test | last passed | at commit | took |\n|---|---|---|---:|\n",
+        );
+        for test in tests {
+            let failed = match self.last(test, Verdict::Failed) {
+                Some(Entry { commit, time, .. }) => format!("; failed {time} at `{commit}`"),
+                None => String::new(),
+            };
+            let _ = match self.passed(test) {
+                Some(entry) => {
+                    let Entry {
+                        commit,
+                        time,
+                        seconds,
+                        ..
+                    } = entry;
+                    writeln!(
+                        page,
+                        "| {test} | {time}{failed} | `{commit}` | {seconds} s |"
+                    )
+                }
+                None => writeln!(page, "| {test} | never{failed} | | |"),
+            };
+        }
+        page
+    }
+}
+
+/// The ledger of this repository, and what is run at.
+pub struct Book {
+    ledger: Ledger,
+    repository: Repository,
+    commit: String,
+    since: Option<String>,
+    resumes: bool,
+}
+
+/// What of the ledger is used again.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Resume {
+    /// Leave out what has passed since the sources last changed, as tests/ledger.toml says.
+    #[arg(long = "resume")]
+    pub skips_passed: bool,
+    /// Leave out what has passed at this commit or after it, whatever has changed since.
+    #[arg(long, value_name = "COMMIT", requires = "skips_passed")]
+    pub since: Option<String>,
+    /// Run only the i-th of n equal parts, as in 2/4.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+}
+
+impl Book {
+    /// Opens the ledger of this repository.
+    ///
+    /// # Errors
+    /// It cannot be read, or git cannot.
+    pub fn open(resume: &Resume) -> anyhow::Result<Self> {
+        Self::open_at(workspace::root(), resume)
+    }
+
+    fn open_at(root: &Path, resume: &Resume) -> anyhow::Result<Self> {
+        let repository = Repository {
+            root: root.to_owned(),
+        };
+        Ok(Self {
+            ledger: Ledger::read(root)?,
+            commit: repository.commit()?,
+            repository,
+            since: resume.since.clone(),
+            resumes: resume.skips_passed,
+        })
+    }
+
+    /// When a test passed, if it need not be run again.
+    ///
+    /// # Errors
+    /// git does not know a commit.
+    pub fn done(&self, test: &str) -> anyhow::Result<Option<&Entry>> {
+        if !self.resumes {
+            return Ok(None);
+        }
+        let Some(entry) = self.ledger.passed(test) else {
+            return Ok(None);
+        };
+        let counts = match &self.since {
+            _ if entry.commit.ends_with('+') => false,
+            Some(since) => self.repository.is_ancestor(since, &entry.commit)?,
+            None => self.repository.same_sources(&entry.commit)?,
+        };
+        Ok(counts.then_some(entry))
+    }
+
+    /// Keeps how a test went, at once: whatever comes after it may be stopped.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    pub fn keep(
+        &mut self,
+        test: &str,
+        seed: Option<u64>,
+        result: Verdict,
+        seconds: u64,
+    ) -> anyhow::Result<()> {
+        let time = process::output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"]))?;
+        self.ledger.add(Entry {
+            test: test.to_owned(),
+            commit: self.commit.clone(),
+            seed,
+            result,
+            seconds,
+            time: time.trim().to_owned(),
+        });
+        self.ledger.write(&self.repository.root)
+    }
+
+    /// Writes the page of these tests.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_page(&self, tests: &[&str]) -> anyhow::Result<()> {
+        let path = self.repository.root.join(PAGE);
+        std::fs::write(&path, self.ledger.page(tests)).with_context(|| path.display().to_string())
+    }
+}
+
+/// What git knows of a repository.
+struct Repository {
+    root: PathBuf,
+}
+
+impl Repository {
+    fn git(&self) -> Command {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(&self.root);
+        git
+    }
+
+    /// The commit that is checked out, with `+` if the sources differ from it.
+    fn commit(&self) -> anyhow::Result<String> {
+        let commit = process::output(self.git().args(["rev-parse", "--short=12", "HEAD"]))?;
+        let mut changed = self.git();
+        changed.args(["status", "--porcelain", "--"]).args(SOURCES);
+        let is_changed = !process::output(&mut changed)?.is_empty();
+        Ok(format!(
+            "{}{}",
+            commit.trim(),
+            if is_changed { "+" } else { "" }
+        ))
+    }
+
+    /// Whether the sources are what they were at `commit`. One that this repository does not have is
+    /// of no help.
+    fn same_sources(&self, commit: &str) -> anyhow::Result<bool> {
+        if !self.has(commit) {
+            return Ok(false);
+        }
+        let mut diff = self.git();
+        diff.args(["diff", "--quiet", commit, "--"]).args(SOURCES);
+        let status = diff.status().context("git compares two commits")?;
+        Ok(status.success())
+    }
+
+    fn is_ancestor(&self, commit: &str, of: &str) -> anyhow::Result<bool> {
+        anyhow::ensure!(self.has(commit), "{commit}: no such commit");
+        if !self.has(of) {
+            return Ok(false);
+        }
+        let mut git = self.git();
+        git.args(["merge-base", "--is-ancestor", commit, of]);
+        let status = git.status().context("git looks for an ancestor")?;
+        Ok(status.success())
+    }
+
+    fn has(&self, commit: &str) -> bool {
+        let mut git = self.git();
+        git.args(["rev-parse", "--quiet", "--verify"]);
+        process::output(git.arg(format!("{commit}^{{commit}}"))).is_ok()
+    }
+}
+
+/// One of several parts of what is to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    index: usize,
+    of: usize,
+}
+
+impl Shard {
+    /// Whether what stands at this position is in it.
+    pub fn has(self, position: usize) -> bool {
+        position % self.of == self.index
+    }
+}
+
+impl FromStr for Shard {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let parse = || {
+            let (index, of) = text.split_once('/')?;
+            let (index, of): (usize, usize) = (index.parse().ok()?, of.parse().ok()?);
+            (index >= 1 && index <= of).then(|| Self {
+                index: index - 1,
+                of,
+            })
+        };
+        parse().with_context(|| format!("`{text}` is not I/N with I from 1 to N"))
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index + 1, self.of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(test: &str, commit: &str, result: Verdict) -> Entry {
+        Entry {
+            test: test.to_owned(),
+            commit: commit.to_owned(),
+            seed: None,
+            result,
+            seconds: 90,
+            time: "2026-01-31 23:59".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_test_is_kept_as_it_last_passed_and_as_it_failed_since() {
+        let mut ledger = Ledger::default();
+        ledger.add(entry("b", "1", Verdict::Failed));
+        ledger.add(entry("a", "1", Verdict::Passed));
+        ledger.add(entry("a", "2", Verdict::Failed));
+        ledger.add(entry("a", "3", Verdict::Failed));
+        assert_eq!(ledger.passed("a").unwrap().commit, "1");
+        assert_eq!(ledger.last("a", Verdict::Failed).unwrap().commit, "3");
+        assert_eq!(ledger.passed("b"), None);
+        assert_eq!(ledger.entry.len(), 3);
+        ledger.add(entry("a", "4", Verdict::Passed));
+        assert_eq!(ledger.entry.len(), 2);
+        assert_eq!(
+            toml::from_str::<Ledger>(&ledger.text().unwrap()).unwrap(),
+            ledger
+        );
+    }
+
+    #[test]
+    fn the_page_says_of_each_test_when_it_last_passed() {
+        let mut ledger = Ledger::default();
+        ledger.add(entry("a", "1", Verdict::Passed));
+        ledger.add(entry("a", "2", Verdict::Failed));
+        let page = ledger.page(&["a", "b"]);
+        assert!(
+            page.contains(
+                "\n| a | 2026-01-31 23:59; failed 2026-01-31 23:59 at `2` | `1` | 90 s |\n"
+            )
+        );
+        assert!(page.contains("\n| b | never | | |\n"), "{page}");
+    }
+
+    #[test]
+    fn every_test_is_in_one_shard() {
+        let shards = ["1/3", "2/3", "3/3"].map(|text| text.parse::<Shard>().unwrap());
+        for position in 0..10 {
+            let having = shards.iter().filter(|shard| shard.has(position));
+            assert_eq!(having.count(), 1, "{position}");
+        }
+        assert_eq!(shards[1].to_string(), "2/3");
+        for wrong in ["0/3", "4/3", "3", "a/b", ""] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+
+    /// A repository with one source, and its commits so far.
+    fn repository() -> (tempfile::TempDir, impl Fn(&str, &str) -> String) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().to_owned();
+        let git = move |arguments: &[&str]| {
+            let mut git = Command::new("git");
+            git.arg("-C")
+                .arg(&root)
+                .args(["-c", "user.name=a", "-c", "user.email=a@b"]);
+            process::output(git.args(arguments)).unwrap()
+        };
+        git(&["init", "--quiet"]);
+        let root = dir.path().to_owned();
+        let commit = move |path: &str, text: &str| {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+            git(&["add", "--all"]);
+            git(&["commit", "--quiet", "--message", "a change"]);
+            git(&["rev-parse", "--short=12", "HEAD"]).trim().to_owned()
+        };
+        (dir, commit)
+    }
+
+    fn resume(since: Option<&str>) -> Resume {
+        Resume {
+            skips_passed: true,
+            since: since.map(str::to_owned),
+            shard: None,
+        }
+    }
+
+    #[test]
+    fn what_passed_is_done_in_a_fresh_clone_until_a_source_changes() {
+        let (dir, commit) = repository();
+        let first = commit("xtask/a.rs", "1");
+        let mut book = Book::open_at(dir.path(), &resume(None)).unwrap();
+        assert!(book.done("a").unwrap().is_none());
+        book.keep("a", Some(7), Verdict::Passed, 5).unwrap();
+        book.keep("b", None, Verdict::Failed, 5).unwrap();
+        commit("docs/a.md", "only told");
+
+        let clone = tempfile::tempdir().unwrap();
+        let mut git = Command::new("git");
+        git.args(["clone", "--quiet"])
+            .args([dir.path(), clone.path()]);
+        process::output(&mut git).unwrap();
+        let open = |since| Book::open_at(clone.path(), &resume(since)).unwrap();
+        let done = open(None).done("a").unwrap().unwrap().clone();
+        assert_eq!((done.commit, done.seed), (first.clone(), Some(7)));
+        assert!(open(None).done("b").unwrap().is_none());
+        let book = Book::open_at(clone.path(), &Resume::default()).unwrap();
+        assert!(book.done("a").unwrap().is_none(), "not asked to resume");
+
+        let last = commit("xtask/a.rs", "2");
+        process::output(
+            Command::new("git")
+                .arg("-C")
+                .arg(clone.path())
+                .args(["pull", "--quiet"]),
+        )
+        .unwrap();
+        assert!(open(None).done("a").unwrap().is_none());
+        assert!(open(Some(&first)).done("a").unwrap().is_some());
+        assert!(open(Some(&last)).done("a").unwrap().is_none());
+        let error = open(Some("nonsense")).done("a").unwrap_err().to_string();
+        assert_eq!(error, "nonsense: no such commit");
+    }
+
+    #[test]
+    fn what_passed_with_changes_that_nobody_has_is_run_again() {
+        let (dir, commit) = repository();
+        commit("xtask/a.rs", "1");
+        std::fs::write(dir.path().join("xtask/a.rs"), "changed").unwrap();
+        let mut book = Book::open_at(dir.path(), &resume(None)).unwrap();
+        book.keep("a", None, Verdict::Passed, 5).unwrap();
+        assert!(book.ledger.passed("a").unwrap().commit.ends_with('+'));
+        assert!(book.done("a").unwrap().is_none());
+    }
+}
