@@ -22,11 +22,11 @@ static long compute(void)
 }
 
 static const struct kind kinds[] = {
-	{ "computing 1", 0, compute, 4 },
-	{ "computing 2", 0, compute, 4 },
-	{ "computing 3", 0, compute, 4 },
-	{ "computing 4", 0, compute, 4 },
-	{ "computing 5", 0, compute, 4 },
+	{ "computing 1", 0, compute, 4, 1 },
+	{ "computing 2", 0, compute, 4, 1 },
+	{ "computing 3", 0, compute, 4, 1 },
+	{ "computing 4", 0, compute, 4, 1 },
+	{ "computing 5", 0, compute, 4, 1 },
 };
 
 __attribute__((used, noreturn)) static void start(const word *stack)

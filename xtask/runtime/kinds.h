@@ -17,6 +17,8 @@ struct kind {
 	/* The work, once; a negative error number if it failed. */
 	long (*once)(void);
 	word times;
+	/* Whether what the kernel has put off is left to it. */
+	word is_unsettled;
 };
 
 enum { MARK_KIND = 2, MARK_BEGIN = 3, MARK_END = 4 };
@@ -188,6 +190,9 @@ static inline int wait_for(long child)
 	return status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;
 }
 
+/* The last process that start_partner() started. */
+static long partner_process;
+
 /* A child of this process that does `work` until it is killed. */
 static inline long start_partner(long (*work)(void))
 {
@@ -200,7 +205,21 @@ static inline long start_partner(long (*work)(void))
 			;
 		end_process(FAILED);
 	}
+	partner_process = child;
 	return child;
+}
+
+/*
+ * Sleeps until the kernel has done what it has put off, such as freeing what
+ * nobody can see any more: it belongs to the work before.
+ */
+static inline void settle(void)
+{
+	static const long while_idle[2] = { 0, 40000000 };
+
+	if (partner_process)
+		must(call(NR_kill, partner_process, 19 /* SIGSTOP */, 0, 0, 0));
+	must(call(NR_clock_nanosleep, 1 /* CLOCK_MONOTONIC */, 0, (word)while_idle, 0, 0));
 }
 
 static inline void *map(word size, word how, long file)
@@ -291,8 +310,13 @@ __attribute__((noreturn)) static void run_in_child(const struct kind *kind)
 		must(kind->prepare());
 	/* What is allocated or looked up at the first time only is not what is measured. */
 	run_once(kind, kind->times / 8 + 2);
+	settle();
+	if (partner_process)
+		must(call(NR_kill, partner_process, 18 /* SIGCONT */, 0, 0, 0));
 	MARK(MARK_BEGIN);
 	run_once(kind, kind->times);
+	if (!kind->is_unsettled)
+		settle();
 	MARK(MARK_END);
 	end_process(0);
 }

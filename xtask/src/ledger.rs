@@ -160,10 +160,10 @@ pub struct Book {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Resume {
     /// Leave out what has passed since the sources last changed, as tests/ledger.toml says.
-    #[arg(long)]
-    pub resume: bool,
+    #[arg(long = "resume")]
+    pub skips_passed: bool,
     /// Leave out what has passed at this commit or after it, whatever has changed since.
-    #[arg(long, value_name = "COMMIT", requires = "resume")]
+    #[arg(long, value_name = "COMMIT", requires = "skips_passed")]
     pub since: Option<String>,
     /// Run only the i-th of n equal parts, as in 2/4.
     #[arg(long, value_name = "I/N")]
@@ -188,7 +188,7 @@ impl Book {
             commit: repository.commit()?,
             repository,
             since: resume.since.clone(),
-            resumes: resume.resume,
+            resumes: resume.skips_passed,
         })
     }
 
@@ -422,7 +422,7 @@ mod tests {
 
     fn resume(since: Option<&str>) -> Resume {
         Resume {
-            resume: true,
+            skips_passed: true,
             since: since.map(str::to_owned),
             shard: None,
         }

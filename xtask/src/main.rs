@@ -51,7 +51,7 @@ enum Command {
     Kernel(kernel::Args),
     Verify(verify::Args),
     Report(report::Args),
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
     Fuzz(fuzz::Args),
 }
 

@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Outcome {
         no_install,
         ref resume,
     } = *args;
-    if !wide && (resume.resume || resume.shard.is_some()) {
+    if !wide && (resume.skips_passed || resume.shard.is_some()) {
         return Err(anyhow::anyhow!("--resume and --shard need --wide").into());
     }
     let mut kernel_tests = if quick {

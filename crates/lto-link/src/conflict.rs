@@ -30,12 +30,11 @@ impl FlagConflict {
         let (_, rest) = said.split_once("linking module flags '")?;
         let (flag, rest) = rest.split_once("': ")?;
         let line = rest.lines().next()?;
-        let objects = match line.split_once(", and ") {
-            Some((one, other)) => [one.rsplit_once(" from ")?.1, other.rsplit_once(" from ")?.1],
-            None => {
-                let (one, other) = line.split_once(" in '")?.1.split_once("' and '")?;
-                [one, other.trim_end_matches('\'')]
-            }
+        let objects = if let Some((one, other)) = line.split_once(", and ") {
+            [one.rsplit_once(" from ")?.1, other.rsplit_once(" from ")?.1]
+        } else {
+            let (one, other) = line.split_once(" in '")?.1.split_once("' and '")?;
+            [one, other.trim_end_matches('\'')]
         };
         Some(Self {
             flag: flag.to_owned(),

@@ -208,6 +208,20 @@ impl<'data> Reach<'data> {
         found
     }
 
+    /// The variables that others see and whose source puts them into a section of their own kind: entries of a
+    /// table, which something may go through from its start to its end. Each with the section.
+    pub(crate) fn in_tables(&self) -> BTreeSet<(&'data str, &'data str)> {
+        let variables = self.nodes().filter(|node| {
+            let value = self.value(*node);
+            value.kind == GlobalValueKind::Variable && !value.linkage.is_local()
+        });
+        let placed =
+            variables.filter_map(|node| Some((self.value(node).name, self.section(node)?)));
+        placed
+            .filter(|(_, section)| !is_of_plain_data(section))
+            .collect()
+    }
+
     /// What weak definitions refer to, among what others see: each with the weak definition. Another
     /// definition that takes the place of a weak one is likely to refer to the same.
     pub(crate) fn behind_weak(&self) -> BTreeSet<(&'data str, &'data str)> {
@@ -507,6 +521,30 @@ impl<'data> Reach<'data> {
             }
         }
     }
+}
+
+/// How the sections begin in which the place of a variable means nothing. Sources: `INIT_DATA`, `RO_DATA` and
+/// `RW_DATA` in `include/asm-generic/vmlinux.lds.h` of the kernel; what compilers use.
+const PLAIN_DATA: [&str; 14] = [
+    ".data",
+    ".bss",
+    ".rodata",
+    ".sdata",
+    ".sbss",
+    ".tdata",
+    ".tbss",
+    ".init.data",
+    ".init.rodata",
+    ".init.bss",
+    ".exit.data",
+    ".meminit.",
+    ".ref.data",
+    ".discard",
+];
+
+/// Whether a section holds variables only, each for itself.
+fn is_of_plain_data(section: &str) -> bool {
+    PLAIN_DATA.iter().any(|plain| section.starts_with(plain))
 }
 
 /// Whether code or data would be made of it in its object.

@@ -66,6 +66,8 @@ pub enum Reason {
     Weak(String),
     /// A weak definition refers to it; what takes the place of that is likely to do so, too.
     BehindWeak(String),
+    /// It stands in a section that is a table: something may go through all entries.
+    InTable(String),
     /// It is a function of C's library: code generation may make calls to it that bitcode does not have.
     LibraryCall,
     /// Something that only the last link takes names it.
@@ -102,6 +104,7 @@ impl fmt::Display for Reason {
             Self::DefinesInAssembly(object) => write!(f, "defines-in-assembly\t{object}"),
             Self::Weak(object) => write!(f, "weak\t{object}"),
             Self::BehindWeak(symbol) => write!(f, "behind-weak\t{symbol}"),
+            Self::InTable(section) => write!(f, "in-table\t{section}"),
             Self::LibraryCall => {
                 f.write_str("library-call\tcode generation may call it wherever C does the same")
             }
@@ -180,6 +183,11 @@ impl Roots {
         for (name, weak) in reach.behind_weak() {
             if defined.contains_key(name) {
                 roots.add(name, Reason::BehindWeak(weak.to_owned()));
+            }
+        }
+        for (name, section) in reach.in_tables() {
+            if defined.contains_key(name) {
+                roots.add(name, Reason::InTable(section.to_owned()));
             }
         }
         for name in LIBRARY_FUNCTIONS {

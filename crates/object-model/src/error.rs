@@ -60,7 +60,7 @@ pub enum ReadError {
     /// A module's summary has a layout that this crate does not know.
     #[error(
         "is LLVM bitcode whose summary has version {version} (made by \"{producer}\"); \
-         versions 10 (LLVM 19) to 12 (LLVM 22) can be read"
+         versions 9 (LLVM 12) to 12 (LLVM 22) can be read"
     )]
     BitcodeSummaryVersion {
         /// The version that the summary states.

@@ -562,7 +562,7 @@ fn every_record_of_a_function_is_read_by_its_layout() {
         (2, &[1, live, 7, 0, 2, 1, 1, 0, 1, 1, 8, 0, 9]),
         (19, &[1, live, 7, 0, 1, 1, 0, 0, 1, 268_435_712]),
     ];
-    for version in 10..=12 {
+    for version in 9..=12 {
         for (position, (code, numbers)) in cases.into_iter().enumerate() {
             let block = with_version(version, &[(code, numbers.to_vec())]);
             let data = file(&module(), vec![(THIN_SUMMARY, block)]);
@@ -586,12 +586,12 @@ fn every_record_of_a_function_is_read_by_its_layout() {
 
 #[test]
 fn unknown_versions_and_records_are_refused_by_number() {
-    for version in [0, 9, 13, u64::MAX] {
+    for version in [0, 8, 13, u64::MAX] {
         assert_eq!(
             error(version, &[]),
             format!(
                 "is LLVM bitcode whose summary has version {version} (made by \"\"); \
-                 versions 10 (LLVM 19) to 12 (LLVM 22) can be read"
+                 versions 9 (LLVM 12) to 12 (LLVM 22) can be read"
             )
         );
     }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod fetch;
 pub mod guest;
 pub mod modules;
+pub mod packages;
 pub mod qemu;
 pub mod selftest;
 pub mod variant;

@@ -34,8 +34,9 @@ pub fn counts(workdir: &Path) -> Outcome {
     // The same kernel in another place.
     let looping = workdir.join("looping");
     copy_objtree(&objtree, &looping)?;
-    let again = measure(&looping, Set::Training)?;
-    same_but(&again, &base, None)?;
+    expect(measure(&looping, Set::Training)? == base, || {
+        "two runs of the same kernel differ".into()
+    })?;
 
     let path = tree.join(SOURCE);
     // A run that was killed may have left its change.
@@ -47,7 +48,7 @@ pub fn counts(workdir: &Path) -> Outcome {
     let built = build(&tree, &looping, None);
     write(&path, &original)?;
     built?;
-    same_but(&measure(&looping, Set::Training)?, &base, Some(KIND))
+    slower_only_in(KIND, &measure(&looping, Set::Training)?, &base)
 }
 
 fn measure(objtree: &Path, set: Set) -> Result<Measured, Failure> {
@@ -74,16 +75,17 @@ fn expect_nothing(computed: &Measured) -> Outcome {
     })
 }
 
-/// Every kind takes within a hundredth what it took, but for `slower`, which takes half as much again.
-fn same_but(measured: &Measured, base: &Measured, slower: Option<&str>) -> Outcome {
+/// Every kind takes within a fiftieth what it took, but for `slower`, which takes half as much again: code
+/// elsewhere moves the ticks of the clock and the addresses of data.
+fn slower_only_in(slower: &str, measured: &Measured, base: &Measured) -> Outcome {
     let ratios = measured.ratios(base, |counts| counts.kernel)?;
     let mut wrong = Vec::new();
     for (name, ratio) in &ratios.kinds {
         let good = match ratio {
-            Some(ratio) if Some(*name) == slower => *ratio > 1.5,
-            Some(ratio) => (ratio - 1.0).abs() < 0.01,
+            Some(ratio) if *name == slower => *ratio > 1.5,
+            Some(ratio) => (ratio - 1.0).abs() < 0.02,
             // This kernel has no such thing.
-            None => Some(*name) != slower,
+            None => *name != slower,
         };
         if !good {
             wrong.push(format!("{name}: {ratio:?}"));
@@ -93,6 +95,6 @@ fn same_but(measured: &Measured, base: &Measured, slower: Option<&str>) -> Outco
     let n_measured = n_measured.count();
     expect(n_measured >= 22, || format!("{n_measured} kinds only"))?;
     expect(wrong.is_empty(), || {
-        format!("with {slower:?} made slower: {}", wrong.join(", "))
+        format!("with {slower} made slower: {}", wrong.join(", "))
     })
 }

@@ -423,3 +423,20 @@ fn what_was_done_to_what_assembly_names_is_found() {
         assert_eq!(listed, "beside\ta.o\nin_function\ta.o\nprefix_8\ta.o\n");
     }
 }
+
+/// Whoever goes through a table does not name its entries.
+#[test]
+fn entries_of_tables_stay_though_nothing_marks_them() {
+    let dir = TestDir::new();
+    let source = "int entry __attribute__((section(\".setup.table\"))) = 1;
+                  int plain __attribute__((section(\".data..read_mostly\"))) = 2;
+                  int early __attribute__((section(\".init.data\"))) = 3;
+                  static int local __attribute__((section(\".setup.table\"))) = 4;
+                  int *unused(void) { return &local; }
+                  int init_module(void) { return 0; }";
+    dir.c("a.o", source, &FULL);
+    link(&dir, &[&["module"][..], &LINK].concat());
+    assert_eq!(defined(&elf(&dir.read("x.o"))), ["entry", "init_module"]);
+    let roots = dir.read_text("x.lto-roots");
+    assert!(roots.contains("entry\tin-table\t.setup.table\n"), "{roots}");
+}

@@ -4,8 +4,9 @@
 //!
 //! The values stand as records in the module, the rest in a block of its own, with numbers for
 //! values. Source: `llvm/Bitcode/LLVMBitCodes.h` (records), `llvm/IR/ModuleSummaryIndex.h` (what
-//! they say, and the version), `llvm/IR/GlobalValue.h` (linkage); versions 10 (LLVM 19) to 12
-//! (LLVM 22). They differ in how a GUID is written, and in records that say nothing of references.
+//! they say, and the version), `llvm/IR/GlobalValue.h` (linkage); versions 9 (LLVM 12
+//! to 18) to 12 (LLVM 22). They differ in how a GUID is written, and in records that say nothing of
+//! references.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -17,7 +18,7 @@ use super::types::Types;
 use crate::ReadError;
 
 /// Versions of the summary that can be read.
-const VERSIONS: std::ops::RangeInclusive<u64> = 10..=12;
+const VERSIONS: std::ops::RangeInclusive<u64> = 9..=12;
 /// From this version on, a GUID stands in two halves.
 const GUID_IN_HALVES: u64 = 11;
 

@@ -81,12 +81,13 @@ impl Meter {
         let step = Step::start(format!("measuring {}: {name}", objtree.display()));
         let modules = modules::load_order(objtree)?;
         let mut files = workload.files.clone();
-        if let Some(name) = workload.module {
-            if let Some(module) = modules.iter().find(|module| module.name == name) {
-                let content = std::fs::read(&module.path)
-                    .with_context(|| module.path.display().to_string())?;
-                files.push((format!("modules/{name}.ko"), content));
-            }
+        let module = modules
+            .iter()
+            .find(|module| workload.module == Some(&*module.name));
+        if let Some(module) = module {
+            let content =
+                std::fs::read(&module.path).with_context(|| module.path.display().to_string())?;
+            files.push((format!("modules/{}.ko", module.name), content));
         }
         let mut needed = modules::needed(modules, |module| {
             let name = module.name.as_str();

@@ -2,6 +2,7 @@
 //! `cargo xtask bench runtime`: the instructions that a kernel executes for the same work.
 
 mod counter;
+mod foreign;
 mod measure;
 mod result;
 mod rows;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use measure::Meter;
+#[cfg(test)]
+pub use result::image_hash;
 pub use result::{Measured, Runtime, addresses, of_built};
 pub use sets::Set;
 use sets::Workload;

@@ -43,6 +43,7 @@ pub struct Kind {
     /// How often it was done.
     pub times: u64,
     /// What that took; nothing if the kernel has no support for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
 }
 

@@ -248,6 +248,9 @@ pub fn page_path(arch: Arch, results: &Path) -> PathBuf {
     results.join(format!("runtime-{}-{}.md", arch.name(), demo::KERNEL))
 }
 
+/// What a record begins with.
+const LICENCE: &str = "# SPDX-License-Identifier: GPL-2.0-only OR MIT\n";
+
 /// Keeps a record.
 ///
 /// # Errors
@@ -255,10 +258,9 @@ pub fn page_path(arch: Arch, results: &Path) -> PathBuf {
 pub fn write(row: &Row, results: &Path, record: &Record) -> anyhow::Result<()> {
     let dir = records(row.variant.arch, results);
     std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-    let path = dir.join(format!("{}.json", row.name));
-    let mut text = serde_json::to_string_pretty(record)?;
-    text.push('\n');
-    std::fs::write(&path, text).with_context(|| path.display().to_string())
+    let path = dir.join(format!("{}.toml", row.name));
+    let text = toml::to_string(record).with_context(|| path.display().to_string())?;
+    std::fs::write(&path, format!("{LICENCE}{text}")).with_context(|| path.display().to_string())
 }
 
 /// Reads the record of a row, if there is one.
@@ -266,12 +268,12 @@ pub fn write(row: &Row, results: &Path, record: &Record) -> anyhow::Result<()> {
 /// # Errors
 /// The file is there and cannot be read.
 pub fn read(row: &Row, results: &Path) -> anyhow::Result<Option<Record>> {
-    let path = records(row.variant.arch, results).join(format!("{}.json", row.name));
+    let path = records(row.variant.arch, results).join(format!("{}.toml", row.name));
     if !path.exists() {
         return Ok(None);
     }
-    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
-    let record = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let record = toml::from_str(&text).with_context(|| path.display().to_string())?;
     Ok(Some(record))
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The sets of kernel work: what is in each, what a guest needs for it, and its version.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::counter;
+use super::{counter, foreign};
 use crate::kernel::arch::Arch;
 use crate::kernel::{busybox, guest};
 use crate::{process, workspace};
@@ -29,6 +30,8 @@ pub enum Set {
     Shell,
     /// Work that asks the kernel for nothing.
     Compute,
+    /// Programs of Debian's packages.
+    Foreign,
     /// A file of the user's.
     Own,
 }
@@ -44,6 +47,7 @@ impl Set {
             Self::Test => "test",
             Self::Shell => "shell",
             Self::Compute => "compute",
+            Self::Foreign => "foreign",
             Self::Own => "own",
         }
     }
@@ -90,6 +94,13 @@ const SHELL: [Source; 6] = [
     source!("shell/pipelines"),
 ];
 
+const FOREIGN: [Source; 4] = [
+    source!("foreign/fio"),
+    source!("foreign/hackbench"),
+    source!("foreign/iperf3"),
+    source!("foreign/stress-ng"),
+];
+
 /// What a guest does before.
 const SCRIPT: &str = include_str!("../../../runtime/guest.sh");
 
@@ -122,7 +133,8 @@ impl Workload {
     /// # Errors
     /// A program does not compile, there is no busybox, or a file cannot be read.
     pub fn new(arch: Arch, set: Set, own: Option<&Path>) -> anyhow::Result<Self> {
-        let busybox = busybox::fetch(arch, &workspace::root().join("target/guest"))?;
+        let cache = workspace::root().join("target/guest");
+        let busybox = busybox::fetch(arch, &cache)?;
         let busybox = std::fs::read(&busybox).with_context(|| busybox.display().to_string())?;
         let mut workload = Self {
             set,
@@ -153,6 +165,13 @@ impl Workload {
                 let scripts = SHELL.map(|(path, text)| (path.to_owned(), text.into()));
                 workload.add_programs(arch, scripts.into())?;
                 sources.extend(SHELL);
+                sources.push(PROGRAMS);
+            }
+            Set::Foreign => {
+                let scripts = FOREIGN.map(|(path, text)| (path.to_owned(), text.into()));
+                workload.add_programs(arch, scripts.into())?;
+                workload.files.extend(foreign::files(arch, &cache)?);
+                sources.extend(FOREIGN);
                 sources.push(PROGRAMS);
             }
             Set::Own => {
@@ -216,7 +235,11 @@ impl Workload {
 
 /// Bytes as digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = String::new();
+    for byte in bytes {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 fn compile(arch: Arch, name: &str, sources: &[Source]) -> anyhow::Result<Vec<u8>> {

@@ -42,7 +42,7 @@ pub fn text(
                 continue;
             };
             writeln!(text, "  {}, version {}", set.name(), measured.workload)?;
-            let rows = measured.kinds.iter().map(|kind| row(kind));
+            let rows = measured.kinds.iter().map(row);
             let start = Kind {
                 name: "start to the first process".to_owned(),
                 times: 1,
@@ -63,9 +63,9 @@ pub fn text(
 
 fn heading() -> [String; 5] {
     let mut heading: [String; 5] = Default::default();
-    heading[0] = "once".to_owned();
+    "once".clone_into(&mut heading[0]);
     for (cell, (name, _)) in heading[1..].iter_mut().zip(COUNTS) {
-        *cell = name.to_owned();
+        name.clone_into(cell);
     }
     heading
 }

@@ -3,6 +3,7 @@
 //! the assembly that they are made of.
 
 mod compared;
+mod executed;
 mod page;
 mod sizes;
 

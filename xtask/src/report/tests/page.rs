@@ -14,12 +14,12 @@ use crate::report::{Report, html};
 const BROWSER: &str = "chromium";
 
 /// A page in a browser.
-struct Page {
+pub struct Page {
     dir: TestDir,
 }
 
 impl Page {
-    fn of(report: &Report) -> Self {
+    pub fn of(report: &Report) -> Self {
         let page = Self {
             dir: TestDir::new(),
         };
@@ -28,7 +28,7 @@ impl Page {
     }
 
     /// The document that the script made for this view.
-    fn view(&self, hash: &str) -> String {
+    pub fn view(&self, hash: &str) -> String {
         let path = self.dir.join("report.html");
         let dom = dump_dom(&path, hash);
         assert!(
@@ -78,7 +78,7 @@ fn tiles(dom: &str) -> Vec<&str> {
 }
 
 /// The text of the element with this id, without tags. There is none of its kind in it.
-fn text(dom: &str, id: &str) -> String {
+pub fn text(dom: &str, id: &str) -> String {
     let found = dom.split_once(&format!("id=\"{id}\""));
     let (before, rest) = found.unwrap_or_else(|| panic!("no #{id} in\n{dom}"));
     let (_, tag) = before.rsplit_once('<').unwrap();
