@@ -109,6 +109,8 @@ impl Ledger {
 
     fn write(&self, root: &Path) -> anyhow::Result<()> {
         let path = root.join(LEDGER);
+        let dir = path.parent().unwrap_or(root);
+        std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         tool_io::write_atomic(&path, self.text()?.as_bytes())
             .with_context(|| path.display().to_string())
     }
