@@ -2,7 +2,7 @@
 //! Whether the objects of a link go together. A link that only generates code does not fail where they do
 //! not: it leaves out what it cannot take.
 
-use object_model::{Bitcode, Elf, Faults, Input, LtoKind, Object, elf};
+use object_model::{Elf, Faults, Input, LtoKind, Object, elf};
 
 use crate::inputs::{InputKind, Inputs, kind_of, object_name};
 use crate::link::LinkError;
@@ -64,20 +64,19 @@ pub(crate) fn check_all(inputs: &Inputs, resolution: &Resolution) -> Result<(), 
 /// As [`check_all`], and bitcode of full LTO.
 pub(crate) fn check_thin(inputs: &Inputs) -> Result<(), LinkError> {
     check(inputs.objects.iter())?;
-    let mut faults = Vec::new();
-    for input in &inputs.objects {
-        if let Object::Bitcode(bitcode) = &input.object
-            && lto_kind(input, bitcode)? == LtoKind::Full
-        {
-            faults.push(IncompatibleObject::LtoKind {
-                object: object_name(input),
-                kind: name_of(LtoKind::Full),
-                first: "the link".to_owned(),
-                expected: name_of(LtoKind::Thin),
-            });
-        }
-    }
-    Faults::check((), faults).map_err(LinkError::Incompatible)
+    // All bitcode is of one kind now.
+    let mut bitcode = inputs.objects.iter();
+    let full = bitcode.find(|input| {
+        let bitcode = input.object.as_bitcode();
+        bitcode.is_some_and(|bitcode| !matches!(bitcode.lto_kind(), Ok(LtoKind::Thin)))
+    });
+    let faults = full.map(|input| IncompatibleObject::LtoKind {
+        object: object_name(input),
+        kind: name_of(LtoKind::Full),
+        first: "the link".to_owned(),
+        expected: name_of(LtoKind::Thin),
+    });
+    Faults::check((), faults.into_iter().collect()).map_err(LinkError::Incompatible)
 }
 
 fn check<'all, 'data: 'all>(
@@ -104,13 +103,12 @@ fn check<'all, 'data: 'all>(
         let Object::Bitcode(bitcode) = &input.object else {
             continue;
         };
-        let summary = bitcode.summary();
-        let summary = summary.map_err(|error| LinkError::Summary(input.locate(error)))?;
-        if summary.is_none() {
+        let of_object = bitcode.summary_kind();
+        let of_object = of_object.map_err(|error| LinkError::Summary(input.locate(error)))?;
+        let Some(of_object) = of_object else {
             faults.push(IncompatibleObject::NoSummary { object });
             continue;
-        }
-        let of_object = lto_kind(input, bitcode)?;
+        };
         match &kind {
             Some((first, expected)) if *expected != of_object => {
                 faults.push(IncompatibleObject::LtoKind {
@@ -125,11 +123,6 @@ fn check<'all, 'data: 'all>(
         }
     }
     Faults::check((), faults).map_err(LinkError::Incompatible)
-}
-
-fn lto_kind(input: &Input, bitcode: &Bitcode) -> Result<LtoKind, LinkError> {
-    let kind = bitcode.lto_kind();
-    kind.map_err(|error| LinkError::Summary(input.locate(error)))
 }
 
 fn name_of(kind: LtoKind) -> &'static str {

@@ -156,21 +156,29 @@ impl<'data> Bitcode<'data> {
     /// # Errors
     /// A module whose bitstream is damaged. [`parse`](Self::parse) skips modules by their length.
     pub fn lto_kind(&self) -> Result<LtoKind, ReadError> {
+        Ok(self.summary_kind()?.unwrap_or(LtoKind::Full))
+    }
+
+    /// The kind of link that the file has a summary for; `None` if it has none.
+    ///
+    /// # Errors
+    /// As [`lto_kind`](Self::lto_kind).
+    pub fn summary_kind(&self) -> Result<Option<LtoKind>, ReadError> {
         for module in &self.modules {
             let mut items = module.items();
             while let Some(item) = items.next_item()? {
                 match item {
                     Item::Block(block) if block.id == block_id::THIN_LTO_SUMMARY => {
-                        return Ok(LtoKind::Thin);
+                        return Ok(Some(LtoKind::Thin));
                     }
                     Item::Block(block) if block.id == block_id::FULL_LTO_SUMMARY => {
-                        return Ok(LtoKind::Full);
+                        return Ok(Some(LtoKind::Full));
                     }
                     Item::Block(_) | Item::Record(_) => {}
                 }
             }
         }
-        Ok(LtoKind::Full)
+        Ok(None)
     }
 
     /// What clang wrote down for the link of which value refers to which: all global values of

@@ -57,7 +57,10 @@ fn printed(text: &str) -> Texts {
             module.push(b'\n');
         } else if line.starts_with("define ") {
             let name = line.split('@').nth(1).expect("a name");
-            function = name.split('(').next().expect("a name").to_owned();
+            name.split('(')
+                .next()
+                .expect("a name")
+                .clone_into(&mut function);
         } else if let Some((_, asm)) = line.split_once(" asm ") {
             let asm = asm.split_once('"').expect("a text").1;
             let asm = asm.split('"').next().expect("its end");
