@@ -54,13 +54,15 @@ const fn need(thing: &'static str, package: &'static str) -> Need {
 
 /// What kernels of every architecture need. With `LLVM=1` the programs of the host are compiled by
 /// clang, whose package brings the C library and the linker that takes.
-const ALWAYS: [Need; 6] = [
+const ALWAYS: [Need; 7] = [
     need("make", "make"),
     // kernel/time/timeconst.bc
     need("bc", "bc"),
     // The parsers of Kconfig, of device trees and of genksyms.
     need("bison", "bison"),
     need("flex", "flex"),
+    // The file system of a guest that is measured.
+    need("/sbin/mke2fs", "e2fsprogs"),
     // The kernel's source in its package.
     need("xz", "xz-utils"),
     need(apt::KEYRING, "debian-archive-keyring"),

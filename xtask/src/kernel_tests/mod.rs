@@ -31,7 +31,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 31] = [
+pub const TESTS: [(&str, KernelTest); 30] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -131,14 +131,10 @@ pub const TESTS: [(&str, KernelTest); 31] = [
         "mcount-loc makes the records of recordmcount",
         objects::entry_calls,
     ),
-    (
-        "bench runtime counts the kernel alone, and sees what got slower",
-        runtime::counts,
-    ),
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 19] = [
+pub const WIDE: [(&str, KernelTest); 21] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -196,6 +192,14 @@ pub const WIDE: [(&str, KernelTest); 19] = [
     (
         "6.12 x86_64: verify after full LTO",
         native::x86_64_6_12_full,
+    ),
+    (
+        "bench runtime counts the kernel alone, and sees what got slower",
+        runtime::counts,
+    ),
+    (
+        "bench runtime: programs of Debian's packages",
+        runtime::foreign,
     ),
 ];
 

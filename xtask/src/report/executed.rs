@@ -49,6 +49,11 @@ pub fn add(
     }
     let sets: Vec<_> = runtime.sets.into_keys().collect();
     if sets.is_empty() {
+        eprintln!(
+            "{}: the instructions are not compared: the two builds were measured with different versions of \
+             the sets, or of QEMU; run `cargo xtask bench runtime` on both",
+            read.tree.root.display()
+        );
         return Ok(None);
     }
     let add = |read: &Read, attributed: &mut Attributed| -> anyhow::Result<(u64, u64)> {
