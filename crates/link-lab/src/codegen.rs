@@ -17,15 +17,38 @@ pub(crate) fn objects(list: &str) -> Vec<(String, String)> {
         }
     }
     let flags_of = |object: &str| {
-        let reference = *variables.get(format!("lto-flags-of-{object}").as_str())?;
-        let name = reference.strip_prefix("$(")?.strip_suffix(')')?;
-        let flags = variables.get(name)?;
-        Some(flags.replace("$(pound)", "#").replace("$$", "$"))
+        let value = variables.get(format!("lto-flags-of-{object}").as_str())?;
+        Some(expand(value, &variables))
     };
     objects
         .into_iter()
         .map(|object| (object.to_owned(), flags_of(object).unwrap_or_default()))
         .collect()
+}
+
+/// The text that make makes of `value`: variables by their values, `$$` as a dollar sign.
+fn expand(value: &str, variables: &HashMap<&str, &str>) -> String {
+    let mut text = String::new();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('$') {
+        text.push_str(before);
+        rest = after;
+        if let Some(after) = rest.strip_prefix('$') {
+            text.push('$');
+            rest = after;
+        } else if let Some((name, after)) = rest
+            .strip_prefix('(')
+            .and_then(|reference| reference.split_once(')'))
+        {
+            match variables.get(name) {
+                Some(value) => text.push_str(&expand(value, variables)),
+                None if name == "pound" => text.push('#'),
+                None => {}
+            }
+            rest = after;
+        }
+    }
+    text + rest
 }
 
 #[cfg(test)]
@@ -37,10 +60,14 @@ mod tests {
         let list = "lto-bitcode :=\nlto-shared :=\nlto-link-name := x\n\
                     lto-bitcode += a.o\nlto-bitcode += b.o\n\
                     lto-flags-1 := -O2 '-DS=$(pound)$$x'\nlto-flags-2 := -Os\n\
-                    lto-flags-of-a.o = $(lto-flags-2)\nlto-flags-of-b.o = $(lto-flags-1)\n\
+                    lto-flags-of-a.o = $(lto-flags-2)\n\
+                    lto-flags-of-b.o = $(lto-flags-1) -DNAME=b $(lto-flags-2)\n\
                     lto-complete := lto-link thin-link --complete\n";
         let pair = |object: &str, flags: &str| (object.to_owned(), flags.to_owned());
-        let expected = [pair("a.o", "-Os"), pair("b.o", "-O2 '-DS=#$x'")];
+        let expected = [
+            pair("a.o", "-Os"),
+            pair("b.o", "-O2 '-DS=#$x' -DNAME=b -Os"),
+        ];
         assert_eq!(objects(list), expected);
     }
 }
