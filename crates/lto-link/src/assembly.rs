@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The names in assembly. What assembly names, the compiler must not change: it does not see that
-//! something other than C refers to it.
+//! The names in assembly. The compiler must not change a definition that assembly names: it does not see
+//! that something other than C refers to it.
 //!
-//! Text is not parsed as an assembler does it, which would need to know the machine and the operands.
-//! Every word that could be a symbol counts as one, so that too many names are found rather than too few.
+//! The text is not parsed as an assembler parses it: that would take the machine and the operands. Every
+//! word that could be a symbol counts as one, so that there are too many names rather than too few.
 //!
 //! Sources: the manual of LLVM's language (inline assembly: `$0`, `${0:x}`, `$$`, `$(a$|b$)`); the manual
 //! of the GNU assembler (symbols, labels, macros).
@@ -46,7 +46,7 @@ impl NamePattern {
     }
 }
 
-/// Where a text of assembly comes from.
+/// The place of a text of assembly, which decides what a dollar sign means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AssemblySource {
     /// Module-level: a dollar sign is a dollar sign.
@@ -58,9 +58,9 @@ pub enum AssemblySource {
 /// The names in the assembly of one bitcode object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectAssembly {
-    /// Those in module-level assembly.
+    /// The names in module-level assembly.
     pub module: AssemblyNames,
-    /// Those in the inline assembly of its functions.
+    /// The names in the inline assembly of its functions.
     pub functions: AssemblyNames,
     /// The functions whose inline assembly defines a symbol.
     defining: Vec<ValueIndex>,
@@ -70,7 +70,7 @@ impl ObjectAssembly {
     /// Reads the assembly of `bitcode`.
     ///
     /// # Errors
-    /// Those of [`Bitcode::assembly`].
+    /// The errors of [`Bitcode::assembly`].
     pub fn of(bitcode: &Bitcode<'_>) -> Result<Self, ReadError> {
         let assembly = bitcode.assembly()?;
         let mut found = Self::default();
@@ -145,8 +145,8 @@ impl AssemblyNames {
         names
     }
 
-    /// Those of the keys of `known` that the text may name. `fitting` has, from one call to the next, those
-    /// that fit a pattern.
+    /// Returns the keys of `known` that the text may name. `fitting` keeps, from one call to the next, the
+    /// names that fit each pattern.
     pub(crate) fn among<'data>(
         &self,
         known: &HashMap<&'data str, usize>,
@@ -196,7 +196,7 @@ impl AssemblyNames {
     }
 }
 
-/// What a quoted name stands for.
+/// Returns the name that stands between quotation marks.
 fn unescaped(quoted: &str, source: AssemblySource) -> String {
     let mut name = String::new();
     let mut characters = quoted.chars().peekable();

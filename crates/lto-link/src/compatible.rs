@@ -17,11 +17,11 @@ pub enum IncompatibleObject {
     Machine {
         /// The object.
         object: String,
-        /// What it is for.
+        /// Its machine.
         machine: String,
         /// The first object of the link.
         first: String,
-        /// What that is for.
+        /// The machine of the first object.
         expected: String,
     },
     /// It is bitcode for another kind of LTO.
@@ -32,11 +32,11 @@ pub enum IncompatibleObject {
     LtoKind {
         /// The object.
         object: String,
-        /// What it was compiled for.
+        /// The kind of LTO that it was compiled for.
         kind: &'static str,
         /// The first bitcode object of the link.
         first: String,
-        /// What that was compiled for.
+        /// The kind of LTO that the first was compiled for.
         expected: &'static str,
     },
     /// It is bitcode that does not say what it refers to.
@@ -132,7 +132,7 @@ fn name_of(kind: LtoKind) -> &'static str {
     }
 }
 
-/// What the linked bitcode is for: all of a link is of one kind.
+/// Returns the kind of LTO of the linked bitcode, which is one for the whole link.
 pub(crate) fn kind_of_lto(inputs: &Inputs, resolution: &Resolution) -> LtoKind {
     let mut bitcode = resolution
         .linked(inputs)
@@ -142,7 +142,7 @@ pub(crate) fn kind_of_lto(inputs: &Inputs, resolution: &Resolution) -> LtoKind {
     kind.unwrap_or(LtoKind::Thin)
 }
 
-/// What an object is for, as far as it is known.
+/// The machine that an object is for, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Machine {
     /// The number of ELF's, and whether the class has 64 bits.
@@ -186,7 +186,7 @@ impl Machine {
         }
     }
 
-    /// Whether one link can have both. Of what has no number, nothing is known.
+    /// Whether one link can have both. Nothing is known of a machine without a number.
     fn goes_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Named(_), Self::Elf(..)) | (Self::Elf(..), Self::Named(_)) => true,

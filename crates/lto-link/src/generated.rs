@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What generated code refers to and nothing showed before: calls that code generation makes by itself.
+//! References of generated code that nothing showed before: calls that code generation makes by itself.
 //!
 //! The roots are facts of the inputs, so that as a rule nothing is found here. Something that was dropped and
 //! is needed all the same would stop the link; it becomes a root, and code is generated again.
@@ -19,13 +19,13 @@ use crate::resolve::Resolution;
 /// What generated code refers to: the symbol, and the object whose code it is.
 pub(crate) type Generated = BTreeSet<(String, String)>;
 
-/// What is known of generated code, from this build and from those before it.
+/// The references of generated code that are known, from this build and from earlier ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Known {
-    /// What an earlier build found. It is forgotten once no code refers to it any more.
+    /// References that an earlier build found. They are forgotten once no code has them any more.
     before: Generated,
-    /// What this build found. It stays until the end, whatever the code that it leads to refers to: so
-    /// there is an end.
+    /// References that this build found. They stay until its end, whatever the code then refers to, so that
+    /// the build comes to an end.
     now: Generated,
 }
 

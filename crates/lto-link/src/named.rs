@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The check that nothing was done to what assembly names: it is kept, and the compiler took it for
-//! something that others refer to.
+//! The check that symbols named by assembly were left alone: they are kept, and the compiler took them for
+//! symbols that others refer to.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -43,13 +43,13 @@ pub enum NamedFault {
     },
 }
 
-/// What the assembly of the inputs of a link names.
+/// The symbols that the assembly of the inputs of a link names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedInAssembly {
     /// Each symbol that bitcode defines for others and that assembly of some object names, and the first such
     /// object.
     pub symbols: BTreeMap<String, String>,
-    /// What is wrong with them.
+    /// The faults that [`check`](Self::check) found.
     pub faults: Vec<NamedFault>,
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Symbol resolution: which library members a link takes, and whose definition of a name prevails.
 //!
-//! It is decided once, as ld.lld decides it, for all that follows: the roots, the commands, the checks.
+//! This is decided once, as ld.lld decides it. The roots, the commands and the checks go by it.
 //! Objects are read in link order. A library member is linked as soon as something refers to what it
 //! defines, unless the reference is weak. Of several definitions the first prevails, but a weak one gives
 //! way to one that is not.
@@ -18,7 +18,7 @@ use object_model::{
 
 use crate::inputs::{InputKind, Inputs, kind_of};
 
-/// What is known of a name.
+/// The state of a name.
 #[derive(Clone, Copy, Debug)]
 enum Name {
     /// Something refers to it. A weak reference takes no library member.
@@ -375,8 +375,8 @@ impl<'data> Resolving<'_, 'data> {
     }
 }
 
-/// What `bitcode` defines of the functions that code generation may call in any case. LLVM marks them as
-/// it marks those that the source wants to be kept; only of these it has a list in the bitcode, too.
+/// Returns the functions of `bitcode` that code generation may call in any case. LLVM marks them in the same
+/// way as functions that the source marks as used; only the latter are in a list in the bitcode, too.
 fn library_calls<'data>(bitcode: &Bitcode<'data>) -> Vec<&'data str> {
     let marked = bitcode
         .symbols()

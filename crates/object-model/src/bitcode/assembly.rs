@@ -10,7 +10,7 @@ use super::string_table::StringTable;
 use super::summary::{ValueIndex, function_name, value_kind};
 use crate::ReadError;
 
-/// Records that hold assembly.
+/// Records that hold assembly, and the one that stands before constants.
 mod code {
     /// In a module: its text.
     pub const MODULE_ASM: u64 = 4;
