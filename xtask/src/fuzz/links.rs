@@ -233,9 +233,11 @@ mod tests {
         fs::write(&page, "| a |\n|---|\n").unwrap();
         let line = line(&(5..25), link_lab::Arch::Arm64, Duration::from_secs(10));
         add_line(&page, &line).unwrap();
-        let row =
-            "| arm64 | 5..25 | 20 | 0.50 | `cargo xtask fuzz links --arch arm64 --seeds 5..25` |";
-        let expected = format!("| a |\n|---|\n{row}\n");
+        let version = link_lab::GENERATOR_VERSION;
+        let expected = format!(
+            "| a |\n|---|\n| arm64 | {version} | 5..25 | 20 | 0.50 | \
+             `cargo xtask fuzz links --arch arm64 --seeds 5..25` |\n"
+        );
         assert_eq!(fs::read_to_string(&page).unwrap(), expected);
     }
 }
