@@ -47,7 +47,7 @@ const DESCRIPTION: &str = "case.toml";
 pub struct Case {
     /// The name of its folder.
     pub name: String,
-    /// What `case.toml` says.
+    /// The content of `case.toml`.
     pub spec: Spec,
     /// Its sources by their names.
     pub sources: BTreeMap<String, String>,
@@ -57,7 +57,7 @@ pub struct Case {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Spec {
-    /// What the case stands for.
+    /// The fault that the case stands for.
     pub about: String,
     /// All objects in link order.
     pub objects: Vec<Input>,
@@ -67,7 +67,7 @@ pub struct Spec {
     /// The kind of `lib.a`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub archive: Archive,
-    /// What only the link of the program takes.
+    /// Files that only the link of the program takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_link: Vec<String>,
     /// Further flags for all sources.
@@ -85,7 +85,7 @@ pub struct Spec {
     /// Whether a program is made of it and run.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub run: bool,
-    /// What is counted in the linked object.
+    /// The things that are counted in the linked object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compare: Vec<Count>,
     /// Whether an error that names an object is right, too.
@@ -165,7 +165,7 @@ pub enum Count {
     Relocations(u32),
 }
 
-/// What a source is compiled to.
+/// The kind of object that a source is compiled to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
     /// Bitcode of the kind that the way of linking takes.
@@ -186,7 +186,7 @@ pub enum Form {
 pub struct Input {
     /// The name of the source.
     pub file: String,
-    /// What it is compiled to.
+    /// The kind of object that it is compiled to.
     pub form: Form,
 }
 

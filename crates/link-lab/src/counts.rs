@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What is counted in a linked object.
+//! Counts of symbols, sections and relocations in a linked object.
 
 use std::fmt::Write as _;
 

@@ -14,7 +14,7 @@ pub enum LabError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The cause, as the system gives it.
         source: io::Error,
     },
     /// The description of a case is not understood.
@@ -46,7 +46,7 @@ pub enum LabError {
     Start {
         /// The program.
         program: PathBuf,
-        /// What the system says.
+        /// The cause, as the system gives it.
         source: io::Error,
     },
     /// QEMU's user mode is not installed.
@@ -66,7 +66,7 @@ pub enum LabError {
         case: String,
         /// The command.
         command: String,
-        /// What it wrote.
+        /// The output of the command.
         said: String,
     },
     /// Plain links with thin and with full LTO give different programs.
@@ -76,9 +76,9 @@ pub enum LabError {
     Meaningless {
         /// The case.
         case: String,
-        /// What the program does after thin LTO.
+        /// The output of the program after thin LTO.
         thin: String,
-        /// What it does after full LTO.
+        /// The output after full LTO.
         full: String,
     },
 }

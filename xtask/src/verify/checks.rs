@@ -386,7 +386,7 @@ pub fn one_definition(tree: &Objtree) -> anyhow::Result<Check> {
     Ok(check.found(figure, faults))
 }
 
-/// What assembly names is kept, and the compiler has not taken it for something that only C refers to.
+/// Symbols that assembly names are kept, and the compiler took them for symbols that others refer to.
 pub fn assembly_names(tree: &Objtree) -> anyhow::Result<Check> {
     let check = Check::new("assembly-names");
     if !tree.has_lto() {
