@@ -89,6 +89,19 @@ pub(crate) fn generated_roots(output: &Path) -> Result<Generated, LinkError> {
     Ok(Known::read(output)?.all())
 }
 
+/// Resolves the symbols of `inputs` for the link of `output`, with what its generated code is known to need.
+///
+/// # Errors
+/// Those of [`generated_roots`] and of [`Resolution::of`].
+pub(crate) fn resolution<'data>(
+    output: &Path,
+    inputs: &Inputs<'data>,
+) -> Result<Resolution<'data>, LinkError> {
+    let generated = generated_roots(output)?;
+    let needed = generated.iter().map(|(symbol, _)| symbol.as_str());
+    Resolution::of(inputs, needed).map_err(LinkError::Natives)
+}
+
 /// Begins a build of `output`: all that is known is from before.
 ///
 /// # Errors

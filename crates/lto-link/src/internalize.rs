@@ -220,9 +220,7 @@ impl Whole<'_, '_> {
         generated::begin_build(output)?;
         // Each time there is one more root, or one less of an earlier build, so that there is an end.
         loop {
-            let needed = generated::generated_roots(output)?;
-            let needed = needed.iter().map(|(symbol, _)| symbol.as_str());
-            let resolution = Resolution::of(self.inputs, needed).map_err(LinkError::Natives)?;
+            let resolution = generated::resolution(output, self.inputs)?;
             let (roots, reach) = roots(asked, output, self.inputs, &resolution)?;
             let code = self.code(&resolution, &roots, dir)?;
             let maps = Files::new();

@@ -276,13 +276,10 @@ fn resolution<'data>(
     options: &LinkOptions,
     inputs: &Inputs<'data>,
 ) -> Result<Resolution<'data>, LinkError> {
-    let generated = if options.distributed {
-        generated::generated_roots(&options.output)?
-    } else {
-        generated::Generated::new()
-    };
-    let needed = generated.iter().map(|(symbol, _)| symbol.as_str());
-    Resolution::of(inputs, needed).map_err(LinkError::Natives)
+    if options.distributed {
+        return generated::resolution(&options.output, inputs);
+    }
+    Resolution::of(inputs, []).map_err(LinkError::Natives)
 }
 
 /// Where the native objects of the link of `output` are until it is done.

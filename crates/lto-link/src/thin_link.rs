@@ -71,12 +71,10 @@ fn write_indexes(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
     } = options;
     let places = Places::new(output, shared);
     compatible::check_thin(inputs)?;
-    let generated = match roots {
-        Some(_) => generated::generated_roots(output)?,
-        None => generated::Generated::new(),
+    let resolution = match roots {
+        Some(_) => generated::resolution(output, inputs)?,
+        None => Resolution::of(inputs, []).map_err(LinkError::Natives)?,
     };
-    let needed = generated.iter().map(|(symbol, _)| symbol.as_str());
-    let resolution = Resolution::of(inputs, needed).map_err(LinkError::Natives)?;
     let mut list = codegen::list(inputs, places).map_err(LinkError::Codegen)?;
     let roots = match roots {
         None => {
@@ -141,9 +139,7 @@ pub fn complete_thin_link<'data>(
     let output = &options.output;
     let _lock = OutputLock::take(output)?;
     let places = Places::new(output, &options.shared);
-    let generated = generated::generated_roots(output)?;
-    let needed = generated.iter().map(|(symbol, _)| symbol.as_str());
-    let resolution = Resolution::of(inputs, needed).map_err(LinkError::Natives)?;
+    let resolution = generated::resolution(output, inputs)?;
     let natives = generated::natives(loader, inputs, &resolution, places);
     let natives = natives.map_err(LinkError::Natives)?;
     if generated::update_generated_roots(output, inputs, &resolution, &natives)? {
