@@ -227,7 +227,8 @@ fn default_form(file: &str) -> Form {
     }
 }
 
-fn is_assembly(file: &str) -> bool {
+/// Whether a source is assembly.
+pub(crate) fn is_assembly(file: &str) -> bool {
     Path::new(file)
         .extension()
         .is_some_and(|suffix| suffix == "s")

@@ -13,10 +13,20 @@ use crate::program::{
 impl Program {
     /// The program as a case.
     pub fn case(&self) -> Case {
-        let mut spec = Spec::new(
-            &format!("Program {} of the generator.", self.seed),
-            Vec::new(),
-        );
+        let Self { seed, n_seeds, .. } = self;
+        let (about, name) = if *n_seeds == 1 {
+            (
+                format!("Program {seed} of the generator."),
+                format!("program-{seed}"),
+            )
+        } else {
+            let last = seed + n_seeds - 1;
+            (
+                format!("Programs {seed} to {last} of the generator, as one."),
+                format!("programs-{seed}-{last}"),
+            )
+        };
+        let mut spec = Spec::new(&about, Vec::new());
         spec.flags.clone_from(&self.flags);
         if self.has_regular_archive {
             spec.archive = Archive::Regular;
@@ -41,7 +51,7 @@ impl Program {
             spec.ways.retain(|way| !way.is_distributed());
         }
         Case {
-            name: format!("program-{}", self.seed),
+            name,
             spec,
             sources,
         }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Many generated programs, linked in every way, on all CPUs.
+//!
+//! The programs of a batch are linked together. Only if that shows a difference is each of them linked alone.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +10,7 @@ use std::time::Instant;
 
 use crate::arch::Arch;
 use crate::error::LabError;
-use crate::generate::Feature;
+use crate::generate::{BATCH, Feature};
 use crate::lab::Lab;
 use crate::program::Program;
 use crate::verdict::Verdict;
@@ -56,8 +58,8 @@ pub struct Summary {
     pub errors: Vec<(u64, LabError)>,
 }
 
-/// Tries programs; `progress` is called with the seed of each that was tried.
-pub fn fuzz(lab: &Lab, options: &FuzzOptions, progress: impl Fn(u64) + Sync) -> Summary {
+/// Tries programs; `progress` is called with the seeds of each batch that was tried.
+pub fn fuzz(lab: &Lab, options: &FuzzOptions, progress: impl Fn(Range<u64>) + Sync) -> Summary {
     let next = AtomicU64::new(options.seeds.start);
     let summary = Mutex::new(Summary::default());
     // A thread that panics ends the whole run, so that nobody sees what it left.
@@ -70,26 +72,36 @@ pub fn fuzz(lab: &Lab, options: &FuzzOptions, progress: impl Fn(u64) + Sync) -> 
                     if is_late || is_full(&summary, options.max_found) {
                         return;
                     }
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= options.seeds.end {
+                    let taken = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |start| {
+                        let batch = batch(start, options.seeds.end);
+                        (!batch.is_empty()).then_some(batch.end)
+                    });
+                    let Ok(start) = taken else {
                         return;
-                    }
-                    match try_seed(lab, options, seed) {
-                        Ok(None) => {}
-                        Ok(Some(found)) => noted().found.push(found),
-                        Err(error) => noted().errors.push((seed, error)),
-                    }
-                    progress(seed);
+                    };
+                    let seeds = batch(start, options.seeds.end);
+                    let (found, errors) = try_batch(lab, options, seeds.clone());
+                    let mut summary = noted();
+                    summary.found.extend(found);
+                    summary.errors.extend(errors);
+                    drop(summary);
+                    progress(seeds);
                 }
             });
         }
     });
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let end = next.into_inner().min(options.seeds.end);
-    summary.tried = options.seeds.start..end;
-    summary.found.sort_by_key(|found| found.program.seed);
+    summary.tried = options.seeds.start..next.into_inner();
+    summary
+        .found
+        .sort_by_key(|found| found.program.seeds().start);
     summary.errors.sort_by_key(|(seed, _)| *seed);
     summary
+}
+
+/// The seeds from `start` on, up to `end`, of one batch.
+fn batch(start: u64, end: u64) -> Range<u64> {
+    start..end.min((start / BATCH + 1) * BATCH)
 }
 
 fn is_full(summary: &Mutex<Summary>, max_found: usize) -> bool {
@@ -97,9 +109,46 @@ fn is_full(summary: &Mutex<Summary>, max_found: usize) -> bool {
     summary.is_ok_and(|summary| summary.found.len() + summary.errors.len() >= max_found)
 }
 
-fn try_seed(lab: &Lab, options: &FuzzOptions, seed: u64) -> Result<Option<Found>, LabError> {
+/// What a program shows, if it shows anything.
+type Tried = Result<Option<Found>, LabError>;
+
+/// Tries the programs of one batch together, and one by one if that shows something.
+fn try_batch(
+    lab: &Lab,
+    options: &FuzzOptions,
+    seeds: Range<u64>,
+) -> (Vec<Found>, Vec<(u64, LabError)>) {
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    let mut note = |seed, tried: Tried| match tried {
+        Ok(shown) => found.extend(shown),
+        Err(error) => errors.push((seed, error)),
+    };
+    let Range { start, end } = seeds;
+    let programs: Vec<Program> = seeds
+        .clone()
+        .map(|seed| Program::generate_in_batch(seed, &options.features))
+        .collect();
+    let together = Program::together(&programs);
+    let is_same = |verdict: Verdict| verdict.is_same();
+    if !judge(lab, &together, options.arch, &Way::ALL).is_ok_and(is_same) {
+        for seed in seeds {
+            let program = Program::generate(seed, &options.features);
+            note(seed, try_program(lab, options, program));
+        }
+        if found.is_empty() && errors.is_empty() && end - start > 1 {
+            // None shows it alone.
+            match try_program(lab, options, together) {
+                Ok(shown) => found.extend(shown),
+                Err(error) => errors.push((start, error)),
+            }
+        }
+    }
+    (found, errors)
+}
+
+fn try_program(lab: &Lab, options: &FuzzOptions, program: Program) -> Tried {
     let arch = options.arch;
-    let program = Program::generate(seed, &options.features);
     let verdict = judge(lab, &program, arch, &Way::ALL)?;
     let Some(first) = verdict.differences.first() else {
         return Ok(None);

@@ -116,13 +116,30 @@ impl FromStr for Feature {
 }
 
 /// The version of the generator: other programs from the same seeds have another one.
-pub const GENERATOR_VERSION: u32 = 1;
+pub const GENERATOR_VERSION: u32 = 2;
+
+/// The programs of so many seeds, from a multiple of it on, have the same flags: they can be linked together.
+pub(crate) const BATCH: u64 = 16;
+
+/// More than any program has names.
+const NAMES_OF_A_PROGRAM: u32 = 10_000;
 
 impl Program {
     /// The program of a seed, with some of `features`. The same seed and features always give the same
     /// program.
     pub fn generate(seed: u64, features: &[Feature]) -> Self {
-        let mut builder = Builder::new(seed, features);
+        Self::numbered(seed, features, 1)
+    }
+
+    /// The same program with names that no other program of its batch has.
+    pub(crate) fn generate_in_batch(seed: u64, features: &[Feature]) -> Self {
+        let position = u32::try_from(seed % BATCH).unwrap_or(0);
+        Self::numbered(seed, features, 1 + position * NAMES_OF_A_PROGRAM)
+    }
+
+    /// The program whose names are numbered from `first_number` on.
+    fn numbered(seed: u64, features: &[Feature], first_number: u32) -> Self {
+        let mut builder = Builder::new(seed, features, first_number);
         builder.fill();
         builder.program
     }
@@ -155,7 +172,9 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(seed: u64, features: &[Feature]) -> Self {
+    fn new(seed: u64, features: &[Feature], first_number: u32) -> Self {
+        // A program must not have the random numbers of its batch.
+        let mut of_batch = Random::new(!(seed / BATCH));
         let mut random = Random::new(seed);
         let mut chosen: Vec<Feature> = Vec::new();
         if !features.is_empty() {
@@ -169,17 +188,18 @@ impl Builder {
             }
         }
         let mut flags = vec!["-fno-pie".to_owned()];
-        if random.chance(25) {
-            flags.push(random.pick(&["-O1", "-Os", "-O3"]).to_owned());
+        if of_batch.chance(25) {
+            flags.push(of_batch.pick(&["-O1", "-Os", "-O3"]).to_owned());
         }
-        if random.chance(40) {
+        if of_batch.chance(40) {
             flags.extend(["-ffunction-sections", "-fdata-sections"].map(str::to_owned));
         }
         let program = Program {
             seed,
+            n_seeds: 1,
             flags,
-            hides_declarations: random.chance(50),
-            has_regular_archive: random.chance(20),
+            hides_declarations: of_batch.chance(50),
+            has_regular_archive: of_batch.chance(20),
             files: Vec::new(),
         };
         let mut builder = Self {
@@ -188,7 +208,7 @@ impl Builder {
             features: chosen,
             bitcode: Vec::new(),
             hosts: Vec::new(),
-            next_number: 1,
+            next_number: first_number,
         };
         builder.make_files();
         builder

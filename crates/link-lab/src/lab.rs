@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The lab: compiles a case, links it in every way, runs what comes out.
 //!
-//! Sources are compiled once for each kind of bitcode. Each way of linking has a directory with hard
+//! Sources are compiled once for each kind of bitcode, by as few processes as possible: starting clang takes
+//! ten times as long as compiling a small source. Each way of linking has a directory with hard
 //! links to the objects, so that no link sees what another left.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use wait_timeout::ChildExt as _;
 
 use crate::arch::Arch;
-use crate::case::{Archive, Case, Form, Input, Spec, object_name};
+use crate::case::{Archive, Case, Form, Input, Spec, is_assembly, object_name};
 use crate::codegen;
 use crate::counts;
 use crate::error::LabError;
@@ -61,6 +62,8 @@ pub struct Lab {
     tools: Tools,
     scratch: TempDir,
     runtimes: [OnceLock<PathBuf>; 2],
+    /// What the driver passes to the compiler proper, by the flags that it was given.
+    compiler_arguments: Mutex<HashMap<Vec<String>, Vec<String>>>,
 }
 
 /// What one way of linking has made, if it went well, and what was written meanwhile.
@@ -91,6 +94,7 @@ impl Lab {
             tools,
             scratch,
             runtimes: [OnceLock::new(), OnceLock::new()],
+            compiler_arguments: Mutex::default(),
         })
     }
 
@@ -168,6 +172,50 @@ impl Lab {
         }
     }
 
+    /// What clang passes to the compiler proper to compile `source` with these flags, without the source and
+    /// the object. clang itself says so (`-###`, in the manual of its driver).
+    fn compiler_arguments(
+        &self,
+        directory: &Path,
+        flags: &[&str],
+        source: &str,
+    ) -> Result<Vec<String>, LabError> {
+        let key: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let known = || {
+            let known = self.compiler_arguments.lock();
+            known.unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(arguments) = known().get(&key) {
+            return Ok(arguments.clone());
+        }
+        let mut command = self.llvm("clang");
+        command
+            .args(flags)
+            .args(["-###", "-c", "-o", LINKED, source]);
+        let output = run_tool("clang's own command", command.current_dir(directory))?;
+        let said = written(&output);
+        let line = said.lines().find(|line| line.contains("\"-cc1\""));
+        let words = shlex::split(line.unwrap_or_default()).unwrap_or_default();
+        let mut arguments = Vec::new();
+        let mut words = words.into_iter().skip(1);
+        while let Some(word) = words.next() {
+            if word == "-o" || word == "-main-file-name" {
+                words.next();
+            } else if word != source {
+                arguments.push(word);
+            }
+        }
+        if arguments.is_empty() {
+            return Err(LabError::Build {
+                case: "clang's own command".to_owned(),
+                command: format!("{command:?}"),
+                said,
+            });
+        }
+        known().insert(key, arguments.clone());
+        Ok(arguments)
+    }
+
     /// The object with the start of programs, compiled once.
     fn runtime(&self, arch: Arch) -> Result<PathBuf, LabError> {
         let place = &self.runtimes[arch as usize];
@@ -237,15 +285,15 @@ impl<'lab> Bench<'lab> {
             last_link,
             ..
         } = &case.spec;
-        for input in objects.iter().chain(library) {
-            if input.form != Form::Bitcode {
-                bench.compile(&input.file, input.form, None, "native")?;
-            }
-        }
+        let fixed = objects
+            .iter()
+            .chain(library)
+            .filter(|input| input.form != Form::Bitcode);
+        let fixed = fixed.map(|input| (input.file.as_str(), input.form));
+        bench.compile(fixed, None, "native")?;
         bench.folder("last-link")?;
-        for file in last_link {
-            bench.compile(file, Form::Native, None, "last-link")?;
-        }
+        let last_link = last_link.iter().map(|file| (file.as_str(), Form::Native));
+        bench.compile(last_link, None, "last-link")?;
         Ok(bench)
     }
 
@@ -255,14 +303,42 @@ impl<'lab> Bench<'lab> {
         Ok(folder)
     }
 
-    /// Compiles one source into `folder`, and writes its `.cmd` file.
-    fn compile(
+    /// Compiles sources into `folder`, and writes their `.cmd` files. Those with the same flags are compiled
+    /// by one process.
+    fn compile<'s>(
         &self,
-        file: &str,
-        form: Form,
+        sources: impl Iterator<Item = (&'s str, Form)>,
         lto: Option<Lto>,
         folder: &str,
     ) -> Result<(), LabError> {
+        let mut by_flags: BTreeMap<(bool, Vec<&str>), Vec<&str>> = BTreeMap::new();
+        for (file, form) in sources {
+            let key = (is_assembly(file), self.flags(file, form, lto));
+            by_flags.entry(key).or_default().push(file);
+        }
+        let directory = self.directory.path();
+        for ((is_assembly, flags), files) in by_flags {
+            let compiled = if is_assembly || files.len() == 1 {
+                self.compile_each(&flags, &files)?
+            } else {
+                self.compile_together(&flags, &files)?
+            };
+            for (file, output) in files.into_iter().zip(compiled) {
+                let object = object_name(file);
+                let output = directory.join("sources").join(output);
+                let target = directory.join(folder).join(&object);
+                fs::rename(&output, target).map_err(LabError::file(&output))?;
+                let flags = shlex::try_join(flags.iter().copied()).unwrap_or_default();
+                let command = format!("cmd_{object} := clang {flags} -c -o {object} {file}\n");
+                let cmd_file = directory.join(folder).join(format!(".{object}.cmd"));
+                write(&cmd_file, &command)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The flags of one source.
+    fn flags(&self, file: &str, form: Form, lto: Option<Lto>) -> Vec<&str> {
         let mut flags: Vec<&str> = self.arch.flags().to_vec();
         flags.extend(FLAGS);
         let Spec {
@@ -278,20 +354,34 @@ impl<'lab> Bench<'lab> {
             (Form::NoSummary, _) => flags.push("-emit-llvm"),
             (Form::Native | Form::Bitcode, _) => {}
         }
-        let object = object_name(file);
+        flags
+    }
+
+    /// Compiles each source by a process of its own; gives the names of the objects.
+    fn compile_each(&self, flags: &[&str], files: &[&str]) -> Result<Vec<String>, LabError> {
+        let compile = |file: &&str| {
+            let object = object_name(file);
+            let mut command = self.lab.llvm("clang");
+            command.args(flags).args(["-c", "-o", &object, file]);
+            command.current_dir(self.directory.path().join("sources"));
+            run_tool(&self.case.name, &mut command)?;
+            Ok(object)
+        };
+        files.iter().map(compile).collect()
+    }
+
+    /// Compiles C sources by one process of the compiler proper, which takes several; gives the names of the
+    /// objects, which it derives from those of the sources.
+    fn compile_together(&self, flags: &[&str], files: &[&str]) -> Result<Vec<String>, LabError> {
+        let sources = self.directory.path().join("sources");
+        let arguments = self.lab.compiler_arguments(&sources, flags, files[0])?;
         let mut command = self.lab.llvm("clang");
-        command
-            .args(&flags)
-            .arg("-c")
-            .arg("-o")
-            .arg(Path::new("..").join(folder).join(&object))
-            .arg(file)
-            .current_dir(self.directory.path().join("sources"));
+        command.args(&arguments).args(files).current_dir(&sources);
         run_tool(&self.case.name, &mut command)?;
-        let flags = shlex::try_join(flags).unwrap_or_default();
-        let command = format!("cmd_{object} := clang {flags} -c -o {object} {file}\n");
-        let path = self.directory.path().join(folder);
-        write(&path.join(format!(".{object}.cmd")), &command)
+        let is_bitcode = arguments.iter().any(|argument| argument == "-emit-llvm-bc");
+        let suffix = if is_bitcode { "bc" } else { "o" };
+        let output = |file: &&str| Path::new(file).with_extension(suffix).display().to_string();
+        Ok(files.iter().map(output).collect())
     }
 
     /// Compiles all bitcode of one kind, and makes the library, unless that was done.
@@ -307,11 +397,12 @@ impl<'lab> Bench<'lab> {
             archive,
             ..
         } = &self.case.spec;
-        for input in objects.iter().chain(library) {
-            if input.form == Form::Bitcode {
-                self.compile(&input.file, input.form, Some(lto), bitcode_folder(lto))?;
-            }
-        }
+        let bitcode = objects
+            .iter()
+            .chain(library)
+            .filter(|input| input.form == Form::Bitcode);
+        let bitcode = bitcode.map(|input| (input.file.as_str(), input.form));
+        self.compile(bitcode, Some(lto), bitcode_folder(lto))?;
         link_files(&self.directory.path().join("native"), &folder)?;
         if library.is_empty() {
             return Ok(());

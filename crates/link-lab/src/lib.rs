@@ -22,6 +22,7 @@ mod lab;
 mod program;
 mod random;
 mod shrink;
+mod together;
 mod verdict;
 mod way;
 

@@ -6,6 +6,7 @@
 //! a part can be taken away with everything that names it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// The file and the function that every program has.
 pub(crate) const MAIN: &str = "main";
@@ -13,8 +14,10 @@ pub(crate) const MAIN: &str = "main";
 /// A program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
-    /// The number it was made from.
-    pub seed: u64,
+    /// The number it was made from, the first one if it is several programs as one.
+    pub(crate) seed: u64,
+    /// How many programs it is made of, from as many seeds.
+    pub(crate) n_seeds: u64,
     /// Flags for all files.
     pub(crate) flags: Vec<String>,
     /// Whether all declarations have hidden visibility, as those of the kernel's position-independent code.
@@ -406,6 +409,11 @@ impl Statement {
 }
 
 impl Program {
+    /// The seeds it was made from: one, or those of several programs as one.
+    pub fn seeds(&self) -> Range<u64> {
+        self.seed..self.seed + self.n_seeds
+    }
+
     /// Every item with the number of its file.
     pub(crate) fn items(&self) -> impl Iterator<Item = (usize, &Item)> {
         let files = self.files.iter().enumerate();

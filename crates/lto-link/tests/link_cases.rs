@@ -76,7 +76,7 @@ fn try_programs(lab: &Lab, arch: Arch) -> Result<(), Failed> {
     };
     println!("generated programs for {arch}: LINK_PROGRAMS_SEED={first}");
     let deadline = Some(Instant::now() + TIME);
-    for (seeds, deadline) in [(0..4, None), (first..u64::MAX, deadline)] {
+    for (seeds, deadline) in [(0..16, None), (first..u64::MAX, deadline)] {
         let options = FuzzOptions {
             seeds,
             features: Feature::ALL.to_vec(),
@@ -95,11 +95,10 @@ fn try_programs(lab: &Lab, arch: Arch) -> Result<(), Failed> {
             return Err(format!("seed {seed}: {error}").into());
         }
         if let Some(found) = found.first() {
-            let (seed, verdict) = (found.program.seed, &found.verdict);
-            let next = seed + 1;
+            let (seeds, verdict) = (found.program.seeds(), &found.verdict);
+            let (start, end) = (seeds.start, seeds.end);
             return Err(format!(
-                "seed {seed}; `cargo xtask fuzz links --arch {arch} --seeds {seed}..{next}` makes a small case of \
-                 it\n{verdict}"
+                "`cargo xtask fuzz links --arch {arch} --seeds {start}..{end}` makes a small case of it\n{verdict}"
             )
             .into());
         }

@@ -17,12 +17,13 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Links generated programs in every way of lto-link, runs them, and compares with `ld.lld -r`.
 ///
-/// A seed always gives the same program. A program that means something else after a link is made
+/// A seed always gives the same program. Programs of sixteen seeds are linked together; if that shows a
+/// difference, each is linked alone. A program that means something else after a link is made
 /// smaller, and written to a folder as a case for tests/link.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -44,7 +45,7 @@ pub struct Args {
     /// What programs may have, of the features below [default: all].
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     features: Vec<Feature>,
-    /// How many programs are tried at a time [default: the CPUs].
+    /// How many links run at a time [default: the CPUs].
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
     /// Begin no program after so many seconds.
@@ -120,11 +121,15 @@ pub fn run(args: Args) -> Outcome {
         max_found,
     };
     let step = Step::start(format!("programs {}..{}", seeds.start, seeds.end));
-    let tried = AtomicUsize::new(0);
+    let tried = AtomicU64::new(0);
     let before = cpu_of_children()?;
-    let summary = fuzz(&lab, &options, |seed| {
-        let tried = tried.fetch_add(1, Ordering::Relaxed) + 1;
-        step.at(&format!("{tried} programs, the last has seed {seed}"));
+    let summary = fuzz(&lab, &options, |seeds| {
+        let n_seeds = seeds.end - seeds.start;
+        let tried = tried.fetch_add(n_seeds, Ordering::Relaxed) + n_seeds;
+        step.at(&format!(
+            "{tried} programs, the last has seed {}",
+            seeds.end - 1
+        ));
     });
     step.done(&format!("{} programs", tried.load(Ordering::Relaxed)));
     let cpu = cpu_of_children()?.saturating_sub(before);
@@ -159,8 +164,13 @@ fn report(
         let case = found.program.case();
         let folder = into.join(format!("{}-{arch}", case.name));
         case.write(&folder)?;
-        let (seed, verdict) = (found.program.seed, &found.verdict);
-        let _ = write!(text, "seed {seed}, {arch}: {}\n{verdict}", folder.display());
+        let Range { start, end } = found.program.seeds();
+        let verdict = &found.verdict;
+        let _ = write!(
+            text,
+            "seeds {start}..{end}, {arch}: {}\n{verdict}",
+            folder.display()
+        );
     }
     for (seed, error) in errors {
         let _ = writeln!(text, "seed {seed}, {arch}: {error}");

@@ -31,7 +31,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 30] = [
+pub const TESTS: [(&str, KernelTest); 29] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -72,7 +72,6 @@ pub const TESTS: [(&str, KernelTest); 30] = [
         distributed::external_module,
     ),
     ("dropping: distributed thin LTO", dropping::distributed),
-    ("dropping: with unused exports trimmed", dropping::trimmed),
     (
         "every object is read as llvm-nm and goblin read it",
         objects::readers_agree,
@@ -134,7 +133,7 @@ pub const TESTS: [(&str, KernelTest); 30] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 21] = [
+pub const WIDE: [(&str, KernelTest); 22] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -160,6 +159,7 @@ pub const WIDE: [(&str, KernelTest); 21] = [
         dropping::in_one_process,
     ),
     ("dropping: full LTO", dropping::full),
+    ("dropping: with unused exports trimmed", dropping::trimmed),
     ("dropping: x86_64, distributed thin LTO", dropping::x86_64),
     (
         "dropping: with the options for smaller code",
