@@ -725,7 +725,10 @@ impl Builder {
         let (key, value) = (self.next_number, self.constant());
         self.next_number += 1;
         let name = function.clone();
-        let is_goto = self.random.chance(30);
+        // LLVM does not import a function whose assembly may name what is static in its file, but for assembly
+        // with labels to go to, which it takes for none (`ModuleSummaryAnalysis.cpp`).
+        let is_static = self.function_mut(file, &name).linkage == Linkage::StaticUsed;
+        let is_goto = self.random.chance(30) && !is_static;
         let entry = Statement::TableEntry {
             key,
             function,

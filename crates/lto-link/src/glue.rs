@@ -24,6 +24,10 @@ pub fn plugin() -> Plugin {
                 text: include_str!("../../../kconfig/lto-link/edits.toml"),
             },
             GlueFile {
+                name: "Kconfig.toolchain",
+                text: include_str!("../../../kconfig/lto-link/Kconfig.toolchain"),
+            },
+            GlueFile {
                 name: "Kconfig",
                 text: include_str!("../../../kconfig/lto-link/Kconfig"),
             },

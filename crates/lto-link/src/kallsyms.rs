@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use object_model::{Elf, Image, Symbol, source_name};
+use object_model::{Elf, Image, Symbol, SymbolKind, source_name};
 
 /// Names that kallsyms leaves out. Sources: `is_ignored_symbol` in `scripts/kallsyms.c` of Linux
 /// 5.10, `scripts/mksysmap` of 6.12.
@@ -69,7 +69,11 @@ pub fn kernel_names(vmlinux: &Elf) -> KernelNames {
     names.n_kallsyms = Some(kallsyms.values().filter(|is_code| **is_code).count());
     compare(vmlinux, &kallsyms, &mut names.faults);
     if let Some(btf) = &btf {
-        for function in btf.iter().filter(|name| !kallsyms.contains_key(**name)) {
+        let outside = outside_of_text(vmlinux, &kallsyms);
+        let missing = btf
+            .iter()
+            .filter(|name| !kallsyms.contains_key(**name) && !outside.contains(**name));
+        for function in missing {
             let function = (*function).to_owned();
             names.faults.push(NameFault::NotInKallsymsButBtf(function));
         }
@@ -97,13 +101,14 @@ fn read<T>(
 fn compare(vmlinux: &Elf, kallsyms: &BTreeMap<String, bool>, faults: &mut Vec<NameFault>) {
     let symbols = vmlinux.symbols().iter();
     let named: BTreeSet<&str> = symbols.map(|symbol| source_name(symbol.name)).collect();
+    let outside = outside_of_text(vmlinux, kallsyms);
     let symbols = vmlinux.symbols().iter();
     let functions: BTreeSet<&str> = symbols
         .filter(|symbol| vmlinux.is_function(symbol) && !is_left_out(symbol))
         .map(|symbol| source_name(symbol.name))
         .collect();
     for function in functions {
-        if !kallsyms.contains_key(function) {
+        if !kallsyms.contains_key(function) && !outside.contains(function) {
             faults.push(NameFault::NotInKallsyms(function.to_owned()));
         }
     }
@@ -112,6 +117,49 @@ fn compare(vmlinux: &Elf, kallsyms: &BTreeMap<String, bool>, faults: &mut Vec<Na
             faults.push(NameFault::NoSymbol(name.clone()));
         }
     }
+}
+
+/// The marks around what kallsyms takes without `KALLSYMS_ALL`; `.exit.text`, which some architectures
+/// keep for what is patched, lies outside. Source: `text_ranges` and `symbol_valid` in
+/// `scripts/kallsyms.c`.
+const TEXT: [[&str; 2]; 2] = [["_stext", "_etext"], ["_sinittext", "_einittext"]];
+
+/// The source names of functions that kallsyms leaves out for where they stand: none if it has all
+/// symbols, and data among them.
+fn outside_of_text<'data>(
+    vmlinux: &Elf<'data>,
+    kallsyms: &BTreeMap<String, bool>,
+) -> BTreeSet<&'data str> {
+    let symbols = || vmlinux.symbols().iter();
+    let is_data = |symbol: &&Symbol| symbol.kind == SymbolKind::Data && symbol.section.is_some();
+    let mut data = symbols().filter(is_data);
+    if data.any(|symbol| kallsyms.contains_key(source_name(symbol.name))) {
+        return BTreeSet::new();
+    }
+    let place = |name: &str| {
+        symbols()
+            .find(|symbol| symbol.name == name)
+            .map(|found| found.value)
+    };
+    let ranges: Vec<_> = TEXT
+        .iter()
+        .filter_map(|[start, end]| Some(place(start)?..place(end)?))
+        .collect();
+    if ranges.len() < TEXT.len() {
+        return BTreeSet::new();
+    }
+    let is_within = |symbol: &Symbol| ranges.iter().any(|range| range.contains(&symbol.value));
+    let mut within = BTreeSet::new();
+    let mut outside = BTreeSet::new();
+    for symbol in symbols().filter(|symbol| vmlinux.is_function(symbol)) {
+        let names = if is_within(symbol) {
+            &mut within
+        } else {
+            &mut outside
+        };
+        names.insert(source_name(symbol.name));
+    }
+    &outside - &within
 }
 
 fn is_left_out(symbol: &Symbol) -> bool {
@@ -246,4 +294,56 @@ fn size_behind(kind: u64, n_members: u64) -> Option<u64> {
         6 | 13 => 8 * n_members,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_support::TestDir;
+    use tool_io::Files;
+
+    /// What is between the marks, and what is not, with a variable.
+    const KERNEL: &str = "\
+        .text\n_stext:\n.type inside, %function\n.globl inside\ninside: .quad 0\n_etext:\n\
+        .section .init.text, \"ax\"\n_sinittext:\n.type at_start, %function\nat_start: .quad 0\n_einittext:\n\
+        .section .exit.text, \"ax\"\n.type at_exit, %function\nat_exit: .quad 0\n\
+        .data\n.type variable, %object\nvariable: .quad 0\n";
+
+    /// The functions that a list with these names lacks.
+    fn missing(listed: &[(&str, bool)]) -> Vec<String> {
+        let dir = TestDir::new();
+        dir.asm("kernel.o", KERNEL, &[]);
+        dir.run("ld.lld", &["-e", "inside", "-o", "vmlinux", "kernel.o"]);
+        let files = Files::new();
+        let path = dir.join("vmlinux");
+        let vmlinux = files.elf(&path).expect("an ELF file");
+        let listed = listed
+            .iter()
+            .map(|(name, is_code)| ((*name).to_owned(), *is_code))
+            .collect();
+        let mut faults = Vec::new();
+        compare(&vmlinux, &listed, &mut faults);
+        let missing = faults.into_iter().filter_map(|fault| match fault {
+            NameFault::NotInKallsyms(name) => Some(name),
+            _ => None,
+        });
+        missing.collect()
+    }
+
+    #[test]
+    fn without_data_the_list_has_what_stands_between_the_marks() {
+        assert_eq!(
+            missing(&[("inside", true), ("at_start", true)]),
+            Vec::<String>::new()
+        );
+        assert_eq!(missing(&[("inside", true)]), ["at_start"]);
+    }
+
+    #[test]
+    fn with_data_the_list_has_all_functions() {
+        assert_eq!(
+            missing(&[("inside", true), ("at_start", true), ("variable", false)]),
+            ["at_exit"]
+        );
+    }
 }

@@ -17,8 +17,10 @@
 //! [`suffixed`] (names that are not those of the source),
 //! [`kernel_names`] (those that the running kernel knows).
 //!
-//! **Invariant:** the only plugin that composes others, as libraries. What it runs is the linker,
-//! once.
+//! [`check_toolchain`] tries a compiler and a linker before anything is built.
+//!
+//! **Invariant:** the only plugin that composes others, as libraries. It runs the linker, and the compiler to
+//! try it.
 #![warn(missing_docs)]
 
 mod assembly;
@@ -45,6 +47,7 @@ mod reach;
 mod resolve;
 mod roots;
 mod thin_link;
+mod toolchain;
 
 pub use assembly::{AssemblyNames, NamePattern, ObjectAssembly};
 pub use codegen::{CodegenError, list_path};
@@ -68,3 +71,4 @@ pub use reach::{Dropped, Fate, Kept, Reach, dropped_listing, dropped_path};
 pub use resolve::Resolution;
 pub use roots::{Reason, RootError, RootOptions, Roots, roots_path};
 pub use thin_link::{ThinLinkOptions, complete_thin_link, thin_link};
+pub use toolchain::{ToolchainError, check_toolchain};

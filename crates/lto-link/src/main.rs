@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The command `lto-link`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
     Cache, Fate, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, Reach, RootOptions,
-    Roots, SUFFIX_MAP_HEAD, ThinLinkOptions, complete_thin_link, cpus, definitions,
-    file_directives, inputs_path, kernel_names, link, named_in_assembly, read_record, roots_path,
-    suffix_map, suffixed, thin_link,
+    Roots, SUFFIX_MAP_HEAD, ThinLinkOptions, ToolchainError, check_toolchain, complete_thin_link,
+    cpus, definitions, file_directives, inputs_path, kernel_names, link, named_in_assembly,
+    read_record, roots_path, suffix_map, suffixed, thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -60,6 +60,17 @@ enum Kind {
     Included {
         /// The bitcode object
         object: PathBuf,
+    },
+    /// Check that a compiler and a linker can do LTO
+    ///
+    /// Compiles a small source, reads the bitcode, and links it. Says in one line what does not work.
+    CheckToolchain {
+        /// The linker
+        #[arg(long, value_name = "PROGRAM")]
+        linker: OsString,
+        /// The compiler and its flags
+        #[arg(last = true, required = true)]
+        compiler: Vec<OsString>,
     },
     /// Check a linked kernel or module: nothing is linked twice, kallsyms and BTF know its functions
     Check(CheckArgs),
@@ -207,6 +218,7 @@ fn run() -> Result<(), Failure> {
         Kind::Why(args) => why(&args),
         Kind::AssemblyNames(args) => assembly_names(&args),
         Kind::Included { object } => included(&object),
+        Kind::CheckToolchain { linker, compiler } => toolchain(&compiler, &linker),
         Kind::Check(args) => check(&args),
     }
 }
@@ -337,6 +349,14 @@ fn included(object: &Path) -> Result<(), Failure> {
         println!("{directive}");
     }
     Ok(())
+}
+
+fn toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Failure> {
+    match check_toolchain(compiler, linker) {
+        Ok(()) => Ok(()),
+        Err(error @ ToolchainError::Write(_)) => Err(Failure::cannot_run(error)),
+        Err(error) => Err(Failure::fault(error)),
+    }
 }
 
 /// The objects that `output` was linked from, by the record of the link.

@@ -4,8 +4,10 @@
 //! They run in the order of [`TESTS`] and use the trees and object trees of those before.
 
 mod broken;
+mod conventions;
 mod distributed;
 mod dropping;
+mod modes;
 mod native;
 mod objects;
 mod rebuild;
@@ -31,7 +33,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 29] = [
+pub const TESTS: [(&str, KernelTest); 41] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -71,6 +73,46 @@ pub const TESTS: [(&str, KernelTest); 29] = [
         "distributed: an external module keeps to its own directory",
         distributed::external_module,
     ),
+    (
+        "modules: a Makefile keeps objects native in the kernel's usual ways",
+        conventions::kept_native,
+    ),
+    (
+        "modules: a file that assembly takes in is as new as its content",
+        conventions::included_file,
+    ),
+    (
+        "modules: flags reach code generation with their words",
+        conventions::flags_with_words,
+    ),
+    (
+        "modules: objects that cannot be merged are named, each time",
+        conventions::conflicting_flags,
+    ),
+    (
+        "modules: one of the tree builds from a copy and in its place",
+        conventions::module_of_the_tree,
+    ),
+    (
+        "modules: single targets by their names",
+        conventions::single_targets,
+    ),
+    (
+        "modules: make -k builds the others",
+        conventions::keep_going,
+    ),
+    (
+        "modules: the user's flags, and make clean",
+        conventions::own_flags_and_clean,
+    ),
+    (
+        "modules: another compiler is refused at once",
+        conventions::another_compiler,
+    ),
+    (
+        "compile_commands.json lists what it lists without LTO",
+        conventions::compile_commands,
+    ),
     ("dropping: distributed thin LTO", dropping::distributed),
     (
         "every object is read as llvm-nm and goblin read it",
@@ -97,6 +139,10 @@ pub const TESTS: [(&str, KernelTest); 29] = [
         rebuild::included_content,
     ),
     (
+        "verify finds nothing where kallsyms has no data",
+        rebuild::without_data_symbols,
+    ),
+    (
         "missing tools stop the build at once",
         broken::missing_tools,
     ),
@@ -117,7 +163,10 @@ pub const TESTS: [(&str, KernelTest); 29] = [
         "a tree with LTO of its own takes single plugins and gives them back",
         native::adoption,
     ),
-    ("x86_64: thin LTO against none", x86_64::thin),
+    (
+        "x86_64: a small kernel, thin LTO against none",
+        x86_64::small,
+    ),
     (
         "x86_64: a changed objtool annotates again and compiles nothing",
         x86_64::changed_objtool,
@@ -127,17 +176,22 @@ pub const TESTS: [(&str, KernelTest); 29] = [
         x86_64::verify_sees,
     ),
     (
+        "x86_64: a tree built without LTO, with it, and without",
+        modes::x86_64_there_and_back,
+    ),
+    (
         "mcount-loc makes the records of recordmcount",
         objects::entry_calls,
     ),
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 22] = [
+pub const WIDE: [(&str, KernelTest); 25] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
     ),
+    ("x86_64: thin LTO against none", x86_64::thin),
     (
         "x86_64: distributed thin LTO against none",
         distributed::x86_64_against_none,
@@ -164,6 +218,14 @@ pub const WIDE: [(&str, KernelTest); 22] = [
     (
         "dropping: with the options for smaller code",
         dropping::smaller,
+    ),
+    (
+        "x86_64: every switch between modes gives a clean build",
+        modes::x86_64_every_switch,
+    ),
+    (
+        "arm64: every switch between modes gives a clean build",
+        modes::arm64_every_switch,
     ),
     (
         "6.12 x86_64: verify after thin LTO",

@@ -16,7 +16,7 @@ use super::{ARCH, boots, build, configure, expect, fault, kernel_tree, objtree};
 use crate::kernel::config::Lto;
 use crate::kernel::make;
 use crate::outcome::Outcome;
-use crate::{files, llvm, process};
+use crate::{files, llvm, process, verify};
 
 /// What kbuild prints in front of the file that it makes.
 pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
@@ -355,6 +355,18 @@ pub fn included_content(workdir: &Path) -> Outcome {
         })?;
     }
     boots(ARCH, &objtree)
+}
+
+/// Kernels whose list of symbols has functions only, with LTO and without.
+pub fn without_data_symbols(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    for lto in [Lto::None, Lto::Thin] {
+        let objtree = objtree(workdir, lto);
+        configure(&tree, &objtree, lto, &["KALLSYMS_ALL=n".parse()?])?;
+        build(&tree, &objtree, None)?;
+        verify::verify(&objtree, None)?.outcome()?;
+    }
+    Ok(())
 }
 
 /// The `.config` in a kernel: gzip between `IKCFG_ST` and `IKCFG_ED` (`kernel/configs.c`).

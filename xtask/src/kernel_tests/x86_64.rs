@@ -9,14 +9,21 @@ use anyhow::Context as _;
 
 use super::broken::{only_seen_by, table_offset};
 use super::rebuild::made;
-use super::{PROFILE, build_for, demonstrate, expect, kernel_tree};
+use super::{build_for, demonstrate, demonstrate_variant, expect, kernel_tree};
 use crate::kernel::arch::Arch;
-use crate::kernel::config::Lto;
+use crate::kernel::config::{Lto, Profile};
 use crate::kernel::variant::Variant;
 use crate::outcome::Outcome;
 
 pub fn thin(workdir: &Path) -> Outcome {
     demonstrate(workdir, Arch::X86_64, Lto::Thin)
+}
+
+/// A kernel that has what is checked here, and is built in a minute.
+const SMALL: Profile = Profile::Tiny;
+
+pub fn small(workdir: &Path) -> Outcome {
+    demonstrate_variant(workdir, Variant::new(Arch::X86_64, SMALL, Lto::Thin))
 }
 
 /// The object of each module, with its path in the object tree.
@@ -37,7 +44,7 @@ const CHANGE: &str = "\nconst char changed_for_a_test[] = \"changed\";\n";
 /// A changed objtool annotates vmlinux.o and each module again; bitcode is not compiled for it.
 pub fn changed_objtool(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = Variant::new(Arch::X86_64, PROFILE, Lto::Thin).objtree(workdir);
+    let objtree = Variant::new(Arch::X86_64, SMALL, Lto::Thin).objtree(workdir);
     let source = tree.join(SOURCE);
     let text = fs::read_to_string(&source).with_context(|| source.display().to_string())?;
     // A run that was killed may have left its change.
@@ -79,7 +86,7 @@ pub fn changed_objtool(workdir: &Path) -> Outcome {
 
 /// A return that the kernel would not find, as it stands elsewhere than objtool's table says.
 pub fn verify_sees(workdir: &Path) -> Outcome {
-    let objtree = |lto| Variant::new(Arch::X86_64, PROFILE, lto).objtree(workdir);
+    let objtree = |lto| Variant::new(Arch::X86_64, SMALL, lto).objtree(workdir);
     let (good, against) = (objtree(Lto::Thin), objtree(Lto::None));
     let path = good.join("vmlinux");
     let mut vmlinux = fs::read(&path).with_context(|| path.display().to_string())?;

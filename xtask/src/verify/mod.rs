@@ -7,6 +7,7 @@ mod checks;
 mod functions;
 mod got;
 mod orc;
+mod read_once;
 mod sizes;
 mod traced;
 
@@ -64,7 +65,7 @@ pub struct Args {
 type CheckTree = fn(&Objtree, Option<&Objtree>) -> anyhow::Result<Check>;
 
 /// All checks in the order in which they are done and printed.
-const CHECKS: [(&str, CheckTree); 17] = [
+const CHECKS: [(&str, CheckTree); 18] = [
     ("lto", |tree, _| checks::lto(tree)),
     ("initcalls", checks::initcalls),
     ("crcs", checks::crcs),
@@ -81,6 +82,7 @@ const CHECKS: [(&str, CheckTree); 17] = [
     ("names", |tree, _| checks::names(tree)),
     ("kallsyms", |tree, _| Ok(checks::kallsyms(tree))),
     ("got", |tree, _| got::got(tree)),
+    ("read-once", read_once::read_once),
     ("mcount", traced::mcount),
     ("orc", orc::orc),
     ("return-sites", |tree, _| call_sites::returns(tree)),

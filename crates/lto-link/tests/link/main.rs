@@ -14,4 +14,5 @@ mod module;
 mod resolution;
 mod soundness;
 mod support;
+mod toolchain;
 mod vmlinux;

@@ -6,6 +6,7 @@ mod crcs;
 mod got;
 mod native;
 mod orc;
+mod read_once;
 mod traced;
 
 use std::fmt::Write as _;

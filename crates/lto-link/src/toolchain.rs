@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Whether a compiler and a linker can do LTO: tried with one small source, before anything is built.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::process::{Command, Output};
+
+use object_model::{Bitcode, InputError};
+use tool_io::Files;
+
+/// Why a compiler and a linker cannot do LTO.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolchainError {
+    /// A program cannot be run.
+    #[error("{program} cannot be run: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// The cause, as the system gives it.
+        source: io::Error,
+    },
+    /// A file for the trial cannot be written.
+    #[error("no file for a trial can be written: {0}")]
+    Write(#[from] io::Error),
+    /// The compiler or linker is another one.
+    #[error("{program} is not {expected}")]
+    Other {
+        /// The program.
+        program: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// The compiler does not compile.
+    #[error("{program} makes no bitcode: {said}")]
+    Compile {
+        /// The compiler.
+        program: String,
+        /// The first line of its output.
+        said: String,
+    },
+    /// The compiler's bitcode has a form that this version does not know.
+    #[error("{program} makes bitcode that lto-link cannot read: {cause}")]
+    Read {
+        /// The compiler.
+        program: String,
+        /// What is not understood.
+        cause: String,
+    },
+    /// The linker does not read the compiler's bitcode: it is older.
+    #[error("{linker} does not read the bitcode of {compiler}: {said}")]
+    Link {
+        /// The linker.
+        linker: String,
+        /// The compiler.
+        compiler: String,
+        /// The first line of its output.
+        said: String,
+    },
+}
+
+/// Compiles a small source with `compiler` (a command and its flags) for thin LTO, reads the bitcode and its
+/// summary, and links it with `linker`.
+///
+/// # Errors
+/// The first thing that does not work.
+pub fn check_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), ToolchainError> {
+    let (program, flags) = compiler
+        .split_first()
+        .map_or((OsStr::new(""), compiler), |(program, flags)| {
+            (program.as_os_str(), flags)
+        });
+    let (compiler, linker_name) = (name(program), name(linker));
+    // The first word may be a wrapper, such as ccache.
+    require(Command::new(program).args(flags), "clang", "clang")?;
+    require(&mut Command::new(linker), "LLD", "ld.lld")?;
+    let directory = tempfile::tempdir()?;
+    let path = |name: &str| directory.path().join(name);
+    let (source, object) = (path("a.c"), path("a.o"));
+    std::fs::write(&source, "int lto_trial(void) { return 1; }\n")?;
+    let mut command = Command::new(program);
+    command.args(flags).args(["-flto=thin", "-c", "-o"]);
+    let output = run(command.arg(&object).arg(&source))?;
+    if !output.status.success() {
+        let said = first_line(&output);
+        return Err(ToolchainError::Compile {
+            program: compiler,
+            said,
+        });
+    }
+    let unreadable = |cause: String| ToolchainError::Read {
+        program: compiler.clone(),
+        cause,
+    };
+    let files = Files::new();
+    let read = files.object(&object);
+    let input = read.map_err(|error: InputError| unreadable(error.to_string()))?;
+    match input.object.as_bitcode().map(Bitcode::summary) {
+        Some(Ok(Some(_))) => {}
+        Some(Err(error)) => return Err(unreadable(error.to_string())),
+        Some(Ok(None)) => return Err(unreadable("it has no summary".to_owned())),
+        None => {
+            return Err(ToolchainError::Compile {
+                program: compiler,
+                said: "the object is none".to_owned(),
+            });
+        }
+    }
+    let mut command = Command::new(linker);
+    command.arg("-r").arg("-o").arg(path("b.o")).arg(&object);
+    let output = run(&mut command)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(ToolchainError::Link {
+        linker: linker_name,
+        compiler,
+        said: first_line(&output),
+    })
+}
+
+/// Checks that the version which a program gives contains `word`.
+fn require(
+    command: &mut Command,
+    word: &str,
+    expected: &'static str,
+) -> Result<(), ToolchainError> {
+    let output = run(command.arg("--version"))?;
+    if String::from_utf8_lossy(&output.stdout).contains(word) {
+        return Ok(());
+    }
+    let program = name(command.get_program());
+    Err(ToolchainError::Other { program, expected })
+}
+
+fn name(program: &OsStr) -> String {
+    program.display().to_string()
+}
+
+fn run(command: &mut Command) -> Result<Output, ToolchainError> {
+    let program = name(command.get_program());
+    let output = command.output();
+    output.map_err(|source| ToolchainError::Start { program, source })
+}
+
+/// The first line of the errors, or of the output.
+fn first_line(output: &Output) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = output;
+    let text = [&stderr[..], &stdout[..]].concat();
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    line.map_or_else(|| status.to_string(), str::to_owned)
+}

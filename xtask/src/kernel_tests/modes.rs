@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! One object tree, built in one mode of LTO after the other: each build gives what a clean one gives.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::{expect, kernel_tree};
+use crate::kernel::arch::Arch;
+use crate::kernel::config::{self, Lto, Profile, Setting};
+use crate::kernel::make;
+use crate::outcome::{Failure, Outcome};
+use crate::{files, llvm, process};
+
+/// How a kernel is linked, and whether the link drops what nothing references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mode {
+    lto: Lto,
+    drops: bool,
+}
+
+const NONE: Mode = Mode {
+    lto: Lto::None,
+    drops: false,
+};
+const THIN: Mode = Mode {
+    lto: Lto::Thin,
+    drops: false,
+};
+const FULL: Mode = Mode {
+    lto: Lto::Full,
+    drops: false,
+};
+const DISTRIBUTED: Mode = Mode {
+    lto: Lto::ThinDist,
+    drops: false,
+};
+const DROPPING: Mode = Mode {
+    lto: Lto::ThinDist,
+    drops: true,
+};
+
+/// A walk over five modes that goes from each to each other once: the walks over three of them, and then to
+/// and from each that is new.
+const EVERY_SWITCH: [Mode; 21] = [
+    NONE,
+    THIN,
+    FULL,
+    NONE,
+    FULL,
+    THIN,
+    NONE,
+    DISTRIBUTED,
+    NONE,
+    DROPPING,
+    THIN,
+    DISTRIBUTED,
+    FULL,
+    DROPPING,
+    DISTRIBUTED,
+    THIN,
+    DROPPING,
+    FULL,
+    DISTRIBUTED,
+    DROPPING,
+    NONE,
+];
+
+impl Mode {
+    fn name(self) -> String {
+        let drops = if self.drops { "-drop" } else { "" };
+        format!("{}{drops}", self.lto.name())
+    }
+}
+
+/// What is compared.
+const FILES: [&str; 2] = ["vmlinux", "lib/crc7.ko"];
+
+/// A small kernel without time, place and count of its build in it.
+struct Kernel {
+    arch: Arch,
+    tree: PathBuf,
+    objtree: PathBuf,
+}
+
+impl Kernel {
+    fn new(workdir: &Path, arch: Arch, name: &str) -> anyhow::Result<Self> {
+        let objtree = workdir.join(format!("modes-{}-{name}", arch.name()));
+        files::remove_dir(&objtree)?;
+        let tree = kernel_tree(workdir)?;
+        Ok(Self {
+            arch,
+            tree,
+            objtree,
+        })
+    }
+
+    /// Builds it in `mode`; gives vmlinux and the module.
+    fn built(&self, mode: Mode) -> Result<[Vec<u8>; 2], Failure> {
+        let drops = mode
+            .drops
+            .then(|| "LTO_CLANG_INTERNALIZE=y".parse::<Setting>());
+        let set: Vec<Setting> = drops.into_iter().collect::<anyhow::Result<_>>()?;
+        config::configure(config::Options {
+            tree: &self.tree,
+            arch: self.arch,
+            objtree: &self.objtree,
+            profile: Profile::Tiny,
+            lto: mode.lto,
+            set: &set,
+        })?;
+        let mut make = make(&self.tree, self.arch, &self.objtree, &llvm::bin_dir()?)?;
+        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        make.args([
+            "-s",
+            &format!("-j{jobs}"),
+            "KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
+            "KBUILD_BUILD_USER=user",
+            "KBUILD_BUILD_HOST=host",
+            "KBUILD_BUILD_VERSION=1",
+            "all",
+        ]);
+        process::output(&mut make)?;
+        let read = |name: &str| {
+            let path = self.objtree.join(name);
+            fs::read(&path).with_context(|| path.display().to_string())
+        };
+        let [kernel, module] = FILES.map(read);
+        Ok([kernel?, module?])
+    }
+}
+
+/// Builds one object tree in each mode of `walk` after the other. The first build is a clean one.
+fn walk(workdir: &Path, arch: Arch, walk: &[Mode]) -> Outcome {
+    let kernel = Kernel::new(workdir, arch, "switched")?;
+    let mut clean: Vec<(Mode, [Vec<u8>; 2])> = Vec::new();
+    let mut before = None;
+    for mode in walk.iter().copied() {
+        let found = kernel.built(mode)?;
+        let Some(last) = before.replace(mode) else {
+            clean.push((mode, found));
+            continue;
+        };
+        let known = clean.iter().position(|(of, _)| *of == mode);
+        let expected = if let Some(known) = known {
+            &clean[known].1
+        } else {
+            let fresh = Kernel::new(workdir, arch, "clean")?.built(mode)?;
+            clean.push((mode, fresh));
+            &clean[clean.len() - 1].1
+        };
+        for (name, (expected, found)) in FILES.iter().zip(expected.iter().zip(&found)) {
+            expect(!expected.is_empty() && expected == found, || {
+                format!(
+                    "{}: {name} built in mode {} after {} is not that of a clean build",
+                    kernel.objtree.display(),
+                    mode.name(),
+                    last.name()
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// LTO is tried on a tree that was built without, and taken back.
+pub fn x86_64_there_and_back(workdir: &Path) -> Outcome {
+    walk(workdir, Arch::X86_64, &[NONE, THIN, NONE])
+}
+
+pub fn x86_64_every_switch(workdir: &Path) -> Outcome {
+    walk(workdir, Arch::X86_64, &EVERY_SWITCH)
+}
+
+pub fn arm64_every_switch(workdir: &Path) -> Outcome {
+    walk(workdir, Arch::Arm64, &EVERY_SWITCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_walk_makes_every_switch_once() {
+        let modes = [NONE, THIN, FULL, DISTRIBUTED, DROPPING];
+        for from in modes {
+            for to in modes.into_iter().filter(|to| *to != from) {
+                let switches = EVERY_SWITCH.windows(2);
+                let n = switches.filter(|pair| *pair == [from, to]).count();
+                assert_eq!(n, 1, "{} to {}", from.name(), to.name());
+            }
+        }
+    }
+}
