@@ -70,7 +70,7 @@ pub struct Args {
     no_install: bool,
 }
 
-/// What is shown, and where.
+/// What to show, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// A kernel tree; fetched if it is not said.

@@ -69,7 +69,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads the ledger of the repository at `root`; an empty one if there is none.
+    /// Reads the ledger of the repository at `root`; a missing file is an empty ledger.
     ///
     /// # Errors
     /// It cannot be read, or is not a ledger.
@@ -164,7 +164,7 @@ pub struct Resume {
     /// Leave out what has passed since the sources last changed, as tests/ledger.toml says.
     #[arg(long = "resume")]
     pub skips_passed: bool,
-    /// Leave out what has passed at this commit or after it, whatever has changed since.
+    /// Skip what has passed at this commit or later, even if the sources have changed since.
     #[arg(long, value_name = "COMMIT", requires = "skips_passed")]
     pub since: Option<String>,
     /// Run only the i-th of n equal parts, as in 2/4.
@@ -301,7 +301,7 @@ impl Repository {
     }
 }
 
-/// One of several parts of what is to be run.
+/// One part of a run that is split into several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     index: usize,

@@ -72,7 +72,9 @@ const ALWAYS: [Need; 7] = [
 const X86_64: [Need; 1] = [need("/usr/include/libelf.h", "libelf-dev")];
 
 /// What only the tests of this repository call.
-const TESTS: [Need; 2] = [
+const TESTS: [Need; 3] = [
+    // What `make C=1` runs.
+    need("sparse", "sparse"),
     // The pages of `cargo xtask report` are drawn in it.
     need("chromium", "chromium"),
     USER_MODE_EMULATION,

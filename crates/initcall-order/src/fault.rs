@@ -12,7 +12,7 @@ pub enum Fault {
         object: String,
         /// The label.
         symbol: String,
-        /// What is wrong with it.
+        /// The fault.
         why: Malformed,
     },
     /// Two initcalls whose sections have one name, so that a script cannot order them.
@@ -49,7 +49,7 @@ pub enum Fault {
     },
 }
 
-/// What is wrong with an initcall's label.
+/// A fault of an initcall's label.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {

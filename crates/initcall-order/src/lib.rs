@@ -37,7 +37,7 @@ pub struct Initcalls {
 /// Collects the initcalls of `inputs`, which are in link order.
 ///
 /// # Errors
-/// Those of [`Collector::finish`].
+/// As [`Collector::finish`].
 pub fn collect(inputs: &[Input<'_>]) -> Result<Initcalls, Faults<Fault>> {
     let mut collector = Collector::default();
     for input in inputs {

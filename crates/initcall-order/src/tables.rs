@@ -64,7 +64,7 @@ pub enum OrderFault {
     Bounds {
         /// The level.
         level: &'static str,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
 }

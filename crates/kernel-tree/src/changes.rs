@@ -142,7 +142,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Notes a refusal if what is there is none of the known contents.
+    /// Notes a refusal if the file has none of the known contents.
     fn refuse_foreign(&mut self, path: &str, present: Option<&Content>, known: &[Option<&String>]) {
         self.refusals.extend(refusal(path, present, known));
     }
@@ -298,7 +298,7 @@ fn original_of(
     Ok((original, bytes.clone()))
 }
 
-/// The refusal of a file whose content is none that an install wrote, found, or will write.
+/// The refusal of a file whose content is neither the original nor one that an install writes.
 fn refusal(path: &str, present: Option<&Content>, known: &[Option<&String>]) -> Option<Refusal> {
     let hash = sha256(&present?.bytes);
     let is_known = known.iter().flatten().any(|known| **known == hash);

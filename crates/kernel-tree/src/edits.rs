@@ -6,7 +6,7 @@ use crate::tree::Tree;
 use serde::Deserialize;
 use std::fmt;
 
-/// What is wrong with an `edits.toml`.
+/// A fault of an `edits.toml`.
 #[derive(Debug, thiserror::Error)]
 pub enum EditsError {
     /// It is no TOML, or has an entry that is not known.
@@ -17,7 +17,7 @@ pub enum EditsError {
     Entry {
         /// Which entry: its kind and its file or hook.
         entry: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }
@@ -54,7 +54,7 @@ pub(crate) enum Adoption {
         title: String,
         /// What it replaces or checks, on one line.
         does: String,
-        /// What is won, measured: the first paragraph of its patch.
+        /// The measured gain: the first paragraph of its patch.
         gain: String,
         /// What the tree must have for it.
         needs: Vec<Need>,
@@ -72,7 +72,7 @@ pub(crate) enum Adoption {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Need {
     pub fact: Condition,
-    /// What is said where it does not hold.
+    /// The explanation if it does not hold.
     pub otherwise: String,
 }
 
@@ -80,10 +80,10 @@ pub(crate) struct Need {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Trees {
-    /// Those that know no LTO, and get it from the plugins.
+    /// Trees without LTO, which get it from the plugins.
     #[default]
     None,
-    /// Those whose own build knows it.
+    /// Trees whose own build has LTO.
     Native,
     /// All.
     Any,
@@ -114,7 +114,7 @@ pub(crate) struct Edit {
     pub when: Vec<Condition>,
 }
 
-/// What is done at an anchor.
+/// The change at an anchor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     Replace(String),

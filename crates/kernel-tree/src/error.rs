@@ -37,7 +37,7 @@ pub enum Error {
     Path {
         /// The path as it was given.
         path: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// A plugin's `edits.toml` is wrong.
@@ -45,7 +45,7 @@ pub enum Error {
     Edits {
         /// The plugin, or `hooks`.
         plugin: String,
-        /// What is wrong.
+        /// The fault.
         source: EditsError,
     },
     /// The plugin table contradicts itself.
@@ -99,7 +99,7 @@ pub enum Error {
     Record {
         /// The manifest, journal or kept original.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// While files were being replaced, one was found that is neither as before nor as after.

@@ -42,7 +42,7 @@ pub(crate) struct Change {
     pub path: String,
     /// What stands there now.
     pub old: Option<Content>,
-    /// What shall stand there.
+    /// The new content.
     pub new: Option<Content>,
 }
 
@@ -102,7 +102,7 @@ struct Step {
     path: String,
     /// The SHA-256 of what stood there, if a file did.
     old: Option<String>,
-    /// The SHA-256 of what shall stand there, if a file shall.
+    /// The SHA-256 of the new content, if a file is to be there.
     new: Option<String>,
 }
 
@@ -450,7 +450,7 @@ impl Writer<'_> {
         Ok(swept)
     }
 
-    /// The file or directory whose owner what is made at `path` shall have.
+    /// The file or directory whose owner a new file at `path` gets.
     fn owner_like(&self, path: &str) -> Result<PathBuf> {
         let full = full_path(self.dir, path)?;
         Ok(full

@@ -86,7 +86,7 @@ impl<'table> Offer<'table> {
     }
 }
 
-/// What is said about the first fact that does not hold.
+/// The explanation of the first fact that does not hold.
 fn unmet<'a>(needs: &'a [Need], tree: &Tree) -> Result<Option<&'a str>> {
     for Need { fact, otherwise } in needs {
         if !fact.holds(tree)? {

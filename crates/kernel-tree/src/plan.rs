@@ -451,7 +451,7 @@ fn without_consequences(refusals: Vec<Refusal>) -> Vec<Refusal> {
     refusals
 }
 
-/// Whether a file of the tree is reached through a symbolic link, or is none that is plain.
+/// Whether a file of the tree is reached through a symbolic link, or is not a plain file.
 fn not_plain(tree: &Tree, path: &str) -> Result<Option<Refusal>> {
     for part in parents(path).chain([path]) {
         let full = tree.full(part)?;

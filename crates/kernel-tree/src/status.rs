@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What is installed in a tree, and whether it still is as it was installed.
+//! The plugins installed in a tree, and whether their files are unchanged.
 
 use crate::error::Result;
 use crate::manifest::{EditedRecord, foreign_files, sha256};
@@ -17,7 +17,7 @@ pub struct Status {
     pub foreign: Vec<String>,
 }
 
-/// What is installed, and what became of it. Paths are relative to the tree.
+/// The installed plugins and the state of their files. Paths are relative to the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Installed {
     /// The version of the plugins.

@@ -221,7 +221,7 @@ pub(crate) fn full_path(dir: &Path, path: &str) -> Result<PathBuf> {
     Ok(dir.join(path))
 }
 
-/// The content of a file, or `None` where there is none.
+/// The content of a file, or `None` if there is no such file.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),

@@ -407,7 +407,7 @@ impl Builder {
         self.random.pick(&self.hosts.clone())
     }
 
-    /// A function of a bitcode file that runs already; one is made if there is none.
+    /// A function of a bitcode file that already runs; it is made if necessary.
     fn bitcode_host(&mut self) -> Host {
         let hosts: Vec<Host> = self
             .hosts
@@ -422,7 +422,7 @@ impl Builder {
         self.random.pick(&hosts)
     }
 
-    /// A function of `file` that runs; one is made if there is none.
+    /// A function of `file` that runs; it is made if necessary.
     fn host_in(&mut self, file: usize) -> Host {
         let hosts = self.hosts.iter().filter(|host| host.file == file);
         let hosts: Vec<Host> = hosts.cloned().collect();

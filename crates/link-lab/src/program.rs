@@ -483,7 +483,7 @@ impl Program {
         }
     }
 
-    /// Keys of handlers that are there whatever is dropped: those of functions that run.
+    /// Keys of the handlers that no link may drop: the handlers of functions that run.
     fn reachable_keys(&self) -> BTreeSet<u32> {
         let mut reached: BTreeSet<&str> = BTreeSet::from([MAIN]);
         loop {

@@ -136,7 +136,7 @@ impl Program {
     }
 }
 
-/// What is tried with each function.
+/// The simplifications that are tried with each function.
 const PLAINER: [fn(&mut crate::program::Function); 7] = [
     |function| function.is_noinline = false,
     |function| {

@@ -88,7 +88,7 @@ pub enum ListError {
     Pattern {
         /// As written.
         pattern: String,
-        /// What is wrong with it.
+        /// The fault.
         source: globset::Error,
     },
     /// The tree cannot be read. The error itself says its cause.

@@ -27,11 +27,11 @@ pub struct CodegenError {
     object: PathBuf,
     /// The file that has the command it was made by.
     command: PathBuf,
-    /// What is wrong with it.
+    /// The fault.
     why: CommandError,
 }
 
-/// What is wrong with a `.cmd` file.
+/// A fault of a `.cmd` file.
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
     #[error("cannot be read ({0})")]

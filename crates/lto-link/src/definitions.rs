@@ -51,7 +51,7 @@ pub enum DefinitionFault {
 pub struct Definitions {
     /// Global symbols that are defined.
     pub n_symbols: usize,
-    /// What is there twice.
+    /// A duplicate.
     pub faults: Vec<DefinitionFault>,
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn generated_roots(output: &Path) -> Result<Generated, LinkError> {
 /// Resolves the symbols of `inputs` for the link of `output`, with what its generated code is known to need.
 ///
 /// # Errors
-/// Those of [`generated_roots`] and of [`Resolution::of`].
+/// As [`generated_roots`] and [`Resolution::of`].
 pub(crate) fn resolution<'data>(
     output: &Path,
     inputs: &Inputs<'data>,

@@ -13,7 +13,7 @@ const DIRECTIVES: [&str; 2] = [".incbin", ".include"];
 /// A directive that stands in a comment counts, and one that a macro puts together does not.
 ///
 /// # Errors
-/// Those of [`Bitcode::assembly`].
+/// As [`Bitcode::assembly`].
 pub fn file_directives(bitcode: &Bitcode) -> Result<Vec<&'static str>, ReadError> {
     let assembly = bitcode.assembly()?;
     let of_functions = assembly.functions.iter().flat_map(|of| &of.texts);

@@ -15,7 +15,7 @@ use crate::resolve::Resolution;
 /// The objects of one link.
 #[derive(Debug)]
 pub struct Inputs<'data> {
-    /// Those that are linked in any case, then those of the libraries, in link order.
+    /// The objects that are always linked, then the members of libraries, in link order.
     pub objects: Vec<Input<'data>>,
     /// How many of them are linked in any case.
     pub n_always: usize,
@@ -24,9 +24,9 @@ pub struct Inputs<'data> {
 /// Files to be linked, none of them an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkFiles {
-    /// Those that are linked in any case, in link order.
+    /// The objects that are always linked, in link order.
     pub objs: Vec<PathBuf>,
-    /// Those of libraries, of which the linker takes what it needs.
+    /// The members of libraries; the linker takes those that it needs.
     pub libs: Vec<PathBuf>,
 }
 
@@ -281,7 +281,7 @@ pub(crate) fn beside(output: &Path, suffix: &str) -> PathBuf {
 /// Reads a record.
 ///
 /// # Errors
-/// Those of the file, and `InvalidData` for a line that is none of a record.
+/// The file cannot be read; `InvalidData` for a line that is not a record.
 pub fn read_record(path: &Path) -> io::Result<Vec<RecordedInput>> {
     let text = std::fs::read_to_string(path)?;
     let lines = text.lines().enumerate();

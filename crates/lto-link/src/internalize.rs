@@ -88,7 +88,7 @@ pub(crate) fn list_dropped(
 /// Removes the lists that an earlier link of `output` left, which dropped something.
 ///
 /// # Errors
-/// Those of the file system.
+/// A file or directory cannot be read or written.
 pub(crate) fn remove_lists(output: &Path) -> Result<(), LinkError> {
     for list in [
         roots_path(output),
@@ -109,7 +109,7 @@ pub(crate) fn remove_lists(output: &Path) -> Result<(), LinkError> {
 /// link: native objects only.
 ///
 /// # Errors
-/// Those of the root set; inputs that do not go together; a linker that leaves no code.
+/// The roots cannot be collected, the inputs do not fit together, or the linker leaves no code.
 pub(crate) fn generate(
     options: &LinkOptions,
     asked: &RootOptions,
@@ -362,10 +362,10 @@ fn without_definitions(data: &[u8], elf: &Elf, symbols: &[SymbolIndex]) -> Vec<u
 pub(crate) struct IndexDir(PathBuf);
 
 impl IndexDir {
-    /// Makes the directory `dir` for the indexes of `inputs`. What is in it is removed.
+    /// Makes the empty directory `dir` for the indexes of `inputs`; old content is removed.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// A file or directory cannot be read or written.
     pub(crate) fn make(dir: &Path, inputs: &Inputs) -> Result<Self, LinkError> {
         remove_dir(dir)?;
         // So deep that no `..` of an object leads out of it.

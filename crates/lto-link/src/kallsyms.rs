@@ -38,7 +38,7 @@ pub enum NameFault {
     Malformed {
         /// The table.
         table: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }
@@ -52,7 +52,7 @@ pub struct KernelNames {
     pub n_btf: Option<usize>,
     /// Functions of kallsyms that BTF has not: of assembly, and those that pahole leaves out.
     pub n_not_in_btf: usize,
-    /// What is wrong.
+    /// The fault.
     pub faults: Vec<NameFault>,
 }
 

@@ -24,7 +24,7 @@ pub enum LinkKind {
 pub struct Cache {
     /// Where it lies; made if missing.
     pub dir: PathBuf,
-    /// What is kept of it (lld's `--thinlto-cache-policy`).
+    /// What the cache keeps (lld's `--thinlto-cache-policy`).
     pub policy: String,
 }
 
@@ -95,7 +95,7 @@ impl Scripts {
     /// Writes them.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// A file or directory cannot be read or written.
     pub fn write(&self) -> Result<(), WriteError> {
         for (path, text) in &self.files {
             tool_io::write_if_changed(path, text.as_bytes())?;

@@ -79,7 +79,7 @@ pub struct Kept<'reach> {
     pub kinds: BTreeSet<&'reach str>,
 }
 
-/// What is known of the definitions of one name.
+/// The definitions of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It stays: who refers to it, who to that, and so on up to a root.

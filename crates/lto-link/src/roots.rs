@@ -20,7 +20,7 @@ use crate::inputs::{Inputs, object_name, quoted};
 use crate::reach::Reach;
 use crate::resolve::{Resolution, is_definition};
 
-/// What is dropped of a link, as asked for: all that no root reaches.
+/// What a link may drop, as asked for: everything that no root reaches.
 #[derive(Clone, Debug, Default)]
 pub struct RootOptions {
     /// Whether it is a module, which has its own entries and is read by modpost.
@@ -137,7 +137,7 @@ pub enum RootError {
         path: PathBuf,
         /// Counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault.
         what: String,
     },
     /// A pattern matches no definition of the link.
@@ -161,7 +161,7 @@ impl Roots {
     /// `generated` are those that code generation showed: symbol and object.
     ///
     /// # Errors
-    /// A file that cannot be read, a pattern that is none.
+    /// A file cannot be read, or a pattern is malformed.
     pub(crate) fn collect<'data>(
         options: &RootOptions,
         inputs: &Inputs<'data>,
@@ -339,7 +339,7 @@ impl Roots {
         self.reasons.keys().map(String::as_str)
     }
 
-    /// Why `symbol` is one; nothing if it is none.
+    /// Why `symbol` is a root; empty if it is not a root.
     pub fn reasons(&self, symbol: &str) -> impl Iterator<Item = &Reason> {
         self.reasons.get(symbol).into_iter().flatten()
     }

@@ -130,7 +130,7 @@ fn write_indexes(options: &ThinLinkOptions, inputs: &Inputs) -> Result<usize, Li
 /// not, what was dropped is listed at [`dropped_path`](crate::dropped_path). `loader` reads the native objects.
 ///
 /// # Errors
-/// Those of [`thin_link`], native objects and summaries of bitcode that cannot be read.
+/// As [`thin_link`]; also if a native object or a summary cannot be read.
 pub fn complete_thin_link<'data>(
     options: &ThinLinkOptions,
     loader: &impl Loader<'data>,

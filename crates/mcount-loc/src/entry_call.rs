@@ -29,7 +29,7 @@ pub(crate) struct EntryCall<'elf, 'data> {
     /// Where in the section the instruction begins, in bytes.
     pub(crate) offset: u64,
     pub(crate) form: Form,
-    /// What is called.
+    /// The called symbol.
     pub(crate) symbol: &'elf Symbol<'data>,
     /// Where in the file the `Elf64_Rela` of the call is; `None` for other sorts of relocation.
     pub(crate) relocation: Option<u64>,

@@ -90,7 +90,7 @@ pub enum Fault {
          make the object anew from objects without that section"
     )]
     Missing {
-        /// The function that calls, or nearest symbol before; `?` where there is none.
+        /// The calling function, or the nearest symbol before the call; `?` if there is no symbol.
         function: String,
         /// The section of the call.
         section: String,
@@ -132,7 +132,7 @@ pub enum Fault {
         table: &'static str,
         /// Where in the table it is, in bytes.
         at: u64,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A record of code that ftrace cannot patch.
@@ -147,13 +147,13 @@ pub enum Fault {
         at: u64,
         /// What it refers to.
         target: String,
-        /// The function there; `?` where there is none.
+        /// The function at that address; `?` if there is no function.
         function: String,
     },
     /// The symbols around the table of a linked kernel do not enclose one.
     #[error("has no table of entry calls: {reason}")]
     Bounds {
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A call that the kernel could not turn into a no-op.

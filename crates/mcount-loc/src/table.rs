@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Tables that are there, held against the code.
+//! Compares existing tables with the code.
 
 use std::collections::HashSet;
 

@@ -140,7 +140,7 @@ impl ModFile {
     /// (`net/ipv6/Makefile` of Linux 5.10); make links it once.
     ///
     /// # Errors
-    /// Those of [`undefined_symbols`], and names with white space.
+    /// As [`undefined_symbols`]; also for names with white space.
     pub fn new(parts: Vec<String>, module: Option<&Input<'_>>) -> Result<Self, Error> {
         let undefined = match module {
             Some(module) => undefined_symbols(module)?,
@@ -171,7 +171,7 @@ impl ModFile {
 /// Gives the faults found.
 ///
 /// # Errors
-/// Those of [`undefined_symbols`].
+/// As [`undefined_symbols`].
 pub fn check(text: &str, module: Option<&Input<'_>>) -> Result<Vec<Fault>, Error> {
     let mut faults = Vec::new();
     let lines = text.matches('\n').count();
@@ -202,7 +202,7 @@ pub fn check_parts(text: &str) -> Vec<Fault> {
 /// those that the object `module` needs.
 ///
 /// # Errors
-/// Those of [`undefined_symbols`].
+/// As [`undefined_symbols`].
 pub fn check_symbols(text: &str, module: &Input<'_>) -> Result<Vec<Fault>, Error> {
     let listed: Vec<_> = text.split_whitespace().collect();
     symbol_faults(&listed, Some(module))

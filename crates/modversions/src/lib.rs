@@ -4,7 +4,7 @@
 //! Without LTO, kbuild links each object once more with a linker script that genksyms wrote, so
 //! that `__crc_NAME` has a value. No linker can do that to bitcode. The script stays beside the
 //! object (`dev.o.symversions`), and all of them are given to the link that makes code of the
-//! bitcode. Here they are collected, and held against what the objects export.
+//! bitcode. Here they are collected, and compared with what the objects export.
 //!
 //! **Invariant:** knows objects, exports and CRCs; starts no process and knows no other plugin.
 //!

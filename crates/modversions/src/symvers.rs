@@ -28,7 +28,7 @@ pub struct SymversError {
     pub text: String,
 }
 
-/// What is wrong with the exports of a kernel.
+/// A fault of a kernel's exports.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SymversFault {
     /// Loading a module that uses it checks nothing.

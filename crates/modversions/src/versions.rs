@@ -78,7 +78,7 @@ pub enum VersionFault {
     Malformed {
         /// The section.
         section: &'static str,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
 }

@@ -119,7 +119,7 @@ pub enum ReadError {
 pub struct InputError {
     /// Display name of the input: its path, and the archive it is in.
     pub name: String,
-    /// What is wrong with it.
+    /// The fault.
     pub error: ReadError,
 }
 

@@ -19,7 +19,7 @@ pub trait Loader<'data> {
     /// The bytes of the file at `path`.
     ///
     /// # Errors
-    /// Those of opening and reading it.
+    /// The file cannot be opened or read.
     fn load(&self, path: &Path) -> io::Result<&'data [u8]>;
 }
 
@@ -41,7 +41,7 @@ impl<'data> Input<'data> {
     /// The object in `data`, which is the whole file at `path`.
     ///
     /// # Errors
-    /// Those of [`Object::parse`]; an archive is one.
+    /// As [`Object::parse`]; also for an archive.
     pub fn parse(path: &Path, data: &'data [u8]) -> Result<Self, InputError> {
         Self::with_name(path.display().to_string(), Some(path.to_owned()), data)
     }

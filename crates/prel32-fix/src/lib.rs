@@ -148,7 +148,7 @@ pub enum Fault {
     Bounds {
         /// The table.
         table: String,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
 }

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// What is done to one of several good inputs.
+/// The damage to one of several good inputs.
 #[derive(Clone, Debug)]
 pub struct Damage {
     which: Index,

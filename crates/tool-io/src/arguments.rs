@@ -46,7 +46,7 @@ pub enum ArgumentFileError {
 /// see [`expand_arguments`].
 ///
 /// # Errors
-/// Those of [`expand_arguments`].
+/// As [`expand_arguments`].
 pub fn arguments() -> Result<Vec<OsString>, ArgumentFileError> {
     let mut arguments = std::env::args_os();
     let mut expanded: Vec<_> = arguments.next().into_iter().collect();

@@ -87,7 +87,7 @@ impl Files {
     /// The bytes of the file at `path`.
     ///
     /// # Errors
-    /// Those of opening and mapping it.
+    /// The file cannot be opened or mapped.
     pub fn bytes(&self, path: &Path) -> io::Result<&[u8]> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -123,7 +123,7 @@ pub struct ReadTextError {
 /// The text of the file at `path`.
 ///
 /// # Errors
-/// Those of opening and reading it, and bytes that are not UTF-8.
+/// The file cannot be read, or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, ReadTextError> {
     fs::read_to_string(path).map_err(|source| ReadTextError {
         path: path.to_owned(),

@@ -22,7 +22,7 @@ pub struct WriteError {
 /// exists and is no regular file, such as `/dev/null`, is written to as it is.
 ///
 /// # Errors
-/// Those of the file system.
+/// A file or directory cannot be read or written.
 pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     write(path, content).map_err(|source| WriteError {
         path: path.to_owned(),
@@ -34,7 +34,7 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), WriteError> {
 /// make does not run the rules that depend on it. Says whether it was written.
 ///
 /// # Errors
-/// Those of the file system.
+/// A file or directory cannot be read or written.
 pub fn write_if_changed(path: &Path, content: &[u8]) -> Result<bool, WriteError> {
     // A file that cannot be read is not known to have this content; writing it tells why.
     let unchanged = is_regular(path) && fs::read(path).is_ok_and(|present| present == content);

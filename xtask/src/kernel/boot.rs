@@ -54,7 +54,7 @@ enum Format {
     Json,
 }
 
-/// What is booted, and for how long.
+/// What to boot, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The architecture of the guest.
@@ -164,7 +164,7 @@ pub fn run(args: Args) -> Outcome {
 /// Boots what was built in `objtree`, where the console is left.
 ///
 /// # Errors
-/// Those of [`boot`].
+/// As [`boot`].
 pub fn boot_built(arch: Arch, objtree: &Path) -> anyhow::Result<Report> {
     boot(Options {
         arch,

@@ -53,7 +53,7 @@ pub struct Args {
 /// The target of the kernel's Makefile that is the kernel and its modules.
 pub const ALL: &str = "all";
 
-/// What is built.
+/// What to build.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The kernel tree.
@@ -259,12 +259,21 @@ fn whole_log(objtree: &Path) -> anyhow::Result<String> {
 /// # Errors
 /// A build.log cannot be read.
 pub fn new_warnings(tree: &Path, objtree: &Path, against: &Path) -> anyhow::Result<Vec<String>> {
-    let known = warnings(&whole_log(against)?, &[tree, against]);
-    let found = warnings(&whole_log(objtree)?, &[tree, objtree]).into_iter();
-    Ok(found
+    Ok(new_in(
+        (&whole_log(objtree)?, &[tree, objtree]),
+        (&whole_log(against)?, &[tree, against]),
+    ))
+}
+
+/// The warnings in one text that are not in the other. With each come the directories that lines may name,
+/// which do not count.
+pub fn new_in(found: (&str, &[&Path]), known: (&str, &[&Path])) -> Vec<String> {
+    let known = warnings(known.0, known.1);
+    let found = warnings(found.0, found.1).into_iter();
+    found
         .filter(|(warning, _)| !known.contains_key(warning))
         .map(|(_, line)| line)
-        .collect())
+        .collect()
 }
 
 /// The warnings in the log of a build, as two object trees can be compared by, and the line of each,

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
-/// What is run, and for how long.
+/// What to run, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Guest<'a> {
     /// The architecture of the guest.

@@ -7,12 +7,14 @@ mod broken;
 mod conventions;
 mod distributed;
 mod dropping;
+mod llvm;
 mod modes;
 mod native;
 mod objects;
 mod rebuild;
 mod runtime;
 mod tree;
+mod warnings;
 mod x86_64;
 
 use std::fs;
@@ -186,7 +188,7 @@ pub const TESTS: [(&str, KernelTest); 41] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 25] = [
+pub const WIDE: [(&str, KernelTest); 34] = [
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -220,12 +222,48 @@ pub const WIDE: [(&str, KernelTest); 25] = [
         dropping::smaller,
     ),
     (
+        "W=1 and C=1 give no warning that the tree did not give before",
+        warnings::none_is_new,
+    ),
+    (
         "x86_64: every switch between modes gives a clean build",
         modes::x86_64_every_switch,
     ),
     (
         "arm64: every switch between modes gives a clean build",
         modes::arm64_every_switch,
+    ),
+    (
+        "LLVM 14, arm64: thin, full, and distributed that drops",
+        llvm::arm64::<14>,
+    ),
+    (
+        "LLVM 14, x86_64: thin, full, and distributed that drops",
+        llvm::x86_64::<14>,
+    ),
+    (
+        "LLVM 15, arm64: thin, full, and distributed that drops",
+        llvm::arm64::<15>,
+    ),
+    (
+        "LLVM 15, x86_64: thin, full, and distributed that drops",
+        llvm::x86_64::<15>,
+    ),
+    (
+        "LLVM 16, arm64: thin, full, and distributed that drops",
+        llvm::arm64::<16>,
+    ),
+    (
+        "LLVM 16, x86_64: thin, full, and distributed that drops",
+        llvm::x86_64::<16>,
+    ),
+    (
+        "LLVM 19, arm64: thin, full, and distributed that drops",
+        llvm::arm64::<19>,
+    ),
+    (
+        "LLVM 19, x86_64: thin, full, and distributed that drops",
+        llvm::x86_64::<19>,
     ),
     (
         "6.12 x86_64: verify after thin LTO",

@@ -63,7 +63,7 @@ pub fn promoted_names(workdir: &Path) -> Outcome {
     })
 }
 
-/// The list of disabled objects, held against a tree.
+/// The list of disabled objects, compared with a tree.
 pub fn included_files(workdir: &Path) -> Outcome {
     let tree = std::path::absolute(kernel_tree(workdir)?)?;
     cargo_test("kernel_tree", &[(TREE, &tree)])

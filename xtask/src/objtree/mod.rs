@@ -133,7 +133,8 @@ impl<'files> Objtree<'files> {
 
     /// A fault where there is no vmlinux.o: much can be told only by relocations.
     pub fn object_fault(&self) -> Option<String> {
-        let text = "vmlinux.o: is not there to be held against vmlinux; build the kernel again";
+        let text =
+            "vmlinux.o is missing, so vmlinux cannot be checked against it; build the kernel again";
         self.object.is_none().then(|| text.to_owned())
     }
 

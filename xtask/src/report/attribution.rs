@@ -57,9 +57,9 @@ impl Entry {
 /// All bytes of a kernel that are in memory, each in one place.
 #[derive(Debug, Default)]
 pub struct Attributed {
-    /// Those of symbols.
+    /// The columns of symbols.
     pub symbols: BTreeMap<Key, Entry>,
-    /// Those of none, by group and section.
+    /// Bytes that belong to no symbol, by group and section.
     pub without_symbol: BTreeMap<(Group, String), u64>,
 }
 

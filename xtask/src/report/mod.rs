@@ -152,7 +152,7 @@ pub struct Report {
     sections: Vec<SectionSize>,
     /// The file that is booted.
     image: Option<Named>,
-    /// What is loaded of all modules.
+    /// The loaded size of all modules.
     modules_total: Size,
     modules: Vec<Named>,
     /// Everything below each directory, `.` for all; what has no object stands in a line of its own.
@@ -228,7 +228,7 @@ impl Read<'_, '_> {
         attribute(self.elf, self.inputs.objects())
     }
 
-    /// What is loaded of each module.
+    /// The loaded size of each module.
     fn modules(&self) -> BTreeMap<String, u64> {
         let modules = self.tree.modules.iter();
         let sizes = modules.map(|module| {

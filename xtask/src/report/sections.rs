@@ -13,15 +13,15 @@ use serde::Serialize;
 pub enum Group {
     /// Code.
     Text,
-    /// What is read only, once the kernel has started.
+    /// Read-only once the kernel has started.
     Rodata,
-    /// What is written to and has content in the file.
+    /// Writable, with content in the file.
     Data,
     /// What each CPU gets a copy of.
     Percpu,
-    /// What is zero at the start.
+    /// Zero at the start.
     Bss,
-    /// What is freed after the start, or used up by it.
+    /// Freed after the start.
     Init,
     /// What the final link leaves out. Only vmlinux.o has it.
     Discarded,

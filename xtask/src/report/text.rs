@@ -133,7 +133,7 @@ fn directories(report: &Report) -> Vec<Vec<String>> {
     first.into_iter().map(line).chain(all).collect()
 }
 
-/// Those of the second level that are largest, or changed most.
+/// The entries of the second level that are largest, or changed most.
 fn directories_below(report: &Report, top: usize) -> Vec<Vec<String>> {
     let mut second = of_level(report, 1);
     second.sort_by_key(|directory| {

@@ -9,9 +9,9 @@ use serde::Serialize;
 pub struct Sizes {
     /// Code and what is read only.
     pub text: u64,
-    /// What is written to and has content in the file.
+    /// Writable, with content in the file.
     pub data: u64,
-    /// What is zero at the start.
+    /// Zero at the start.
     pub bss: u64,
 }
 

@@ -29,9 +29,9 @@ fn a_damaged_journal_is_named() {
 /// A command that is made to fail, and the trees it begins and ends with.
 struct Scene {
     command: &'static str,
-    /// What is installed when it begins.
+    /// The installed plugins before the change.
     from: &'static [&'static str],
-    /// What is installed when it ends; nothing for an uninstall.
+    /// The installed plugins after the change; nothing for an uninstall.
     to: &'static [&'static str],
 }
 

@@ -55,7 +55,7 @@ fn filtered_by_make(fragment: &str, objects: &[&str]) -> Vec<String> {
     output.lines().map(str::to_owned).collect()
 }
 
-/// Those of `objects` that are disabled.
+/// The disabled ones among `objects`.
 fn matched(matcher: &Matcher, objects: &[&str]) -> Vec<String> {
     let disabled = objects.iter().filter(|path| matcher.is_disabled(path));
     disabled.map(|&path| path.to_owned()).collect()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Tables of linked kernels, and those that compilers make, held against the code.
+//! Tables of linked kernels, and those that compilers make, compared with the code.
 
 use std::sync::OnceLock;
 

@@ -77,7 +77,7 @@ fn the_linker_takes_the_script_and_sets_every_crc() {
         );
         let script = collect(&dir, &["a.o"]).unwrap();
         set_crcs(&dir, "a.o", script.linker_script(), "linked.o");
-        // Native objects are held against their exports: this one is complete.
+        // Native objects are compared with their exports: this one is complete.
         let collected = collect(&dir, &["linked.o"]).unwrap();
         assert_eq!((collected.linker_script(), collected.n_crcs()), ("", 0));
     }

@@ -2,7 +2,7 @@
 //! The LLVM bitstream container: blocks, records and abbreviations.
 //!
 //! Source: LLVM's "LLVM Bitcode File Format". Everything is read with bounds; a number of elements
-//! is held against the bits that are left, so that no input makes the reader run for long.
+//! is compared with the number of bits that are left, so that no input makes the reader run for long.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ pub struct Items<'data> {
     keep: Keep,
 }
 
-/// What is kept of the operands of a record.
+/// Which operands of a record are kept.
 #[derive(Clone, Copy, Debug)]
 enum Keep {
     Text,

@@ -87,7 +87,7 @@ impl Types {
     /// Reads the type table `block`.
     ///
     /// # Errors
-    /// Those of the bitstream.
+    /// The errors of the bitstream.
     pub fn read(block: &Block<'_>, info: &BlockInfo) -> Result<Self, ReadError> {
         let mut types = Self::default();
         let mut items = block.items_with_numbers(usize::MAX, info);

@@ -60,7 +60,7 @@ fn module(dir: &TestDir, name: &str, flags: &[&str], script: &str) {
     );
 }
 
-/// The faults of the module `name`, held against the module `reference` if there is one.
+/// The faults of the module `name`, compared with the module `reference` if there is one.
 fn faults(dir: &TestDir, name: &str, reference: Option<&str>) -> Vec<Fault> {
     let files = Files::new();
     let elf = |name: &str| files.elf(&dir.join(name)).unwrap();

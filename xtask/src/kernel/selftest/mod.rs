@@ -72,7 +72,7 @@ enum Format {
     Json,
 }
 
-/// What is tested, and for how long.
+/// What to test, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The architecture of the guest.

@@ -116,7 +116,7 @@ impl Report {
 }
 
 impl Row {
-    /// What is not as in the kernel to compare with.
+    /// A difference from the kernel to compare with.
     fn difference(&self) -> Option<String> {
         let test = &self.test;
         let (result, against) = match (&self.result, &self.against) {

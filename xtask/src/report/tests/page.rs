@@ -77,7 +77,7 @@ fn tiles(dom: &str) -> Vec<&str> {
     paths.filter_map(|rest| rest.split('"').next()).collect()
 }
 
-/// The text of the element with this id, without tags. There is none of its kind in it.
+/// The text of the element with this id, without tags. It contains no element of the same kind.
 pub fn text(dom: &str, id: &str) -> String {
     let found = dom.split_once(&format!("id=\"{id}\""));
     let (before, rest) = found.unwrap_or_else(|| panic!("no #{id} in\n{dom}"));

@@ -21,7 +21,7 @@ const SECOND: &str = "extern int next_state(void); extern int other(int); int co
     __attribute__((noinline)) static int helper(int x) { return other(x) - 3 * x; }\n\
     int second(int x) { return helper(x) + next_state() + counters[x & 7]; }\n";
 
-/// What is in memory of a file, by section, as llvm-size says it.
+/// The size of a file in memory, by section, as llvm-size prints it.
 fn llvm_size(dir: &TestDir, file: &str) -> BTreeMap<String, u64> {
     let output = dir.run("llvm-size", &["-A", file]);
     let mut sizes = BTreeMap::new();
@@ -58,7 +58,7 @@ fn kernel(flags: &[&str]) -> Kernel {
     kernel
 }
 
-/// Every byte of the file is shown once, whatever way it is summed up.
+/// Every byte of the file is shown once, however the bytes are grouped.
 fn sums_agree(report: &Report, expected: u64) {
     assert_eq!(report.total.size, expected);
     let sums = [

@@ -116,7 +116,8 @@ fn a_kernel_without_vmlinux_o_is_a_fault() {
         ".globl __x86_return_thunk\n__x86_return_thunk: ret\n",
     );
     std::fs::remove_file(kernel.dir.join("vmlinux.o")).unwrap();
-    let expected = "vmlinux.o: is not there to be held against vmlinux; build the kernel again";
+    let expected =
+        "vmlinux.o is missing, so vmlinux cannot be checked against it; build the kernel again";
     let checks = [
         kernel.check(super::got::got),
         kernel.check(super::call_sites::returns),

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Kernels by every LLVM that Debian packages and that is supported: they build, boot and pass verify.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::{PROFILE, expect};
+use crate::kernel::arch::Arch;
+use crate::outcome::Outcome;
+use crate::process::{self, End};
+use crate::{llvm, setup};
+
+/// How each kernel is linked, as `cargo xtask demo` is told.
+const MODES: [&[&str]; 3] = [
+    &["--lto", "thin"],
+    &["--lto", "full"],
+    &["--lto", "thin-dist", "--drop"],
+];
+
+pub fn arm64<const VERSION: u32>(workdir: &Path) -> Outcome {
+    demonstrate(workdir, VERSION, Arch::Arm64)
+}
+
+pub fn x86_64<const VERSION: u32>(workdir: &Path) -> Outcome {
+    demonstrate(workdir, VERSION, Arch::X86_64)
+}
+
+/// Shows each mode with this LLVM. The LLVM is chosen by the environment, so that each is a process.
+fn demonstrate(workdir: &Path, version: u32, arch: Arch) -> Outcome {
+    let tools = setup::ensure_llvm(version)?;
+    let program = std::env::current_exe().context("the path of this program")?;
+    for mode in MODES {
+        let mut demo = Command::new(&program);
+        demo.args(["demo", "--arch", arch.name(), "--profile", PROFILE.name()]);
+        demo.args(mode).arg("--workdir");
+        demo.arg(workdir.join(format!("llvm-{version}")));
+        demo.env(llvm::VARIABLE, &tools);
+        let mut lines = Vec::new();
+        let end = process::follow(demo, None, |line| {
+            eprintln!("{line}");
+            lines.push(line.to_owned());
+            Ok(())
+        })?;
+        let is_good = matches!(end, End::Exited(status) if status.success());
+        expect(
+            is_good && lines.iter().any(|line| line == "demo: ok"),
+            || {
+                let said = process::last_lines(&lines.join("\n"));
+                format!(
+                    "LLVM {version}, {}: demo {}:\n{said}",
+                    arch.name(),
+                    mode.join(" ")
+                )
+            },
+        )?;
+    }
+    Ok(())
+}

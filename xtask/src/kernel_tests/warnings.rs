@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The kernel's own extra checks: they say nothing of an installed tree that they do not say of the tree as it
+//! was.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::Context as _;
+
+use super::{ARCH, expect, fetch_into, kernel_tree};
+use crate::kernel::build;
+use crate::kernel::config::{self, Lto, Profile};
+use crate::kernel::make;
+use crate::outcome::{Failure, Outcome};
+use crate::{files, llvm};
+
+/// The warnings of the compiler that are off by default, and those of sparse.
+const CHECKS: [&str; 2] = ["W=1", "C=1"];
+
+/// What make says when it builds the kernel of `tree` with [`CHECKS`].
+fn said(tree: &Path, objtree: &Path, lto: Lto) -> Result<String, Failure> {
+    files::remove_dir(objtree)?;
+    config::configure(config::Options {
+        tree,
+        arch: ARCH,
+        objtree,
+        profile: Profile::Tiny,
+        lto,
+        set: &[],
+    })?;
+    let mut make = make(tree, ARCH, objtree, &llvm::bin_dir()?)?;
+    make.arg(format!("-j{}", build::cpus())).args(CHECKS);
+    let output = make.arg("all").stdin(Stdio::null()).output();
+    let output = output.context("make")?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    expect(output.status.success(), || {
+        format!(
+            "{}: {}",
+            objtree.display(),
+            crate::process::last_lines(&said)
+        )
+    })?;
+    Ok(said)
+}
+
+pub fn none_is_new(workdir: &Path) -> Outcome {
+    let pristine = fetch_into(&workdir.join("pristine"))?;
+    let tree = kernel_tree(workdir)?;
+    let before = workdir.join("warnings-before");
+    let known = said(&pristine, &before, Lto::None)?;
+    expect(known.contains("  CHECK   "), || {
+        "sparse was not run".to_owned()
+    })?;
+    for lto in [Lto::None, Lto::Thin, Lto::ThinDist] {
+        let objtree = workdir.join(format!("warnings-{}", lto.name()));
+        let found = said(&tree, &objtree, lto)?;
+        let new = build::new_in(
+            (&found, &[&tree, &objtree]),
+            (&known, &[&pristine, &before]),
+        );
+        expect(new.is_empty(), || {
+            format!(
+                "{} with {}: {}",
+                lto.name(),
+                CHECKS.join(" "),
+                new.join("\n")
+            )
+        })?;
+    }
+    Ok(())
+}
