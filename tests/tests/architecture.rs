@@ -667,3 +667,20 @@ fn a_message_that_nobody_prints_is_found() {
     assert!(is_printed(messages[0], &printed));
     assert!(!is_printed(messages[1], &printed));
 }
+
+/// make compares each variable that Kconfig has expanded with its own before it reads the plugins' Makefile text: a
+/// variable of this text would differ, and make would synchronize the configuration without end.
+#[test]
+fn kconfig_expands_no_variable_that_make_sets_later() {
+    let fragments = files_in("kconfig/", "");
+    let fragments: Vec<String> = fragments
+        .into_iter()
+        .filter(|file| file.contains("/Kconfig"))
+        .collect();
+    assert!(fragments.len() > 5, "{fragments:?}");
+    let set_later: Vec<String> = fragments
+        .into_iter()
+        .filter(|file| read(file).contains("$(LTO_"))
+        .collect();
+    assert_eq!(set_later, [""; 0]);
+}

@@ -47,7 +47,7 @@ pub(super) fn nothing_of(workdir: &Path, lto: Lto) -> Outcome {
     let vmlinux = objtree.join("vmlinux");
     let before = modified(&vmlinux)?;
     let lines = build(&tree, &objtree, None)?;
-    for tag in LINKS.iter().chain(&["CC", "MODPOST", "THINLTO"]) {
+    for tag in LINKS.iter().chain(&["CC", "MODPOST", "SYNC", "THINLTO"]) {
         let made = made(&lines, tag);
         expect(made.is_empty(), || {
             format!("{}: {tag} of {}", lto.name(), made.join(" "))
