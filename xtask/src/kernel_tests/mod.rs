@@ -35,7 +35,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 41] = [
+pub const TESTS: [(&str, KernelTest); 38] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -47,14 +47,9 @@ pub const TESTS: [(&str, KernelTest); 41] = [
         rebuild::unfinished,
     ),
     (
-        "a link with -j1 in another object directory gives the same order",
-        rebuild::one_job,
-    ),
-    (
         "an external module keeps to its own directory",
         rebuild::external_module,
     ),
-    ("full LTO against none", full),
     (
         "distributed thin LTO against none",
         distributed::against_none,
@@ -141,10 +136,6 @@ pub const TESTS: [(&str, KernelTest); 41] = [
         rebuild::included_content,
     ),
     (
-        "verify finds nothing where kallsyms has no data",
-        rebuild::without_data_symbols,
-    ),
-    (
         "missing tools stop the build at once",
         broken::missing_tools,
     ),
@@ -170,6 +161,10 @@ pub const TESTS: [(&str, KernelTest); 41] = [
         x86_64::small,
     ),
     (
+        "x86_64: a tree built without LTO, with it, and without",
+        modes::x86_64_there_and_back,
+    ),
+    (
         "x86_64: a changed objtool annotates again and compiles nothing",
         x86_64::changed_objtool,
     ),
@@ -178,17 +173,18 @@ pub const TESTS: [(&str, KernelTest); 41] = [
         x86_64::verify_sees,
     ),
     (
-        "x86_64: a tree built without LTO, with it, and without",
-        modes::x86_64_there_and_back,
-    ),
-    (
         "mcount-loc makes the records of recordmcount",
         objects::entry_calls,
     ),
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 34] = [
+pub const WIDE: [(&str, KernelTest); 37] = [
+    ("full LTO against none", full),
+    (
+        "a link with -j1 in another object directory gives the same order",
+        rebuild::one_job,
+    ),
     (
         "-j1 from nothing in another object directory gives the same order",
         rebuild::one_job_from_nothing,
@@ -220,6 +216,10 @@ pub const WIDE: [(&str, KernelTest); 34] = [
     (
         "dropping: with the options for smaller code",
         dropping::smaller,
+    ),
+    (
+        "verify finds nothing where kallsyms has no data",
+        rebuild::without_data_symbols,
     ),
     (
         "W=1 and C=1 give no warning that the tree did not give before",

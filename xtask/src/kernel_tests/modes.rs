@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::rebuild::copy_objtree;
 use super::{expect, kernel_tree};
 use crate::kernel::arch::Arch;
 use crate::kernel::config::{self, Lto, Profile, Setting};
 use crate::kernel::make;
+use crate::kernel::variant::Variant;
 use crate::outcome::{Failure, Outcome};
 use crate::{files, llvm, process};
 
@@ -85,10 +87,17 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn new(workdir: &Path, arch: Arch, name: &str) -> anyhow::Result<Self> {
+    /// One of which nothing is built, or a copy of the kernel in this mode that an earlier test has built from
+    /// nothing: that is as good, and saves a build.
+    fn new(workdir: &Path, arch: Arch, name: &str, mode: Mode) -> anyhow::Result<Self> {
         let objtree = workdir.join(format!("modes-{}-{name}", arch.name()));
         files::remove_dir(&objtree)?;
         let tree = kernel_tree(workdir)?;
+        let variant = Variant::new(arch, Profile::Tiny, mode.lto);
+        let built = variant.objtree(workdir);
+        if !mode.drops && built.join("vmlinux").exists() {
+            copy_objtree(&built, &objtree)?;
+        }
         Ok(Self {
             arch,
             tree,
@@ -133,7 +142,8 @@ impl Kernel {
 
 /// Builds one object tree in each mode of `walk` after the other. The first build is a clean one.
 fn walk(workdir: &Path, arch: Arch, walk: &[Mode]) -> Outcome {
-    let kernel = Kernel::new(workdir, arch, "switched")?;
+    let first = walk.first().copied().unwrap_or(NONE);
+    let kernel = Kernel::new(workdir, arch, "switched", first)?;
     let mut clean: Vec<(Mode, [Vec<u8>; 2])> = Vec::new();
     let mut before = None;
     for mode in walk.iter().copied() {
@@ -146,7 +156,7 @@ fn walk(workdir: &Path, arch: Arch, walk: &[Mode]) -> Outcome {
         let expected = if let Some(known) = known {
             &clean[known].1
         } else {
-            let fresh = Kernel::new(workdir, arch, "clean")?.built(mode)?;
+            let fresh = Kernel::new(workdir, arch, "clean", mode)?.built(mode)?;
             clean.push((mode, fresh));
             &clean[clean.len() - 1].1
         };
