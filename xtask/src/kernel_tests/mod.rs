@@ -35,7 +35,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All of them, but for [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 38] = [
+pub const TESTS: [(&str, KernelTest); 37] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -161,10 +161,6 @@ pub const TESTS: [(&str, KernelTest); 38] = [
         x86_64::small,
     ),
     (
-        "x86_64: a tree built without LTO, with it, and without",
-        modes::x86_64_there_and_back,
-    ),
-    (
         "x86_64: a changed objtool annotates again and compiles nothing",
         x86_64::changed_objtool,
     ),
@@ -179,7 +175,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 37] = [
+pub const WIDE: [(&str, KernelTest); 38] = [
     ("full LTO against none", full),
     (
         "a link with -j1 in another object directory gives the same order",
@@ -224,6 +220,10 @@ pub const WIDE: [(&str, KernelTest); 37] = [
     (
         "W=1 and C=1 give no warning that the tree did not give before",
         warnings::none_is_new,
+    ),
+    (
+        "x86_64: a tree built without LTO, with it, and without",
+        modes::x86_64_there_and_back,
     ),
     (
         "x86_64: every switch between modes gives a clean build",

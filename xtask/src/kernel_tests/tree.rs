@@ -12,7 +12,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::{process, uninstall};
 
 /// Installs these plugins, all if none is named.
-fn install(tree: &Path, plugins: &[String]) -> Outcome {
+pub(super) fn install(tree: &Path, plugins: &[String]) -> Outcome {
     install::install(&install::Options {
         tree,
         plugins,
