@@ -164,11 +164,7 @@ fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
     )?;
     let why = |symbol| why(&tree, &dropping, symbol);
     let (kept, gone) = (why("kept_for_assembly")?, why("kept_for_nobody")?);
-    // Code of a link in one process is not that of one object.
-    let reason = match lto {
-        Lto::ThinDist => "root: generated-code, lib/dropping_test.o",
-        _ => "root: generated-code, ",
-    };
+    let reason = "root: inline-assembly, lib/dropping_test.o";
     expect(kept.contains(reason), || kept.clone())?;
     expect(gone.contains("was dropped"), || gone.clone())?;
     outside(workdir, variant)
