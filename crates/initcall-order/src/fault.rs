@@ -25,6 +25,41 @@ pub enum Fault {
         /// The object that has it again, which may be the same.
         second: String,
     },
+    /// Initcalls that the script does not list, as an object has them that was compiled without the
+    /// headers of this kernel.
+    #[error(
+        "{object}: section {section} has initcalls without a label __initcall__…, so that they would run \
+         after all others; compile it with the headers of this kernel"
+    )]
+    Unlabelled {
+        /// The object.
+        object: String,
+        /// The section.
+        section: String,
+    },
+    /// An object of another architecture than the first one.
+    #[error(
+        "{object}: is for {architecture}, and {first} is for {expected}; give the objects of one \
+         kernel"
+    )]
+    Architecture {
+        /// The object.
+        object: String,
+        /// Its architecture.
+        architecture: &'static str,
+        /// The first object.
+        first: String,
+        /// The architecture of the first object.
+        expected: &'static str,
+    },
+    /// Bitcode that does not say in which sections its labels are.
+    #[error("{object}: {reason}; remove it and run make again")]
+    Assembly {
+        /// The object.
+        object: String,
+        /// Why its assembly cannot be read.
+        reason: String,
+    },
     /// Two initcalls of one object whose order is unknown.
     #[error(
         "{object}: initcalls {first} and {second} have the same counter; \

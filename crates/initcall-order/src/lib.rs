@@ -15,6 +15,7 @@
 mod fault;
 mod glue;
 mod initcall;
+mod object;
 mod tables;
 
 use std::collections::{BTreeMap, HashMap};
@@ -55,6 +56,8 @@ pub struct Collector {
     faults: Vec<Fault>,
     /// The object in which each section name came first.
     sections: HashMap<String, String>,
+    /// The first object whose architecture is known, and the architecture.
+    first: Option<(String, &'static str)>,
     objects: usize,
 }
 
@@ -62,6 +65,14 @@ impl Collector {
     /// Takes the initcalls of the next object.
     pub fn add(&mut self, input: &Input<'_>) {
         self.objects += 1;
+        self.check_architecture(input);
+        let object = &input.name;
+        let unlabelled = object::unlabelled_sections(&input.object).into_iter();
+        self.faults
+            .extend(unlabelled.map(|section| Fault::Unlabelled {
+                object: object.clone(),
+                section: section.to_owned(),
+            }));
         for initcall in of_object(input, &mut self.faults) {
             let section = initcall.section();
             if let Some(first) = self.sections.get(&section) {
@@ -78,12 +89,30 @@ impl Collector {
         }
     }
 
+    fn check_architecture(&mut self, input: &Input<'_>) {
+        let Some(architecture) = object::architecture(&input.object) else {
+            return;
+        };
+        match &self.first {
+            None => self.first = Some((input.name.clone(), architecture)),
+            Some((first, expected)) if *expected != architecture => {
+                self.faults.push(Fault::Architecture {
+                    object: input.name.clone(),
+                    architecture,
+                    first: first.clone(),
+                    expected,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+
     /// All initcalls that were collected.
     ///
     /// # Errors
     /// All faults found: names that cannot be taken apart, labels that are not local or not in the
-    /// section that the script will name, two initcalls of one section or of one counter within an
-    /// object, and no initcall at all.
+    /// section that the script will name, initcalls without a label, two initcalls of one section or
+    /// of one counter within an object, objects of two architectures, and no initcall at all.
     pub fn finish(mut self) -> Result<Initcalls, Faults<Fault>> {
         if self.initcalls.is_empty() && self.faults.is_empty() {
             self.faults.push(Fault::None {
@@ -97,11 +126,30 @@ impl Collector {
 /// The initcalls of one object in the order of its source, which is that of their counters.
 fn of_object(input: &Input<'_>, faults: &mut Vec<Fault>) -> Vec<Initcall> {
     let mut initcalls = Vec::new();
-    for symbol in input.object.linker_symbols() {
-        if symbol.is_undefined() || !symbol.name.starts_with(MARK) {
-            continue;
+    let symbols = input.object.linker_symbols();
+    let symbols: Vec<_> = symbols
+        .filter(|symbol| !symbol.is_undefined() && symbol.name.starts_with(MARK))
+        .collect();
+    let has_unknown_section = symbols.iter().any(|symbol| symbol.section_name.is_none());
+    let mut assembly = String::new();
+    if let Some(bitcode) = input.object.as_bitcode().filter(|_| has_unknown_section) {
+        match bitcode.assembly() {
+            Ok(found) => {
+                assembly = String::from_utf8_lossy(&found.modules.join(&b'\n')).into_owned();
+            }
+            Err(error) => faults.push(Fault::Assembly {
+                object: input.name.clone(),
+                reason: error.to_string(),
+            }),
         }
-        match of_symbol(symbol, input) {
+    }
+    let sections = object::sections_of_labels(&assembly);
+    for symbol in symbols {
+        // The symbol table of bitcode does not say in which section assembly defines a label.
+        let section = symbol
+            .section_name
+            .or_else(|| sections.get(symbol.name).copied());
+        match of_symbol(symbol, section, input) {
             Ok(initcall) => initcalls.push(initcall),
             Err(why) => faults.push(Fault::Malformed {
                 object: input.name.clone(),
@@ -124,13 +172,16 @@ fn of_object(input: &Input<'_>, faults: &mut Vec<Fault>) -> Vec<Initcall> {
     initcalls
 }
 
-fn of_symbol(symbol: &Symbol<'_>, input: &Input<'_>) -> Result<Initcall, Malformed> {
+fn of_symbol(
+    symbol: &Symbol<'_>,
+    section: Option<&str>,
+    input: &Input<'_>,
+) -> Result<Initcall, Malformed> {
     let initcall = Initcall::parse(symbol.name, &input.name)?;
     if symbol.binding != Binding::Local {
         return Err(Malformed::NotLocal);
     }
-    // Bitcode does not say in which section module assembly defines a label.
-    match symbol.section_name {
+    match section {
         Some(section) if section != initcall.section() => Err(Malformed::Section {
             found: section.to_owned(),
             expected: initcall.section(),

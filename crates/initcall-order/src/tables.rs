@@ -35,9 +35,53 @@ const TABLES: [(&str, &str, &str); 11] = [
 /// `HAVE_ARCH_PREL32_RELOCATIONS`.
 const ENTRY_SIZE: u64 = 4;
 
-/// The functions of each level, by their names in the source, in the order in which they run.
+/// The functions of each level, by their names in the source and their modules, in the order in which
+/// they run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tables(BTreeMap<&'static str, Vec<String>>);
+pub struct Tables {
+    levels: BTreeMap<&'static str, Vec<Entry>>,
+    /// Whether they are those of a link, whose labels have the same lines as those of its kernel. In
+    /// another build the line of a macro with several lines may be another one.
+    is_of_link: bool,
+}
+
+/// One initcall of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    function: String,
+    /// Module and line by its label or stub. Kernels before 5.12 have neither.
+    source: Option<(String, String)>,
+}
+
+impl Entry {
+    fn new(function: &str, label: Option<&Initcall>) -> Self {
+        Self {
+            function: function.to_owned(),
+            source: label.map(|label| (label.module.clone(), label.line.clone())),
+        }
+    }
+
+    /// Whether they can be the same, as far as they are known.
+    fn goes_with(&self, other: &Self, has_same_lines: bool) -> bool {
+        let is_same = match (&self.source, &other.source) {
+            (Some((module, line)), Some((other_module, other_line))) => {
+                module == other_module && (line == other_line || !has_same_lines)
+            }
+            _ => true,
+        };
+        self.function == other.function && is_same
+    }
+
+    /// The function; with module and line if `other` has the same name.
+    fn describe(&self, other: Option<&Self>) -> String {
+        match (&self.source, other) {
+            (Some((module, line)), Some(other)) if other.function == self.function => {
+                format!("{} of {module} (line {line})", self.function)
+            }
+            _ => self.function.clone(),
+        }
+    }
+}
 
 /// Something that is wrong with the tables of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,71 +144,93 @@ impl Tables {
             };
             let mut functions = Vec::new();
             for part in parts {
-                let entries = image.prel32(&part, ENTRY_SIZE, 0)?.into_iter();
-                functions.extend(entries.map(|target| function(&image, target)));
+                let start = image.base(part.section).wrapping_add(part.offset);
+                let targets = image.prel32(&part, ENTRY_SIZE, 0)?.into_iter();
+                let places = (0..).map(|index| start.wrapping_add(index * ENTRY_SIZE));
+                functions.extend(
+                    targets
+                        .zip(places)
+                        .map(|(target, place)| entry(&image, target, place)),
+                );
             }
             if !functions.is_empty() {
                 tables.insert(level, functions);
             }
         }
-        Ok((Self(tables), faults))
+        let tables = Self {
+            levels: tables,
+            is_of_link: false,
+        };
+        Ok((tables, faults))
     }
 
     /// The tables that a link of these initcalls should have.
     pub fn of_link(initcalls: &Initcalls) -> Self {
-        let mut tables: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        let mut tables: BTreeMap<_, Vec<Entry>> = BTreeMap::new();
         // The order is that of names, in which the _sync form of a level comes after it.
         for (level, initcalls) in initcalls.levels() {
             let level = match level.name().strip_suffix('s') {
                 Some(number) if number != "rootf" => number,
                 _ => level.name(),
             };
-            let functions = initcalls.iter().map(|initcall| initcall.function.clone());
-            tables.entry(level).or_default().extend(functions);
+            let entry = |initcall: &Initcall| Entry::new(&initcall.function, Some(initcall));
+            let entries = initcalls.iter().map(entry);
+            tables.entry(level).or_default().extend(entries);
         }
-        Self(tables)
+        Self {
+            levels: tables,
+            is_of_link: true,
+        }
     }
 
     /// How many initcalls there are.
     pub fn len(&self) -> usize {
-        self.0.values().map(Vec::len).sum()
+        self.levels.values().map(Vec::len).sum()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.levels.is_empty()
     }
 
     /// A fault for every place at which another function stands than in `expected`, which is what
-    /// messages call `reference`.
+    /// messages call `reference`. Functions of one name are told apart by their modules, and by their
+    /// lines if one of the two is a link, where both are known.
     pub fn differences(&self, expected: &Self, reference: &str) -> Vec<OrderFault> {
-        let levels: BTreeSet<_> = self.0.keys().chain(expected.0.keys()).collect();
+        let has_same_lines = self.is_of_link || expected.is_of_link;
+        let levels: BTreeSet<_> = self.levels.keys().chain(expected.levels.keys()).collect();
         let mut faults = Vec::new();
         for level in levels {
-            let at = |tables: &Self, place| {
-                let function = tables.0.get(level).and_then(|level| level.get(place));
-                function.map_or("none", String::as_str).to_owned()
-            };
-            let length = |tables: &Self| tables.0.get(level).map_or(0, Vec::len);
-            for place in 0..length(self).max(length(expected)) {
-                let (found, expected) = (at(self, place), at(expected, place));
-                if found != expected {
-                    faults.push(OrderFault::Place {
-                        level,
-                        place,
-                        expected,
-                        found,
-                        reference: reference.to_owned(),
-                    });
+            let entries = |tables: &'_ Self| tables.levels.get(level).map_or(0, Vec::len);
+            for place in 0..entries(self).max(entries(expected)) {
+                let found = self.entry(level, place);
+                let expected = expected.entry(level, place);
+                let goes = found.zip(expected);
+                if goes.is_some_and(|(found, expected)| found.goes_with(expected, has_same_lines)) {
+                    continue;
                 }
+                let describe = |entry: Option<&Entry>, other| {
+                    entry.map_or_else(|| "none".to_owned(), |entry| entry.describe(other))
+                };
+                faults.push(OrderFault::Place {
+                    level,
+                    place,
+                    expected: describe(expected, found),
+                    found: describe(found, expected),
+                    reference: reference.to_owned(),
+                });
             }
         }
         faults
     }
+
+    fn entry(&self, level: &str, place: usize) -> Option<&Entry> {
+        self.levels.get(level)?.get(place)
+    }
 }
 
-/// The source name of the function at an address; `?` where none begins.
-fn function(image: &Image, target: Option<u64>) -> String {
+/// The entry at the address `place`, which refers to `target`; its function is `?` where none begins.
+fn entry(image: &Image, target: Option<u64>, place: u64) -> Entry {
     let symbols = target.map_or(&[][..], |target| image.symbols_at(target));
     let rank = |symbol: &Symbol| match symbol {
         _ if symbol.name.starts_with(STUB) => 0,
@@ -173,9 +239,17 @@ fn function(image: &Image, target: Option<u64>) -> String {
     };
     let found = symbols.iter().min_by_key(|symbol| rank(symbol));
     let Some(name) = found.map(|symbol| source_name(symbol.name)) else {
-        return "?".to_owned();
+        return Entry::new("?", None);
     };
+    // The stub says what runs; the label of the entry only what was meant to.
     let stub = name.strip_prefix(STUB);
-    let label = stub.and_then(|rest| Initcall::parse(&format!("{MARK}{rest}"), "").ok());
-    label.map_or_else(|| name.to_owned(), |label| label.function)
+    let stub = stub.and_then(|rest| Initcall::parse(&format!("{MARK}{rest}"), "").ok());
+    if let Some(stub) = stub {
+        return Entry::new(&stub.function, Some(&stub));
+    }
+    let labels = image.symbols_at(place).iter();
+    let label = labels
+        .filter_map(|symbol| Initcall::parse(symbol.name, "").ok())
+        .find(|label| label.function == name);
+    Entry::new(name, label.as_ref())
 }

@@ -55,7 +55,7 @@ fn names_that_look_like_counters_and_levels_are_taken_apart_alike() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-    /// Trees of thin and regular archives over objects of all forms.
+    /// Trees of thin and regular archives over native objects and bitcode.
     #[test]
     fn archives_of_any_shape_give_the_same_script(
         objects in prop::collection::vec(
@@ -84,8 +84,9 @@ proptest! {
             names.sort_by_key(|name| name.split('_').nth(3).map(str::to_owned));
             names.dedup_by_key(|name| name.split('_').nth(3).map(str::to_owned));
             let names: Vec<_> = names.iter().map(String::as_str).collect();
+            // The first two forms are for one architecture.
             let member = format!("d{}/m{number}.o", number % 2);
-            object(&dir, &member, &names, FORMS[number % FORMS.len()]);
+            object(&dir, &member, &names, FORMS[number % 2]);
             members.push(member);
         }
         let members: Vec<_> = members.iter().map(String::as_str).collect();

@@ -122,6 +122,52 @@ fn each_place_of_another_function_is_told() {
     }
 }
 
+/// As above, with an entry that refers to the function itself, as in kernels without LTO.
+fn object_without_stubs(module: &str, initcalls: &[Initcall]) -> String {
+    let text = object(module, initcalls).replace(".globl __initstub__", ".local __initstub__");
+    // A function of a name that other objects have too.
+    let stub = format!("__initstub__kmod_{module}__1_7_init6");
+    text.replace(&stub, "init")
+}
+
+#[test]
+fn functions_of_one_name_are_told_apart_by_module_and_line() {
+    type Compile = fn(&str, &[Initcall]) -> String;
+    let compiled: [Compile; 2] = [object, object_without_stubs];
+    for compile in compiled {
+        for target in KERNEL_TARGETS {
+            let dir = TestDir::new();
+            for module in ["first", "second"] {
+                let source = compile(module, &[(1, "init", "6")]);
+                dir.asm(&format!("{module}.o"), &source, &[target]);
+            }
+            let sections =
+                ["first", "second"].map(|module| format!("6.init..kmod_{module}__1_7_init"));
+            let [first, second] = sections.each_ref().map(String::as_str);
+            for (name, sections) in [("good", [first, second]), ("vmlinux", [second, first])] {
+                dir.write("lds", script(&sections));
+                let arguments = ["-T", "lds", "-o", name, "first.o", "second.o"];
+                dir.run("ld.lld", &arguments);
+            }
+            let expected = |reference| {
+                let fault = |place, expected, found| {
+                    format!(
+                        "initcall level 6, place {place}: expected init of kmod_{expected} (line 7) by \
+                         {reference}, found init of kmod_{found} (line 7)"
+                    )
+                };
+                vec![fault(0, "first", "second"), fault(1, "second", "first")]
+            };
+            let inputs = ["--inputs", "first.o", "second.o"];
+            assert_eq!(check(&dir, &inputs), (Some(1), expected("the link order")));
+            assert_eq!(
+                check(&dir, &["--against", "good"]),
+                (Some(1), expected("good"))
+            );
+        }
+    }
+}
+
 #[test]
 fn an_initcall_that_is_not_there_is_told() {
     let [one, two, _] = IN_ORDER;

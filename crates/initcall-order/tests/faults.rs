@@ -157,6 +157,77 @@ fn two_initcalls_of_one_counter_in_an_object_are_a_fault() {
     }
 }
 
+/// As a prebuilt object has them that was compiled for a kernel without LTO: they would run last.
+#[test]
+fn entries_that_the_script_does_not_name_are_a_fault() {
+    for flags in FORMS {
+        for section in [
+            ".initcall6.init",
+            ".con_initcall.init",
+            ".initcall10.init",
+            ".initcall6.init..kmod_b__1_2_fn",
+        ] {
+            let dir = TestDir::new();
+            object(&dir, "a.o", &["kmod_a__1_2_fn6"], flags);
+            let source = format!(
+                "int fn(void) {{ return 0; }}\n\
+                 __attribute__((section(\"{section}\"))) int (*__initcall_fn6)(void) = fn;"
+            );
+            dir.c("b.o", &source, flags);
+            assert_eq!(
+                faults(&dir, &["a.o", "b.o"]),
+                [format!(
+                    "b.o: section {section} has initcalls without a label __initcall__…, so that they \
+                     would run after all others; compile it with the headers of this kernel"
+                )]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_level_that_ends_like_one_of_the_kernels_is_not_taken_for_it() {
+    for flags in FORMS {
+        for (level, taken, rest) in [
+            ("10", "0", "1"),
+            ("preearly", "early", "pre"),
+            ("12s", "2s", "1"),
+        ] {
+            let dir = TestDir::new();
+            let section = format!(".initcall{level}.init..kmod_a__1_2_fn");
+            let symbol = format!("__initcall__kmod_a__1_2_fn{level}");
+            dir.c("a.o", &label(&section, &symbol), flags);
+            assert_eq!(
+                faults(&dir, &["a.o"]),
+                [format!(
+                    "a.o: initcall {symbol} is in section {section} instead of \
+                     .initcall{taken}.init..kmod_a__1_2_fn{rest}"
+                )],
+                "{flags:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn objects_of_two_architectures_are_a_fault() {
+    let (arm, x86) = ("--target=aarch64-linux-gnu", "--target=x86_64-linux-gnu");
+    for (first, second) in [
+        (&[arm][..], &[x86][..]),
+        (&[arm, "-flto=thin"], &[x86]),
+        (&[arm], &[x86, "-flto"]),
+    ] {
+        let dir = TestDir::new();
+        object(&dir, "a.o", &["kmod_a__1_2_fn6"], first);
+        object(&dir, "b.o", &["kmod_b__1_2_fn6"], second);
+        object(&dir, "c.o", &["kmod_c__1_2_fn6"], first);
+        assert_eq!(
+            faults(&dir, &["a.o", "b.o", "c.o"]),
+            ["b.o: is for x86_64, and a.o is for aarch64; give the objects of one kernel"]
+        );
+    }
+}
+
 #[test]
 fn no_initcall_at_all_is_a_fault() {
     let dir = TestDir::new();

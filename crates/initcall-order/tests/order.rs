@@ -85,7 +85,8 @@ fn counters_order_the_initcalls_of_an_object_by_number() {
 #[test]
 fn archives_are_taken_in_their_place() {
     let dir = TestDir::new();
-    for (number, flags) in (0..).zip(FORMS.iter().cycle()).take(6) {
+    // The first two forms are for one architecture.
+    for (number, flags) in (0..).zip(FORMS[..2].iter().cycle()).take(6) {
         let name = format!("kmod_m{number}__1_1_fn6");
         object(&dir, &format!("d/m{number}.o"), &[&name], flags);
     }

@@ -43,15 +43,27 @@ struct Entry {
 }
 
 impl TryFrom<Entry> for Disabled {
-    type Error = &'static str;
+    type Error = String;
 
     fn try_from(entry: Entry) -> Result<Self, Self::Error> {
         let pattern = match (entry.source, entry.folder) {
             (Some(glob), None) => Pattern::Source(glob),
             (None, Some(glob)) => Pattern::Folder(glob),
-            (None, None) => return Err("an entry has neither `source` nor `folder`"),
-            (Some(_), Some(_)) => return Err("an entry has both `source` and `folder`"),
+            (None, None) => return Err("an entry has neither `source` nor `folder`".into()),
+            (Some(_), Some(_)) => return Err("an entry has both `source` and `folder`".into()),
         };
+        for (name, text) in [
+            ("pattern", pattern.glob()),
+            ("reason", entry.reason.as_str()),
+        ] {
+            // In a Makefile a line's end ends a comment, and a backslash before it does not.
+            if text.contains(char::is_control) || text.ends_with('\\') {
+                return Err(format!(
+                    "the {name} {text:?} of an entry cannot be a comment in a Makefile: write it in one \
+                     line without control characters and without a backslash at its end"
+                ));
+            }
+        }
         Ok(Self {
             pattern,
             reason: entry.reason,
@@ -91,6 +103,17 @@ pub enum ListError {
         /// The fault.
         source: globset::Error,
     },
+    /// make would read the name of a file or folder as something else.
+    #[error(
+        "{path:?}, which the list of disabled objects means by {pattern}, cannot stand in a Makefile: \
+         rename it, or write a pattern that leaves it out"
+    )]
+    Name {
+        /// The file or folder, relative to the tree.
+        path: PathBuf,
+        /// The pattern that matches it, as written.
+        pattern: String,
+    },
     /// The tree cannot be read. The error itself says its cause.
     #[error("looking for the objects that LTO must leave alone: {0}")]
     Walk(walkdir::Error),
@@ -100,7 +123,8 @@ impl List {
     /// Reads a list written in TOML.
     ///
     /// # Errors
-    /// Anything but tables `disable` with a `reason` and either `source` or `folder`.
+    /// Anything but tables `disable` with a `reason` and either `source` or `folder`, and texts that
+    /// would end the comment in which the fragment quotes them.
     pub fn parse(text: &str) -> Result<Self, ListError> {
         Ok(toml::from_str(text)?)
     }
@@ -109,7 +133,7 @@ impl List {
     /// what the tree knew of LTO by itself.
     ///
     /// # Errors
-    /// Patterns that are no globs, folders that cannot be read.
+    /// Patterns that are no globs, folders that cannot be read, matches whose names make cannot take.
     pub fn resolve(&self, root: &Path, known: &KnownLto) -> Result<Vec<DisabledEntry>, ListError> {
         let is_ours = *known != KnownLto::Native;
         let entries = self.disable.iter();
@@ -132,6 +156,12 @@ impl List {
                 if is_dir == matches!(disabled.pattern, Pattern::Folder(_))
                     && matcher.is_match(path)
                 {
+                    if !is_word_of_make(path) {
+                        return Err(ListError::Name {
+                            path: path.to_owned(),
+                            pattern: disabled.pattern.glob().to_owned(),
+                        });
+                    }
                     found.insert(objects(&disabled.pattern, path));
                 }
             }
@@ -165,6 +195,15 @@ fn is_source(entry: &DirEntry, root: &Path) -> bool {
     let name = entry.file_name();
     let skipped = [".git", "Documentation", "tools"];
     entry.path() == root || !(depth_one && skipped.iter().any(|skip| name == *skip))
+}
+
+/// Whether `path` is one word to make, and means itself: in `lto-disabled-objs += PATH`, and as a
+/// pattern of `filter`.
+fn is_word_of_make(path: &Path) -> bool {
+    let is_special = |character: char| {
+        character.is_control() || character.is_whitespace() || "#$%\\".contains(character)
+    };
+    path.to_str().is_some_and(|text| !text.contains(is_special))
 }
 
 /// The objects that `path`, which `pattern` matched, stands for, in make's notation.

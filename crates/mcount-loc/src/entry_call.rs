@@ -46,7 +46,9 @@ impl EntryCall<'_, '_> {
 }
 
 impl Machine {
-    /// What compilers call at the entry of functions. Source: `get_mcountsym` in
+    /// What compilers call at the entry of functions. Where a file calls the first, a function with
+    /// the second name is an ordinary one: recordmcount takes one symbol for the calls of a section,
+    /// the first that it meets. Source: `get_mcountsym` and `sift_rel_mcount` in
     /// `scripts/recordmcount.h`.
     pub(crate) fn entry_names(self) -> [&'static str; 2] {
         match self {
@@ -160,7 +162,8 @@ impl Machine {
     }
 }
 
-/// All entry calls in the code of `elf`, by section and place, each once.
+/// All entry calls in the code of `elf`, by section and place, each once. They have one target: see
+/// [`Machine::entry_names`].
 ///
 /// # Errors
 /// Relocations that cannot be read or are beyond the end of their section.
@@ -169,14 +172,19 @@ pub(crate) fn find<'elf, 'data>(
     machine: Machine,
 ) -> Result<Vec<EntryCall<'elf, 'data>>, ReadError> {
     let mut calls = Vec::new();
-    let is_target = |symbol: &&Symbol| machine.entry_names().contains(&symbol.name);
-    let targets: Vec<_> = elf.symbols().iter().filter(is_target).collect();
-    if targets.is_empty() {
-        return Ok(calls);
-    }
-    for relocations in elf.sections() {
-        if let Some(code) = code_relocated_by(elf, relocations) {
-            find_in(elf, machine, &targets, relocations, code, &mut calls)?;
+    for name in machine.entry_names() {
+        let is_target = |symbol: &&Symbol| symbol.name == name;
+        let targets: Vec<_> = elf.symbols().iter().filter(is_target).collect();
+        if targets.is_empty() {
+            continue;
+        }
+        for relocations in elf.sections() {
+            if let Some(code) = code_relocated_by(elf, relocations) {
+                find_in(elf, machine, &targets, relocations, code, &mut calls)?;
+            }
+        }
+        if !calls.is_empty() {
+            break;
         }
     }
     calls.sort_by_key(EntryCall::place);

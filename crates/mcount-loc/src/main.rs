@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The command line of mcount-loc.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use mcount_loc::{Error, check, plan, rewrite};
+use mcount_loc::{Error, Fault, check, plan, rewrite};
 use object_model::{Faults, InputError};
 use tool_io::{Failure, Files};
 
@@ -16,7 +16,7 @@ Examples:
   mcount-loc --check vmlinux vmlinux.o @modules.list
 
 An object that has its table already, or that calls nothing at the entry of its functions, keeps
-its bytes and its time stamp.
+its bytes and its time stamp. Another one keeps its mode, and a link to it stays a link.
 
 Exit codes: 0 done, 1 a fault in an object, 2 could not run.";
 
@@ -40,31 +40,39 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let arguments = Arguments::parse_from(tool_io::arguments()?);
     let mut faults = Vec::new();
+    let mut unread = Vec::new();
     for path in &arguments.objects {
-        let files = Files::new();
-        let input = |error| InputError {
-            name: path.display().to_string(),
-            error,
-        };
-        let elf = files.elf(path)?;
-        let bytes = files.bytes(path).map_err(|error| input(error.into()))?;
-        let outcome = if arguments.check {
-            check(&elf).and_then(|(_, faults)| Ok(Faults::check(None, faults)?))
-        } else {
-            plan(&elf).and_then(|records| records.map(|plan| rewrite(bytes, &plan)).transpose())
-        };
-        match outcome {
-            Ok(Some(content)) => tool_io::write_atomic(path, &content)?,
-            Ok(None) => {}
-            Err(Error::Faults(found)) => {
-                faults.extend(found.iter().map(|f| format!("{}: {f}", path.display())));
-            }
-            Err(Error::Read(error)) => return Err(input(error).into()),
-            Err(error) => {
-                let error = format!("{}: {error}", path.display());
-                return Err(Failure::cannot_run(error));
-            }
+        match run_on(path, arguments.check) {
+            Ok(found) => faults.extend(tool_io::located(path, &found)),
+            Err(failure) => unread.push(failure),
         }
     }
-    tool_io::no_faults(&faults)
+    tool_io::no_faults_in_read(&faults, &unread)
+}
+
+/// Writes the table of one object, or only checks it. Gives the faults of the object.
+fn run_on(path: &Path, is_check: bool) -> Result<Vec<Fault>, Failure> {
+    let files = Files::new();
+    let input = |error| InputError {
+        name: path.display().to_string(),
+        error,
+    };
+    let elf = files.elf(path)?;
+    let outcome = if is_check {
+        check(&elf).and_then(|(_, faults)| Ok(Faults::check(None, faults)?))
+    } else {
+        let bytes = files.bytes(path).map_err(|error| input(error.into()))?;
+        plan(&elf).and_then(|records| records.map(|plan| rewrite(bytes, &plan)).transpose())
+    };
+    match outcome {
+        Ok(Some(content)) => tool_io::rewrite_atomic(path, &content)?,
+        Ok(None) => {}
+        Err(Error::Faults(found)) => return Ok(found.into_iter().collect()),
+        Err(Error::Read(error)) => return Err(input(error).into()),
+        Err(error) => {
+            let error = format!("{}: {error}", path.display());
+            return Err(Failure::cannot_run(error));
+        }
+    }
+    Ok(Vec::new())
 }

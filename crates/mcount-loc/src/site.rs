@@ -163,8 +163,11 @@ impl<'elf, 'data> Code<'elf, 'data> {
         let place = code.address.wrapping_add(offset);
         let bytes = self.bytes(section, offset).unwrap_or_default();
         self.machine.called_at(place, bytes).is_some_and(|called| {
-            let mut names = self.machine.entry_names().into_iter();
-            names.any(|name| self.symbols.named(name).iter().any(|s| s.value == called))
+            // A kernel has one of them; a driver's function may have the name of the other.
+            let names = self.machine.entry_names().into_iter();
+            let mut targets = names.map(|name| self.symbols.named(name));
+            let target = targets.find(|symbols| !symbols.is_empty());
+            target.is_some_and(|symbols| symbols.iter().any(|symbol| symbol.value == called))
         })
     }
 

@@ -56,7 +56,9 @@ pub enum Error {
         object: String,
     },
     /// A name that the format cannot hold.
-    #[error("\"{name}\" cannot stand in a .mod file, where white space separates names")]
+    #[error(
+        "{name:?} cannot stand in a .mod file: it is empty, or has white space or control characters in it"
+    )]
     Name {
         /// The name.
         name: String,
@@ -72,6 +74,53 @@ pub enum Fault {
     Lines {
         /// Its number of lines.
         lines: usize,
+    },
+    /// A character that separates no names for the kernel's scripts, and is in no name either.
+    #[error(
+        "line {line}: holds the character {character:?}, which would be read as part of a name; \
+         remove the file and run make again"
+    )]
+    Character {
+        /// The line, counted from 1.
+        line: usize,
+        /// The character.
+        character: char,
+    },
+    /// A name in a line of objects is not that of one.
+    #[error("line {line}: {name} is not an object (*.o); remove the file and run make again")]
+    NotAnObject {
+        /// The line, counted from 1.
+        line: usize,
+        /// The name.
+        name: String,
+    },
+    /// A name in a line of symbols is that of an object.
+    #[error(
+        "line {line}: {name} is an object, and this line is for symbols; a line per object is the \
+         form of Linux 5.19 and later, checked with --line-per-part"
+    )]
+    ObjectAmongSymbols {
+        /// The line, counted from 1.
+        line: usize,
+        /// The name.
+        name: String,
+    },
+    /// A line that is for one name has none or several.
+    #[error(
+        "line {line}: has {n_names} names instead of one; two lines, of objects and of symbols, are \
+         the form before Linux 5.19, checked without --line-per-part"
+    )]
+    NotOneName {
+        /// The line, counted from 1.
+        line: usize,
+        /// How many names are in it.
+        n_names: usize,
+    },
+    /// The last line has no end, so that part of the file may be missing.
+    #[error("line {line}: does not end; remove the file and run make again")]
+    NoEnd {
+        /// The line, counted from 1.
+        line: usize,
     },
     /// The first line is empty.
     #[error("names no object")]
@@ -140,15 +189,18 @@ impl ModFile {
     /// (`net/ipv6/Makefile` of Linux 5.10); make links it once.
     ///
     /// # Errors
-    /// As [`undefined_symbols`]; also for names with white space.
+    /// As [`undefined_symbols`]; also for names with white space or control characters.
     pub fn new(parts: Vec<String>, module: Option<&Input<'_>>) -> Result<Self, Error> {
         let undefined = match module {
             Some(module) => undefined_symbols(module)?,
             None => BTreeSet::new(),
         };
         let undefined: Vec<_> = undefined.into_iter().map(str::to_owned).collect();
-        let separated = |name: &&String| name.is_empty() || name.contains(char::is_whitespace);
-        match parts.iter().chain(&undefined).find(separated) {
+        let is_refused = |name: &&String| {
+            let is_wrong = |character: char| character.is_whitespace() || character.is_control();
+            name.is_empty() || name.contains(is_wrong)
+        };
+        match parts.iter().chain(&undefined).find(is_refused) {
             Some(name) => Err(Error::Name { name: name.clone() }),
             None => Ok(Self {
                 parts: once(parts),
@@ -163,26 +215,32 @@ impl ModFile {
     }
 }
 
-/// Checks the `text` of a `.mod` file: that it is two lines, names objects, and no symbol twice. An
-/// object that stands there twice is none: this file says only whose sources go into the module's
-/// `srcversion`. With the module's object also that its symbols are those that the object needs, all of
-/// them and no others.
+/// Checks the `text` of a `.mod` file: that it is two lines, of objects and of symbols, and names no
+/// symbol twice. An object that stands there twice is no fault: this file says only whose sources go
+/// into the module's `srcversion`. With the module's object also that its symbols are those that the
+/// object needs, all of them and no others.
 ///
 /// Gives the faults found.
 ///
 /// # Errors
 /// As [`undefined_symbols`].
 pub fn check(text: &str, module: Option<&Input<'_>>) -> Result<Vec<Fault>, Error> {
-    let mut faults = Vec::new();
+    let mut faults = characters(text);
+    if !faults.is_empty() {
+        return Ok(faults);
+    }
     let lines = text.matches('\n').count();
     if lines != 2 || !text.ends_with('\n') {
         faults.push(Fault::Lines { lines });
     }
     let mut text = text.lines();
-    if names(text.next().unwrap_or_default()).next().is_none() {
+    let parts: Vec<_> = text.next().unwrap_or_default().split_whitespace().collect();
+    if parts.is_empty() {
         faults.push(Fault::NoParts);
     }
-    let listed: Vec<_> = text.next().unwrap_or_default().split_whitespace().collect();
+    faults.extend(parts.into_iter().filter_map(|name| not_an_object(1, name)));
+    let (listed, mut objects) = symbols(2, text.next().unwrap_or_default());
+    faults.append(&mut objects);
     faults.extend(symbol_faults(&listed, module)?);
     Ok(faults)
 }
@@ -190,12 +248,25 @@ pub fn check(text: &str, module: Option<&Input<'_>>) -> Result<Vec<Fault>, Error
 /// Checks the `text` of a `.mod` file of Linux 5.19 or later, a line per object, which the module is
 /// linked from: that it names objects, each once.
 pub fn check_parts(text: &str) -> Vec<Fault> {
-    let listed: Vec<_> = text.split_whitespace().collect();
-    if listed.is_empty() {
+    let mut faults = characters(text);
+    if !faults.is_empty() {
+        return faults;
+    }
+    if text.is_empty() {
         return vec![Fault::NoParts];
     }
+    faults.extend(line_faults(text));
+    let mut listed = Vec::new();
+    for (line, name) in numbered(text).flat_map(|(line, text)| {
+        let names = text.split_whitespace();
+        names.map(move |name| (line, name))
+    }) {
+        faults.extend(not_an_object(line, name));
+        listed.push(name);
+    }
     let fault = |(object, times)| Fault::RepeatedPart { object, times };
-    repeated(&listed).map(fault).collect()
+    faults.extend(repeated(&listed).map(fault));
+    faults
 }
 
 /// Checks the `text` of a `.usyms` file, a line per symbol: that it names each symbol once, and just
@@ -204,8 +275,77 @@ pub fn check_parts(text: &str) -> Vec<Fault> {
 /// # Errors
 /// As [`undefined_symbols`].
 pub fn check_symbols(text: &str, module: &Input<'_>) -> Result<Vec<Fault>, Error> {
-    let listed: Vec<_> = text.split_whitespace().collect();
-    symbol_faults(&listed, Some(module))
+    let mut faults = characters(text);
+    if !faults.is_empty() {
+        return Ok(faults);
+    }
+    faults.extend(line_faults(text));
+    let mut listed = Vec::new();
+    for (line, text) in numbered(text) {
+        let (mut found, mut objects) = symbols(line, text);
+        listed.append(&mut found);
+        faults.append(&mut objects);
+    }
+    faults.extend(symbol_faults(&listed, Some(module))?);
+    Ok(faults)
+}
+
+/// The lines of `text` with their numbers, counted from 1.
+fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(index, text)| (index + 1, text))
+}
+
+/// The first character of each line that can stand in no name and separates none.
+fn characters(text: &str) -> Vec<Fault> {
+    let is_wrong = |character: &char| {
+        *character != ' ' && (character.is_control() || character.is_whitespace())
+    };
+    // Not `lines`, which takes a carriage return away.
+    let lines = text.split('\n').enumerate();
+    lines
+        .filter_map(|(index, text)| {
+            let character = text.chars().find(is_wrong)?;
+            let line = index + 1;
+            Some(Fault::Character { line, character })
+        })
+        .collect()
+}
+
+/// The lines of `text` that do not hold one name, and a last one without end.
+fn line_faults(text: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (line, text_of_line) in numbered(text) {
+        let n_names = text_of_line.split_whitespace().count();
+        if n_names != 1 {
+            faults.push(Fault::NotOneName { line, n_names });
+        }
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        let line = text.lines().count();
+        faults.push(Fault::NoEnd { line });
+    }
+    faults
+}
+
+fn not_an_object(line: usize, name: &str) -> Option<Fault> {
+    let fault = |name: &str| Fault::NotAnObject {
+        line,
+        name: name.to_owned(),
+    };
+    (!is_object(name)).then(|| fault(name))
+}
+
+/// The symbols in the `text` of a line, and the objects among them as faults.
+fn symbols(line: usize, text: &str) -> (Vec<&str>, Vec<Fault>) {
+    let (objects, symbols): (Vec<&str>, Vec<&str>) =
+        text.split_whitespace().partition(|name| is_object(name));
+    let fault = |name: &str| Fault::ObjectAmongSymbols {
+        line,
+        name: name.to_owned(),
+    };
+    (symbols, objects.into_iter().map(fault).collect())
 }
 
 /// The objects that the module is linked from, by the `text` of its `.mod` file in either form.
@@ -224,10 +364,18 @@ pub fn has_line_per_part(text: &str) -> bool {
     !text.is_empty() && text.lines().all(|line| names(line).eq([line]))
 }
 
-/// The objects named in `text`. No name of C has a dot in it.
+/// The objects named in `text`.
 fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace()
-        .filter(|word| word.strip_suffix(".o").is_some())
+    text.split_whitespace().filter(|word| is_object(word))
+}
+
+/// Whether a name is that of an object and not of a symbol. No name of C has a dot in it.
+#[expect(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "kbuild's objects end in .o, in this spelling only"
+)]
+fn is_object(name: &str) -> bool {
+    name.ends_with(".o")
 }
 
 /// Each of `parts` where it stands first.

@@ -157,7 +157,7 @@ fn names_with_white_space_are_refused() {
         assert_eq!(
             run(&dir, &["-o", "m.mod", "--", name]),
             fault(&[&format!(
-                "\"{name}\" cannot stand in a .mod file, where white space separates names"
+                "{name:?} cannot stand in a .mod file: it is empty, or has white space or control characters in it"
             )])
         );
     }
@@ -196,6 +196,82 @@ fn check_names_every_fault_of_a_file() {
     assert_eq!(
         check(&format!(" \n{whole}\n")),
         fault(&["m.mod: names no object"])
+    );
+}
+
+/// A character that ends no name for the kernel's scripts becomes a part of one.
+#[test]
+fn characters_that_no_name_has_are_refused_by_line() {
+    let dir = module();
+    let whole = "memcpy only_in_asm_0 only_in_asm_1 shared_import";
+    for (text, line, character) in [
+        (format!("a.o\r\n{whole}\n"), 1, "'\\r'"),
+        (format!("a.o\n{whole}\r\n"), 2, "'\\r'"),
+        (format!("a.o b\0.o\n{whole}\n"), 1, "'\\0'"),
+        (format!("a.o\n{whole}\0\n"), 2, "'\\0'"),
+        (format!("a.o\tb.o\n{whole}\n"), 1, "'\\t'"),
+        (format!("a.o\u{a0}b.o\n{whole}\n"), 1, "'\\u{a0}'"),
+    ] {
+        dir.write("m.mod", &text);
+        let expected = format!(
+            "m.mod: line {line}: holds the character {character}, which would be read as part of a \
+             name; remove the file and run make again"
+        );
+        let found = run(&dir, &["check", "m.mod", "--object", "module.o"]);
+        assert_eq!(found, fault(&[&expected]), "{text:?}");
+    }
+    dir.write("m.mod", "fs/a.o\r\nfs/b.o\r\n");
+    let message = "holds the character '\\r', which would be read as part of a name; remove the file \
+                   and run make again";
+    let lines = [1, 2].map(|line| format!("m.mod: line {line}: {message}"));
+    assert_eq!(
+        run(&dir, &["check", "m.mod", "--line-per-part"]),
+        fault(&lines.each_ref().map(String::as_str))
+    );
+}
+
+#[test]
+fn forms_of_other_kernels_are_refused_by_line() {
+    let dir = TestDir::new();
+    let check = |text: &str, options: &[&str]| {
+        dir.write("m.mod", text);
+        run(&dir, &[&["check", "m.mod"], options].concat())
+    };
+    // Two objects, a line each: Linux 5.19.
+    assert_eq!(
+        check("fs/a.o\nfs/b.o\n", &[]),
+        fault(&[
+            "m.mod: line 2: fs/b.o is an object, and this line is for symbols; a line per object is the \
+             form of Linux 5.19 and later, checked with --line-per-part"
+        ])
+    );
+    // Module, then its objects: .tmp_versions before Linux 5.4.
+    assert_eq!(
+        check("fs/m.ko\nfs/a.o\n", &[]),
+        fault(&[
+            "m.mod: line 1: fs/m.ko is not an object (*.o); remove the file and run make again",
+            "m.mod: line 2: fs/a.o is an object, and this line is for symbols; a line per object is the \
+             form of Linux 5.19 and later, checked with --line-per-part",
+        ])
+    );
+    // Objects in the first line, symbols in the second: before Linux 5.19.
+    let line_per_part = ["--line-per-part"];
+    assert_eq!(
+        check("fs/a.o fs/b.o\n\n", &line_per_part),
+        fault(&[
+            "m.mod: line 1: has 2 names instead of one; two lines, of objects and of symbols, are the \
+             form before Linux 5.19, checked without --line-per-part",
+            "m.mod: line 2: has 0 names instead of one; two lines, of objects and of symbols, are the \
+             form before Linux 5.19, checked without --line-per-part",
+        ])
+    );
+    assert_eq!(
+        check("fs/a.o\nkfree\n", &line_per_part),
+        fault(&["m.mod: line 2: kfree is not an object (*.o); remove the file and run make again"])
+    );
+    assert_eq!(
+        check("fs/a.o\nfs/b.o", &line_per_part),
+        fault(&["m.mod: line 2: does not end; remove the file and run make again"])
     );
 }
 
@@ -270,8 +346,23 @@ mod line_per_part {
             panic!("kfree is not seen");
         };
         assert_eq!(symbol, "kfree");
-        let [Fault::Repeated { times: 2, .. }] = &check(&(strong + "memcpy\n"))[..] else {
+        let [Fault::Repeated { times: 2, .. }] = &check(&(strong.clone() + "memcpy\n"))[..] else {
             panic!("memcpy is not seen twice");
         };
+        let messages = |text: &str| check(text).iter().map(Fault::to_string).collect::<Vec<_>>();
+        let joined = strong.replacen('\n', " ", 1);
+        assert!(messages(&joined)[0].starts_with("line 1: has 2 names instead of one"));
+        let windows = strong.replacen('\n', "\r\n", 1);
+        assert!(messages(&windows)[0].starts_with("line 1: holds the character '\\r'"));
+        let object = format!("{strong}fs/a.o\n");
+        let n_lines = object.lines().count();
+        assert!(messages(&object)[0].starts_with(&format!("line {n_lines}: fs/a.o is an object")));
+        assert_eq!(
+            messages(strong.trim_end())[0],
+            format!(
+                "line {}: does not end; remove the file and run make again",
+                n_lines - 1
+            )
+        );
     }
 }

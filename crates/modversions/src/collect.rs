@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! From `.symversions` files to one linker script.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ pub struct Collected {
 }
 
 impl Collected {
-    /// The linker script that gives every `__crc_` symbol its value: genksyms' lines, in link
-    /// order. Empty if nothing is exported from bitcode.
+    /// The linker script that gives every `__crc_` symbol its value: genksyms' lines for what each
+    /// object exports, in link order. Empty if nothing is exported from bitcode.
     pub fn linker_script(&self) -> &str {
         &self.script
     }
@@ -78,6 +78,28 @@ pub enum Fault {
         /// The line.
         text: String,
     },
+    /// Two lines of one file disagree.
+    #[error(
+        "{}:{line}: the CRC of {symbol} is {crc:#010x} here and {first_crc:#010x} in line \
+         {first_line}; remove {object} and run make again",
+        file.display()
+    )]
+    Contradiction {
+        /// The `.symversions` file.
+        file: PathBuf,
+        /// The later line, counted from 1.
+        line: usize,
+        /// The exported name.
+        symbol: String,
+        /// The CRC in the later line.
+        crc: u32,
+        /// The first line that sets the CRC.
+        first_line: usize,
+        /// The CRC there.
+        first_crc: u32,
+        /// The object that exports the symbol.
+        object: String,
+    },
     /// The file is there and cannot be read.
     #[error("{} cannot be read", file.display())]
     Read {
@@ -104,7 +126,8 @@ pub enum Fault {
 /// and are only checked.
 ///
 /// # Errors
-/// Every export without a CRC or with a zero one, every unreadable or malformed file.
+/// Every export without a CRC or with a zero one, every unreadable or malformed file, and every line
+/// that gives a symbol another CRC than an earlier line of the same file.
 pub fn collect(
     inputs: &[Input],
     read: impl Fn(&Path) -> io::Result<String>,
@@ -144,24 +167,42 @@ fn collect_bitcode(
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(source) => return faults.push(Fault::Read { file, source }),
     };
-    let mut crcs = HashMap::new();
-    for (index, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        if let Some((symbol, crc)) = parse_line(line) {
-            crcs.insert(symbol, crc);
-            collected.script.push_str(line);
-            collected.script.push('\n');
-            collected.n_crcs += 1;
-        } else {
-            let (line, text) = (index + 1, line.to_owned());
+    let is_exported: HashSet<&str> = exported.iter().copied().collect();
+    // The line that sets each CRC, and the CRC.
+    let mut crcs: HashMap<&str, (usize, u32)> = HashMap::new();
+    for (index, text) in text.lines().enumerate() {
+        let line = index + 1;
+        if text.trim().is_empty() {
+            continue;
+        }
+        let Some((symbol, crc)) = parse_line(text) else {
             faults.push(Fault::Malformed {
                 file: file.clone(),
                 line,
-                text,
+                text: text.to_owned(),
             });
+            continue;
+        };
+        match crcs.get(symbol) {
+            Some(&(_, first_crc)) if first_crc == crc => {}
+            Some(&(first_line, first_crc)) => faults.push(Fault::Contradiction {
+                file: file.clone(),
+                line,
+                symbol: symbol.to_owned(),
+                crc,
+                first_line,
+                first_crc,
+                object: object(),
+            }),
+            None => {
+                crcs.insert(symbol, (line, crc));
+                // A line that is left over would set the CRC of what another object exports now.
+                if is_exported.contains(symbol) {
+                    collected.script.push_str(text);
+                    collected.script.push('\n');
+                    collected.n_crcs += 1;
+                }
+            }
         }
     }
     for symbol in exported {
@@ -171,7 +212,7 @@ fn collect_bitcode(
                 symbol,
                 object: object(),
             }),
-            Some(0) => faults.push(Fault::Zero {
+            Some((_, 0)) => faults.push(Fault::Zero {
                 symbol,
                 object: object(),
             }),
@@ -219,15 +260,15 @@ pub(crate) fn native_crc(elf: &Elf, symbol: &Symbol) -> Option<u64> {
 /// Name and CRC of a line `__crc_NAME = 0x01234567;`, or of the form for relative CRCs,
 /// `SECTIONS { .rodata : ALIGN(4) { __crc_NAME = .; LONG(0x01234567); } }`.
 fn parse_line(line: &str) -> Option<(&str, u32)> {
-    let (before, rest) = line.split_once("__crc_")?;
+    let (before, rest) = line.trim_end().split_once("__crc_")?;
     let (symbol, value) = rest.split_once(" = ")?;
     let crc = if before.trim().is_empty() {
-        value.trim_end().strip_suffix(';')?
+        value.strip_suffix(';')?
     } else {
         if !before.starts_with("SECTIONS {") {
             return None;
         }
-        value.strip_prefix(".; LONG(")?.split_once(')')?.0
+        value.strip_prefix(".; LONG(")?.strip_suffix("); } }")?
     };
     let crc = u32::from_str_radix(crc.strip_prefix("0x")?, 16).ok()?;
     Some((symbol, crc))
@@ -255,6 +296,8 @@ mod tests {
             "kfree = 0x1;",
             "__crc_kfree = 1;",
             "__crc_kfree = 0x1",
+            "SECTIONS { .rodata : ALIGN(4) { __crc_kfree = .; LONG(0x037a0cba)",
+            "SECTIONS { .rodata : ALIGN(4) { __crc_kfree = .; LONG(0x037a0cba); }",
             "__crc_kfree",
         ] {
             assert_eq!(parse_line(line), None, "{line}");

@@ -14,11 +14,13 @@
 #![forbid(unsafe_code)]
 
 mod collect;
+mod exporters;
 mod glue;
 mod symvers;
 mod versions;
 
 pub use collect::{Collected, Fault, collect, exports, symversions_path};
+pub use exporters::Exporters;
 pub use glue::plugin;
 pub use symvers::{Export, Symvers, SymversError, SymversFault};
 pub use versions::{VersionFault, check_exports, check_uses};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use modversions::{Symvers, check_exports, check_uses, collect, exports};
+use modversions::{Exporters, Symvers, check_exports, check_uses, collect, exports};
 use tool_io::{Failure, Files};
 
 #[derive(Parser)]
@@ -47,7 +47,7 @@ enum Command {
         /// Module.symvers of the build to compare with
         #[arg(long)]
         against: Option<PathBuf>,
-        /// The linked kernel, and modules by their paths in the object tree: what they export and
+        /// The linked kernel, and modules in its object tree: what they export and
         /// what they expect of others
         #[arg(long, num_args = 1.., value_name = "FILE")]
         built: Vec<PathBuf>,
@@ -78,7 +78,9 @@ fn run() -> Result<(), Failure> {
             against,
             built,
         } => {
-            let found = read(&symvers)?;
+            let path = symvers;
+            let found = read(&path)?;
+            let exporters = Exporters::new(&found, &path);
             let mut faults = found.zero_crcs();
             if let Some(path) = against {
                 faults.extend(found.differences(&read(&path)?));
@@ -86,7 +88,7 @@ fn run() -> Result<(), Failure> {
             let mut lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
             for path in &built {
                 let elf = files.elf(path)?;
-                let (_, mut faults) = check_exports(&elf, &exporter(path), &found);
+                let (_, mut faults) = check_exports(&elf, &exporters.name(path, &elf), &found);
                 if elf.is_relocatable() {
                     faults.extend(check_uses(&elf, &found).1);
                 }
@@ -101,10 +103,4 @@ fn read(path: &Path) -> Result<Symvers, Failure> {
     let text = tool_io::read_text(path)?;
     Symvers::parse(&text)
         .map_err(|error| Failure::cannot_run(format!("{}: {error}", path.display())))
-}
-
-/// What `Module.symvers` calls the file at `path`.
-fn exporter(path: &Path) -> String {
-    let name = path.display().to_string();
-    name.strip_suffix(".ko").unwrap_or(&name).to_owned()
 }

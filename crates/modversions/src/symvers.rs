@@ -18,14 +18,31 @@ pub struct Export {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Symvers(BTreeMap<String, Export>);
 
-/// A line that is not one of `Module.symvers`.
-#[derive(Debug, thiserror::Error)]
-#[error("line {line}: not CRC, symbol, exporter and kind of export separated by tabs: {text}")]
-pub struct SymversError {
-    /// Counted from 1.
-    pub line: usize,
-    /// The line.
-    pub text: String,
+/// A line that is not one of `Module.symvers`. Lines are counted from 1.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SymversError {
+    /// The line has another form.
+    #[error("line {line}: not CRC, symbol, exporter and kind of export separated by tabs: {text}")]
+    Form {
+        /// The line's number.
+        line: usize,
+        /// The line.
+        text: String,
+    },
+    /// modpost writes a line per symbol.
+    #[error(
+        "line {line}: {symbol} is also in line {first}, and which CRC counts is not known; remove \
+         the file and run make again"
+    )]
+    Repeated {
+        /// The number of the later line.
+        line: usize,
+        /// The exported name.
+        symbol: String,
+        /// The number of the first line of the symbol.
+        first: usize,
+    },
 }
 
 /// A fault of a kernel's exports.
@@ -85,15 +102,25 @@ impl Symvers {
     /// Reads the text of a `Module.symvers` (`scripts/mod/modpost.c`, `write_dump`).
     ///
     /// # Errors
-    /// The first line that does not have the form.
+    /// The first line that does not have the form, or whose symbol an earlier line has.
     pub fn parse(text: &str) -> Result<Self, SymversError> {
         let mut exports = BTreeMap::new();
-        for (index, line) in text.lines().enumerate() {
-            let (symbol, export) = parse_line(line).ok_or_else(|| SymversError {
-                line: index + 1,
-                text: line.to_owned(),
+        for (index, text_of_line) in text.lines().enumerate() {
+            let line = index + 1;
+            let (symbol, export) = parse_line(text_of_line).ok_or_else(|| SymversError::Form {
+                line,
+                text: text_of_line.to_owned(),
             })?;
-            exports.insert(symbol.to_owned(), export);
+            if exports.insert(symbol.to_owned(), export).is_some() {
+                let mut symbols = text.lines().filter_map(parse_line).map(|(name, _)| name);
+                let first = symbols.position(|name| name == symbol).unwrap_or(index) + 1;
+                let symbol = symbol.to_owned();
+                return Err(SymversError::Repeated {
+                    line,
+                    symbol,
+                    first,
+                });
+            }
         }
         Ok(Self(exports))
     }
@@ -228,6 +255,18 @@ mod tests {
     #[test]
     fn a_malformed_line_is_named() {
         let error = Symvers::parse("0x1\ta\tvmlinux\tEXPORT_SYMBOL\t\nkfree\n").unwrap_err();
-        assert_eq!(error.line, 2);
+        let (line, text) = (2, "kfree".into());
+        assert_eq!(error, SymversError::Form { line, text });
+    }
+
+    #[test]
+    fn a_symbol_that_is_listed_twice_is_refused() {
+        let again = "0x00000001\tkfree\tfs/x\tEXPORT_SYMBOL\t\n";
+        let error = Symvers::parse(&format!("{REFERENCE}{again}")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 3: kfree is also in line 1, and which CRC counts is not known; remove the file and \
+             run make again"
+        );
     }
 }

@@ -40,6 +40,20 @@ pub enum VersionFault {
         /// The CRC in `Module.symvers`.
         expected: u32,
     },
+    /// Module.symvers is that of another build, or the file is not where it was built.
+    #[error(
+        "has {n_crcs} CRCs of exported symbols, the first of {symbol}, and Module.symvers names no \
+         export of {exporter}; give the Module.symvers of this build and the file at its place in \
+         the object tree"
+    )]
+    UnknownExporter {
+        /// How many CRCs the file has.
+        n_crcs: usize,
+        /// The first of the exported names, in byte order.
+        symbol: String,
+        /// The name by which it was looked for.
+        exporter: String,
+    },
     /// The module will not be loaded.
     #[error(
         "{section}: expects {symbol} with CRC {found:#010x}, and {exporter} exports it with \
@@ -83,9 +97,9 @@ pub enum VersionFault {
     },
 }
 
-/// Holds the CRCs that `file`, a linked kernel or a module, exports against those of `symvers`,
-/// where it is called `exporter`. Gives how many there are, and the faults. A file whose CRCs have
-/// no symbols shows none.
+/// Compares the CRCs that `file`, a linked kernel or a module, exports with those of `symvers`,
+/// where it is called `exporter` (see [`crate::Exporters`]). Gives how many there are, and the
+/// faults. A file whose CRCs have no symbols shows none.
 pub fn check_exports(file: &Elf, exporter: &str, symvers: &Symvers) -> (usize, Vec<VersionFault>) {
     let found: BTreeMap<&str, Option<u64>> = crc_symbols(file.symbols())
         .map(|(name, symbol)| (name, native_crc(file, symbol)))
@@ -94,8 +108,23 @@ pub fn check_exports(file: &Elf, exporter: &str, symvers: &Symvers) -> (usize, V
     if found.is_empty() {
         return (0, faults);
     }
+    let mut exports = symvers
+        .iter()
+        .filter(|(_, export)| export.exporter == exporter)
+        .peekable();
+    if exports.peek().is_none() {
+        let mut set = found.iter().filter(|(_, crc)| crc.is_some());
+        if let Some((symbol, _)) = set.next() {
+            faults.push(VersionFault::UnknownExporter {
+                n_crcs: set.count() + 1,
+                symbol: (*symbol).to_owned(),
+                exporter: exporter.to_owned(),
+            });
+        }
+        return (0, faults);
+    }
     let mut n_crcs = 0;
-    for (symbol, export) in symvers.iter().filter(|(_, e)| e.exporter == exporter) {
+    for (symbol, export) in exports {
         let (symbol, expected) = (symbol.to_owned(), export.crc);
         match found.get(symbol.as_str()).copied().flatten() {
             None => faults.push(VersionFault::NotExported { symbol, expected }),

@@ -16,6 +16,8 @@ mod check;
 mod glue;
 mod mismatch;
 
-pub use check::{Fault, OnceFault, Reference, check_module, check_once};
+pub use check::{
+    Fault, KernelFault, ObjectFault, OnceFault, Reference, check_kernel, check_module, check_once,
+};
 pub use glue::plugin;
 pub use mismatch::{Mismatch, Mismatches, is_freed, is_staying_code, mismatches};

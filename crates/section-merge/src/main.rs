@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use object_model::Elf;
-use section_merge::{Reference, check_module, check_once, mismatches};
+use section_merge::{ObjectFault, Reference, check_kernel, check_module, mismatches};
 use tool_io::{Failure, Files};
 
 #[derive(Parser)]
@@ -53,9 +53,12 @@ fn run() -> Result<(), Failure> {
     } = Cli::parse_from(tool_io::arguments()?).command;
     let files = Files::new();
     let object = files.elf(&path)?;
+    if !object.is_relocatable() {
+        return tool_io::no_faults(&tool_io::located(&path, &[ObjectFault::Linked]));
+    }
     let mut faults = Vec::new();
     if let Some(path) = linked {
-        let fault = check_once(&files.elf(&path)?, &object);
+        let fault = check_kernel(&files.elf(&path)?, &object);
         faults.extend(tool_io::located(
             &path,
             &fault.into_iter().collect::<Vec<_>>(),
@@ -69,6 +72,9 @@ fn run() -> Result<(), Failure> {
         faults.extend(tool_io::located(&path, &found));
     }
     let found = mismatches(&object).map_err(|error| cannot_read(&path, &error))?;
+    if found.n_references == 0 && !is_module(&object) {
+        faults.extend(tool_io::located(&path, &[ObjectFault::NoReferences]));
+    }
     faults.extend(tool_io::located(&path, &found.faults));
     tool_io::no_faults(&faults)
 }

@@ -197,7 +197,7 @@ fn name_before<'data>(
 }
 
 /// What a relocation to `symbol` refers to.
-fn referred<'data>(
+pub(crate) fn referred<'data>(
     object: &Elf<'data>,
     symbols: &SymbolMap<'_, 'data>,
     symbol: &Symbol<'data>,

@@ -87,6 +87,24 @@ pub fn no_faults<F: Display>(faults: &[F]) -> Result<(), Failure> {
     Err(Failure::fault(lines.join("\n")))
 }
 
+/// The end of a run over several files, as [`no_faults`], where some of them could not be read or
+/// written: `unread` says which and why.
+///
+/// # Errors
+/// The `faults` and then `unread`, a line each. Without `unread` it is a fault (exit code 1), with it
+/// the run was not possible as a whole (exit code 2).
+pub fn no_faults_in_read<F: Display>(faults: &[F], unread: &[Failure]) -> Result<(), Failure> {
+    if unread.is_empty() {
+        return no_faults(faults);
+    }
+    let faults = faults.iter().map(ToString::to_string);
+    let unread = unread
+        .iter()
+        .map(|failure| WithCauses(failure.error()).to_string());
+    let lines: Vec<String> = faults.chain(unread).collect();
+    Err(Failure::cannot_run(lines.join("\n")))
+}
+
 /// The `faults` as lines, each with the file that it is about.
 pub fn located<F: Display>(file: &Path, faults: &[F]) -> Vec<String> {
     let line = |fault| format!("{}: {fault}", file.display());
@@ -147,6 +165,22 @@ mod tests {
         );
         assert_eq!(failure.code(), 1);
         assert!(no_faults::<&str>(&[]).is_ok());
+    }
+
+    #[test]
+    fn faults_come_before_what_could_not_be_read() {
+        let unread = Failure::from(ReadTextError {
+            path: PathBuf::from("a"),
+            source: io::Error::other("no disk"),
+        });
+        let failure = no_faults_in_read(&["first"], &[unread]).unwrap_err();
+        assert_eq!(
+            report("tool", &failure),
+            "tool: error: first\ntool: error: a cannot be read: no disk\n"
+        );
+        assert_eq!(failure.code(), 2);
+        assert_eq!(no_faults_in_read(&["first"], &[]).unwrap_err().code(), 1);
+        assert!(no_faults_in_read::<&str>(&[], &[]).is_ok());
     }
 
     #[test]

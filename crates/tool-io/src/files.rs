@@ -1,21 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Input files, mapped into memory.
+//! Input files: large ones mapped into memory, small ones read.
 
+use std::cell::Cell;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use memmap2::{Mmap, MmapOptions};
 use object_model::{Elf, Faults, Input, InputError, Loader, Object, ReadError};
 use typed_arena::Arena;
 
-/// Holds the input files of one run, mapped into memory, for as long as what borrows from them.
+use crate::mapped::Mapped;
+
+/// Larger files are mapped: below this, one read is cheaper than the faults of a map, and memory for
+/// it comes from the heap without a map of its own.
+const LARGEST_READ: usize = 64 << 10;
+
+/// How many files are mapped at most. The system's limit for a process is 65530
+/// (`vm.max_map_count`), and memory that the tool asks for needs maps as well.
+const MOST_MAPS: usize = 16 << 10;
+
+/// Holds the input files of one run for as long as what borrows from them.
 ///
 /// Inputs must not be written to while the tool runs. make sees to that: a tool runs after the
-/// rules that write its inputs, and our own outputs replace files instead of changing them.
+/// rules that write its inputs, and our own outputs replace files instead of changing them. If one
+/// becomes shorter all the same, reading it is an error, or, where it is mapped, the end of the
+/// process with a message that names it and exit code 2.
 #[derive(Default)]
 pub struct Files {
-    maps: Arena<Mmap>,
+    maps: Arena<Mapped>,
+    n_maps: Cell<usize>,
+    contents: Arena<Vec<u8>>,
 }
 
 impl Files {
@@ -87,7 +101,7 @@ impl Files {
     /// The bytes of the file at `path`.
     ///
     /// # Errors
-    /// The file cannot be opened or mapped.
+    /// The file cannot be opened, read or mapped, or changes its length meanwhile.
     pub fn bytes(&self, path: &Path) -> io::Result<&[u8]> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -95,12 +109,27 @@ impl Files {
             return Ok(&[]);
         }
         let length = usize::try_from(length).map_err(io::Error::other)?;
-        // SAFETY: the map is read-only and lives as long as `self`. Another process that cut the
-        // file short meanwhile would end this one with SIGBUS; see the type's documentation for
-        // why none does.
-        let map = unsafe { MmapOptions::new().len(length).map(&file)? };
-        Ok(self.maps.alloc(map))
+        if length <= LARGEST_READ || self.n_maps.get() >= MOST_MAPS {
+            return Ok(self.contents.alloc(read(file, length)?));
+        }
+        let map = Mapped::new(&file, length, path)?;
+        self.n_maps.set(self.n_maps.get() + 1);
+        Ok(self.maps.alloc(map).bytes())
     }
+}
+
+/// The content of `file`, which has `length` bytes.
+fn read(mut file: File, length: usize) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; length];
+    file.read_exact(&mut content).map_err(|error| {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            let reason =
+                "it became shorter while it was read; run this again when nothing writes to it";
+            return io::Error::new(error.kind(), reason);
+        }
+        error
+    })?;
+    Ok(content)
 }
 
 impl<'files> Loader<'files> for &'files Files {

@@ -8,9 +8,10 @@
 mod arguments;
 mod exit;
 mod files;
+mod mapped;
 mod output;
 
 pub use arguments::{ArgumentFileError, argument_file, arguments, expand_arguments};
-pub use exit::{Failure, exit, located, no_faults};
+pub use exit::{Failure, exit, located, no_faults, no_faults_in_read};
 pub use files::{Files, ReadTextError, read_text};
-pub use output::{WriteError, write_atomic, write_if_changed};
+pub use output::{WriteError, rewrite_atomic, write_atomic, write_if_changed};

@@ -30,6 +30,19 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     })
 }
 
+/// Replaces the content of the file at `path`, which exists, as a whole: like [`write_atomic`], but
+/// the file keeps its mode, and where `path` is a symbolic link, the file that it leads to is
+/// replaced and the link stays.
+///
+/// # Errors
+/// There is no such file, or a file or directory cannot be read or written.
+pub fn rewrite_atomic(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    rewrite(path, content).map_err(|source| WriteError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Like [`write_atomic`], but a file that already has this content keeps its time stamp, so that
 /// make does not run the rules that depend on it. Says whether it was written.
 ///
@@ -53,6 +66,22 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     if path.exists() && !is_regular(path) {
         return fs::write(path, content);
     }
+    beside(path, content)?.persist(path)?;
+    Ok(())
+}
+
+fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let permissions = path.metadata()?.permissions();
+    let file = beside(&path, content)?;
+    // The umask has no say here: the file had these bits before.
+    file.as_file().set_permissions(permissions)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// A temporary file with this content, in the folder of `path`.
+fn beside(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -63,8 +92,7 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(directory)?;
     file.write_all(content)?;
-    file.persist(path)?;
-    Ok(())
+    Ok(file)
 }
 
 fn is_regular(path: &Path) -> bool {

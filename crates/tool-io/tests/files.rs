@@ -76,3 +76,52 @@ fn text_is_read_or_the_file_is_named() {
     );
     assert!(read_text(&dir.join("none")).is_err());
 }
+
+/// More files than a process may map (`/proc/sys/vm/max_map_count`, 65530 by default): the run was
+/// aborted without a name.
+#[test]
+fn there_may_be_more_inputs_than_a_process_may_map() {
+    let dir = TestDir::new();
+    let path = dir.c("a.o", "int a;", &[ARM64]);
+    let files = Files::new();
+    let content = dir.read("a.o");
+    for _ in 0..70_000 {
+        assert_eq!(files.bytes(&path).unwrap().len(), content.len());
+    }
+}
+
+/// Run by the test below in a process of its own, whose end is the result.
+#[test]
+fn read_an_input_that_is_cut_short() {
+    let Some(path) = std::env::var_os("CUT_SHORT") else {
+        return;
+    };
+    let files = Files::new();
+    let bytes = files.bytes(path.as_ref()).unwrap();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_len(1).unwrap();
+    let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+    println!("sum {sum}");
+}
+
+#[test]
+fn an_input_that_is_cut_short_while_it_is_read_is_named() {
+    let dir = TestDir::new();
+    let path = dir.write("large.o", vec![1; 4 << 20]);
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "read_an_input_that_is_cut_short", "--nocapture"]);
+    let output = command.env("CUT_SHORT", &path).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let expected = format!(
+        ": error: {}: became shorter while it was read; run this again when nothing writes to it\n",
+        path.display()
+    );
+    assert!(stderr.ends_with(&expected), "{stderr}");
+
+    // A small one has been read as a whole before.
+    let path = dir.write("small.o", vec![1; 4000]);
+    let output = command.env("CUT_SHORT", &path).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("sum 4000"));
+}

@@ -63,6 +63,27 @@ fn what_is_no_list_is_refused_with_the_place() {
             "unknown field `folders`",
         ),
         (
+            "[[disable]]\nsource = \"a.c\"\nreason = \"why\\n$(shell touch ran)\"\n",
+            "the reason \"why\\n$(shell touch ran)\" of an entry cannot be a comment in a Makefile: write \
+             it in one line without control characters and without a backslash at its end",
+        ),
+        (
+            "[[disable]]\nsource = \"a.c\"\nreason = \"\"\"why\nand why\"\"\"\n",
+            "the reason \"why\\nand why\" of an entry cannot be a comment in a Makefile",
+        ),
+        (
+            "[[disable]]\nfolder = \"a\"\nreason = 'why \\'\n",
+            "the reason \"why \\\\\" of an entry cannot be a comment in a Makefile",
+        ),
+        (
+            "[[disable]]\nfolder = \"a\\r\"\nreason = \"why\"\n",
+            "the pattern \"a\\r\" of an entry cannot be a comment in a Makefile",
+        ),
+        (
+            "[[disable]]\nsource = \"a\\nall: ; touch ran\"\nreason = \"why\"\n",
+            "the pattern \"a\\nall: ; touch ran\" of an entry cannot be a comment in a Makefile",
+        ),
+        (
             &format!("[[disable]]\nsource = [\"a.c\", \"b.c\"]\n{reason}"),
             "invalid type",
         ),
@@ -276,5 +297,29 @@ fn what_only_our_links_need_is_not_asked_of_a_tree_with_links_of_its_own() {
         let entries = list.resolve(dir.path(), &known).unwrap();
         let found: Vec<_> = entries.iter().map(|entry| entry.pattern.as_str()).collect();
         assert_eq!(found, expected, "{known:?}");
+    }
+}
+
+/// make would take such a name apart, or run it.
+#[test]
+fn files_whose_names_mean_something_else_to_make_are_refused() {
+    for name in [
+        "a/b c.c",
+        "a/b\nx.c",
+        "a/$(shell touch ran).c",
+        "a/b#c.c",
+        "a/b%.c",
+        "a/b\\.c",
+    ] {
+        let dir = tree(&[name]);
+        let list = List::parse(&entry("source", "a/*.c")).unwrap();
+        let error = list.resolve(dir.path(), &KnownLto::None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{name:?}, which the list of disabled objects means by a/*.c, cannot stand in a \
+                 Makefile: rename it, or write a pattern that leaves it out"
+            )
+        );
     }
 }

@@ -8,7 +8,7 @@ use mcount_loc::{Error, plan, rewrite};
 use object_model::Elf;
 use test_support::TestDir;
 
-use crate::support::{X86, fault, object, records, run, success};
+use crate::support::{X86, entry_calls, fault, object, records, run, success};
 
 const FLAGS: &[&str] = &["--target=x86_64-linux-gnu"];
 
@@ -269,6 +269,9 @@ fn an_output_that_cannot_be_written_ends_with_2_and_leaves_the_object() {
     let bytes = dir.read("a.o");
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcount-loc"));
     command.stdin(File::open(dir.join("a.o")).unwrap());
+    // Only /proc leads to the file that is open now.
+    std::fs::remove_file(dir.join("a.o")).unwrap();
+    dir.write("a.o", &bytes);
     let output = test_support::output(command.arg("/proc/self/fd/0"));
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8(output.stderr).unwrap();
@@ -291,5 +294,58 @@ fn bytes_that_the_plan_was_not_made_of_are_refused() {
             error.to_string(),
             "has other contents than when its entry calls were looked for; run it again"
         );
+    }
+}
+
+/// A driver may have a function of this name where the compiler calls another one.
+#[test]
+fn a_function_named_mcount_is_an_ordinary_one_where_entries_call_fentry() {
+    let dir = TestDir::new();
+    let source = "__attribute__((noinline)) int mcount(int x) { asm volatile(\"\"); return x + 1; }\n\
+                  int user(int x) { return mcount(x) + 2; }\n";
+    let flags = [&["-O2"], X86.flags].concat();
+    dir.c("a.o", source, &flags);
+    assert_eq!(run(&dir, &["a.o"]), success());
+    let calls = entry_calls(&dir, "a.o", "__fentry__");
+    assert_eq!(calls.len(), 2);
+    let places: Vec<_> = calls.into_iter().map(|(_, place)| place).collect();
+    assert_eq!(records(&dir.read("a.o"), X86), places);
+    assert_eq!(run(&dir, &["--check", "a.o"]), success());
+}
+
+#[test]
+fn an_object_that_cannot_be_read_does_not_hide_the_faults_of_others() {
+    let dir = TestDir::new();
+    for name in ["a.o", "c.o"] {
+        dir.asm(name, &[CODE, ".quad f\n"].concat(), FLAGS);
+    }
+    dir.write("text.o", "text");
+    for check in [&["--check"][..], &[]] {
+        let arguments = [check, &["none.o", "a.o", "text.o", "c.o"]].concat();
+        let (code, message) = run(&dir, &arguments);
+        assert_eq!(code, Some(2), "{message}");
+        let files: Vec<_> = message
+            .lines()
+            .map(|line| line.split(": ").nth(2).unwrap())
+            .collect();
+        assert_eq!(files, ["a.o", "c.o", "none.o", "text.o"], "{message}");
+    }
+}
+
+#[test]
+fn the_file_keeps_its_mode_and_a_link_to_it_stays_a_link() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    for mode in [0o640, 0o666, 0o755] {
+        let dir = TestDir::new();
+        object(&dir, "d/a.o", X86, &[], &[]);
+        set_permissions(dir.join("d/a.o"), Permissions::from_mode(mode)).unwrap();
+        symlink("d/a.o", dir.join("link.o")).unwrap();
+        assert_eq!(run(&dir, &["link.o"]), success());
+        assert!(dir.join("link.o").symlink_metadata().unwrap().is_symlink());
+        assert_eq!(records(&dir.read("d/a.o"), X86).len(), 4);
+        let metadata = dir.join("d/a.o").metadata().unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, mode);
     }
 }

@@ -172,6 +172,67 @@ fn other_lines_are_shown_with_their_place() {
     );
 }
 
+/// As a file that is copied with its `.symversions`, or that no longer exports a symbol, leaves it.
+#[test]
+fn a_line_of_a_symbol_that_another_object_exports_is_left_out() {
+    for form in [0, 1] {
+        let dir = TestDir::new();
+        let line = |symbol, crc| lines(symbol, crc)[form].clone();
+        object(&dir, "a.o", &exporting(&["a"]), BITCODE);
+        dir.write("a.o.symversions", line("a", 1) + &line("b", 0xbad));
+        object(&dir, "b.o", &exporting(&["b"]), BITCODE);
+        dir.write("b.o.symversions", line("b", 2));
+        for [first, second] in [["a", "b"], ["b", "a"]] {
+            let names = [format!("{first}.o"), format!("{second}.o")];
+            let collected = collect(&dir, &names.each_ref().map(String::as_str)).unwrap();
+            let crc = |name| line(name, if name == "a" { 1 } else { 2 });
+            assert_eq!(collected.linker_script(), crc(first) + &crc(second));
+            assert_eq!(collected.n_crcs(), 2);
+        }
+    }
+}
+
+#[test]
+fn two_crcs_of_a_symbol_in_a_file_are_a_fault() {
+    for form in [0, 1] {
+        let dir = TestDir::new();
+        let line = |symbol, crc| lines(symbol, crc)[form].clone();
+        object(&dir, "a.o", &exporting(&["a", "b"]), BITCODE);
+        dir.write(
+            "a.o.symversions",
+            line("a", 1) + &line("b", 3) + &line("a", 2),
+        );
+        assert_eq!(
+            faults(&dir, &["a.o"]),
+            [
+                "a.o.symversions:3: the CRC of a is 0x00000002 here and 0x00000001 in line 1; \
+                 remove a.o and run make again"
+            ]
+        );
+        // The same one twice is one.
+        let twice = line("a", 1) + &line("b", 3);
+        dir.write("a.o.symversions", twice.clone() + &line("a", 1));
+        let collected = collect(&dir, &["a.o"]).unwrap();
+        assert_eq!(collected.linker_script(), twice);
+        assert_eq!(collected.n_crcs(), 2);
+    }
+}
+
+#[test]
+fn a_line_that_is_cut_off_anywhere_is_a_fault() {
+    for form in [0, 1] {
+        let dir = TestDir::new();
+        object(&dir, "a.o", &exporting(&["a"]), BITCODE);
+        let line = lines("a", 0x0123_4567)[form].clone();
+        for end in 1..line.trim_end().len() {
+            dir.write("a.o.symversions", &line[..end]);
+            let expected = format!("not a line that genksyms writes: {}", &line[..end]);
+            let faults = collect(&dir, &["a.o"]).expect_err(&line[..end]).to_string();
+            assert!(faults.contains(expected.trim_end()), "{faults}");
+        }
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     let dir = TestDir::new();

@@ -141,3 +141,77 @@ fn sections_that_are_cut_short_are_faults() {
     let found = check(KERNEL_TARGETS[0], &format!("{USE}{many}"));
     assert_eq!(found, (Some(1), vec![expected]));
 }
+
+/// A kernel's object tree with a module whose own CRC is not the one in Module.symvers.
+fn tree_with_a_wrong_crc() -> TestDir {
+    let dir = TestDir::new();
+    dir.write("tree/Module.symvers", SYMVERS);
+    dir.write("tree/fs/none", "");
+    dir.write("tree/lib/none", "");
+    let source = format!("{USE}{}{}", basic(&GOOD), exported(0, "mine", 1));
+    dir.asm("tree/fs/m.o", &source, &[KERNEL_TARGETS[0]]);
+    std::fs::rename(dir.join("tree/fs/m.o"), dir.join("tree/fs/m.ko")).unwrap();
+    dir
+}
+
+/// `find` writes `./fs/m.ko`, which was taken for a module that exports nothing.
+#[test]
+fn a_module_is_the_same_by_every_spelling_of_its_path() {
+    let dir = tree_with_a_wrong_crc();
+    std::os::unix::fs::symlink("tree", dir.join("link")).unwrap();
+    let module = dir.join("tree/fs/m.ko").display().to_string();
+    let symvers = dir.join("tree/Module.symvers").display().to_string();
+    for path in [
+        "tree/fs/m.ko",
+        "./tree/fs/m.ko",
+        "tree/fs/../fs/m.ko",
+        "tree//fs/./m.ko",
+        "link/fs/m.ko",
+        &module,
+    ] {
+        for symvers in [
+            "tree/Module.symvers",
+            "./tree/lib/../Module.symvers",
+            &symvers,
+        ] {
+            let found = run(&dir, &["check", symvers, "--built", path]);
+            let expected = format!(
+                "modversions: error: {path}: exports mine with CRC 0x00000001, expected \
+                 0x0badcafe of Module.symvers\n"
+            );
+            assert_eq!(found, (Some(1), String::new(), expected));
+        }
+    }
+}
+
+/// A copy of Module.symvers beside another tree: paths are those of the folder the tool runs in.
+#[test]
+fn modules_are_found_below_the_working_directory_too() {
+    let dir = tree_with_a_wrong_crc();
+    let symvers = dir.path().join("Module.symvers").display().to_string();
+    dir.write("Module.symvers", SYMVERS);
+    let tool = env!("CARGO_BIN_EXE_modversions");
+    let mut command = std::process::Command::new(tool);
+    command.args(["check", &symvers, "--built", "./fs/m.ko"]);
+    let output = command.current_dir(dir.join("tree")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn a_file_with_crcs_that_module_symvers_does_not_know_is_a_fault() {
+    let dir = tree_with_a_wrong_crc();
+    std::fs::copy(dir.join("tree/fs/m.ko"), dir.join("tree/lib/other.ko")).unwrap();
+    let arguments = [
+        "check",
+        "tree/Module.symvers",
+        "--built",
+        "tree/lib/other.ko",
+    ];
+    let expected = "modversions: error: tree/lib/other.ko: has 1 CRCs of exported symbols, the first \
+                    of mine, and Module.symvers names no export of tree/lib/other; give the \
+                    Module.symvers of this build and the file at its place in the object tree\n";
+    assert_eq!(
+        run(&dir, &arguments),
+        (Some(1), String::new(), expected.into())
+    );
+}

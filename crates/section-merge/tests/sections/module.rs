@@ -291,3 +291,117 @@ fn what_cannot_be_read_ends_with_2() {
     );
     assert_eq!(run(&dir, &["check"]).0, Some(2));
 }
+
+/// A module in assembly: functions, and tables that refer to them.
+const NAMED: &str = ".text\n.globl traced\n.type traced, %function\ntraced: .quad traced\n.size traced, 8\n\
+     .section .init.text, \"ax\", %progbits\n.globl init_module\n.type init_module, %function\n\
+     init_module: .quad traced\n.size init_module, 8\n\
+     .section __bug_table, \"aw\", %progbits\n.long traced - .\n\
+     .section __ex_table, \"a\", %progbits\n.long traced - .\n";
+
+#[test]
+fn sections_that_the_kernel_looks_up_must_not_be_lost() {
+    for target in KERNEL_TARGETS {
+        let dir = TestDir::new();
+        dir.asm("reference.ko", NAMED, &[target]);
+        assert_eq!(faults(&dir, "reference.ko", Some("reference.ko")), []);
+        for (section, instead) in [
+            ("__bug_table", ".data"),
+            ("__ex_table", ".rodata"),
+            (".init.text", ".text"),
+        ] {
+            dir.asm("m.ko", &NAMED.replace(section, instead), &[target]);
+            let expected = [Fault::Missing(section.to_owned())];
+            assert_eq!(faults(&dir, "m.ko", Some("reference.ko")), expected);
+        }
+        // Without the functions that it is about, LTO needs no table.
+        dir.asm(
+            "m.ko",
+            &NAMED
+                .replace("traced", "other")
+                .replace("__bug_table", ".data"),
+            &[target],
+        );
+        assert_eq!(faults(&dir, "m.ko", Some("reference.ko")), []);
+    }
+}
+
+#[test]
+fn a_module_of_another_architecture_is_no_reference() {
+    let dir = TestDir::new();
+    let [first, second] = KERNEL_TARGETS;
+    dir.asm("m.ko", NAMED, &[first]);
+    dir.asm("other.ko", NAMED, &[second]);
+    let found = faults(&dir, "m.ko", Some("other.ko"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    let (code, _, stderr) = run(&dir, &["check", "m.ko", "--against", "other.ko"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("m.ko: is for ELF machine "), "{stderr}");
+    assert!(
+        stderr.contains("give the same module of a build for the same architecture"),
+        "{stderr}"
+    );
+}
+
+/// Its relocations are gone, so that nothing would be found: it passed.
+#[test]
+fn what_has_nothing_to_check_is_a_fault() {
+    let dir = TestDir::new();
+    dir.asm(
+        "vmlinux.o",
+        &format!("{NAMED}.section .initcall6.init, \"a\"\n.long traced - .\n"),
+        &[ARM64],
+    );
+    dir.run("ld.lld", &["-e", "traced", "vmlinux.o", "-o", "vmlinux"]);
+    for arguments in [
+        &["check", "vmlinux"][..],
+        &["check", "vmlinux", "--against", "vmlinux.o"],
+    ] {
+        let (code, stdout, stderr) = run(&dir, arguments);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""));
+        assert_eq!(
+            stderr,
+            "section-merge: error: vmlinux: is linked, and shows no longer what refers to what; give the \
+             vmlinux.o that it was linked from, and the kernel with --linked\n"
+        );
+    }
+    let no_relocations = NAMED
+        .replace(".quad traced", ".quad 0")
+        .replace(".long traced - .", ".long 0");
+    let source = format!("{no_relocations}.section .initcall6.init, \"a\"\n.long 0\n");
+    dir.asm("bare.o", &source, &[ARM64]);
+    let (code, _, stderr) = run(&dir, &["check", "bare.o"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        stderr,
+        "section-merge: error: bare.o: none of its code and data refers to anything, so its relocations \
+         are gone; remove it and run make again\n"
+    );
+    // The kernel given with --linked: without symbols, not linked, of another architecture.
+    dir.run("llvm-strip", &["vmlinux", "-o", "stripped"]);
+    dir.asm("x86.o", NAMED, &["--target=x86_64-linux-gnu"]);
+    dir.run("ld.lld", &["-e", "traced", "x86.o", "-o", "x86"]);
+    for (name, message) in [
+        (
+            "stripped",
+            "has no symbol table, so that nothing of it can be checked; give it unstripped",
+        ),
+        (
+            "vmlinux.o",
+            "is not linked; give the kernel that was linked from the object",
+        ),
+        (
+            "x86",
+            "is for ELF machine 62, and the object is for 183; give the kernel that was linked from it",
+        ),
+    ] {
+        let (code, _, stderr) = run(&dir, &["check", "vmlinux.o", "--linked", name]);
+        assert_eq!(
+            (code, stderr),
+            (
+                Some(1),
+                format!("section-merge: error: {name}: {message}\n")
+            )
+        );
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What one object says of its initcalls beside the names of their labels.
+
+use std::collections::{BTreeSet, HashMap};
+
+use object_model::{Elf, Object, elf};
+
+use crate::initcall::MARK;
+
+/// The architecture that an object is for, if it is one whose names in ELF and in LLVM are known
+/// here. Source: `Triple::parseArch` of LLVM.
+pub(crate) fn architecture(object: &Object<'_>) -> Option<&'static str> {
+    match object {
+        Object::Elf(elf) => of_elf(elf),
+        Object::Bitcode(bitcode) => of_triple(bitcode.triple()),
+    }
+}
+
+fn of_elf(file: &Elf) -> Option<&'static str> {
+    match (file.machine(), file.is_64()) {
+        (elf::EM_X86_64, true) => Some("x86_64"),
+        (elf::EM_X86_64, false) => Some("x32"),
+        (elf::EM_386, _) => Some("i386"),
+        (elf::EM_AARCH64, true) => Some("aarch64"),
+        (elf::EM_ARM, _) => Some("arm"),
+        (elf::EM_RISCV, true) => Some("riscv64"),
+        (elf::EM_RISCV, false) => Some("riscv32"),
+        _ => None,
+    }
+}
+
+fn of_triple(triple: &str) -> Option<&'static str> {
+    let (architecture, rest) = triple.split_once('-').unwrap_or((triple, ""));
+    match architecture {
+        "x86_64" if rest.ends_with("x32") => Some("x32"),
+        "x86_64" => Some("x86_64"),
+        "i386" | "i486" | "i586" | "i686" => Some("i386"),
+        "aarch64" | "aarch64_be" | "arm64" => Some("aarch64"),
+        "riscv64" => Some("riscv64"),
+        "riscv32" => Some("riscv32"),
+        name if name.starts_with("arm") || name.starts_with("thumb") => Some("arm"),
+        _ => None,
+    }
+}
+
+/// The sections of initcalls, in byte order, in which the object has something and no label.
+pub(crate) fn unlabelled_sections<'data>(object: &Object<'data>) -> BTreeSet<&'data str> {
+    let mut labelled = BTreeSet::new();
+    let mut sections = BTreeSet::new();
+    for symbol in object
+        .symbols()
+        .iter()
+        .filter(|symbol| !symbol.is_undefined())
+    {
+        let Some(section) = symbol.section_name.filter(|name| is_of_initcalls(name)) else {
+            continue;
+        };
+        if symbol.name.starts_with(MARK) {
+            labelled.insert(section);
+        } else if object.as_bitcode().is_some() {
+            // Each symbol of bitcode becomes an entry that the linker places by its section.
+            sections.insert(section);
+        }
+    }
+    if let Some(elf) = object.as_elf() {
+        let has_entries =
+            |section: &&object_model::Section<'_>| section.is_allocated() && section.size > 0;
+        let found = elf.sections().iter().filter(has_entries);
+        let names = found.map(|section| section.name);
+        sections.extend(names.filter(|name| is_of_initcalls(name)));
+        // Bitcode with a label in a section may have other entries there, which have symbols.
+        sections.retain(|section| !labelled.contains(section));
+    }
+    sections
+}
+
+/// Source: `___define_initcall` and `console_initcall` in `include/linux/init.h`.
+fn is_of_initcalls(section: &str) -> bool {
+    section.starts_with(".initcall") || section.starts_with(".con_initcall")
+}
+
+/// The section of each label of an initcall in the `text` of module-level assembly.
+pub(crate) fn sections_of_labels(text: &str) -> HashMap<&str, &str> {
+    let mut labels = HashMap::new();
+    let mut section = None;
+    for statement in text.split(['\n', ';']).map(str::trim) {
+        let directive = [".section", ".pushsection"];
+        let operands = directive
+            .iter()
+            .find_map(|directive| statement.strip_prefix(directive))
+            .filter(|operands| operands.starts_with([' ', '\t']));
+        if let Some(operands) = operands.map(str::trim_start) {
+            let name = match operands.strip_prefix('"') {
+                Some(quoted) => quoted.split('"').next(),
+                None => operands.split([',', ' ', '\t']).next(),
+            };
+            section = name;
+        } else if let Some((label, _)) = statement.split_once(':')
+            && label.starts_with(MARK)
+            && let Some(section) = section
+        {
+            labels.insert(label.trim_end(), section);
+        }
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_in_the_section_before_them() {
+        let text = ".section\t\".initcall6.init..a\", \"a\"\t\t\n__initcall__a6:\n\t.long\tf - .\n\
+                    .previous\n.pushsection .initcall7.init..b,\"a\"; __initcall__b7: .long 0; .popsection\n\
+                    other: .long 0\n";
+        let expected = [
+            ("__initcall__a6", ".initcall6.init..a"),
+            ("__initcall__b7", ".initcall7.init..b"),
+        ];
+        assert_eq!(sections_of_labels(text), expected.into());
+    }
+}
