@@ -156,10 +156,7 @@ pub const TESTS: [(&str, KernelTest); 37] = [
         "a tree with LTO of its own takes single plugins and gives them back",
         native::adoption,
     ),
-    (
-        "x86_64: a small kernel, thin LTO against none",
-        x86_64::small,
-    ),
+    ("x86_64: a small kernel with thin LTO", x86_64::small),
     (
         "x86_64: a changed objtool annotates again and compiles nothing",
         x86_64::changed_objtool,
