@@ -172,8 +172,16 @@ pub const TESTS: [(&str, KernelTest); 37] = [
 ];
 
 /// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
-pub const WIDE: [(&str, KernelTest); 38] = [
+pub const WIDE: [(&str, KernelTest); 41] = [
     ("full LTO against none", full),
+    (
+        "every object of full LTO is read as llvm-nm and goblin read it",
+        objects::readers_agree_full,
+    ),
+    (
+        "full LTO: the initcall script is that of the kernel's own script",
+        objects::initcall_script_full,
+    ),
     (
         "a link with -j1 in another object directory gives the same order",
         rebuild::one_job,
@@ -183,6 +191,10 @@ pub const WIDE: [(&str, KernelTest); 38] = [
         rebuild::one_job_from_nothing,
     ),
     ("x86_64: thin LTO against none", x86_64::thin),
+    (
+        "x86_64: mcount-loc makes the records of recordmcount",
+        objects::entry_calls_x86_64,
+    ),
     (
         "x86_64: distributed thin LTO against none",
         distributed::x86_64_against_none,

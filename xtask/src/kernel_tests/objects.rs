@@ -17,7 +17,15 @@ use crate::outcome::Outcome;
 use crate::{process, workspace};
 
 pub fn readers_agree(workdir: &Path) -> Outcome {
-    for lto in [Lto::None, Lto::Thin, Lto::Full] {
+    readers_agree_on(workdir, &[Lto::None, Lto::Thin])
+}
+
+pub fn readers_agree_full(workdir: &Path) -> Outcome {
+    readers_agree_on(workdir, &[Lto::Full])
+}
+
+fn readers_agree_on(workdir: &Path, modes: &[Lto]) -> Outcome {
+    for &lto in modes {
         let objtree = std::path::absolute(objtree(workdir, lto))?;
         cargo_test("kernel_objects", &[(OBJTREE, &objtree)])?;
     }
@@ -71,12 +79,19 @@ pub fn included_files(workdir: &Path) -> Outcome {
 
 /// mcount-loc against recordmcount where that made the tables, and the tables of each build.
 pub fn entry_calls(workdir: &Path) -> Outcome {
+    entry_calls_of(workdir, &[(Arch::Arm64, Lto::Thin)])
+}
+
+pub fn entry_calls_x86_64(workdir: &Path) -> Outcome {
+    entry_calls_of(
+        workdir,
+        &[(Arch::X86_64, Lto::None), (Arch::X86_64, Lto::Thin)],
+    )
+}
+
+fn entry_calls_of(workdir: &Path, kernels: &[(Arch, Lto)]) -> Outcome {
     let tree = std::path::absolute(kernel_tree(workdir)?)?;
-    for (arch, lto) in [
-        (Arch::X86_64, Lto::None),
-        (Arch::X86_64, Lto::Thin),
-        (Arch::Arm64, Lto::Thin),
-    ] {
+    for &(arch, lto) in kernels {
         let objtree = std::path::absolute(Variant::new(arch, PROFILE, lto).objtree(workdir))?;
         cargo_test("mcount_loc", &[(OBJTREE, &objtree), (TREE, &tree)])?;
     }
@@ -118,32 +133,37 @@ fn cargo_test(test: &str, variables: &[(&str, &Path)]) -> Outcome {
 
 /// The script that comes with kernels that have native LTO, over the inputs of our link.
 pub fn initcall_script(workdir: &Path) -> Outcome {
+    initcall_script_of(workdir, Lto::Thin)
+}
+
+pub fn initcall_script_full(workdir: &Path) -> Outcome {
+    initcall_script_of(workdir, Lto::Full)
+}
+
+fn initcall_script_of(workdir: &Path, lto: Lto) -> Outcome {
     let scripts = fetch::fetch(fetch::Options {
         version: "6.1",
         package_version: None,
         into: &workspace::trees(),
     })?;
-    for lto in [Lto::Thin, Lto::Full] {
-        let objtree = std::path::absolute(objtree(workdir, lto))?;
-        let record = lto_link::inputs_path(&objtree.join("vmlinux.o"));
-        let inputs =
-            lto_link::read_record(&record).with_context(|| record.display().to_string())?;
-        let theirs = process::output(
-            Command::new("perl")
-                .arg(scripts.join("scripts/generate_initcall_order.pl"))
-                .args(inputs.iter().map(|input| &input.path))
-                .env("NM", llvm::bin_dir()?.join("llvm-nm"))
-                .env("objtree", &objtree)
-                .current_dir(&objtree),
-        )?;
-        let ours = objtree.join(".tmp_vmlinux.o.initcalls.lds");
-        let ours = fs::read_to_string(&ours).with_context(|| ours.display().to_string())?;
-        expect(theirs.lines().count() > 100, || {
-            "their script has hardly any initcalls".into()
-        })?;
-        expect(ours == theirs, || {
-            format!("{}: the scripts differ", lto.name())
-        })?;
-    }
+    let objtree = std::path::absolute(objtree(workdir, lto))?;
+    let record = lto_link::inputs_path(&objtree.join("vmlinux.o"));
+    let inputs = lto_link::read_record(&record).with_context(|| record.display().to_string())?;
+    let theirs = process::output(
+        Command::new("perl")
+            .arg(scripts.join("scripts/generate_initcall_order.pl"))
+            .args(inputs.iter().map(|input| &input.path))
+            .env("NM", llvm::bin_dir()?.join("llvm-nm"))
+            .env("objtree", &objtree)
+            .current_dir(&objtree),
+    )?;
+    let ours = objtree.join(".tmp_vmlinux.o.initcalls.lds");
+    let ours = fs::read_to_string(&ours).with_context(|| ours.display().to_string())?;
+    expect(theirs.lines().count() > 100, || {
+        "their script has hardly any initcalls".into()
+    })?;
+    expect(ours == theirs, || {
+        format!("{}: the scripts differ", lto.name())
+    })?;
     Ok(())
 }
