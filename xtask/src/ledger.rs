@@ -225,6 +225,8 @@ impl Book {
         seconds: u64,
     ) -> anyhow::Result<()> {
         let time = process::output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"]))?;
+        // Another run may have added to it meanwhile.
+        self.ledger = Ledger::read(&self.repository.root)?;
         self.ledger.add(Entry {
             test: test.to_owned(),
             commit: self.commit.clone(),
@@ -476,5 +478,17 @@ mod tests {
         book.keep("a", None, Verdict::Passed, 5).unwrap();
         assert!(book.ledger.passed("a").unwrap().commit.ends_with('+'));
         assert!(book.done("a").unwrap().is_none());
+    }
+
+    #[test]
+    fn two_runs_at_a_time_keep_what_each_has_done() {
+        let (dir, commit) = repository();
+        commit("xtask/a.rs", "1");
+        let open = || Book::open_at(dir.path(), &resume(None)).unwrap();
+        let (mut one, mut other) = (open(), open());
+        one.keep("a", None, Verdict::Passed, 5).unwrap();
+        other.keep("b", None, Verdict::Passed, 5).unwrap();
+        let ledger = Ledger::read(dir.path()).unwrap();
+        assert!(ledger.passed("a").is_some() && ledger.passed("b").is_some());
     }
 }

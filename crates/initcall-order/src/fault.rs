@@ -46,11 +46,11 @@ pub enum Fault {
         /// The object.
         object: String,
         /// Its architecture.
-        architecture: &'static str,
+        architecture: String,
         /// The first object.
         first: String,
         /// The architecture of the first object.
-        expected: &'static str,
+        expected: String,
     },
     /// Bitcode that does not say in which sections its labels are.
     #[error("{object}: {reason}; remove it and run make again")]

@@ -21,7 +21,7 @@ mod tables;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use object_model::{Binding, Faults, Input, Symbol};
+use object_model::{Architecture, Binding, Faults, Input, Symbol};
 use serde::Serialize;
 
 pub use fault::{Fault, Malformed};
@@ -56,8 +56,8 @@ pub struct Collector {
     faults: Vec<Fault>,
     /// The object in which each section name came first.
     sections: HashMap<String, String>,
-    /// The first object whose architecture is known, and the architecture.
-    first: Option<(String, &'static str)>,
+    /// The first object and its architecture.
+    first: Option<(String, Architecture)>,
     objects: usize,
 }
 
@@ -90,17 +90,15 @@ impl Collector {
     }
 
     fn check_architecture(&mut self, input: &Input<'_>) {
-        let Some(architecture) = object::architecture(&input.object) else {
-            return;
-        };
+        let architecture = Architecture::of(&input.object);
         match &self.first {
             None => self.first = Some((input.name.clone(), architecture)),
-            Some((first, expected)) if *expected != architecture => {
+            Some((first, expected)) if !expected.goes_with(&architecture) => {
                 self.faults.push(Fault::Architecture {
                     object: input.name.clone(),
-                    architecture,
+                    architecture: architecture.to_string(),
                     first: first.clone(),
-                    expected,
+                    expected: expected.to_string(),
                 });
             }
             Some(_) => {}
@@ -133,10 +131,8 @@ fn of_object(input: &Input<'_>, faults: &mut Vec<Fault>) -> Vec<Initcall> {
     let has_unknown_section = symbols.iter().any(|symbol| symbol.section_name.is_none());
     let mut assembly = String::new();
     if let Some(bitcode) = input.object.as_bitcode().filter(|_| has_unknown_section) {
-        match bitcode.assembly() {
-            Ok(found) => {
-                assembly = String::from_utf8_lossy(&found.modules.join(&b'\n')).into_owned();
-            }
+        match bitcode.module_assembly() {
+            Ok(texts) => assembly = String::from_utf8_lossy(&texts.join(&b'\n')).into_owned(),
             Err(error) => faults.push(Fault::Assembly {
                 object: input.name.clone(),
                 reason: error.to_string(),

@@ -1,47 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What one object says of its initcalls beside the names of their labels.
+//! Sections of initcalls within one object, and the labels in them.
 
 use std::collections::{BTreeSet, HashMap};
 
-use object_model::{Elf, Object, elf};
+use object_model::Object;
 
 use crate::initcall::MARK;
-
-/// The architecture that an object is for, if it is one whose names in ELF and in LLVM are known
-/// here. Source: `Triple::parseArch` of LLVM.
-pub(crate) fn architecture(object: &Object<'_>) -> Option<&'static str> {
-    match object {
-        Object::Elf(elf) => of_elf(elf),
-        Object::Bitcode(bitcode) => of_triple(bitcode.triple()),
-    }
-}
-
-fn of_elf(file: &Elf) -> Option<&'static str> {
-    match (file.machine(), file.is_64()) {
-        (elf::EM_X86_64, true) => Some("x86_64"),
-        (elf::EM_X86_64, false) => Some("x32"),
-        (elf::EM_386, _) => Some("i386"),
-        (elf::EM_AARCH64, true) => Some("aarch64"),
-        (elf::EM_ARM, _) => Some("arm"),
-        (elf::EM_RISCV, true) => Some("riscv64"),
-        (elf::EM_RISCV, false) => Some("riscv32"),
-        _ => None,
-    }
-}
-
-fn of_triple(triple: &str) -> Option<&'static str> {
-    let (architecture, rest) = triple.split_once('-').unwrap_or((triple, ""));
-    match architecture {
-        "x86_64" if rest.ends_with("x32") => Some("x32"),
-        "x86_64" => Some("x86_64"),
-        "i386" | "i486" | "i586" | "i686" => Some("i386"),
-        "aarch64" | "aarch64_be" | "arm64" => Some("aarch64"),
-        "riscv64" => Some("riscv64"),
-        "riscv32" => Some("riscv32"),
-        name if name.starts_with("arm") || name.starts_with("thumb") => Some("arm"),
-        _ => None,
-    }
-}
 
 /// The sections of initcalls, in byte order, in which the object has something and no label.
 pub(crate) fn unlabelled_sections<'data>(object: &Object<'data>) -> BTreeSet<&'data str> {

@@ -223,7 +223,7 @@ fn objects_of_two_architectures_are_a_fault() {
         object(&dir, "c.o", &["kmod_c__1_2_fn6"], first);
         assert_eq!(
             faults(&dir, &["a.o", "b.o", "c.o"]),
-            ["b.o: is for x86_64, and a.o is for aarch64; give the objects of one kernel"]
+            ["b.o: is for x86_64, and a.o is for arm64; give the objects of one kernel"]
         );
     }
 }

@@ -109,45 +109,44 @@ fn is_full(summary: &Mutex<Summary>, max_found: usize) -> bool {
     summary.is_ok_and(|summary| summary.found.len() + summary.errors.len() >= max_found)
 }
 
-/// What a program shows, if it shows anything.
-type Tried = Result<Option<Found>, LabError>;
-
-/// Tries the programs of one batch together, and one by one if that shows something.
+/// Tries the programs of one batch together. If that shows something, tries each alone; if none shows it alone,
+/// the programs together are what was found.
 fn try_batch(
     lab: &Lab,
     options: &FuzzOptions,
     seeds: Range<u64>,
 ) -> (Vec<Found>, Vec<(u64, LabError)>) {
-    let mut found = Vec::new();
-    let mut errors = Vec::new();
-    let mut note = |seed, tried: Tried| match tried {
-        Ok(shown) => found.extend(shown),
-        Err(error) => errors.push((seed, error)),
-    };
-    let Range { start, end } = seeds;
     let programs: Vec<Program> = seeds
         .clone()
         .map(|seed| Program::generate_in_batch(seed, &options.features))
         .collect();
     let together = Program::together(&programs);
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
     let is_same = |verdict: Verdict| verdict.is_same();
-    if !judge(lab, &together, options.arch, &Way::ALL).is_ok_and(is_same) {
-        for seed in seeds {
-            let program = Program::generate(seed, &options.features);
-            note(seed, try_program(lab, options, program));
+    if judge(lab, &together, options.arch, &Way::ALL).is_ok_and(is_same) {
+        return (found, errors);
+    }
+    let alone = seeds.map(|seed| Program::generate(seed, &options.features));
+    for program in alone.chain([together]) {
+        if program.n_seeds > 1 && !(found.is_empty() && errors.is_empty()) {
+            break;
         }
-        if found.is_empty() && errors.is_empty() && end - start > 1 {
-            // None shows it alone.
-            match try_program(lab, options, together) {
-                Ok(shown) => found.extend(shown),
-                Err(error) => errors.push((start, error)),
-            }
+        let seed = program.seed;
+        match try_program(lab, options, program) {
+            Ok(shown) => found.extend(shown),
+            Err(error) => errors.push((seed, error)),
         }
     }
     (found, errors)
 }
 
-fn try_program(lab: &Lab, options: &FuzzOptions, program: Program) -> Tried {
+/// Tries one program; gives its differences, if there are any.
+fn try_program(
+    lab: &Lab,
+    options: &FuzzOptions,
+    program: Program,
+) -> Result<Option<Found>, LabError> {
     let arch = options.arch;
     let verdict = judge(lab, &program, arch, &Way::ALL)?;
     let Some(first) = verdict.differences.first() else {

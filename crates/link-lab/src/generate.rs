@@ -118,7 +118,8 @@ impl FromStr for Feature {
 /// The version of the generator: other programs from the same seeds have another one.
 pub const GENERATOR_VERSION: u32 = 2;
 
-/// The programs of so many seeds, from a multiple of it on, have the same flags: they can be linked together.
+/// How many seeds make a batch. The programs of a batch have the same flags, so that they can be linked together.
+/// Its first seed is a multiple of this.
 pub(crate) const BATCH: u64 = 16;
 
 /// More than any program has names.
@@ -725,8 +726,8 @@ impl Builder {
         let (key, value) = (self.next_number, self.constant());
         self.next_number += 1;
         let name = function.clone();
-        // LLVM does not import a function whose assembly may name what is static in its file, but for assembly
-        // with labels to go to, which it takes for none (`ModuleSummaryAnalysis.cpp`).
+        // LLVM does not import functions with inline assembly if their file has static symbols marked as used. It
+        // overlooks assembly with jump labels (`ModuleSummaryAnalysis.cpp`), so the import would not link.
         let is_static = self.function_mut(file, &name).linkage == Linkage::StaticUsed;
         let is_goto = self.random.chance(30) && !is_static;
         let entry = Statement::TableEntry {

@@ -62,7 +62,7 @@ pub struct Lab {
     tools: Tools,
     scratch: TempDir,
     runtimes: [OnceLock<PathBuf>; 2],
-    /// What the driver passes to the compiler proper, by the flags that it was given.
+    /// The arguments of clang's compiler process, by the flags of the driver.
     compiler_arguments: Mutex<HashMap<Vec<String>, Vec<String>>>,
 }
 
@@ -172,8 +172,8 @@ impl Lab {
         }
     }
 
-    /// What clang passes to the compiler proper to compile `source` with these flags, without the source and
-    /// the object. clang itself says so (`-###`, in the manual of its driver).
+    /// The arguments that clang's driver passes to its compiler process for these flags, without the names of
+    /// `source` and the object. The driver prints them (`-###` in its manual).
     fn compiler_arguments(
         &self,
         directory: &Path,
@@ -370,8 +370,8 @@ impl<'lab> Bench<'lab> {
         files.iter().map(compile).collect()
     }
 
-    /// Compiles C sources by one process of the compiler proper, which takes several; gives the names of the
-    /// objects, which it derives from those of the sources.
+    /// Compiles C sources by one compiler process; gives the names of the objects, which the compiler derives
+    /// from the names of the sources.
     fn compile_together(&self, flags: &[&str], files: &[&str]) -> Result<Vec<String>, LabError> {
         let sources = self.directory.path().join("sources");
         let arguments = self.lab.compiler_arguments(&sources, flags, files[0])?;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::program::{Item, MAIN, Place, Program, SourceFile};
 
-/// Where a file stands in the link order of all programs.
+/// The position of a file in the link order of the common program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Slot {
     /// In front of the file of `main`: the position, and whether it is native.

@@ -2,7 +2,7 @@
 //! Whether the objects of a link go together. A link that only generates code does not fail where they do
 //! not: it leaves out what it cannot take.
 
-use object_model::{Elf, Faults, Input, LtoKind, Object, elf};
+use object_model::{Architecture, Faults, Input, LtoKind, Object};
 
 use crate::inputs::{InputKind, Inputs, kind_of, object_name};
 use crate::link::LinkError;
@@ -82,12 +82,12 @@ pub(crate) fn check_thin(inputs: &Inputs) -> Result<(), LinkError> {
 fn check<'all, 'data: 'all>(
     inputs: impl Iterator<Item = &'all Input<'data>>,
 ) -> Result<(), LinkError> {
-    let mut machine: Option<(String, Machine)> = None;
+    let mut machine: Option<(String, Architecture)> = None;
     let mut kind: Option<(String, LtoKind)> = None;
     let mut faults = Vec::new();
     for input in inputs {
         let object = object_name(input);
-        let of_object = Machine::of(&input.object);
+        let of_object = Architecture::of(&input.object);
         match &machine {
             Some((first, expected)) if !expected.goes_with(&of_object) => {
                 faults.push(IncompatibleObject::Machine {
@@ -140,72 +140,4 @@ pub(crate) fn kind_of_lto(inputs: &Inputs, resolution: &Resolution) -> LtoKind {
         .filter_map(|input| input.object.as_bitcode());
     let kind = bitcode.next().and_then(|bitcode| bitcode.lto_kind().ok());
     kind.unwrap_or(LtoKind::Thin)
-}
-
-/// The machine that an object is for, as far as it is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Machine {
-    /// The number of ELF's, and whether the class has 64 bits.
-    Elf(elf::Machine, bool),
-    /// An architecture of LLVM's that has no number here.
-    Named(String),
-}
-
-impl Machine {
-    fn of(object: &Object) -> Self {
-        match object {
-            Object::Elf(elf) => Self::of_elf(elf),
-            Object::Bitcode(bitcode) => Self::of_triple(bitcode.triple()),
-        }
-    }
-
-    fn of_elf(elf: &Elf) -> Self {
-        Self::Elf(elf.machine(), elf.is_64())
-    }
-
-    /// Source: `Triple::parseArch` of LLVM, `getBitcodeMachineKind` of lld.
-    fn of_triple(triple: &str) -> Self {
-        let (architecture, environment) = triple.split_once('-').unwrap_or((triple, ""));
-        let is_x32 = environment.ends_with("x32");
-        match architecture {
-            "aarch64" | "aarch64_be" | "arm64" => Self::Elf(elf::EM_AARCH64, true),
-            "x86_64" => Self::Elf(elf::EM_X86_64, !is_x32),
-            "i386" | "i486" | "i586" | "i686" => Self::Elf(elf::EM_386, false),
-            "riscv64" => Self::Elf(elf::EM_RISCV, true),
-            "riscv32" => Self::Elf(elf::EM_RISCV, false),
-            "loongarch64" => Self::Elf(elf::EM_LOONGARCH, true),
-            "powerpc64" | "powerpc64le" | "ppc64" | "ppc64le" => Self::Elf(elf::EM_PPC64, true),
-            "powerpc" | "powerpcle" | "ppc" => Self::Elf(elf::EM_PPC, false),
-            "s390x" => Self::Elf(elf::EM_S390, true),
-            "mips" | "mipsel" => Self::Elf(elf::EM_MIPS, false),
-            "mips64" | "mips64el" => Self::Elf(elf::EM_MIPS, true),
-            arm if arm.starts_with("arm") || arm.starts_with("thumb") => {
-                Self::Elf(elf::EM_ARM, false)
-            }
-            other => Self::Named(other.to_owned()),
-        }
-    }
-
-    /// Whether one link can have both. Nothing is known of a machine without a number.
-    fn goes_with(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Named(_), Self::Elf(..)) | (Self::Elf(..), Self::Named(_)) => true,
-            (one, other) => one == other,
-        }
-    }
-}
-
-impl std::fmt::Display for Machine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Elf(elf::EM_AARCH64, _) => f.write_str("arm64"),
-            Self::Elf(elf::EM_X86_64, true) => f.write_str("x86_64"),
-            Self::Elf(elf::EM_X86_64, false) => f.write_str("x32"),
-            Self::Elf(elf::EM_386, _) => f.write_str("32-bit x86"),
-            Self::Elf(elf::EM_ARM, _) => f.write_str("32-bit Arm"),
-            Self::Elf(elf::EM_RISCV, true) => f.write_str("riscv64"),
-            Self::Elf(machine, _) => write!(f, "ELF machine {}", machine.0),
-            Self::Named(name) => f.write_str(name),
-        }
-    }
 }

@@ -67,9 +67,9 @@ pub fn kernel_names(vmlinux: &Elf) -> KernelNames {
         return names;
     };
     names.n_kallsyms = Some(kallsyms.values().filter(|is_code| **is_code).count());
-    compare(vmlinux, &kallsyms, &mut names.faults);
+    let outside = outside_of_text(vmlinux, &kallsyms);
+    compare(vmlinux, &kallsyms, &outside, &mut names.faults);
     if let Some(btf) = &btf {
-        let outside = outside_of_text(vmlinux, &kallsyms);
         let missing = btf
             .iter()
             .filter(|name| !kallsyms.contains_key(**name) && !outside.contains(**name));
@@ -97,11 +97,15 @@ fn read<T>(
     })
 }
 
-/// Holds kallsyms against the symbol table.
-fn compare(vmlinux: &Elf, kallsyms: &BTreeMap<String, bool>, faults: &mut Vec<NameFault>) {
+/// Compares kallsyms with the symbol table; `outside` are the functions that it need not list.
+fn compare(
+    vmlinux: &Elf,
+    kallsyms: &BTreeMap<String, bool>,
+    outside: &BTreeSet<&str>,
+    faults: &mut Vec<NameFault>,
+) {
     let symbols = vmlinux.symbols().iter();
     let named: BTreeSet<&str> = symbols.map(|symbol| source_name(symbol.name)).collect();
-    let outside = outside_of_text(vmlinux, kallsyms);
     let symbols = vmlinux.symbols().iter();
     let functions: BTreeSet<&str> = symbols
         .filter(|symbol| vmlinux.is_function(symbol) && !is_left_out(symbol))
@@ -119,13 +123,13 @@ fn compare(vmlinux: &Elf, kallsyms: &BTreeMap<String, bool>, faults: &mut Vec<Na
     }
 }
 
-/// The marks around what kallsyms takes without `KALLSYMS_ALL`; `.exit.text`, which some architectures
-/// keep for what is patched, lies outside. Source: `text_ranges` and `symbol_valid` in
+/// The marks around the code that kallsyms lists without `KALLSYMS_ALL`. `.exit.text`, which some
+/// architectures keep until the kernel has patched it, is outside. Source: `text_ranges` and `symbol_valid` in
 /// `scripts/kallsyms.c`.
 const TEXT: [[&str; 2]; 2] = [["_stext", "_etext"], ["_sinittext", "_einittext"]];
 
-/// The source names of functions that kallsyms leaves out for where they stand: none if it has all
-/// symbols, and data among them.
+/// The source names of the functions that kallsyms leaves out because of their addresses; empty if it
+/// lists data, which means that it lists everything.
 fn outside_of_text<'data>(
     vmlinux: &Elf<'data>,
     kallsyms: &BTreeMap<String, bool>,
@@ -302,7 +306,7 @@ mod tests {
     use test_support::TestDir;
     use tool_io::Files;
 
-    /// What is between the marks, and what is not, with a variable.
+    /// Functions between the marks, a function outside of them, and a variable.
     const KERNEL: &str = "\
         .text\n_stext:\n.type inside, %function\n.globl inside\ninside: .quad 0\n_etext:\n\
         .section .init.text, \"ax\"\n_sinittext:\n.type at_start, %function\nat_start: .quad 0\n_einittext:\n\
@@ -322,7 +326,8 @@ mod tests {
             .map(|(name, is_code)| ((*name).to_owned(), *is_code))
             .collect();
         let mut faults = Vec::new();
-        compare(&vmlinux, &listed, &mut faults);
+        let outside = outside_of_text(&vmlinux, &listed);
+        compare(&vmlinux, &listed, &outside, &mut faults);
         let missing = faults.into_iter().filter_map(|fault| match fault {
             NameFault::NotInKallsyms(name) => Some(name),
             _ => None,

@@ -24,7 +24,7 @@ pub enum LinkKind {
 pub struct Cache {
     /// Where it lies; made if missing.
     pub dir: PathBuf,
-    /// What the cache keeps (lld's `--thinlto-cache-policy`).
+    /// The limits of the cache (lld's `--thinlto-cache-policy`).
     pub policy: String,
 }
 

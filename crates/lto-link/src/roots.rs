@@ -20,7 +20,7 @@ use crate::inputs::{Inputs, object_name, quoted};
 use crate::reach::Reach;
 use crate::resolve::{Resolution, is_definition};
 
-/// What a link may drop, as asked for: everything that no root reaches.
+/// The options of a link that drops everything no root reaches.
 #[derive(Clone, Debug, Default)]
 pub struct RootOptions {
     /// Whether it is a module, which has its own entries and is read by modpost.

@@ -27,7 +27,7 @@ pub enum ToolchainError {
     Other {
         /// The program.
         program: String,
-        /// What it must be.
+        /// The required program.
         expected: &'static str,
     },
     /// The compiler does not compile.
@@ -43,7 +43,7 @@ pub enum ToolchainError {
     Read {
         /// The compiler.
         program: String,
-        /// What is not understood.
+        /// The reader's error.
         cause: String,
     },
     /// The linker does not read the compiler's bitcode: it is older.
@@ -101,7 +101,7 @@ pub fn check_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Tool
         None => {
             return Err(ToolchainError::Compile {
                 program: compiler,
-                said: "the object is none".to_owned(),
+                said: "the object is native code".to_owned(),
             });
         }
     }

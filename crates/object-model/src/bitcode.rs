@@ -207,6 +207,14 @@ impl<'data> Bitcode<'data> {
         assembly::parse(&self.modules, self.strings)
     }
 
+    /// The text of module-level assembly, module by module: [`Assembly::modules`] without reading functions.
+    ///
+    /// # Errors
+    /// A module whose bitstream is damaged.
+    pub fn module_assembly(&self) -> Result<Vec<Vec<u8>>, ReadError> {
+        assembly::parse_modules(&self.modules)
+    }
+
     /// Whether the file was compiled with `-fPIC` or `-fPIE`.
     ///
     /// # Errors

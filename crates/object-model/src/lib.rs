@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod architecture;
 mod archive;
 mod bitcode;
 mod elf_file;
@@ -25,6 +26,7 @@ mod kind;
 mod object_file;
 mod symbol;
 
+pub use architecture::Architecture;
 pub use archive::{Archive, Member, MemberContent};
 pub use bitcode::{
     Assembly, Bitcode, FunctionAssembly, GlobalValue, GlobalValueKind, Guid, Linkage, LtoKind,

@@ -13,7 +13,7 @@ use crate::mapped::Mapped;
 
 /// Larger files are mapped: below this, one read is cheaper than the faults of a map, and memory for
 /// it comes from the heap without a map of its own.
-const LARGEST_READ: usize = 64 << 10;
+const LARGEST_READ: usize = 4 << 10;
 
 /// How many files are mapped at most. The system's limit for a process is 65530
 /// (`vm.max_map_count`), and memory that the tool asks for needs maps as well.

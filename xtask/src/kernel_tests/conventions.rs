@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{ARCH, expect, kernel_tree, objtree};
+use super::rebuild::listing;
+use super::{ARCH, ended, expect, kernel_tree, objtree};
 use crate::kernel::config::Lto;
 use crate::kernel::make;
 use crate::outcome::Outcome;
@@ -55,7 +56,9 @@ impl Folder {
 
     /// Calls make for the folder; gives whether it went well, and its output.
     fn make(&self, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
-        make_for(&self.tree, &self.objtree, &self.path, arguments)
+        let mut make = make(&self.tree, ARCH, &self.objtree, &llvm::bin_dir()?)?;
+        make.arg(format!("M={}", self.path.display()));
+        ended(make.args(arguments))
     }
 
     /// Calls make, which must go well.
@@ -80,27 +83,8 @@ impl Folder {
 
     /// All files in the folder.
     fn files(&self) -> anyhow::Result<BTreeSet<PathBuf>> {
-        let entries = walkdir::WalkDir::new(&self.path).into_iter();
-        let files = entries.filter(|entry| entry.as_ref().is_ok_and(|e| e.file_type().is_file()));
-        Ok(files
-            .map(|entry| entry.map(walkdir::DirEntry::into_path))
-            .collect::<Result<_, _>>()?)
+        listing(&self.path)
     }
-}
-
-/// Calls make for the external modules in `folder`.
-fn make_for(
-    tree: &Path,
-    objtree: &Path,
-    folder: &Path,
-    arguments: &[&str],
-) -> anyhow::Result<(bool, String)> {
-    let mut make = make(tree, ARCH, objtree, &llvm::bin_dir()?)?;
-    make.arg(format!("M={}", folder.display())).args(arguments);
-    let output = make.stdin(Stdio::null()).output().context("make")?;
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    Ok((output.status.success(), said))
 }
 
 /// A module of one source.

@@ -14,7 +14,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::rebuild::{copy_objtree, external_module_of, made, nothing_of, of_one_job};
-use super::{ARCH, PROFILE, build, configure, demonstrate, expect, kernel_tree, objtree};
+use super::{
+    ARCH, PROFILE, REPRODUCIBLE, build, configure, demonstrate, expect, kernel_tree, objtree,
+};
 use crate::kernel::arch::Arch;
 use crate::kernel::config::Lto;
 use crate::kernel::make;
@@ -317,15 +319,8 @@ impl Reproducible {
 
     fn make(&self) -> anyhow::Result<Command> {
         let mut make = make(&self.tree, ARCH, &self.objtree, &llvm::bin_dir()?)?;
-        make.args([
-            "-s",
-            &format!("-j{}", self.jobs),
-            "KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
-            "KBUILD_BUILD_USER=user",
-            "KBUILD_BUILD_HOST=host",
-            "KBUILD_BUILD_VERSION=1",
-            "all",
-        ]);
+        make.args(["-s", &format!("-j{}", self.jobs), "all"]);
+        make.args(REPRODUCIBLE);
         Ok(make)
     }
 

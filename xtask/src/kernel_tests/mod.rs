@@ -19,6 +19,7 @@ mod x86_64;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
@@ -388,6 +389,22 @@ fn build_for(
         .lines()
         .map(str::to_owned)
         .collect())
+}
+
+/// What make is told for a kernel without time, place and count of its build in it.
+const REPRODUCIBLE: [&str; 4] = [
+    "KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
+    "KBUILD_BUILD_USER=user",
+    "KBUILD_BUILD_HOST=host",
+    "KBUILD_BUILD_VERSION=1",
+];
+
+/// Runs make, which may fail; gives whether it went well, and its whole output.
+fn ended(make: &mut Command) -> anyhow::Result<(bool, String)> {
+    let output = make.stdin(Stdio::null()).output().context("running make")?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    Ok((output.status.success(), said))
 }
 
 /// The kernel in `objtree` comes up, without a fault, and loads its modules.

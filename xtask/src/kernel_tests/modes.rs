@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::rebuild::copy_objtree;
-use super::{expect, kernel_tree};
+use super::{REPRODUCIBLE, expect, kernel_tree};
 use crate::kernel::arch::Arch;
+use crate::kernel::build;
 use crate::kernel::config::{self, Lto, Profile, Setting};
 use crate::kernel::make;
 use crate::kernel::variant::Variant;
@@ -22,25 +23,13 @@ struct Mode {
     drops: bool,
 }
 
-const NONE: Mode = Mode {
-    lto: Lto::None,
-    drops: false,
-};
-const THIN: Mode = Mode {
-    lto: Lto::Thin,
-    drops: false,
-};
-const FULL: Mode = Mode {
-    lto: Lto::Full,
-    drops: false,
-};
-const DISTRIBUTED: Mode = Mode {
-    lto: Lto::ThinDist,
-    drops: false,
-};
+const NONE: Mode = Mode::keeping(Lto::None);
+const THIN: Mode = Mode::keeping(Lto::Thin);
+const FULL: Mode = Mode::keeping(Lto::Full);
+const DISTRIBUTED: Mode = Mode::keeping(Lto::ThinDist);
 const DROPPING: Mode = Mode {
-    lto: Lto::ThinDist,
     drops: true,
+    ..DISTRIBUTED
 };
 
 /// A walk over five modes that goes from each to each other once: the walks over three of them, and then to
@@ -70,6 +59,10 @@ const EVERY_SWITCH: [Mode; 21] = [
 ];
 
 impl Mode {
+    const fn keeping(lto: Lto) -> Self {
+        Self { lto, drops: false }
+    }
+
     fn name(self) -> String {
         let drops = if self.drops { "-drop" } else { "" };
         format!("{}{drops}", self.lto.name())
@@ -120,16 +113,8 @@ impl Kernel {
             set: &set,
         })?;
         let mut make = make(&self.tree, self.arch, &self.objtree, &llvm::bin_dir()?)?;
-        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        make.args([
-            "-s",
-            &format!("-j{jobs}"),
-            "KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
-            "KBUILD_BUILD_USER=user",
-            "KBUILD_BUILD_HOST=host",
-            "KBUILD_BUILD_VERSION=1",
-            "all",
-        ]);
+        make.args(["-s", &format!("-j{}", build::cpus()), "all"]);
+        make.args(REPRODUCIBLE);
         process::output(&mut make)?;
         let read = |name: &str| {
             let path = self.objtree.join(name);

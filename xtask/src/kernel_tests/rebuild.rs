@@ -328,7 +328,7 @@ pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
 }
 
 /// All files below `root`.
-fn listing(root: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+pub(super) fn listing(root: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
     let mut files = BTreeSet::new();
     for entry in walkdir::WalkDir::new(root) {
         let entry = entry?;

@@ -3,11 +3,8 @@
 //! was.
 
 use std::path::Path;
-use std::process::Stdio;
 
-use anyhow::Context as _;
-
-use super::{ARCH, expect, fetch_into, kernel_tree};
+use super::{ARCH, ended, expect, fetch_into, kernel_tree};
 use crate::kernel::build;
 use crate::kernel::config::{self, Lto, Profile};
 use crate::kernel::make;
@@ -30,11 +27,8 @@ fn said(tree: &Path, objtree: &Path, lto: Lto) -> Result<String, Failure> {
     })?;
     let mut make = make(tree, ARCH, objtree, &llvm::bin_dir()?)?;
     make.arg(format!("-j{}", build::cpus())).args(CHECKS);
-    let output = make.arg("all").stdin(Stdio::null()).output();
-    let output = output.context("make")?;
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    expect(output.status.success(), || {
+    let (is_good, said) = ended(make.arg("all"))?;
+    expect(is_good, || {
         format!(
             "{}: {}",
             objtree.display(),

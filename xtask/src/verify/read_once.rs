@@ -85,7 +85,7 @@ enum Header {
     Plain,
 }
 
-/// What the dependencies in a `.cmd` file say.
+/// Tells the header from the dependencies in a `.cmd` file.
 fn header_of(cmd_file: &str) -> Header {
     let words = || cmd_file.split_ascii_whitespace();
     let is_included = words().any(|word| word.ends_with("/asm-generic/rwonce.h"));

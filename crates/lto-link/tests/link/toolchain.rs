@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What is said of a compiler and a linker before anything is built.
+//! The check of a compiler and a linker before anything is built.
 
 use test_support::{TestDir, llvm_tool};
 

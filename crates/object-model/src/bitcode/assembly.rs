@@ -43,6 +43,23 @@ pub struct FunctionAssembly<'data> {
     pub texts: Vec<Vec<u8>>,
 }
 
+/// Reads the text of module-level assembly of each of `modules`, and skips their functions.
+pub fn parse_modules(modules: &[Block<'_>]) -> Result<Vec<Vec<u8>>, ReadError> {
+    let mut texts = Vec::new();
+    let info = BlockInfo::default();
+    for module in modules {
+        let mut items = module.items_with_numbers(usize::MAX, &info);
+        while let Some(item) = items.next_item()? {
+            if let Item::Record(record) = item
+                && record.code == code::MODULE_ASM
+            {
+                texts.push(text(&record.numbers)?);
+            }
+        }
+    }
+    Ok(texts)
+}
+
 /// Reads the assembly of `modules`, whose names are in `strings`.
 pub fn parse<'data>(
     modules: &[Block<'data>],
