@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use crate::arch::Arch;
 use crate::error::LabError;
-use crate::generate::{BATCH, Feature};
+use crate::feature::Feature;
+use crate::generate::BATCH;
 use crate::lab::Lab;
 use crate::program::Program;
 use crate::verdict::Verdict;

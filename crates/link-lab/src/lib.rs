@@ -11,11 +11,13 @@
 #![warn(missing_docs)]
 
 mod arch;
+mod bench;
 mod case;
 mod codegen;
 mod counts;
 mod emit;
 mod error;
+mod feature;
 mod fuzz;
 mod generate;
 mod lab;
@@ -23,15 +25,18 @@ mod program;
 mod random;
 mod shrink;
 mod together;
+mod toolbox;
 mod verdict;
 mod way;
 
 pub use arch::Arch;
 pub use case::{Archive, Case, Count, Form, Input, Spec};
 pub use error::LabError;
+pub use feature::Feature;
 pub use fuzz::{Found, FuzzOptions, Summary, fuzz};
-pub use generate::{Feature, GENERATOR_VERSION};
-pub use lab::{Lab, Tools};
+pub use generate::GENERATOR_VERSION;
+pub use lab::Lab;
 pub use program::Program;
+pub use toolbox::Tools;
 pub use verdict::{Difference, Seen, Verdict};
 pub use way::{Lto, Way};

@@ -184,7 +184,7 @@ fn each_call(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generate::Feature;
+    use crate::feature::Feature;
 
     fn has_label(program: &Program) -> bool {
         let mut statements = program.functions().flat_map(|(_, function)| &function.body);

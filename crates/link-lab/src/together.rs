@@ -118,7 +118,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::generate::{BATCH, Feature};
+    use crate::feature::Feature;
+    use crate::generate::BATCH;
 
     fn batch() -> Vec<Program> {
         (0..BATCH)
