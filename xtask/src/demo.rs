@@ -2,6 +2,9 @@
 //! `cargo xtask demo`: from nothing to a kernel with LTO that is booted and compared with the same
 //! kernel without.
 
+use crate::bench::runtime;
+use crate::bench::runtime::Set;
+use crate::files;
 use crate::install;
 use crate::kernel::arch::Arch;
 use crate::kernel::boot;
@@ -25,27 +28,28 @@ use std::path::PathBuf;
 /// The version of the kernel that is fetched: it has no LTO of its own.
 pub const KERNEL: &str = "5.10";
 
-/// Gives a real kernel LTO, boots it, and compares it with the same kernel without LTO.
+/// Gives a real kernel LTO, and shows what that gains over the same kernel without LTO.
 ///
-/// Installs the system packages that are missing, fetches the source of linux 5.10, installs all
-/// plugins into it, builds it with LTO and without, boots both and loads every module, and checks
-/// what must be the same. What is there from an earlier run is used again.
+/// Installs missing system packages, fetches the source of linux 5.10, installs all plugins into it,
+/// builds it with LTO and without, boots both, loads every module, and checks that what must be the
+/// same is the same. The table begins with the gains: size, executed instructions, and what a rebuild
+/// costs; the checks follow. Kernels from an earlier run are used again.
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 #[command(after_help = "Examples:
   cargo xtask demo
-  cargo xtask demo --tree ~/linux-5.10 --lto full --profile wide
-  cargo xtask demo --lto thin-dist --drop --trim
-  cargo xtask demo --lto thin-dist --drop --smaller
+  cargo xtask demo --trim
+  cargo xtask demo --lto thin
+  cargo xtask demo --tree ~/linux-5.10 --lto full --drop --profile wide
 
 The last line is `demo: ok` (exit code 0) or `demo: FAILED: <what>` (exit code 1).")]
 pub struct Args {
     /// A kernel tree that is already there [default: fetched by package name].
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
-    /// Which link time optimization is shown.
-    #[arg(long, value_enum, default_value = "thin")]
-    lto: Lto,
+    /// Which link time optimization is shown [default: thin-dist with --drop].
+    #[arg(long, value_enum)]
+    lto: Option<Lto>,
     /// Where the kernel is fetched to and built [default: target/demo of this repository].
     #[arg(long, value_name = "DIR")]
     workdir: Option<PathBuf>,
@@ -65,6 +69,9 @@ pub struct Args {
     /// arm64 sequences of instructions as well, and on 64-bit x86 functions stand closer.
     #[arg(long)]
     smaller: bool,
+    /// Measure neither executed instructions nor a rebuild, which saves minutes.
+    #[arg(long)]
+    no_measure: bool,
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
@@ -81,6 +88,8 @@ pub struct Options<'a> {
     pub workdir: &'a Path,
     /// Whether missing system packages are installed.
     pub install: bool,
+    /// Whether executed instructions and a rebuild are measured, too. It takes minutes.
+    pub measures: bool,
 }
 
 /// One line of the table.
@@ -130,21 +139,24 @@ pub fn run(args: &Args) -> Outcome {
         drop,
         trim,
         smaller,
+        no_measure,
         no_install,
     } = args;
     let workdir = workdir
         .clone()
         .unwrap_or_else(|| workspace::root().join("target/demo"));
+    let (lto, drops) = shown(*lto, *drop);
     let outcome = demonstrate(&Options {
         tree: tree.as_deref(),
         variant: Variant {
-            drops: *drop,
+            drops,
             trims: *trim,
             smaller: *smaller,
-            ..Variant::new(*arch, *profile, *lto)
+            ..Variant::new(*arch, *profile, lto)
         },
         workdir: &workdir,
         install: !no_install,
+        measures: !no_measure,
     });
     match &outcome {
         Ok(()) => print(b"demo: ok\n")?,
@@ -158,7 +170,13 @@ pub fn run(args: &Args) -> Outcome {
     outcome
 }
 
-/// Does everything, and prints the table.
+/// The kernel that is shown, and whether it drops: unless a kind of LTO is named, the one that the
+/// project is for.
+fn shown(lto: Option<Lto>, drops: bool) -> (Lto, bool) {
+    lto.map_or((Lto::ThinDist, true), |lto| (lto, drops))
+}
+
+/// Does everything, and prints the table: gains first, checks last.
 ///
 /// # Errors
 /// A step could not be done; as a fault, a build that fails or a check that finds something.
@@ -168,6 +186,7 @@ pub fn demonstrate(options: &Options<'_>) -> Outcome {
         variant,
         workdir,
         install,
+        measures,
     } = *options;
     if (variant.drops || variant.smaller) && variant.lto == Lto::None {
         return Err(anyhow::anyhow!(
@@ -183,15 +202,19 @@ pub fn demonstrate(options: &Options<'_>) -> Outcome {
     };
     let against = other.as_ref().map(|other| other.objtree.as_path());
     let report = verify::verify(&one.objtree, against)?;
-    let mut rows = verified(&report);
+    let mut rows = size_rows(&report, workdir, &one, other.as_ref())?;
+    if let Some(other) = other.as_ref().filter(|_| measures) {
+        rows.push(executed_row(&one, other)?);
+        rows.push(rebuild_row(&tree, &one, other)?);
+    }
+    if variant.lto != Lto::None {
+        rows.push(link_row(&one.objtree)?);
+    }
+    rows.extend(verified(&report));
     rows.push(one.boot_row());
     if let Some(other) = &other {
         rows.push(other.boot_row());
         rows.push(warnings_row(&tree, &one, other)?);
-    }
-    rows.extend(size_rows(&report, workdir, &one, other.as_ref())?);
-    if variant.lto != Lto::None {
-        rows.push(link_row(&one.objtree)?);
     }
     print(format!("{}\n", table::of(rows.iter().map(cells))).as_bytes())?;
     judge(&rows)
@@ -348,6 +371,52 @@ fn compared(with: u64, without: Option<u64>) -> String {
     }
 }
 
+/// How many instructions the kernels execute for the same work.
+fn executed_row(one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
+    const SET: Set = Set::Training;
+    let arch = one.variant.arch;
+    let with = runtime::measure(arch, &one.objtree, &[SET])?;
+    let without = runtime::measure(arch, &other.objtree, &[SET])?;
+    let base = with.set_of(SET, &without)?;
+    let measured = with.set_of(SET, &with)?;
+    let ratios = measured.ratios(base, |counts| counts.kernel)?;
+    let compared = ratios.kinds.iter().filter(|(_, ratio)| ratio.is_some());
+    let n_kinds = compared.count();
+    let mean = ratios.mean().context("no work that both kernels can do")?;
+    Ok(Row::figure(
+        "executed instructions",
+        format!(
+            "{:+.1} % against no LTO, mean of {n_kinds} kinds of kernel work",
+            (mean - 1.0) * 100.0
+        ),
+    ))
+}
+
+/// A driver that nothing else includes.
+const LEAF: &str = "drivers/char/mem.c";
+
+/// What it costs to build the kernels again after a change of one driver.
+fn rebuild_row(tree: &Path, one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
+    files::touch(&tree.join(LEAF))?;
+    let rebuilt = |kernel: &Kernel| {
+        build::build(build::Options {
+            tree,
+            arch: kernel.variant.arch,
+            objtree: &kernel.objtree,
+            jobs: None,
+            target: build::ALL,
+        })
+    };
+    let (with, without) = (rebuilt(one)?.cpu_seconds, rebuilt(other)?.cpu_seconds);
+    Ok(Row::figure(
+        "rebuild of one driver",
+        format!(
+            "{with:.1} s of CPU, {without:.1} s without LTO ({:.2} times)",
+            with / without
+        ),
+    ))
+}
+
 /// What the link of vmlinux.o cost.
 #[expect(clippy::cast_precision_loss, reason = "memory in MiB with no decimals")]
 fn link_row(objtree: &Path) -> anyhow::Result<Row> {
@@ -408,6 +477,14 @@ mod tests {
             "950 bytes, 1000 without LTO (-5.0 %)"
         );
         assert_eq!(compared(950, None), "950 bytes");
+    }
+
+    #[test]
+    fn unless_a_kind_of_lto_is_named_the_kernel_drops() {
+        assert_eq!(shown(None, false), (Lto::ThinDist, true));
+        assert_eq!(shown(Some(Lto::Thin), false), (Lto::Thin, false));
+        assert_eq!(shown(Some(Lto::ThinDist), false), (Lto::ThinDist, false));
+        assert_eq!(shown(Some(Lto::Full), true), (Lto::Full, true));
     }
 
     #[test]

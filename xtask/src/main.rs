@@ -4,6 +4,7 @@
 mod apt;
 mod bench;
 mod demo;
+mod disk_space;
 mod files;
 mod fuzz;
 mod initcall_script;

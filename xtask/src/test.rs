@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask test`: everything that is checked before a change is taken.
 
+use crate::disk_space;
 use crate::kernel::arch::Arch;
 use crate::kernel::fetch;
 use crate::kernel_tests::{KernelTest, TESTS, WIDE};
@@ -53,6 +54,12 @@ pub struct Args {
 /// The environment variable by which tests find the scripts of a kernel that has native LTO.
 const LINUX_SCRIPTS: &str = "KBUILD_LTO_LINUX61_SCRIPTS";
 
+/// What the tests of all crates take on the disk from nothing, in GiB.
+const ROOM_FOR_TESTS: u64 = 5;
+
+/// What they and the kernels take that are built without `--wide`, in GiB.
+const ROOM_FOR_KERNELS: u64 = 14;
+
 /// How one step went.
 #[derive(Debug, PartialEq)]
 struct Step {
@@ -88,6 +95,15 @@ pub fn run(args: &Args) -> Outcome {
         let mut position = 0..;
         kernel_tests.retain(|_| position.next().is_some_and(|position| shard.has(position)));
     }
+    let root = workspace::root();
+    let workdir = root.join("target/kernel-tests");
+    // What an earlier run has built is built upon.
+    let (room, purpose) = if quick || workdir.exists() {
+        (ROOM_FOR_TESTS, "the tests")
+    } else {
+        (ROOM_FOR_KERNELS, "the tests and their kernels")
+    };
+    disk_space::require(root, room, purpose)?;
     for arch in Arch::value_variants() {
         setup::ensure(setup::Options {
             arch: *arch,
@@ -95,7 +111,6 @@ pub fn run(args: &Args) -> Outcome {
         })?;
     }
     setup::ensure_for_tests(!no_install)?;
-    let root = workspace::root();
     let linux = fetch::fetch(fetch::Options {
         version: "6.1",
         package_version: None,
@@ -107,7 +122,6 @@ pub fn run(args: &Args) -> Outcome {
             steps.push(cargo_step(name, command)?);
         }
     }
-    let workdir = root.join("target/kernel-tests");
     for (name, test) in kernel_tests {
         if let Some(book) = &book
             && let Some(Entry { commit, time, .. }) = book.done(name)?

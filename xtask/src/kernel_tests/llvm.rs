@@ -34,7 +34,7 @@ fn demonstrate(workdir: &Path, version: u32, arch: Arch) -> Outcome {
     for mode in MODES {
         let mut demo = Command::new(&program);
         demo.args(["demo", "--arch", arch.name(), "--profile", PROFILE.name()]);
-        demo.args(mode).arg("--workdir");
+        demo.args(mode).args(["--no-measure", "--workdir"]);
         demo.arg(workdir.join(format!("llvm-{version}")));
         demo.env(llvm::VARIABLE, &tools);
         let mut lines = Vec::new();

@@ -334,6 +334,7 @@ fn demonstrate_variant(workdir: &Path, variant: Variant) -> Outcome {
         variant,
         workdir,
         install: false,
+        measures: false,
     })
 }
 
