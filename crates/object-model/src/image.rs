@@ -106,6 +106,11 @@ impl<'elf, 'data> Image<'elf, 'data> {
         (offset < section.data.len() as u64).then_some((section, offset))
     }
 
+    /// The section that has bytes at this address.
+    pub fn section_at(&self, address: u64) -> Option<&'elf Section<'data>> {
+        self.loaded_at(address).map(|(section, _)| section)
+    }
+
     /// The symbols that are defined exactly at this address, in table order.
     pub fn symbols_at(&self, address: u64) -> &[&'elf Symbol<'data>] {
         let Some((section, offset)) = self.loaded_at(address) else {

@@ -14,7 +14,9 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod exports;
 mod glue;
+mod jump_labels;
 mod linked;
 mod names;
 mod relocatable;
@@ -143,6 +145,34 @@ pub enum Fault {
         /// Entries in this one.
         found: usize,
     },
+    /// An export that gives modules something else.
+    #[error("the entry of {export} in the table of exports leads to {found}")]
+    Export {
+        /// The exported name.
+        export: String,
+        /// What the entry refers to.
+        found: String,
+    },
+    /// An export that the module loader finds by another name.
+    #[error("the entry of {export} in the table of exports has the name {found}")]
+    ExportName {
+        /// The exported name.
+        export: String,
+        /// The string that the entry refers to.
+        found: String,
+    },
+    /// A jump label that the kernel would patch wrongly.
+    #[error(
+        "jump label entry {index}: at {place} expected a no-op or a jump to its target, found {found}"
+    )]
+    JumpLabel {
+        /// Which entry, from 0; of its section in a relocatable object.
+        index: usize,
+        /// Where the instruction is.
+        place: String,
+        /// What is wrong there.
+        found: String,
+    },
     /// The symbols around the table do not enclose one.
     #[error("table {table}: {reason}")]
     Bounds {
@@ -162,14 +192,24 @@ pub struct Report {
     pub n_entries: usize,
 }
 
-/// Checks every PREL32 table of `elf`, a relocatable object or a linked kernel.
+/// Checks every PREL32 table of `elf`, a relocatable object or a linked kernel: entries lead to the
+/// start of something, or into code; those of exports to the symbol that their label names; those of
+/// jump labels to an instruction that the kernel may patch.
 ///
 /// # Errors
 /// Relocations that cannot be read, and a kernel without symbols, whose tables nobody can find.
 pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
-    if elf.is_relocatable() {
-        return relocatable::check(elf);
-    }
+    let (report, mut faults) = if elf.is_relocatable() {
+        relocatable::check(elf)?
+    } else {
+        check_linked(elf)?
+    };
+    faults.extend(exports::check(elf)?);
+    faults.extend(jump_labels::check(elf)?);
+    Ok((report, faults))
+}
+
+fn check_linked(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
     if !elf.has_symbol_table() {
         return Err(ReadError::ElfContent("no symbol table".into()));
     }

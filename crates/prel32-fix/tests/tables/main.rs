@@ -4,6 +4,7 @@
 mod command;
 mod header;
 mod linked;
+mod meaning;
 mod names;
 mod relocatable;
 mod support;
