@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use initcall_order::{Collector, Tables};
 use lto_disable::{LinkOf, Unlisted};
 use lto_link::Suffixed;
-use modversions::{Symvers, SymversFault};
+use modversions::{CrcForm, Symvers, SymversFault};
 use object_model::{Elf, Input};
 use section_merge::Reference;
 
@@ -205,20 +205,38 @@ pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> 
     }
     let n_good = symvers.len().saturating_sub(found.len());
     let mut faults = prefixed("Module.symvers", &found);
-    let (mut n_exported, mut n_used) = (0, 0);
+    let (mut n_exported, mut n_used, mut n_in_tables) = (0, 0, 0);
+    let has_distances = tree.settings.is_set("HAVE_ARCH_PREL32_RELOCATIONS");
+    let form = match tree.settings.is_set("MODULE_REL_CRCS") {
+        true => CrcForm::Relative,
+        false => CrcForm::InPlace,
+    };
     for (name, elf) in tree.running() {
         let exporter = name.strip_suffix(".ko").unwrap_or(&name);
         let (n_crcs, found) = modversions::check_exports(elf, exporter, &symvers);
         n_exported += n_crcs;
         faults.extend(prefixed(&name, &found));
+        if has_distances {
+            let (n_entries, found) =
+                modversions::check_table(elf, form, &symvers).with_context(|| name.clone())?;
+            n_in_tables += n_entries;
+            faults.extend(prefixed(&name, &found));
+        }
         if elf.is_relocatable() {
             let (n_crcs, found) = modversions::check_uses(elf, &symvers);
             n_used += n_crcs;
             faults.extend(prefixed(&name, &found));
         }
     }
+    if has_distances && n_in_tables < symvers.len() {
+        faults.push(format!(
+            "Module.symvers: {} exports, and {n_in_tables} entries of the tables of exports have a CRC",
+            symvers.len()
+        ));
+    }
     let figure = format!(
-        "{n_good} of {} {}; {n_exported} in the files that export, {n_used} in those that use",
+        "{n_good} of {} {}; {n_exported} in the files that export, {n_used} in those that use, \
+         {n_in_tables} in the tables that the kernel reads",
         symvers.len(),
         match against {
             Some(_) => "equal to the build to compare with",

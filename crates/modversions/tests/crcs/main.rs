@@ -5,4 +5,5 @@ mod check;
 mod collect;
 mod exports;
 mod support;
+mod table;
 mod versions;
