@@ -13,10 +13,36 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 5] = [
+const FOUNDATION: [(&str, &[&str]); 7] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-tree", &[]),
+    (
+        "object-tree",
+        &[
+            "object-model",
+            "tool-io",
+            "lto-disable",
+            "lto-link",
+            "mod-dedup",
+        ],
+    ),
+    (
+        "kernel-checks",
+        &[
+            "object-model",
+            "tool-io",
+            "object-tree",
+            "initcall-order",
+            "lto-disable",
+            "lto-link",
+            "mcount-loc",
+            "mod-dedup",
+            "modversions",
+            "prel32-fix",
+            "section-merge",
+        ],
+    ),
     ("link-lab", &[]),
     ("test-support", &[]),
 ];
@@ -34,7 +60,7 @@ const FOR_TESTS: [&str; 2] = ["test-support", "link-lab"];
 const IN_NO_LIBRARY: [&str; 6] = ["clap", "print", "println", "eprint", "eprintln", "dbg"];
 
 /// What some libraries do not name, because of what their invariants say.
-const IN_SOME_LIBRARY: [(&str, &[&str]); 9] = [
+const IN_SOME_LIBRARY: [(&str, &[&str]); 11] = [
     ("object-model", &["fs", "env", "net", "process", "Command"]),
     ("tool-io", &["Command"]),
     ("kernel-tree", &["Command"]),
@@ -44,6 +70,8 @@ const IN_SOME_LIBRARY: [(&str, &[&str]); 9] = [
     ("mod-dedup", &["fs", "Command"]),
     ("prel32-fix", &["fs", "Command"]),
     ("lto-disable", &["object_model", "Command"]),
+    ("object-tree", &["Command"]),
+    ("kernel-checks", &["Command"]),
 ];
 
 /// Files that can hold no licence line, and why.

@@ -18,10 +18,9 @@ use crate::outcome::Outcome;
 use crate::outcome::print;
 use crate::setup;
 use crate::table;
-use crate::verify;
-use crate::verify::Verdict;
 use crate::workspace;
 use anyhow::Context as _;
+use kernel_checks::Verdict;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -201,7 +200,7 @@ pub fn demonstrate(options: &Options<'_>) -> Outcome {
         _ => Some(Kernel::make(variant.without_lto(), &tree, workdir)?),
     };
     let against = other.as_ref().map(|other| other.objtree.as_path());
-    let report = verify::verify(&one.objtree, against)?;
+    let report = kernel_checks::verify(&one.objtree, against)?;
     let mut rows = size_rows(&report, workdir, &one, other.as_ref())?;
     if let Some(other) = other.as_ref().filter(|_| measures) {
         rows.push(executed_row(&one, other)?);
@@ -275,7 +274,7 @@ impl Kernel {
 }
 
 /// The checks of `verify`.
-fn verified(report: &verify::Report) -> Vec<Row> {
+fn verified(report: &kernel_checks::Report) -> Vec<Row> {
     let name = |name: &str| match name {
         "lto" => "LTO really on".to_owned(),
         "initcalls" => "initcalls in order".to_owned(),
@@ -312,7 +311,7 @@ fn warnings_row(tree: &Path, one: &Kernel, other: &Kernel) -> anyhow::Result<Row
 
 /// How large the kernels are.
 fn size_rows(
-    report: &verify::Report,
+    report: &kernel_checks::Report,
     workdir: &Path,
     one: &Kernel,
     other: Option<&Kernel>,

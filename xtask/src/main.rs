@@ -13,7 +13,6 @@ mod kernel;
 mod kernel_tests;
 mod ledger;
 mod llvm;
-mod objtree;
 mod outcome;
 mod plugins;
 mod process;

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 use crate::initcall_script::{Cost, Inputs, cost_of};
 use crate::kernel::build;
-use crate::{install, process, verify};
+use crate::{install, process};
 
 /// How often each is run, so that its CPU time can be measured.
 const REPEATS: u32 = 5;
@@ -59,7 +59,7 @@ pub fn measure(objtree: &Path) -> anyhow::Result<String> {
     }
     let started = Instant::now();
     let before = build::own_seconds()?;
-    let report = verify::verify(objtree, None)?;
+    let report = kernel_checks::verify(objtree, None)?;
     let cost = Cost {
         cpu: build::own_seconds()? - before,
         wall: started.elapsed().as_secs_f64(),

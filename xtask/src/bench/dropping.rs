@@ -166,7 +166,10 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
         build_apart(tree, variant.arch, &objtree, build::ALL)?;
         let report = boot::boot_built(variant.arch, &objtree)?;
         report.outcome(&objtree)?;
-        verify::verify(&objtree, Some(&none.objtree(workdir)))?.outcome()?;
+        verify::outcome(&kernel_checks::verify(
+            &objtree,
+            Some(&none.objtree(workdir)),
+        )?)?;
         let (object, image) = (object_size(variant, workdir)?, variant.image_size(workdir)?);
         let _ = writeln!(
             table,

@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use object_tree::Sizes;
 use tool_io::Files;
 
 use super::arch::Arch;
 use super::build::{self, Usage};
 use super::config::{self, Lto, Profile, Setting};
 use crate::outcome::Failure;
-use crate::verify::Sizes;
 
 /// The settings of Kconfig for smaller code that `arch` has, as `NAME=VALUE`.
 pub const fn for_smaller_code(arch: Arch) -> &'static [&'static str] {

@@ -160,7 +160,7 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
     for (check, at_least, replaced) in cases {
         only_seen_by(check, at_least, &good, Some(&against), &replaced)?;
     }
-    verify::verify(&good, Some(&against))?.outcome()
+    verify::outcome(&kernel_checks::verify(&good, Some(&against))?)
 }
 
 /// Expects that of all checks one sees what was replaced in the build at `good`.
@@ -172,7 +172,7 @@ pub(super) fn only_seen_by(
     replaced: &[Replacement],
 ) -> Outcome {
     let broken = shadow(good, replaced)?;
-    let report = verify::verify(broken.path(), against)?;
+    let report = kernel_checks::verify(broken.path(), against)?;
     for found in &report.checks {
         let n_faults = found.faults.len();
         let file = replaced.first().map_or("", |(file, _)| file);

@@ -22,7 +22,7 @@ use crate::kernel::config::Lto;
 use crate::kernel::make;
 use crate::kernel::variant::Variant;
 use crate::outcome::{Failure, Outcome};
-use crate::{files, llvm, process, verify};
+use crate::{files, llvm, process};
 
 /// Made of a copy of the kernel with thin LTO: what another mode needs must be made.
 pub fn against_none(workdir: &Path) -> Outcome {
@@ -50,7 +50,7 @@ fn as_large_as_in_one_process(workdir: &Path, arch: Arch) -> Outcome {
     let text = |lto| -> anyhow::Result<u64> {
         let objtree = Variant::new(arch, PROFILE, lto).objtree(workdir);
         let elf = files.elf(&objtree.join("vmlinux"))?;
-        Ok(verify::Sizes::of(&elf).text)
+        Ok(object_tree::Sizes::of(&elf).text)
     };
     let (distributed, in_one) = (text(Lto::ThinDist)?, text(Lto::Thin)?);
     expect(distributed.abs_diff(in_one) * 200 <= in_one, || {

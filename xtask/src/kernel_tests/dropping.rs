@@ -146,7 +146,7 @@ fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
     built?;
     boots(arch, &dropping)?;
     // The kernel without LTO lacks the initcall that is added.
-    verify::verify(&dropping, None)?.outcome()?;
+    verify::outcome(&kernel_checks::verify(&dropping, None)?)?;
 
     let files = tool_io::Files::new();
     let vmlinux = files.elf(&dropping.join("vmlinux"))?;

@@ -175,9 +175,9 @@ fn verify_built(workdir: &Path, kind: &Kind, tree: &Path) -> Outcome {
 
 /// verify finds the real faults of such a kernel in `objtree`, and no other.
 fn real_faults_only(kind: &Kind, objtree: &Path) -> Outcome {
-    let report = verify::verify(objtree, None)?;
+    let report = kernel_checks::verify(objtree, None)?;
     let mut wrong = Vec::new();
-    let is = |(name, part): &(&str, &str), check: &verify::Check, finding: &str| {
+    let is = |(name, part): &(&str, &str), check: &kernel_checks::Check, finding: &str| {
         check.name == *name && finding.contains(part)
     };
     let findings = || {
@@ -345,8 +345,8 @@ pub fn all_adopted(workdir: &Path) -> Outcome {
         discard_changes: false,
     })?;
     thin.make_in(&objtree, &tree, &[])?;
-    let report = verify::verify(&objtree, None)?;
-    report.outcome()?;
+    let report = kernel_checks::verify(&objtree, None)?;
+    verify::outcome(&report)?;
     let log = build::last_log(&objtree)?;
     let said = |file: &str| {
         let lines = log.lines().map(str::trim_start);

@@ -364,7 +364,7 @@ pub fn without_data_symbols(workdir: &Path) -> Outcome {
         let objtree = objtree(workdir, lto);
         configure(&tree, &objtree, lto, &["KALLSYMS_ALL=n".parse()?])?;
         build(&tree, &objtree, None)?;
-        verify::verify(&objtree, None)?.outcome()?;
+        verify::outcome(&kernel_checks::verify(&objtree, None)?)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use kernel_checks::Verdict;
 
 use super::broken::{only_seen_by, table_offset};
 use super::rebuild::made;
@@ -15,7 +16,7 @@ use crate::kernel::arch::Arch;
 use crate::kernel::config::{self, Lto, Profile};
 use crate::kernel::variant::Variant;
 use crate::outcome::Outcome;
-use crate::verify::{self, Verdict};
+use crate::verify;
 
 pub fn thin(workdir: &Path) -> Outcome {
     demonstrate(workdir, Arch::X86_64, Lto::Thin)
@@ -39,7 +40,7 @@ pub fn small(workdir: &Path) -> Outcome {
     })?;
     build_for(Arch::X86_64, &tree, &objtree, None)?;
     boots(Arch::X86_64, &objtree)?;
-    let report = verify::verify(&objtree, None)?;
+    let report = kernel_checks::verify(&objtree, None)?;
     for name in ["orc", "return-sites", "retpoline-sites"] {
         let check = report.checks.iter().find(|check| check.name == name);
         expect(
@@ -47,7 +48,7 @@ pub fn small(workdir: &Path) -> Outcome {
             || format!("{name} was not checked: {check:?}"),
         )?;
     }
-    report.outcome()
+    verify::outcome(&report)
 }
 
 /// The object of each module, with its path in the object tree.

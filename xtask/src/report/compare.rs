@@ -7,13 +7,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use object_model::source_name;
+use object_tree::text_if_there;
 use serde::Serialize;
 
 use super::Size;
 use super::attribution::{Attributed, Entry, Key, NO_OBJECT, NO_SYMBOL, SEVERAL};
 use super::inputs::source_object;
 use super::sections::Group;
-use crate::objtree::text_if_there;
 
 /// The list of what a link left out because nothing used it, beside vmlinux.
 pub const DROPPED: &str = "vmlinux.lto-dropped";

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use object_model::Input;
+use object_tree::{LinkedBy, Objtree};
 use walkdir::WalkDir;
-
-use crate::objtree::{LinkedBy, Objtree};
 
 /// The objects that a kernel was linked from.
 pub struct Inputs<'tree, 'files> {

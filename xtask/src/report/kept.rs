@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::Context as _;
 use lto_link::{Reach, Roots};
 use object_model::source_name;
+use object_tree::{Objtree, text_if_there};
 use serde::Serialize;
 
 use super::compare::Row;
 use super::inputs::{Inputs, source_object};
-use crate::objtree::{Objtree, text_if_there};
 
 /// What stays for roots of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

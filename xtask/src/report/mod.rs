@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use object_model::Elf;
+use object_tree::{Objtree, text_if_there};
 use serde::Serialize;
 use tool_io::Files;
 
-use crate::objtree::{Objtree, text_if_there};
 use crate::outcome::{Outcome, print};
 use attribution::{Attributed, attribute};
 use compare::{Change, DroppedList, Row};

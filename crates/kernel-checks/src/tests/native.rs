@@ -5,7 +5,7 @@
 use std::fs;
 
 use super::{ARM, Kernel};
-use crate::verify::{Check, Verdict, checks};
+use crate::{Check, Verdict, checks};
 
 /// Where clang is asked for bitcode, and where not.
 const LTO: &str = "clang -flto=thin -fvisibility=hidden -c";

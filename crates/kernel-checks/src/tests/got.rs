@@ -2,7 +2,7 @@
 //! References through a GOT, in code that clang makes with and without them.
 
 use super::{ARM, Kernel, X86, faults, reason};
-use crate::verify::got::got;
+use crate::got::got;
 
 const MODULE: &str = "int variable __attribute__((section(\".gnu.linkonce.this_module\")));\n";
 

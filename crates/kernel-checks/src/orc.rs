@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use object_model::{Elf, Image, ReadError, TableName, TablePart, elf, source_name};
 
 use super::Check;
-use super::objtree::Objtree;
+use object_tree::Objtree;
 
 /// The places, each as distance from its own entry in 4 bytes.
 const PLACES: TableName = TableName {

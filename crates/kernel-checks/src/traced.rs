@@ -9,7 +9,7 @@ use object_model::{Elf, SectionIndex, source_name};
 
 use super::Check;
 use super::functions::{by_source_name, starts};
-use super::objtree::Objtree;
+use object_tree::Objtree;
 
 /// Every entry call is recorded, every record leads to one, and the functions that can be traced
 /// are those of the kernel to compare with.

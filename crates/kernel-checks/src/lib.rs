@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask verify`: is a built kernel what it should be?
+//! Is a built kernel what it should be? The checks that `cargo xtask verify` runs.
+//!
+//! **Invariant:** this crate knows what a good kernel looks like. It reads object trees through
+//! object-tree, starts no process, and writes no file but the map of names that it is asked for.
+#![warn(missing_docs)]
 
 mod branch;
 mod call_sites;
@@ -8,61 +12,26 @@ mod functions;
 mod got;
 mod orc;
 mod read_once;
-mod sizes;
 mod traced;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
-use clap::ValueEnum;
-use clap::builder::PossibleValuesParser;
-use comfy_table::Table;
+use anyhow::Context as _;
+use object_tree::{Objtree, Sizes};
 use serde::Serialize;
 use tool_io::Files;
 
-use crate::objtree::{self, Objtree};
-use crate::outcome::{Failure, Outcome};
-pub use sizes::Sizes;
-
-/// Check a built kernel, of any version from 5.10 on, with or without our plugins
-///
-/// LTO really on, initcalls in order, CRCs, tables, sections, .mod files, references to what is
-/// freed, one definition of each symbol, names. Where the architecture has them: references through
-/// a GOT, records of the function tracer, tables for unwinding, sites of returns, retpolines and
-/// static calls. docs/verify.md says what each check is.
-#[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  cargo xtask verify --objtree /build/thin
-  cargo xtask verify --objtree /build/thin --against /build/none --format json
-  cargo xtask verify --objtree /build/thin --only lto,initcalls
-  cargo xtask verify --objtree /build/thin --only names --emit-suffix-map thin.names
-
-Reads only. Exit codes: 0 no fault, 1 a fault was found, 2 could not run.")]
-pub struct Args {
-    /// The object tree of the kernel
-    #[arg(long, value_name = "DIR")]
-    objtree: PathBuf,
-    /// The object tree of the same kernel, built without LTO
-    #[arg(long, value_name = "DIR")]
-    against: Option<PathBuf>,
-    /// Do only these checks
-    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = names())]
-    only: Vec<String>,
-    /// Write which symbol of vmlinux and the modules has which name in the source
-    #[arg(long, value_name = "FILE")]
-    emit_suffix_map: Option<PathBuf>,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
 /// One check: the tree, and the one to compare with.
 type CheckTree = fn(&Objtree, Option<&Objtree>) -> anyhow::Result<Check>;
+
+/// The names of all checks, in the order in which they are done and printed.
+pub fn names() -> [&'static str; CHECKS.len()] {
+    CHECKS.map(|(name, _)| name)
+}
 
 /// All checks in the order in which they are done and printed.
 const CHECKS: [(&str, CheckTree); 18] = [
@@ -89,20 +58,6 @@ const CHECKS: [(&str, CheckTree); 18] = [
     ("retpoline-sites", |tree, _| call_sites::retpolines(tree)),
     ("static-calls", |tree, _| call_sites::static_calls(tree)),
 ];
-
-/// What `--only` may name.
-fn names() -> PossibleValuesParser {
-    PossibleValuesParser::new(CHECKS.map(|(name, _)| name))
-}
-
-/// How a result is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table
-    Text,
-    /// JSON
-    Json,
-}
 
 /// What one check found.
 #[derive(Debug, Serialize)]
@@ -192,14 +147,8 @@ impl Report {
         self.checks.iter().map(|check| check.faults.len()).sum()
     }
 
-    /// That nothing wrong was found.
-    ///
-    /// # Errors
-    /// As a fault, all that was.
-    pub fn outcome(&self) -> Outcome {
-        if self.n_faults() == 0 {
-            return Ok(());
-        }
+    /// Every fault as a line, with the name of the check that found it.
+    pub fn faults(&self) -> Vec<String> {
         let faults = self.checks.iter().flat_map(|check| {
             let name = check.name;
             check
@@ -207,8 +156,7 @@ impl Report {
                 .iter()
                 .map(move |fault| format!("{name}: {fault}"))
         });
-        let faults: Vec<String> = faults.collect();
-        Err(Failure::Fault(anyhow!(faults.join("\n"))))
+        faults.collect()
     }
 }
 
@@ -222,7 +170,10 @@ pub fn verify(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Report> 
 
 /// Like [`verify`], but does only the checks with these names, if any is named, and writes the map
 /// of names to the file `map`.
-fn verify_only(
+///
+/// # Errors
+/// Those of [`verify`], and that the map cannot be written.
+pub fn verify_only(
     objtree: &Path,
     against: Option<&Path>,
     only: &[String],
@@ -252,46 +203,4 @@ fn verify_only(
         sizes: Sizes::of(&tree.vmlinux),
         sizes_against: against.map(|against| Sizes::of(&against.vmlinux)),
     })
-}
-
-/// Runs the command.
-pub fn run(args: &Args) -> Outcome {
-    let Args {
-        objtree,
-        against,
-        only,
-        emit_suffix_map,
-        format,
-    } = args;
-    let report = verify_only(
-        objtree,
-        against.as_deref(),
-        only,
-        emit_suffix_map.as_deref(),
-    )?;
-    match format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Format::Text => print(&report),
-    }
-    match report.n_faults() {
-        0 => Ok(()),
-        n => Err(Failure::Fault(anyhow!("{}: {n} faults", objtree.display()))),
-    }
-}
-
-fn print(report: &Report) {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    for check in &report.checks {
-        table.add_row([check.name, &check.verdict.to_string(), &check.figure]);
-    }
-    println!("{table}");
-    for check in &report.checks {
-        for fault in &check.faults {
-            println!("{}: {fault}", check.name);
-        }
-        for note in &check.notes {
-            println!("{}: note: {note}", check.name);
-        }
-    }
 }

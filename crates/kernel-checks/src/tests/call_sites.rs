@@ -2,8 +2,8 @@
 //! Jumps and calls that the kernel patches, with tables as objtool writes them and with wrong ones.
 
 use super::{ARM, Kernel, SCRIPT, X86, faults, reason};
-use crate::verify::Check;
-use crate::verify::call_sites::{retpolines, returns, static_calls};
+use crate::Check;
+use crate::call_sites::{retpolines, returns, static_calls};
 
 const OPTIONS: &[&str] = &[
     "LTO_CLANG",

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use super::{ARM, Kernel, X86, faults, reason};
-use crate::verify::Check;
-use crate::verify::traced::mcount;
+use crate::Check;
+use crate::traced::mcount;
 
 const OPTIONS: &[&str] = &["FTRACE_MCOUNT_RECORD", "LTO_CLANG"];
 

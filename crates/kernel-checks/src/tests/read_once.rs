@@ -2,8 +2,8 @@
 //! Objects with `READ_ONCE`, and the header that each was compiled with.
 
 use super::{ARM, Kernel, X86};
-use crate::verify::Verdict;
-use crate::verify::read_once::read_once;
+use crate::Verdict;
+use crate::read_once::read_once;
 
 const PLAIN: &str = ".globl f\nf: ldr w0, [x0]\nret\n";
 const ACQUIRING: &str =

@@ -11,10 +11,10 @@ mod traced;
 
 use std::fmt::Write as _;
 
+use object_tree::Objtree;
 use test_support::TestDir;
 use tool_io::Files;
 
-use super::objtree::Objtree;
 use super::{Check, Verdict};
 
 const X86: &str = "--target=x86_64-linux-gnu";

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! An object tree, and what is read of it once.
+//! The object tree of a built kernel: what a build left, read once.
+//!
+//! **Invariant:** this crate reads files of an object tree. It starts no process, writes nothing, and
+//! judges nothing that it finds.
+#![warn(missing_docs)]
 
 mod settings;
+mod sizes;
 
 use std::cell::OnceCell;
 use std::fs;
@@ -14,15 +19,21 @@ use object_model::{Elf, Input, Loader, link_order};
 use tool_io::Files;
 
 pub use settings::Settings;
+pub use sizes::Sizes;
 
 /// A kernel that was built.
 pub struct Objtree<'files> {
+    /// The directory.
     pub root: PathBuf,
+    /// The configuration that it was built with.
     pub settings: Settings,
+    /// The modules, in the order of `modules.order`.
     pub modules: Vec<Module<'files>>,
+    /// What runs.
     pub vmlinux: Elf<'files>,
     /// What vmlinux was linked from, or a link of the same objects.
     pub object: Option<Elf<'files>>,
+    /// Where its files are read, each once.
     pub files: &'files Files,
     link: OnceCell<Option<Link<'files>>>,
 }
@@ -31,6 +42,7 @@ pub struct Objtree<'files> {
 pub struct Module<'files> {
     /// Its path, relative to the tree, without `.ko`.
     pub path: String,
+    /// The `.ko` file.
     pub elf: Elf<'files>,
     parts: OnceCell<Option<Vec<Input<'files>>>>,
 }
@@ -48,7 +60,9 @@ pub struct Link<'files> {
 /// Who linked vmlinux.o.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkedBy {
+    /// lto-link.
     LtoLink,
+    /// The kernel's own command.
     Kbuild,
 }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use object_model::{Elf, Input, elf};
 
 use super::Check;
-use super::objtree::{Objtree, text_if_there};
+use object_tree::{Objtree, text_if_there};
 
 /// Every object that has `READ_ONCE` was compiled with the header that makes it acquire with LTO.
 pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {

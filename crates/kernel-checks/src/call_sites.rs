@@ -16,7 +16,7 @@ use object_model::{
 
 use super::Check;
 use super::branch::Branch;
-use super::objtree::Objtree;
+use object_tree::Objtree;
 
 /// One sort of sites.
 struct Sort {

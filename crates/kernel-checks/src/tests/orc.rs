@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use super::{ARM, Kernel, X86, faults, reason};
-use crate::verify::Check;
-use crate::verify::orc::orc;
+use crate::Check;
+use crate::orc::orc;
 
 const OPTIONS: &[&str] = &["UNWINDER_ORC", "BUILDTIME_TABLE_SORT"];
 

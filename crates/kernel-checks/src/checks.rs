@@ -13,7 +13,7 @@ use object_model::{Elf, Input};
 use section_merge::Reference;
 
 use super::Check;
-use super::objtree::{Link, LinkedBy, Module, Objtree, text_if_there};
+use object_tree::{Link, LinkedBy, Module, Objtree, text_if_there};
 
 /// Why nothing can be said of the inputs of vmlinux.o.
 const NO_LINK: &str = "neither lto-link nor kbuild left a record of what vmlinux.o was linked from";

@@ -6,7 +6,7 @@ use object_model::elf::RelocationType;
 use object_model::{Binding, Elf, ReadError, Relocation, Section, SectionIndex, Symbol, elf};
 
 use super::Check;
-use super::objtree::Objtree;
+use object_tree::Objtree;
 
 /// Nothing is reached through a GOT: a linked kernel must not have one, and the loader of modules
 /// makes none.

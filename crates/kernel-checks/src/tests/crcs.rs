@@ -2,7 +2,7 @@
 //! What is exported, and what modules take.
 
 use super::{Kernel, X86, faults};
-use crate::verify::checks::crcs;
+use crate::checks::crcs;
 
 /// A kernel with a module that calls `used`, and these exports.
 fn kernel(options: &[&str], exports: &[&str]) -> Kernel {
