@@ -20,7 +20,7 @@ use crate::setup;
 use crate::table;
 use crate::workspace;
 use anyhow::Context as _;
-use kernel_checks::Verdict;
+use kernel_checks::{Checked, Verdict};
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -275,23 +275,14 @@ impl Kernel {
 
 /// The checks of `verify`.
 fn verified(report: &kernel_checks::Report) -> Vec<Row> {
-    let name = |name: &str| match name {
-        "lto" => "LTO really on".to_owned(),
-        "initcalls" => "initcalls in order".to_owned(),
-        "crcs" => "symbol CRCs equal".to_owned(),
-        "got" => "GOT references".to_owned(),
-        "mcount" => "functions traced".to_owned(),
-        "orc" => "unwinder tables".to_owned(),
-        other => other.to_owned(),
-    };
     report
         .checks
         .iter()
-        .map(|check| Row {
-            what: name(check.name),
-            verdict: check.verdict,
-            figure: check.figure.clone(),
-            faults: check.faults.clone(),
+        .map(|Checked { title, finding, .. }| Row {
+            what: (*title).to_owned(),
+            verdict: finding.verdict,
+            figure: finding.figure.clone(),
+            faults: finding.faults.clone(),
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use comfy_table::Table;
-use kernel_checks::Report;
+use kernel_checks::{CHECKS, Checked, Report};
 
 use crate::outcome::{Failure, Outcome};
 
@@ -46,7 +46,7 @@ pub struct Args {
 
 /// What `--only` may name.
 fn names() -> PossibleValuesParser {
-    PossibleValuesParser::new(kernel_checks::names())
+    PossibleValuesParser::new(CHECKS.map(|check| check.name))
 }
 
 /// How a result is printed.
@@ -97,16 +97,16 @@ pub fn outcome(report: &Report) -> Outcome {
 fn print(report: &Report) {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    for check in &report.checks {
-        table.add_row([check.name, &check.verdict.to_string(), &check.figure]);
+    for Checked { name, finding, .. } in &report.checks {
+        table.add_row([*name, &finding.verdict.to_string(), &finding.figure]);
     }
     println!("{table}");
-    for check in &report.checks {
-        for fault in &check.faults {
-            println!("{}: {fault}", check.name);
+    for Checked { name, finding, .. } in &report.checks {
+        for fault in &finding.faults {
+            println!("{name}: {fault}");
         }
-        for note in &check.notes {
-            println!("{}: note: {note}", check.name);
+        for note in &finding.notes {
+            println!("{name}: note: {note}");
         }
     }
 }

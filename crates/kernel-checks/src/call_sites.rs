@@ -14,14 +14,12 @@ use object_model::{
     Elf, Image, ReadError, Relocation, Section, SectionIndex, TableName, TablePart, elf,
 };
 
-use super::Check;
+use super::Finding;
 use super::branch::Branch;
-use object_tree::Objtree;
+use object_tree::{Artefact, Objtree};
 
 /// One sort of sites.
 struct Sort {
-    /// The name of the check.
-    name: &'static str,
     /// It is there if one of these is set.
     options: &'static [&'static str],
     table: TableName,
@@ -39,7 +37,6 @@ struct Sort {
 
 /// Jumps to the return thunk, which stand where functions return.
 const RETURNS: Sort = Sort {
-    name: "return-sites",
     options: &["RETHUNK", "MITIGATION_RETHUNK"],
     table: TableName {
         section: ".return_sites",
@@ -61,7 +58,6 @@ const RETURNS: Sort = Sort {
 
 /// Indirect calls and jumps, which go through a thunk for each register.
 const RETPOLINES: Sort = Sort {
-    name: "retpoline-sites",
     options: &["RETPOLINE", "MITIGATION_RETPOLINE"],
     table: TableName {
         section: ".retpoline_sites",
@@ -77,7 +73,6 @@ const RETPOLINES: Sort = Sort {
 
 /// Calls of the trampolines of static calls.
 const STATIC_CALLS: Sort = Sort {
-    name: "static-calls",
     options: &["HAVE_STATIC_CALL_INLINE"],
     table: TableName {
         section: ".static_call_sites",
@@ -110,17 +105,17 @@ const KEY_FLAGS: u64 = 3;
 const KEY_FLAG_TAIL: u64 = 1;
 
 /// Every jump to the return thunk has its entry.
-pub fn returns(tree: &Objtree) -> anyhow::Result<Check> {
+pub fn returns(tree: &Objtree) -> anyhow::Result<Finding> {
     check(tree, &RETURNS)
 }
 
 /// Every call of a retpoline has its entry.
-pub fn retpolines(tree: &Objtree) -> anyhow::Result<Check> {
+pub fn retpolines(tree: &Objtree) -> anyhow::Result<Finding> {
     check(tree, &RETPOLINES)
 }
 
 /// Every static call has its entry, with its key.
-pub fn static_calls(tree: &Objtree) -> anyhow::Result<Check> {
+pub fn static_calls(tree: &Objtree) -> anyhow::Result<Finding> {
     let (source, condition) = PATCHES_CONDITIONS;
     let has_conditions = tree.source_contains(source, condition)?;
     check(
@@ -133,10 +128,11 @@ pub fn static_calls(tree: &Objtree) -> anyhow::Result<Check> {
     )
 }
 
-fn check(tree: &Objtree, sort: &Sort) -> anyhow::Result<Check> {
-    let check = Check::new(sort.name);
+fn check(tree: &Objtree, sort: &Sort) -> anyhow::Result<Finding> {
     if tree.vmlinux.machine() != elf::EM_X86_64 || !tree.vmlinux.is_64() {
-        return Ok(check.not_applicable("there are such tables on 64-bit x86 only"));
+        return Ok(Finding::not_applicable(
+            "there are such tables on 64-bit x86 only",
+        ));
     }
     if !sort
         .options
@@ -144,24 +140,24 @@ fn check(tree: &Objtree, sort: &Sort) -> anyhow::Result<Check> {
         .any(|option| tree.settings.is_set(option))
     {
         let reason = format!("the kernel is configured without {}", sort.options[0]);
-        return Ok(check.not_applicable(&reason));
+        return Ok(Finding::not_applicable(&reason));
     }
     let linked = linked(&tree.vmlinux, sort).context("vmlinux")?;
-    let mut faults: Vec<String> = prefixed("vmlinux", &linked.faults).collect();
+    let mut faults: Vec<String> = prefixed(Artefact::Vmlinux, &linked.faults).collect();
     faults.extend(tree.object_fault());
     if linked.n_sites == 0 && linked.faults.is_empty() {
         faults.push(format!("vmlinux: {} is empty", sort.table.section));
     }
     let mut n_in_modules = 0;
     let mut n_without_entry = 0;
-    for (name, elf) in tree.relocatable() {
-        let mut found = relocatable(elf, sort).with_context(|| name.clone())?;
+    for (artefact, elf) in tree.relocatable() {
+        let mut found = relocatable(elf, sort).with_context(|| artefact.to_string())?;
         if tree.has_lto() {
             found.faults.append(&mut found.without_entry);
         }
         n_without_entry += found.without_entry.len();
-        faults.extend(prefixed(&name, &found.faults));
-        if name != "vmlinux.o" {
+        faults.extend(prefixed(artefact, &found.faults));
+        if artefact != Artefact::VmlinuxO {
             n_in_modules += found.n_sites;
         } else if found.n_sites != linked.n_sites {
             faults.push(format!(
@@ -181,10 +177,10 @@ fn check(tree: &Objtree, sort: &Sort) -> anyhow::Result<Check> {
             "{n_without_entry} have none, in objects that objtool does not see"
         ));
     }
-    Ok(check.found(figures.join("; "), faults))
+    Ok(Finding::new(figures.join("; "), faults))
 }
 
-fn prefixed(file: &str, faults: &[String]) -> impl Iterator<Item = String> {
+fn prefixed(file: Artefact, faults: &[String]) -> impl Iterator<Item = String> {
     faults.iter().map(move |fault| format!("{file}: {fault}"))
 }
 

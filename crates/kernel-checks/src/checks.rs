@@ -2,6 +2,7 @@
 //! The checks, each of them a plugin's, over the files of an object tree.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -12,8 +13,8 @@ use modversions::{CrcForm, Symvers, SymversFault};
 use object_model::{Elf, Input};
 use section_merge::Reference;
 
-use super::Check;
-use object_tree::{Link, LinkedBy, Module, Objtree, text_if_there};
+use super::Finding;
+use object_tree::{Artefact, Link, LinkedBy, Module, Objtree, text_if_there};
 
 /// Why nothing can be said of the inputs of vmlinux.o.
 const NO_LINK: &str = "neither lto-link nor kbuild left a record of what vmlinux.o was linked from";
@@ -22,20 +23,27 @@ const NO_LINK: &str = "neither lto-link nor kbuild left a record of what vmlinux
 const SCRIPT: &str = ".tmp_initcalls.lds";
 
 /// LTO is really on: what vmlinux.o and the modules were linked from.
-pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
-    let check = Check::new("lto");
+pub fn lto(tree: &Objtree) -> anyhow::Result<Finding> {
     if !tree.has_lto() {
-        return Ok(check.not_applicable("the kernel is configured without LTO"));
+        return Ok(Finding::not_applicable(
+            "the kernel is configured without LTO",
+        ));
     }
     let Some(link) = tree.link()? else {
-        return Ok(check.not_applicable(NO_LINK));
+        return Ok(Finding::not_applicable(NO_LINK));
     };
     let list = match link.by {
         LinkedBy::LtoLink => disabled(tree)?,
         LinkedBy::Kbuild => None,
     };
     let list = list.as_ref();
-    let (report, mut faults) = inputs_check(tree, &link.inputs, "vmlinux.o", LinkOf::Vmlinux, list);
+    let (report, mut faults) = inputs_check(
+        tree,
+        &link.inputs,
+        Artefact::VmlinuxO,
+        LinkOf::Vmlinux,
+        list,
+    );
     let mut n_modules = 0;
     for module in &tree.modules {
         let Some(parts) = tree.parts(module)? else {
@@ -45,8 +53,7 @@ pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
             1 => LinkOf::ModuleOfOne,
             _ => LinkOf::Module,
         };
-        let object = format!("{}.o", module.path);
-        let (report, found) = inputs_check(tree, parts, &object, link_of, list);
+        let (report, found) = inputs_check(tree, parts, module.artefact(), link_of, list);
         n_modules += usize::from(report.n_bitcode + report.n_of_bitcode > 0);
         faults.extend(found);
     }
@@ -69,7 +76,7 @@ pub fn lto(tree: &Objtree) -> anyhow::Result<Check> {
         },
         tree.modules.len()
     );
-    Ok(check.found(figure, faults))
+    Ok(Finding::new(figure, faults))
 }
 
 /// The list of disabled objects that the kernel was built with, if it has one.
@@ -85,11 +92,11 @@ fn disabled(tree: &Objtree) -> anyhow::Result<Option<lto_disable::Matcher>> {
     Ok(None)
 }
 
-/// What `object` was linked from, and what is wrong with it.
+/// What the object of `artefact` was linked from, and what is wrong with it.
 fn inputs_check(
     tree: &Objtree,
     inputs: &[Input],
-    object: &str,
+    artefact: Artefact,
     link_of: LinkOf,
     list: Option<&lto_disable::Matcher>,
 ) -> (lto_disable::Report, Vec<String>) {
@@ -101,22 +108,23 @@ fn inputs_check(
         Some(list) => lto_disable::check(&objects, list, Unlisted::ByCommand, link_of),
         None => lto_disable::check_commands(&objects, link_of),
     };
-    (report, prefixed(object, &faults))
+    (report, prefixed(artefact.object(), &faults))
 }
 
 /// Faults as lines, each with the file that it is about.
-fn prefixed<F: std::fmt::Display>(file: &str, faults: &[F]) -> Vec<String> {
-    tool_io::located(Path::new(file), faults)
+fn prefixed<F: Display>(file: impl Display, faults: &[F]) -> Vec<String> {
+    tool_io::located(Path::new(&file.to_string()), faults)
 }
 
 /// Initcalls run in link order, and in the order of the kernel to compare with.
-pub fn initcalls(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
-    let check = Check::new("initcalls");
+pub fn initcalls(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
     if !tree.settings.is_set("HAVE_ARCH_PREL32_RELOCATIONS") {
-        return Ok(check.not_applicable("the tables of this architecture are not relative"));
+        return Ok(Finding::not_applicable(
+            "the tables of this architecture are not relative",
+        ));
     }
     let (found, faults) = Tables::of_kernel(&tree.vmlinux).context("vmlinux")?;
-    let mut faults = prefixed("vmlinux", &faults);
+    let mut faults = prefixed(Artefact::Vmlinux, &faults);
     let mut references = Vec::new();
     if tree.has_lto()
         && let Some(link) = tree.link()?
@@ -128,13 +136,15 @@ pub fn initcalls(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Ch
         let reference = "the build to compare with";
         let (expected, _) = Tables::of_kernel(&against.vmlinux).context(reference)?;
         faults.extend(prefixed(
-            "vmlinux",
+            Artefact::Vmlinux,
             &found.differences(&expected, reference),
         ));
         references.push(reference);
     }
     if references.is_empty() {
-        return Ok(check.not_applicable("no record of the link, and no build to compare with"));
+        return Ok(Finding::not_applicable(
+            "no record of the link, and no build to compare with",
+        ));
     }
     let figure = format!(
         "{} of {} as in {}",
@@ -142,7 +152,7 @@ pub fn initcalls(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Ch
         found.len(),
         references.join(" and ")
     );
-    Ok(check.found(figure, faults))
+    Ok(Finding::new(figure, faults))
 }
 
 /// In what the tables, and the linker script that made them, differ from the order of the inputs.
@@ -154,7 +164,10 @@ fn link_order_faults(tree: &Objtree, link: &Link, found: &Tables) -> anyhow::Res
         Err(faults) => return Ok(faults.iter().map(ToString::to_string).collect()),
     };
     let expected = Tables::of_link(&initcalls);
-    let mut faults = prefixed("vmlinux", &found.differences(&expected, "the link order"));
+    let mut faults = prefixed(
+        Artefact::Vmlinux,
+        &found.differences(&expected, "the link order"),
+    );
     // lto-link's has another name.
     if link.by == LinkedBy::Kbuild
         && let Some(script) = text_if_there(&tree.root.join(SCRIPT))?
@@ -182,10 +195,11 @@ fn link_order_faults(tree: &Objtree, link: &Link, found: &Tables) -> anyhow::Res
 
 /// CRCs are there, are not zero, are those of the kernel to compare with, and those in the built
 /// files.
-pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
-    let check = Check::new("crcs");
+pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
     if !tree.settings.is_set("MODVERSIONS") {
-        return Ok(check.not_applicable("the kernel is configured without MODVERSIONS"));
+        return Ok(Finding::not_applicable(
+            "the kernel is configured without MODVERSIONS",
+        ));
     }
     let symvers = read_symvers(&tree.root)?;
     let mut found = symvers.zero_crcs();
@@ -211,21 +225,20 @@ pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> 
         true => CrcForm::Relative,
         false => CrcForm::InPlace,
     };
-    for (name, elf) in tree.running() {
-        let exporter = name.strip_suffix(".ko").unwrap_or(&name);
-        let (n_crcs, found) = modversions::check_exports(elf, exporter, &symvers);
+    for (artefact, elf) in tree.running() {
+        let (n_crcs, found) = modversions::check_exports(elf, artefact.exporter(), &symvers);
         n_exported += n_crcs;
-        faults.extend(prefixed(&name, &found));
+        faults.extend(prefixed(artefact, &found));
         if has_distances {
-            let (n_entries, found) =
-                modversions::check_table(elf, form, &symvers).with_context(|| name.clone())?;
+            let (n_entries, found) = modversions::check_table(elf, form, &symvers)
+                .with_context(|| artefact.to_string())?;
             n_in_tables += n_entries;
-            faults.extend(prefixed(&name, &found));
+            faults.extend(prefixed(artefact, &found));
         }
         if elf.is_relocatable() {
             let (n_crcs, found) = modversions::check_uses(elf, &symvers);
             n_used += n_crcs;
-            faults.extend(prefixed(&name, &found));
+            faults.extend(prefixed(artefact, &found));
         }
     }
     if has_distances && n_in_tables < symvers.len() {
@@ -246,7 +259,7 @@ pub fn crcs(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> 
         0 => String::new(),
         n => format!("; {n} that only modules of the other build use are not exported"),
     };
-    Ok(check.found(figure, faults))
+    Ok(Finding::new(figure, faults))
 }
 
 /// What the modules take from elsewhere.
@@ -267,53 +280,53 @@ fn read_symvers(root: &Path) -> anyhow::Result<Symvers> {
 
 /// Every entry of every PREL32 table resolves, PCI fixups to the hook that they name in the kernel
 /// to compare with.
-pub fn prel32(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
-    let check = Check::new("prel32");
+pub fn prel32(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
     if !tree.settings.is_set("HAVE_ARCH_PREL32_RELOCATIONS") {
-        return Ok(check.not_applicable("the tables of this architecture are not relative"));
+        return Ok(Finding::not_applicable(
+            "the tables of this architecture are not relative",
+        ));
     }
     let mut total = prel32_fix::Report::default();
     let mut faults = Vec::new();
-    for (name, elf) in tree.running() {
-        let (report, found) = prel32_fix::check(elf).with_context(|| name.clone())?;
+    for (artefact, elf) in tree.running() {
+        let (report, found) = prel32_fix::check(elf).with_context(|| artefact.to_string())?;
         total.n_entries += report.n_entries;
         total.n_tables += report.n_tables;
-        faults.extend(prefixed(&name, &found));
+        faults.extend(prefixed(artefact, &found));
     }
     if let Some(against) = against {
         let found = prel32_fix::differences(&tree.vmlinux, &against.vmlinux);
-        faults.extend(prefixed("vmlinux", &found));
+        faults.extend(prefixed(Artefact::Vmlinux, &found));
     }
     let n_good = total.n_entries.saturating_sub(faults.len());
     let figure = format!(
         "{n_good} of {} entries of {} tables resolve",
         total.n_entries, total.n_tables
     );
-    Ok(check.found(figure, faults))
+    Ok(Finding::new(figure, faults))
 }
 
 /// Modules have the sections that they have without LTO, and the kernel those that it looks up.
-pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> Check {
+pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> Finding {
     let mut faults = Vec::new();
     for Module { path, elf, .. } in &tree.modules {
         let reference = against.and_then(|against| against.module(path));
         let reference = reference.map(|module| Reference::of(&module.elf));
         let found = section_merge::check_module(elf, reference.as_ref());
-        faults.extend(found.iter().map(|fault| format!("{path}.ko: {fault}")));
+        faults.extend(prefixed(Artefact::Module(path), &found));
     }
     if let Some(object) = &tree.object {
         let found = section_merge::check_once(&tree.vmlinux, object);
-        faults.extend(found.map(|fault| format!("vmlinux: {fault}")));
+        faults.extend(found.map(|fault| format!("{}: {fault}", Artefact::Vmlinux)));
     }
     let figure = format!("{} modules and vmlinux", tree.modules.len());
-    Check::new("sections").found(figure, faults)
+    Finding::new(figure, faults)
 }
 
 /// `.mod` files name each part, and each undefined symbol of their module, once.
-pub fn mod_files(tree: &Objtree) -> anyhow::Result<Check> {
-    let check = Check::new("mod-files");
+pub fn mod_files(tree: &Objtree) -> anyhow::Result<Finding> {
     if tree.modules.is_empty() {
-        return Ok(check.not_applicable("the kernel has no modules"));
+        return Ok(Finding::not_applicable("the kernel has no modules"));
     }
     let mut texts = Vec::new();
     for module in &tree.modules {
@@ -321,7 +334,7 @@ pub fn mod_files(tree: &Objtree) -> anyhow::Result<Check> {
         texts.extend(text.map(|text| (module, text)));
     }
     if texts.is_empty() {
-        return Ok(check.not_applicable("the modules have no .mod files"));
+        return Ok(Finding::not_applicable("the modules have no .mod files"));
     }
     let mut faults = Vec::new();
     // What a file of one line is, the others say.
@@ -357,105 +370,104 @@ pub fn mod_files(tree: &Objtree) -> anyhow::Result<Check> {
         0 => "no used symbols, as nothing is trimmed by them".to_owned(),
         n => format!("{n} used symbols"),
     };
-    Ok(check.found(format!("{} files, {symbols}", texts.len()), faults))
+    Ok(Finding::new(
+        format!("{} files, {symbols}", texts.len()),
+        faults,
+    ))
 }
 
 /// Nothing that stays in memory refers to what is freed.
-pub fn section_mismatches(tree: &Objtree) -> anyhow::Result<Check> {
-    let check = Check::new("section-mismatches");
+pub fn section_mismatches(tree: &Objtree) -> anyhow::Result<Finding> {
     let mut faults = Vec::new();
     faults.extend(tree.object_fault());
     let mut n_references = 0;
-    for (name, elf) in tree.relocatable() {
-        let found = section_merge::mismatches(elf).with_context(|| name.clone())?;
+    for (artefact, elf) in tree.relocatable() {
+        let found = section_merge::mismatches(elf).with_context(|| artefact.to_string())?;
         n_references += found.n_references;
-        faults.extend(prefixed(&name, &found.faults));
+        faults.extend(prefixed(artefact, &found.faults));
     }
     let figure = format!("{n_references} references from code and data that stay");
-    Ok(check.found(figure, faults))
+    Ok(Finding::new(figure, faults))
 }
 
 /// Nothing is linked twice, and nothing from bitcode and its native form.
-pub fn one_definition(tree: &Objtree) -> anyhow::Result<Check> {
-    let check = Check::new("one-definition");
+pub fn one_definition(tree: &Objtree) -> anyhow::Result<Finding> {
     let mut n_symbols = 0;
     let mut n_objects = 0;
     let mut faults = Vec::new();
-    let mut add = |name: &str, inputs: &[Input]| {
+    let mut add = |artefact: Artefact, inputs: &[Input]| {
         let found = lto_link::definitions(inputs);
         n_objects += inputs.len();
         n_symbols += found.n_symbols;
-        faults.extend(prefixed(name, &found.faults));
+        faults.extend(prefixed(artefact.object(), &found.faults));
     };
     if let Some(link) = tree.link()? {
         // Of libraries the linker takes what nothing before defines.
         let objs = link.inputs.get(..link.n_objs);
-        add("vmlinux.o", objs.unwrap_or(&link.inputs));
+        add(Artefact::VmlinuxO, objs.unwrap_or(&link.inputs));
     }
     for module in &tree.modules {
         if let Some(parts) = tree.parts(module)? {
-            add(&format!("{}.o", module.path), parts);
+            add(module.artefact(), parts);
         }
     }
     if n_objects == 0 {
-        return Ok(check.not_applicable(NO_LINK));
+        return Ok(Finding::not_applicable(NO_LINK));
     }
     let figure = format!("{n_symbols} global symbols of {n_objects} objects");
-    Ok(check.found(figure, faults))
+    Ok(Finding::new(figure, faults))
 }
 
 /// Symbols that assembly names are kept, and the compiler took them for symbols that others refer to.
-pub fn assembly_names(tree: &Objtree) -> anyhow::Result<Check> {
-    let check = Check::new("assembly-names");
+pub fn assembly_names(tree: &Objtree) -> anyhow::Result<Finding> {
     if !tree.has_lto() {
-        return Ok(check.not_applicable("the kernel is configured without LTO"));
+        return Ok(Finding::not_applicable(
+            "the kernel is configured without LTO",
+        ));
     }
     let mut n_symbols = 0;
     let mut n_objects = 0;
     let mut faults = Vec::new();
-    let mut add = |object: &str, inputs: &[Input], n_always, linked: &Elf| -> anyhow::Result<()> {
-        let roots = lto_link::roots_path(&tree.root.join(object));
-        let roots = text_if_there(&roots)?;
-        let mut named = lto_link::named_in_assembly(inputs, n_always)?;
-        named.check(linked, roots.as_deref());
-        n_symbols += named.symbols.len();
-        n_objects += 1;
-        faults.extend(prefixed(object, &named.faults));
-        Ok(())
-    };
+    let mut add =
+        |artefact: Artefact, inputs: &[Input], n_always, linked: &Elf| -> anyhow::Result<()> {
+            let object = artefact.object();
+            let roots = lto_link::roots_path(&tree.root.join(&object));
+            let roots = text_if_there(&roots)?;
+            let mut named = lto_link::named_in_assembly(inputs, n_always)?;
+            named.check(linked, roots.as_deref());
+            n_symbols += named.symbols.len();
+            n_objects += 1;
+            faults.extend(prefixed(object, &named.faults));
+            Ok(())
+        };
     if let Some(link) = tree.link()?
         && let Some(object) = &tree.object
     {
-        add("vmlinux.o", &link.inputs, link.n_objs, object)?;
+        add(Artefact::VmlinuxO, &link.inputs, link.n_objs, object)?;
     }
     for module in &tree.modules {
         if let Some(parts) = tree.parts(module)? {
-            add(
-                &format!("{}.o", module.path),
-                parts,
-                parts.len(),
-                &module.elf,
-            )?;
+            add(module.artefact(), parts, parts.len(), &module.elf)?;
         }
     }
     if n_objects == 0 {
-        return Ok(check.not_applicable(NO_LINK));
+        return Ok(Finding::not_applicable(NO_LINK));
     }
     let figure = format!(
         "{n_symbols} symbols that bitcode defines and assembly names, in {n_objects} links"
     );
-    Ok(check.found(figure, faults))
+    Ok(Finding::new(figure, faults))
 }
 
 /// What is called otherwise than in the source, of each file that runs.
-pub fn suffixes(tree: &Objtree) -> Vec<(String, BTreeSet<Suffixed>)> {
-    let suffixed = |(name, elf)| (name, lto_link::suffixed(elf));
+pub fn suffixes<'tree>(tree: &'tree Objtree) -> Vec<(Artefact<'tree>, BTreeSet<Suffixed>)> {
+    let suffixed = |(artefact, elf)| (artefact, lto_link::suffixed(elf));
     tree.running().map(suffixed).collect()
 }
 
 /// Which functions and objects are called otherwise than in the source, and which of these names
 /// lead to another, too.
-pub fn names(tree: &Objtree) -> anyhow::Result<Check> {
+pub fn names(tree: &Objtree) -> anyhow::Result<Finding> {
     let found = suffixes(tree);
     let all = || found.iter().flat_map(|(_, suffixed)| suffixed);
     let count = |promoted: bool, kind| {
@@ -464,9 +476,14 @@ pub fn names(tree: &Objtree) -> anyhow::Result<Check> {
     };
     let mut clashes = Vec::new();
     if let Some(link) = tree.link()? {
-        let of_vmlinux = found.iter().filter(|(name, _)| name == "vmlinux");
+        let of_vmlinux = found
+            .iter()
+            .filter(|(artefact, _)| *artefact == Artefact::Vmlinux);
         let suffixed = of_vmlinux.flat_map(|(_, suffixed)| suffixed);
-        clashes = prefixed("vmlinux", &lto_link::clashes(suffixed, &link.inputs));
+        clashes = prefixed(
+            Artefact::Vmlinux,
+            &lto_link::clashes(suffixed, &link.inputs),
+        );
     }
     let figure = format!(
         "{} functions and {} objects promoted (.llvm.), {} and {} with another suffix; {} promoted \
@@ -477,17 +494,16 @@ pub fn names(tree: &Objtree) -> anyhow::Result<Check> {
         count(false, "object"),
         clashes.len()
     );
-    Ok(Check {
+    Ok(Finding {
         notes: clashes,
-        ..Check::new("names").found(figure, Vec::new())
+        ..Finding::new(figure, Vec::new())
     })
 }
 
 /// kallsyms, BTF and the symbol table know the same functions.
-pub fn kallsyms(tree: &Objtree) -> Check {
-    let check = Check::new("kallsyms");
+pub fn kallsyms(tree: &Objtree) -> Finding {
     let found = lto_link::kernel_names(&tree.vmlinux);
-    let faults = prefixed("vmlinux", &found.faults);
+    let faults = prefixed(Artefact::Vmlinux, &found.faults);
     let btf = match found.n_btf {
         Some(n) => format!(
             "{n} functions of BTF; {} that kallsyms knows have none",
@@ -496,8 +512,10 @@ pub fn kallsyms(tree: &Objtree) -> Check {
         None => "no BTF".to_owned(),
     };
     match found.n_kallsyms {
-        Some(n) => check.found(format!("{n} names of code; {btf}"), faults),
-        None if faults.is_empty() => check.not_applicable("the kernel is built without KALLSYMS"),
-        None => check.found(btf, faults),
+        Some(n) => Finding::new(format!("{n} names of code; {btf}"), faults),
+        None if faults.is_empty() => {
+            Finding::not_applicable("the kernel is built without KALLSYMS")
+        }
+        None => Finding::new(btf, faults),
     }
 }

@@ -5,24 +5,28 @@ use anyhow::Context as _;
 use object_model::elf::RelocationType;
 use object_model::{Binding, Elf, ReadError, Relocation, Section, SectionIndex, Symbol, elf};
 
-use super::Check;
+use super::Finding;
 use object_tree::Objtree;
 
 /// Nothing is reached through a GOT: a linked kernel must not have one, and the loader of modules
 /// makes none.
-pub fn got(tree: &Objtree) -> anyhow::Result<Check> {
-    let check = Check::new("got");
+pub fn got(tree: &Objtree) -> anyhow::Result<Finding> {
     if kinds(&tree.vmlinux).is_empty() {
         let reason = "relocations for a GOT are known of 64-bit x86 and 64-bit Arm only";
-        return Ok(check.not_applicable(reason));
+        return Ok(Finding::not_applicable(reason));
     }
     let mut faults: Vec<String> = tree.object_fault().into_iter().collect();
     let (mut n_references, mut n_weak) = (0, 0);
-    for (name, elf) in tree.relocatable() {
-        let found = scan(elf).with_context(|| name.clone())?;
+    for (artefact, elf) in tree.relocatable() {
+        let found = scan(elf).with_context(|| artefact.to_string())?;
         n_weak += found.n_weak;
         n_references += found.faults.len();
-        faults.extend(found.faults.iter().map(|fault| format!("{name}: {fault}")));
+        faults.extend(
+            found
+                .faults
+                .iter()
+                .map(|fault| format!("{artefact}: {fault}")),
+        );
     }
     let n_modules = tree.modules.len();
     let mut figures = vec![format!(
@@ -33,7 +37,7 @@ pub fn got(tree: &Objtree) -> anyhow::Result<Check> {
             "{n_weak} to weak symbols that the last link defines"
         ));
     }
-    Ok(check.found(figures.join("; "), faults))
+    Ok(Finding::new(figures.join("; "), faults))
 }
 
 /// What one object has.

@@ -25,45 +25,74 @@ use object_tree::{Objtree, Sizes};
 use serde::Serialize;
 use tool_io::Files;
 
-/// One check: the tree, and the one to compare with.
-type CheckTree = fn(&Objtree, Option<&Objtree>) -> anyhow::Result<Check>;
+/// A check of a kernel.
+pub struct Check {
+    /// What `--only` calls it.
+    pub name: &'static str,
+    /// What it is in a summary.
+    pub title: &'static str,
+    run: Run,
+}
 
-/// The names of all checks, in the order in which they are done and printed.
-pub fn names() -> [&'static str; CHECKS.len()] {
-    CHECKS.map(|(name, _)| name)
+/// Looks at a kernel, and at the one to compare with.
+type Run = fn(&Objtree, Option<&Objtree>) -> anyhow::Result<Finding>;
+
+const fn check(name: &'static str, title: &'static str, run: Run) -> Check {
+    Check { name, title, run }
 }
 
 /// All checks in the order in which they are done and printed.
-const CHECKS: [(&str, CheckTree); 18] = [
-    ("lto", |tree, _| checks::lto(tree)),
-    ("initcalls", checks::initcalls),
-    ("crcs", checks::crcs),
-    ("prel32", checks::prel32),
-    ("sections", |tree, against| {
+pub const CHECKS: [Check; 18] = [
+    check("lto", "LTO really on", |tree, _| checks::lto(tree)),
+    check("initcalls", "initcalls in order", checks::initcalls),
+    check("crcs", "symbol CRCs equal", checks::crcs),
+    check("prel32", "prel32", checks::prel32),
+    check("sections", "sections", |tree, against| {
         Ok(checks::sections(tree, against))
     }),
-    ("mod-files", |tree, _| checks::mod_files(tree)),
-    ("section-mismatches", |tree, _| {
+    check("mod-files", "mod-files", |tree, _| checks::mod_files(tree)),
+    check("section-mismatches", "section-mismatches", |tree, _| {
         checks::section_mismatches(tree)
     }),
-    ("one-definition", |tree, _| checks::one_definition(tree)),
-    ("assembly-names", |tree, _| checks::assembly_names(tree)),
-    ("names", |tree, _| checks::names(tree)),
-    ("kallsyms", |tree, _| Ok(checks::kallsyms(tree))),
-    ("got", |tree, _| got::got(tree)),
-    ("read-once", read_once::read_once),
-    ("mcount", traced::mcount),
-    ("orc", orc::orc),
-    ("return-sites", |tree, _| call_sites::returns(tree)),
-    ("retpoline-sites", |tree, _| call_sites::retpolines(tree)),
-    ("static-calls", |tree, _| call_sites::static_calls(tree)),
+    check("one-definition", "one-definition", |tree, _| {
+        checks::one_definition(tree)
+    }),
+    check("assembly-names", "assembly-names", |tree, _| {
+        checks::assembly_names(tree)
+    }),
+    check("names", "names", |tree, _| checks::names(tree)),
+    check("kallsyms", "kallsyms", |tree, _| Ok(checks::kallsyms(tree))),
+    check("got", "GOT references", |tree, _| got::got(tree)),
+    check("read-once", "read-once", read_once::read_once),
+    check("mcount", "functions traced", traced::mcount),
+    check("orc", "unwinder tables", orc::orc),
+    check("return-sites", "return-sites", |tree, _| {
+        call_sites::returns(tree)
+    }),
+    check("retpoline-sites", "retpoline-sites", |tree, _| {
+        call_sites::retpolines(tree)
+    }),
+    check("static-calls", "static-calls", |tree, _| {
+        call_sites::static_calls(tree)
+    }),
 ];
+
+/// A check that was done, and what it found.
+#[derive(Debug, Serialize)]
+pub struct Checked {
+    /// The name of the check.
+    pub name: &'static str,
+    /// Its title.
+    #[serde(skip)]
+    pub title: &'static str,
+    /// What it found.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
 
 /// What one check found.
 #[derive(Debug, Serialize)]
-pub struct Check {
-    /// What was checked.
-    pub name: &'static str,
+pub struct Finding {
     /// How it ended.
     pub verdict: Verdict,
     /// In numbers, or why it was not done.
@@ -96,26 +125,9 @@ impl fmt::Display for Verdict {
     }
 }
 
-impl Check {
-    fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Ok,
-            figure: String::new(),
-            faults: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-
-    fn not_applicable(self, reason: &str) -> Self {
-        Self {
-            verdict: Verdict::NotApplicable,
-            figure: reason.to_owned(),
-            ..self
-        }
-    }
-
-    fn found(self, figure: String, faults: Vec<String>) -> Self {
+impl Finding {
+    /// A check that was done.
+    fn new(figure: String, faults: Vec<String>) -> Self {
         let verdict = if faults.is_empty() {
             Verdict::Ok
         } else {
@@ -125,7 +137,17 @@ impl Check {
             verdict,
             figure,
             faults,
-            ..self
+            notes: Vec::new(),
+        }
+    }
+
+    /// A check that there was nothing for.
+    fn not_applicable(reason: &str) -> Self {
+        Self {
+            verdict: Verdict::NotApplicable,
+            figure: reason.to_owned(),
+            faults: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }
@@ -134,7 +156,7 @@ impl Check {
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The checks, in the order in which they were done.
-    pub checks: Vec<Check>,
+    pub checks: Vec<Checked>,
     /// The size of vmlinux, in bytes.
     pub sizes: Sizes,
     /// That of the kernel to compare with.
@@ -144,18 +166,21 @@ pub struct Report {
 impl Report {
     /// How many faults there are in all.
     pub fn n_faults(&self) -> usize {
-        self.checks.iter().map(|check| check.faults.len()).sum()
+        self.checks
+            .iter()
+            .map(|check| check.finding.faults.len())
+            .sum()
     }
 
     /// Every fault as a line, with the name of the check that found it.
     pub fn faults(&self) -> Vec<String> {
-        let faults = self.checks.iter().flat_map(|check| {
-            let name = check.name;
-            check
-                .faults
-                .iter()
-                .map(move |fault| format!("{name}: {fault}"))
-        });
+        let faults = self
+            .checks
+            .iter()
+            .flat_map(|Checked { name, finding, .. }| {
+                let faults = finding.faults.iter();
+                faults.map(move |fault| format!("{name}: {fault}"))
+            });
         faults.collect()
     }
 }
@@ -188,18 +213,23 @@ pub fn verify_only(
         .context("the build to compare with")?;
     let against = against.as_ref();
     let chosen = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
-    let checks = CHECKS.iter().filter(|(name, _)| chosen(name));
+    let checks = CHECKS.iter().filter(|check| chosen(check.name));
+    let run = |Check { name, title, run }: &Check| -> anyhow::Result<Checked> {
+        Ok(Checked {
+            name,
+            title,
+            finding: run(&tree, against)?,
+        })
+    };
     if let Some(map) = map {
         let mut text = lto_link::SUFFIX_MAP_HEAD.to_owned();
-        for (file, suffixed) in checks::suffixes(&tree) {
-            text.push_str(&lto_link::suffix_map(&file, &suffixed));
+        for (artefact, suffixed) in checks::suffixes(&tree) {
+            text.push_str(&lto_link::suffix_map(&artefact.to_string(), &suffixed));
         }
         tool_io::write_atomic(map, text.as_bytes())?;
     }
     Ok(Report {
-        checks: checks
-            .map(|(_, check)| check(&tree, against))
-            .collect::<anyhow::Result<_>>()?,
+        checks: checks.map(run).collect::<anyhow::Result<_>>()?,
         sizes: Sizes::of(&tree.vmlinux),
         sizes_against: against.map(|against| Sizes::of(&against.vmlinux)),
     })

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use object_model::{Elf, Image, ReadError, TableName, TablePart, elf, source_name};
 
-use super::Check;
-use object_tree::Objtree;
+use super::Finding;
+use object_tree::{Artefact, Objtree};
 
 /// The places, each as distance from its own entry in 4 bytes.
 const PLACES: TableName = TableName {
@@ -34,23 +34,26 @@ const UNWIND: TableName = TableName {
 const UNWIND_SIZE: u64 = 6;
 
 /// The unwinder knows all code that it knows without LTO, and finds it.
-pub fn orc(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
-    let check = Check::new("orc");
+pub fn orc(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
     if tree.vmlinux.machine() != elf::EM_X86_64 || !tree.vmlinux.is_64() {
-        return Ok(check.not_applicable("there are such tables on 64-bit x86 only"));
+        return Ok(Finding::not_applicable(
+            "there are such tables on 64-bit x86 only",
+        ));
     }
     if !tree.settings.is_set("UNWINDER_ORC") {
-        return Ok(check.not_applicable("the kernel is configured without UNWINDER_ORC"));
+        return Ok(Finding::not_applicable(
+            "the kernel is configured without UNWINDER_ORC",
+        ));
     }
     let mut faults = Vec::new();
     let (mut n_entries, mut n_functions, mut n_compared) = (0, 0, 0);
-    for (name, elf) in tree.running() {
-        let read = |elf| Table::read(elf).with_context(|| name.clone());
+    for (artefact, elf) in tree.running() {
+        let read = |elf| Table::read(elf).with_context(|| artefact.to_string());
         let table = read(elf)?;
-        let prefix = |fault: &String| format!("{name}: {fault}");
+        let prefix = |fault: &String| format!("{artefact}: {fault}");
         faults.extend(table.faults.iter().map(prefix));
         // The loader sorts the tables of modules.
-        if name == "vmlinux" && tree.settings.is_set("BUILDTIME_TABLE_SORT") {
+        if artefact == Artefact::Vmlinux && tree.settings.is_set("BUILDTIME_TABLE_SORT") {
             faults.extend(table.order_faults().iter().map(prefix));
         }
         n_entries += table.entries.len();
@@ -59,10 +62,7 @@ pub fn orc(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
             .values()
             .filter(|cover| **cover > Cover::None)
             .count();
-        let other = against.and_then(|against| match name.strip_suffix(".ko") {
-            Some(module) => against.module(module).map(|module| &module.elf),
-            None => Some(&against.vmlinux),
-        });
+        let other = against.and_then(|against| against.elf(artefact));
         if let Some(other) = other {
             let compared = compare(&covers, &read(other)?.covers());
             n_compared += compared.n_functions;
@@ -76,7 +76,7 @@ pub fn orc(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
     if against.is_some() {
         figures.push(format!("{n_compared} are in the build to compare with"));
     }
-    Ok(check.found(figures.join("; "), faults))
+    Ok(Finding::new(figures.join("; "), faults))
 }
 
 /// How much the tables know of a function.

@@ -12,17 +12,20 @@ use std::path::Path;
 
 use object_model::{Elf, Input, elf};
 
-use super::Check;
+use super::Finding;
 use object_tree::{Objtree, text_if_there};
 
 /// Every object that has `READ_ONCE` was compiled with the header that makes it acquire with LTO.
-pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
-    let check = Check::new("read-once");
+pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
     if tree.vmlinux.machine() != elf::EM_AARCH64 {
-        return Ok(check.not_applicable("the kernel strengthens READ_ONCE on 64-bit Arm only"));
+        return Ok(Finding::not_applicable(
+            "the kernel strengthens READ_ONCE on 64-bit Arm only",
+        ));
     }
     if !tree.has_lto() {
-        return Ok(check.not_applicable("the kernel is configured without LTO"));
+        return Ok(Finding::not_applicable(
+            "the kernel is configured without LTO",
+        ));
     }
     let mut n_acquiring = 0;
     let mut faults = Vec::new();
@@ -73,7 +76,7 @@ pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Ch
             ));
         }
     }
-    Ok(check.found(figure, faults))
+    Ok(Finding::new(figure, faults))
 }
 
 /// The `READ_ONCE` that an object was compiled with.

@@ -7,38 +7,37 @@ use anyhow::Context as _;
 use mcount_loc::{Error, Fault};
 use object_model::{Elf, SectionIndex, source_name};
 
-use super::Check;
+use super::Finding;
 use super::functions::{by_source_name, starts};
-use object_tree::Objtree;
+use object_tree::{Artefact, Objtree};
 
 /// Every entry call is recorded, every record leads to one, and the functions that can be traced
 /// are those of the kernel to compare with.
-pub fn mcount(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check> {
-    let check = Check::new("mcount");
+pub fn mcount(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
     if !tree.settings.is_set("FTRACE_MCOUNT_RECORD") {
         let reason = "the kernel is configured without FTRACE_MCOUNT_RECORD";
-        return Ok(check.not_applicable(reason));
+        return Ok(Finding::not_applicable(reason));
     }
     let linked = match mcount_loc::check(&tree.vmlinux) {
         Err(error @ Error::Machine { .. }) => {
-            return Ok(check.not_applicable(&format!("vmlinux {error}")));
+            return Ok(Finding::not_applicable(&format!("vmlinux {error}")));
         }
         other => other.context("vmlinux")?,
     };
     let (linked, linked_faults) = linked;
-    let mut faults: Vec<String> = prefixed("vmlinux", &linked_faults).collect();
+    let mut faults: Vec<String> = prefixed(Artefact::Vmlinux, &linked_faults).collect();
     faults.extend(tree.object_fault());
     let mut n_in_modules = 0;
     let mut n_left_out = 0;
-    for (name, elf) in tree.relocatable() {
-        let (report, mut found) = mcount_loc::check(elf).with_context(|| name.clone())?;
+    for (artefact, elf) in tree.relocatable() {
+        let (report, mut found) = mcount_loc::check(elf).with_context(|| artefact.to_string())?;
         if !tree.has_lto() {
             let n_found = found.len();
             found.retain(|fault| !matches!(fault, Fault::Missing { .. }));
             n_left_out += n_found - found.len();
         }
-        faults.extend(prefixed(&name, &found));
-        if name != "vmlinux.o" {
+        faults.extend(prefixed(artefact, &found));
+        if artefact != Artefact::VmlinuxO {
             n_in_modules += report.n_records;
         } else if report.n_records != linked.n_records {
             faults.push(format!(
@@ -67,10 +66,10 @@ pub fn mcount(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Check
             compared.n_equal
         ));
     }
-    Ok(check.found(figures.join("; "), faults))
+    Ok(Finding::new(figures.join("; "), faults))
 }
 
-fn prefixed(file: &str, faults: &[Fault]) -> impl Iterator<Item = String> {
+fn prefixed(file: Artefact, faults: &[Fault]) -> impl Iterator<Item = String> {
     faults.iter().map(move |fault| format!("{file}: {fault}"))
 }
 
@@ -85,20 +84,18 @@ struct Compared {
 fn compare(tree: &Objtree, against: &Objtree) -> anyhow::Result<Compared> {
     let unrecorded = unrecorded(against)?;
     let mut compared = Compared::default();
-    for (name, elf) in tree.running() {
-        let other = match name.strip_suffix(".ko") {
-            Some(module) => against.module(module).map(|module| &module.elf),
-            None => Some(&against.vmlinux),
+    for (artefact, elf) in tree.running() {
+        let Some(other) = against.elf(artefact) else {
+            continue;
         };
-        let Some(other) = other else { continue };
-        let counts = |elf| counts(elf).with_context(|| name.clone());
+        let counts = |elf| counts(elf).with_context(|| artefact.to_string());
         let (found, expected) = (counts(elf)?, counts(other)?);
         let of_file = compare_counts(&found, &expected, &unrecorded);
         compared.n_equal += of_file.n_equal;
         let faults = of_file.faults.into_iter();
         compared
             .faults
-            .extend(faults.map(|fault| format!("{name}: {fault}")));
+            .extend(faults.map(|fault| format!("{artefact}: {fault}")));
     }
     Ok(compared)
 }

@@ -5,6 +5,7 @@
 //! judges nothing that it finds.
 #![warn(missing_docs)]
 
+mod artefact;
 mod settings;
 mod sizes;
 
@@ -18,6 +19,7 @@ use lto_disable::BuiltObject;
 use object_model::{Elf, Input, Loader, link_order};
 use tool_io::Files;
 
+pub use artefact::Artefact;
 pub use settings::Settings;
 pub use sizes::Sizes;
 
@@ -84,16 +86,16 @@ impl<'files> Objtree<'files> {
         let settings = Settings::read(&root.join("include/config/auto.conf"))?;
         let order = text_if_there(&root.join("modules.order"))?.unwrap_or_default();
         let vmlinux = files
-            .elf(&root.join("vmlinux"))
+            .elf(&root.join(Artefact::Vmlinux.to_string()))
             .context("is the kernel built?")?;
-        let object = root.join("vmlinux.o");
+        let object = root.join(Artefact::VmlinuxO.to_string());
         let object = object.exists().then(|| files.elf(&object)).transpose()?;
         let module = |line: &str| -> anyhow::Result<_> {
             // Linux 6.4 and later name the objects.
             let path = line.trim_end_matches(".ko").trim_end_matches(".o");
             Ok(Module {
                 path: path.to_owned(),
-                elf: files.elf(&root.join(format!("{path}.ko")))?,
+                elf: files.elf(&root.join(Artefact::Module(path).to_string()))?,
                 parts: OnceCell::new(),
             })
         };
@@ -139,10 +141,10 @@ impl<'files> Objtree<'files> {
         text_if_there(&self.beside(module, suffix))
     }
 
-    /// vmlinux.o and the modules, by name: what still has relocations.
-    pub fn relocatable(&self) -> impl Iterator<Item = (String, &Elf<'files>)> {
-        let object = self.object.iter().map(|elf| ("vmlinux.o".to_owned(), elf));
-        object.chain(self.modules.iter().map(Module::named))
+    /// vmlinux.o and the modules: what still has relocations.
+    pub fn relocatable(&self) -> impl Iterator<Item = (Artefact<'_>, &Elf<'files>)> {
+        let object = self.object.iter().map(|elf| (Artefact::VmlinuxO, elf));
+        object.chain(self.modules.iter().map(Module::file))
     }
 
     /// A fault where there is no vmlinux.o: much can be told only by relocations.
@@ -152,10 +154,19 @@ impl<'files> Objtree<'files> {
         self.object.is_none().then(|| text.to_owned())
     }
 
-    /// vmlinux and the modules, by name: what runs.
-    pub fn running(&self) -> impl Iterator<Item = (String, &Elf<'files>)> {
-        let vmlinux = ("vmlinux".to_owned(), &self.vmlinux);
-        std::iter::once(vmlinux).chain(self.modules.iter().map(Module::named))
+    /// vmlinux and the modules: what runs.
+    pub fn running(&self) -> impl Iterator<Item = (Artefact<'_>, &Elf<'files>)> {
+        let vmlinux = (Artefact::Vmlinux, &self.vmlinux);
+        std::iter::once(vmlinux).chain(self.modules.iter().map(Module::file))
+    }
+
+    /// The file of this build that is what `artefact` is in another, if there is one.
+    pub fn elf(&self, artefact: Artefact) -> Option<&Elf<'files>> {
+        match artefact {
+            Artefact::Vmlinux => Some(&self.vmlinux),
+            Artefact::VmlinuxO => self.object.as_ref(),
+            Artefact::Module(path) => self.module(path).map(|module| &module.elf),
+        }
     }
 
     /// What vmlinux.o was linked from, read once; `None` if nothing in the tree says it.
@@ -169,7 +180,7 @@ impl<'files> Objtree<'files> {
     }
 
     fn read_link(&self) -> anyhow::Result<Option<Link<'files>>> {
-        if let Some(paths) = self.record("vmlinux.o")? {
+        if let Some(paths) = self.record(&Artefact::VmlinuxO.object())? {
             let inputs = self.inputs(&paths)?;
             return Ok(Some(Link {
                 n_objs: inputs.len(),
@@ -206,7 +217,7 @@ impl<'files> Objtree<'files> {
     }
 
     fn read_parts(&self, module: &Module) -> anyhow::Result<Option<Vec<Input<'files>>>> {
-        let object = format!("{}.o", module.path);
+        let object = module.artefact().object();
         let path = Path::new(&object);
         // A record may be left over from a build in which the module was linked by lto-link.
         let file_name = path.file_name().unwrap_or_default().display();
@@ -265,7 +276,12 @@ pub fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
 }
 
 impl<'files> Module<'files> {
-    fn named(&self) -> (String, &Elf<'files>) {
-        (format!("{}.ko", self.path), &self.elf)
+    /// What it is among the files of the build.
+    pub fn artefact(&self) -> Artefact<'_> {
+        Artefact::Module(&self.path)
+    }
+
+    fn file(&self) -> (Artefact<'_>, &Elf<'files>) {
+        (self.artefact(), &self.elf)
     }
 }

@@ -174,7 +174,7 @@ pub(super) fn only_seen_by(
     let broken = shadow(good, replaced)?;
     let report = kernel_checks::verify(broken.path(), against)?;
     for found in &report.checks {
-        let n_faults = found.faults.len();
+        let n_faults = found.finding.faults.len();
         let file = replaced.first().map_or("", |(file, _)| file);
         if found.name == check {
             expect(n_faults >= at_least, || {
@@ -184,7 +184,7 @@ pub(super) fn only_seen_by(
             expect(n_faults == 0, || {
                 format!(
                     "{file} broken: {} has faults: {:?}",
-                    found.name, found.faults
+                    found.name, found.finding.faults
                 )
             })?;
         }

@@ -177,12 +177,15 @@ fn verify_built(workdir: &Path, kind: &Kind, tree: &Path) -> Outcome {
 fn real_faults_only(kind: &Kind, objtree: &Path) -> Outcome {
     let report = kernel_checks::verify(objtree, None)?;
     let mut wrong = Vec::new();
-    let is = |(name, part): &(&str, &str), check: &kernel_checks::Check, finding: &str| {
+    let is = |(name, part): &(&str, &str), check: &kernel_checks::Checked, finding: &str| {
         check.name == *name && finding.contains(part)
     };
     let findings = || {
         let checks = report.checks.iter();
-        checks.flat_map(|check| check.faults.iter().map(move |finding| (check, finding)))
+        checks.flat_map(|check| {
+            let faults = check.finding.faults.iter();
+            faults.map(move |finding| (check, finding))
+        })
     };
     for (check, finding) in findings() {
         if !kind.real.iter().any(|real| is(real, check, finding)) {

@@ -44,7 +44,7 @@ pub fn small(workdir: &Path) -> Outcome {
     for name in ["orc", "return-sites", "retpoline-sites"] {
         let check = report.checks.iter().find(|check| check.name == name);
         expect(
-            check.is_some_and(|check| check.verdict == Verdict::Ok),
+            check.is_some_and(|check| check.finding.verdict == Verdict::Ok),
             || format!("{name} was not checked: {check:?}"),
         )?;
     }

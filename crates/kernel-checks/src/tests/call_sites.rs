@@ -2,7 +2,7 @@
 //! Jumps and calls that the kernel patches, with tables as objtool writes them and with wrong ones.
 
 use super::{ARM, Kernel, SCRIPT, X86, faults, reason};
-use crate::Check;
+use crate::Finding;
 use crate::call_sites::{retpolines, returns, static_calls};
 
 const OPTIONS: &[&str] = &[
@@ -44,7 +44,7 @@ fn good() -> String {
 }
 
 /// What the three checks say.
-fn all(kernel: &Kernel) -> [Check; 3] {
+fn all(kernel: &Kernel) -> [Finding; 3] {
     [
         kernel.check(returns),
         kernel.check(retpolines),
@@ -115,7 +115,7 @@ fn a_site_without_entry_is_a_fault() {
 }
 
 /// Faults of vmlinux.o and of vmlinux, without the names of the files.
-fn faults_of_both(check: &Check) -> Vec<String> {
+fn faults_of_both(check: &Finding) -> Vec<String> {
     let [object, linked]: [Vec<&str>; 2] = ["vmlinux.o: ", "vmlinux: "].map(|file| {
         let faults = faults(check).into_iter();
         faults

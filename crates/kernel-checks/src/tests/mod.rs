@@ -15,7 +15,7 @@ use object_tree::Objtree;
 use test_support::TestDir;
 use tool_io::Files;
 
-use super::{Check, Verdict};
+use super::{Finding, Verdict};
 
 const X86: &str = "--target=x86_64-linux-gnu";
 const ARM: &str = "--target=aarch64-linux-gnu";
@@ -89,17 +89,23 @@ impl Kernel {
     }
 
     /// What a check says of the kernel.
-    fn check(&self, check: impl Fn(&Objtree) -> anyhow::Result<Check>) -> Check {
+    fn check(&self, check: impl Fn(&Objtree) -> anyhow::Result<Finding>) -> Finding {
         let files = Files::new();
         check(&Objtree::open(self.dir.path(), &files).unwrap()).unwrap()
+    }
+
+    /// What the check with this name says of the kernel.
+    fn named(&self, name: &str) -> Finding {
+        let check = super::CHECKS.iter().find(|check| check.name == name);
+        self.check(|tree| (check.unwrap().run)(tree, None))
     }
 
     /// What a check says of the kernel compared with another.
     fn check_against(
         &self,
         against: &Self,
-        check: impl Fn(&Objtree, Option<&Objtree>) -> anyhow::Result<Check>,
-    ) -> Check {
+        check: impl Fn(&Objtree, Option<&Objtree>) -> anyhow::Result<Finding>,
+    ) -> Finding {
         let files = Files::new();
         let open = |kernel: &Self| Objtree::open(kernel.dir.path(), &files).unwrap();
         check(&open(self), Some(&open(against))).unwrap()
@@ -129,7 +135,7 @@ fn a_kernel_without_vmlinux_o_is_a_fault() {
 }
 
 /// The faults of a check, and that its verdict goes with them.
-fn faults(check: &Check) -> Vec<&str> {
+fn faults(check: &Finding) -> Vec<&str> {
     let expected = if check.faults.is_empty() {
         Verdict::Ok
     } else {
@@ -140,7 +146,7 @@ fn faults(check: &Check) -> Vec<&str> {
 }
 
 /// Why a check was not done.
-fn reason(check: &Check) -> &str {
+fn reason(check: &Finding) -> &str {
     assert_eq!(check.verdict, Verdict::NotApplicable, "{check:?}");
     &check.figure
 }

@@ -5,7 +5,7 @@
 use std::fs;
 
 use super::{ARM, Kernel};
-use crate::{Check, Verdict, checks};
+use crate::{Finding, Verdict, checks};
 
 /// Where clang is asked for bitcode, and where not.
 const LTO: &str = "clang -flto=thin -fvisibility=hidden -c";
@@ -90,29 +90,25 @@ fn link(kernel: &Kernel, order: &[&str]) {
     kernel.link("vmlinux.o", SCRIPT);
 }
 
-fn all(kernel: &Kernel) -> [Check; 4] {
-    [
-        kernel.check(checks::lto),
-        kernel.check(|tree| checks::initcalls(tree, None)),
-        kernel.check(checks::mod_files),
-        kernel.check(checks::one_definition),
-    ]
+fn all(kernel: &Kernel) -> [(&'static str, Finding); 4] {
+    ["lto", "initcalls", "mod-files", "one-definition"].map(|name| (name, kernel.named(name)))
 }
 
 /// Expects that of the four checks this one has just these faults, and no other has any.
 fn only(kernel: &Kernel, name: &str, faults: &[&str]) {
-    for check in all(kernel) {
-        let expected = if check.name == name { faults } else { &[] };
-        assert_eq!(check.faults, expected, "{}", check.name);
+    for (checked, finding) in all(kernel) {
+        let expected = if checked == name { faults } else { &[] };
+        assert_eq!(finding.faults, expected, "{checked}");
     }
 }
 
 #[test]
 fn a_whole_tree_has_no_faults() {
-    let [lto, initcalls, mod_files, one_definition] = all(&kernel());
-    for check in [&lto, &initcalls, &mod_files, &one_definition] {
-        assert_eq!(check.verdict, Verdict::Ok, "{check:?}");
+    let found = all(&kernel());
+    for (name, finding) in &found {
+        assert_eq!(finding.verdict, Verdict::Ok, "{name}: {finding:?}");
     }
+    let [(_, lto), (_, initcalls), ..] = found;
     assert_eq!(
         lto.figure,
         "vmlinux.o: 2 bitcode, 1 native (0 of C, disabled by their commands); modules from \
@@ -204,7 +200,11 @@ fn without_a_record_there_is_nothing_to_say() {
     let kernel = kernel();
     fs::remove_file(kernel.dir.join(".vmlinux.o.cmd")).unwrap();
     let [lto, initcalls, ..] = all(&kernel);
-    for check in [lto, initcalls] {
-        assert_eq!(check.verdict, Verdict::NotApplicable, "{check:?}");
+    for (name, finding) in [lto, initcalls] {
+        assert_eq!(
+            finding.verdict,
+            Verdict::NotApplicable,
+            "{name}: {finding:?}"
+        );
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{ARM, Kernel, X86, faults, reason};
-use crate::Check;
+use crate::Finding;
 use crate::orc::orc;
 
 const OPTIONS: &[&str] = &["UNWINDER_ORC", "BUILDTIME_TABLE_SORT"];
@@ -35,7 +35,7 @@ fn kernel(entries: &[(&str, &str)]) -> Kernel {
 
 const GOOD: &[(&str, &str)] = &[("f", KNOWN), ("f1", KNOWN), ("g", KNOWN), ("end", NOTHING)];
 
-fn alone(kernel: &Kernel) -> Check {
+fn alone(kernel: &Kernel) -> Finding {
     kernel.check(|tree| orc(tree, None))
 }
 

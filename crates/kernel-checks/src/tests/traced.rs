@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{ARM, Kernel, X86, faults, reason};
-use crate::Check;
+use crate::Finding;
 use crate::traced::mcount;
 
 const OPTIONS: &[&str] = &["FTRACE_MCOUNT_RECORD", "LTO_CLANG"];
@@ -41,7 +41,7 @@ fn good() -> Kernel {
     kernel(FUNCTIONS, &["f", "g"])
 }
 
-fn alone(kernel: &Kernel) -> Check {
+fn alone(kernel: &Kernel) -> Finding {
     kernel.check(|tree| mcount(tree, None))
 }
 
