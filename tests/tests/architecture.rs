@@ -13,7 +13,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 7] = [
+const FOUNDATION: [(&str, &[&str]); 8] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-tree", &[]),
@@ -43,6 +43,7 @@ const FOUNDATION: [(&str, &[&str]); 7] = [
             "section-merge",
         ],
     ),
+    ("kernel-lab", &["object-model", "tool-io", "object-tree"]),
     ("link-lab", &[]),
     ("test-support", &[]),
 ];

@@ -2,30 +2,30 @@
 //! `cargo xtask demo`: from nothing to a kernel with LTO that is booted and compared with the same
 //! kernel without.
 
-use crate::bench::runtime;
-use crate::bench::runtime::Set;
-use crate::files;
 use crate::install;
-use crate::kernel::arch::Arch;
-use crate::kernel::boot;
-use crate::kernel::build;
-use crate::kernel::config::Lto;
-use crate::kernel::config::Profile;
-use crate::kernel::fetch;
-use crate::kernel::variant::Variant;
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
 use crate::outcome::print;
-use crate::setup;
-use crate::table;
-use crate::workspace;
+use crate::values;
 use anyhow::Context as _;
 use kernel_checks::{Checked, Verdict};
+use kernel_lab::Arch;
+use kernel_lab::boot;
+use kernel_lab::build;
+use kernel_lab::config::Lto;
+use kernel_lab::config::Profile;
+use kernel_lab::fetch;
+use kernel_lab::files;
+use kernel_lab::runtime;
+use kernel_lab::runtime::Set;
+use kernel_lab::setup;
+use kernel_lab::table;
+use kernel_lab::variant::Variant;
+use kernel_lab::workspace;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// The version of the kernel that is fetched: it has no LTO of its own.
-pub const KERNEL: &str = "5.10";
+pub use kernel_lab::KERNEL;
 
 /// Gives a real kernel LTO, and shows what that gains over the same kernel without LTO.
 ///
@@ -47,16 +47,16 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
     /// Which link time optimization is shown [default: thin-dist with --drop].
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = values::lto())]
     lto: Option<Lto>,
     /// Where the kernel is fetched to and built [default: target/demo of this repository].
     #[arg(long, value_name = "DIR")]
     workdir: Option<PathBuf>,
     /// The architecture the kernel is built for.
-    #[arg(long, value_enum, default_value = "arm64")]
+    #[arg(long, value_parser = values::arch(), default_value = "arm64")]
     arch: Arch,
     /// What the kernel is to have.
-    #[arg(long, value_enum, default_value = "ci")]
+    #[arg(long, value_parser = values::profile(), default_value = "ci")]
     profile: Profile,
     /// Let the link drop what nothing references: the kernel must get smaller than without LTO.
     #[arg(long)]

@@ -1,33 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask`: everything that is done with the plugins and with kernels. One file per command.
 
-mod apt;
 mod bench;
 mod demo;
 mod disk_space;
-mod files;
 mod fuzz;
-mod initcall_script;
 mod install;
 mod kernel;
 mod kernel_tests;
 mod ledger;
-mod llvm;
 mod outcome;
 mod plugins;
-mod process;
 mod progress;
 mod report;
 mod series;
 mod setup;
 mod status;
-mod table;
 mod test;
 mod uninstall;
+mod values;
 mod verify;
-mod workspace;
 
 use clap::Parser;
+use kernel_lab::{llvm, process, table, workspace};
 use std::process::ExitCode;
 
 /// Clang LTO for a Linux kernel tree, as plugins: install, build, boot and prove it.
@@ -56,6 +51,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    kernel_lab::progress::listen(Box::new(progress::Shown));
     outcome::report(match Command::parse() {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),

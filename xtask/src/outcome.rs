@@ -5,24 +5,7 @@ use anyhow::Context as _;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
-/// Why a command did not end well.
-#[derive(Debug)]
-pub enum Failure {
-    /// The command did its work and found something wrong (exit code 1).
-    Fault(anyhow::Error),
-    /// The command could not do its work (exit code 2).
-    CannotRun(anyhow::Error),
-}
-
-/// What every command's `run` returns.
-pub type Outcome = Result<(), Failure>;
-
-/// An error nobody said more about means that the command could not do its work.
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::CannotRun(error.into())
-    }
-}
+pub use kernel_lab::{Failure, Outcome};
 
 /// Prints the error, if there is one, with its causes, and gives the exit code, as every tool does.
 pub fn report(outcome: Outcome) -> ExitCode {

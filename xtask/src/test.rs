@@ -2,20 +2,19 @@
 //! `cargo xtask test`: everything that is checked before a change is taken.
 
 use crate::disk_space;
-use crate::kernel::arch::Arch;
-use crate::kernel::fetch;
 use crate::kernel_tests::{KernelTest, TESTS, WIDE};
 use crate::ledger::{Book, Entry, Resume, Verdict};
-use crate::llvm;
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
 use crate::outcome::print;
-use crate::process;
-use crate::process::End;
-use crate::setup;
-use crate::table;
-use crate::workspace;
-use clap::ValueEnum as _;
+use kernel_lab::Arch;
+use kernel_lab::fetch;
+use kernel_lab::llvm;
+use kernel_lab::process;
+use kernel_lab::process::End;
+use kernel_lab::setup;
+use kernel_lab::table;
+use kernel_lab::workspace;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
@@ -104,7 +103,7 @@ pub fn run(args: &Args) -> Outcome {
         (ROOM_FOR_KERNELS, "the tests and their kernels")
     };
     disk_space::require(root, room, purpose)?;
-    for arch in Arch::value_variants() {
+    for arch in &Arch::ALL {
         setup::ensure(setup::Options {
             arch: *arch,
             install: !no_install,

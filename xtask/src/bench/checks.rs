@@ -8,10 +8,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use kernel_lab::build;
+use kernel_lab::initcall_script::{Cost, Inputs, cost_of};
+use kernel_lab::process;
 
-use crate::initcall_script::{Cost, Inputs, cost_of};
-use crate::kernel::build;
-use crate::{install, process};
+use crate::install;
 
 /// How often each is run, so that its CPU time can be measured.
 const REPEATS: u32 = 5;

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use kernel_lab::boot;
+use kernel_lab::build::{self, Usage};
+use kernel_lab::config::{Lto, Setting};
+use kernel_lab::files;
+use kernel_lab::variant::{self, Variant};
 
 use super::build_apart;
-use crate::files;
-use crate::kernel::boot;
-use crate::kernel::build::{self, Usage};
-use crate::kernel::config::{Lto, Setting};
-use crate::kernel::variant::{self, Variant};
 use crate::outcome::Failure;
 use crate::verify;
 
@@ -229,8 +229,8 @@ fn percent(one: u64, other: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::arch::Arch;
-    use crate::kernel::config::Profile;
+    use kernel_lab::Arch;
+    use kernel_lab::config::Profile;
 
     #[test]
     fn each_kind_is_built_with_and_without_dropping() {

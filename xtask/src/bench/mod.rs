@@ -12,20 +12,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::build;
+use kernel_lab::config::{Lto, Profile};
+use kernel_lab::fetch;
+use kernel_lab::files;
+use kernel_lab::initcall_script::{Cost, Inputs};
+use kernel_lab::llvm;
+use kernel_lab::setup;
+use kernel_lab::variant::Variant;
+use kernel_lab::{process, table, workspace};
 
 use crate::demo;
-use crate::files;
-use crate::initcall_script::{Cost, Inputs};
 use crate::install;
-use crate::kernel::arch::Arch;
-use crate::kernel::build;
-use crate::kernel::config::{Lto, Profile};
-use crate::kernel::fetch;
-use crate::kernel::variant::Variant;
-use crate::llvm;
 use crate::outcome::{Failure, Outcome};
-use crate::setup;
-use crate::{process, table, workspace};
+use crate::values;
 
 /// Measures what the plugins cost, as ratios in one run, and writes docs/results/.
 ///
@@ -54,10 +55,10 @@ use crate::{process, table, workspace};
   cargo xtask bench --checks /build/6.12-thin")]
 pub struct Args {
     /// What the kernel is to have.
-    #[arg(long, value_enum, default_value = "wide")]
+    #[arg(long, value_parser = values::profile(), default_value = "wide")]
     profile: Profile,
     /// The architecture the kernel is built for.
-    #[arg(long, value_enum, default_value = "arm64")]
+    #[arg(long, value_parser = values::arch(), default_value = "arm64")]
     arch: Arch,
     /// Where the kernels are built [default: target/bench of this repository].
     #[arg(long, value_name = "DIR")]

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::build::{self, Usage};
+use kernel_lab::config::{Lto, Profile};
+use kernel_lab::files;
+use kernel_lab::variant::Variant;
 
 use super::build_apart;
-use crate::files;
-use crate::kernel::arch::Arch;
-use crate::kernel::build::{self, Usage};
-use crate::kernel::config::{Lto, Profile};
-use crate::kernel::variant::Variant;
 use crate::outcome::Failure;
 
 /// The kernel that is built.

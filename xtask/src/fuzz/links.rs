@@ -2,13 +2,14 @@
 //! `cargo xtask fuzz links`: generated programs, linked in every way of lto-link, run and compared.
 
 use crate::install;
-use crate::kernel::arch::Arch;
-use crate::llvm;
 use crate::outcome::{Failure, Outcome, print};
-use crate::progress::Step;
-use crate::setup;
-use crate::workspace;
+use crate::values;
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::llvm;
+use kernel_lab::progress::Step;
+use kernel_lab::setup;
+use kernel_lab::workspace;
 use link_lab::{Feature, FuzzOptions, GENERATOR_VERSION, Lab, Summary, Tools, fuzz};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
@@ -40,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     seeds: Range<u64>,
     /// The architecture that programs are made for.
-    #[arg(long, value_enum, default_value = "x86_64")]
+    #[arg(long, value_parser = values::arch(), default_value = "x86_64")]
     arch: Arch,
     /// What programs may have, of the features below [default: all].
     #[arg(long, value_name = "LIST", value_delimiter = ',')]

@@ -6,16 +6,17 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::Context as _;
+use kernel_lab::config::Lto;
+use kernel_lab::make;
+use kernel_lab::{llvm, process};
 use object_model::SectionIndex;
 use object_model::elf;
 use tempfile::TempDir;
 use tool_io::Files;
 
 use super::{ARCH, expect, fault, kernel_tree, objtree};
-use crate::kernel::config::Lto;
-use crate::kernel::make;
 use crate::outcome::Outcome;
-use crate::{llvm, process, verify};
+use crate::verify;
 
 /// A file at the top of an object tree, and what it is replaced with.
 pub(super) type Replacement = (&'static str, Vec<u8>);

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use kernel_lab::config::Lto;
+use kernel_lab::make;
+use kernel_lab::{files, llvm};
 
 use super::rebuild::listing;
 use super::{ARCH, ended, expect, kernel_tree, objtree};
-use crate::kernel::config::Lto;
-use crate::kernel::make;
 use crate::outcome::Outcome;
-use crate::{files, llvm};
 
 /// The modes of the object trees that earlier tests have built.
 const MODES: [Lto; 2] = [Lto::Thin, Lto::ThinDist];
@@ -340,7 +340,7 @@ pub fn own_flags_and_clean(workdir: &Path) -> Outcome {
         let before = folder.files()?;
         folder.made(&["KCFLAGS=-march=armv8.2-a+lse", "modules"])?;
         let mut objdump = Command::new(llvm::bin_dir()?.join("llvm-objdump"));
-        let code = crate::process::output(objdump.arg("-d").arg(folder.path.join("d.ko")))?;
+        let code = kernel_lab::process::output(objdump.arg("-d").arg(folder.path.join("d.ko")))?;
         expect(code.contains("ldadd"), || {
             format!(
                 "{}: KCFLAGS=-march=armv8.2-a+lse does not reach the code",
@@ -385,7 +385,7 @@ pub fn compile_commands(workdir: &Path) -> Outcome {
         let mut script = Command::new("python3");
         script.arg(tree.join("scripts/clang-tools/gen_compile_commands.py"));
         script.arg("-d").arg(&objtree).arg("-o").arg(&database);
-        crate::process::output(&mut script)?;
+        kernel_lab::process::output(&mut script)?;
         let text = fs::read(&database).with_context(|| database.display().to_string())?;
         let entries: Vec<serde_json::Value> = serde_json::from_slice(&text)?;
         let files = entries.iter().filter_map(|entry| entry["file"].as_str());

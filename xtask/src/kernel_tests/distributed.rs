@@ -10,6 +10,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::config::Lto;
+use kernel_lab::make;
+use kernel_lab::variant::Variant;
+use kernel_lab::{files, llvm, process};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -17,12 +22,7 @@ use super::rebuild::{copy_objtree, external_module_of, made, nothing_of, of_one_
 use super::{
     ARCH, PROFILE, REPRODUCIBLE, build, configure, demonstrate, expect, kernel_tree, objtree,
 };
-use crate::kernel::arch::Arch;
-use crate::kernel::config::Lto;
-use crate::kernel::make;
-use crate::kernel::variant::Variant;
 use crate::outcome::{Failure, Outcome};
-use crate::{files, llvm, process};
 
 /// Made of a copy of the kernel with thin LTO: what another mode needs must be made.
 pub fn against_none(workdir: &Path) -> Outcome {

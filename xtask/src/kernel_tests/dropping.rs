@@ -7,19 +7,19 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::config::Lto;
+use kernel_lab::llvm;
+use kernel_lab::make;
+use kernel_lab::process;
+use kernel_lab::selftest;
+use kernel_lab::variant::Variant;
 
 use super::rebuild::copy_objtree;
 use super::{
     ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree, read, write,
 };
-use crate::kernel::arch::Arch;
-use crate::kernel::config::Lto;
-use crate::kernel::make;
-use crate::kernel::selftest;
-use crate::kernel::variant::Variant;
-use crate::llvm;
 use crate::outcome::Outcome;
-use crate::process;
 use crate::verify;
 
 pub fn distributed(workdir: &Path) -> Outcome {

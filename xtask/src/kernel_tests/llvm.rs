@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::llvm;
+use kernel_lab::process::{self, End};
+use kernel_lab::setup;
 
 use super::{PROFILE, expect};
-use crate::kernel::arch::Arch;
 use crate::outcome::Outcome;
-use crate::process::{self, End};
-use crate::{llvm, setup};
 
 /// How each kernel is linked, as `cargo xtask demo` is told.
 const MODES: [&[&str]; 3] = [

@@ -22,14 +22,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::boot;
+use kernel_lab::build;
+use kernel_lab::config::{self, Lto, Profile, Setting};
+use kernel_lab::fetch;
+use kernel_lab::variant::Variant;
 
 use crate::demo;
-use crate::kernel::arch::Arch;
-use crate::kernel::boot;
-use crate::kernel::build;
-use crate::kernel::config::{self, Lto, Profile, Setting};
-use crate::kernel::fetch;
-use crate::kernel::variant::Variant;
 use crate::outcome::{Failure, Outcome};
 
 /// A test; the directory is where it finds and leaves kernels.

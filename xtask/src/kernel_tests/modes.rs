@@ -5,16 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::build;
+use kernel_lab::config::{self, Lto, Profile, Setting};
+use kernel_lab::make;
+use kernel_lab::variant::Variant;
+use kernel_lab::{files, llvm, process};
 
 use super::rebuild::copy_objtree;
 use super::{REPRODUCIBLE, expect, kernel_tree};
-use crate::kernel::arch::Arch;
-use crate::kernel::build;
-use crate::kernel::config::{self, Lto, Profile, Setting};
-use crate::kernel::make;
-use crate::kernel::variant::Variant;
 use crate::outcome::{Failure, Outcome};
-use crate::{files, llvm, process};
 
 /// How a kernel is linked, and whether the link drops what nothing references.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

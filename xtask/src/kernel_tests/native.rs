@@ -8,18 +8,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::config::{self, Lto, Profile, Setting};
+use kernel_lab::initcall_script::TARGET;
+use kernel_lab::setup;
+use kernel_lab::variant::object_size;
+use kernel_lab::{build, fetch};
+use kernel_lab::{files, llvm, process};
 use sha2::{Digest as _, Sha256};
 
 use super::rebuild::{copy_objtree, made};
 use super::{boots, build_for, expect, fault};
-use crate::initcall_script::TARGET;
 use crate::install;
-use crate::kernel::arch::Arch;
-use crate::kernel::config::{self, Lto, Profile, Setting};
-use crate::kernel::variant::object_size;
-use crate::kernel::{build, fetch};
 use crate::outcome::{Failure, Outcome};
-use crate::{files, llvm, process, series, setup, uninstall, verify};
+use crate::{series, uninstall, verify};
 
 pub fn x86_64_6_12_thin(workdir: &Path) -> Outcome {
     verify_untouched(workdir, &X86_6_12_THIN)

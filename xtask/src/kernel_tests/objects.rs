@@ -6,15 +6,15 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
+use kernel_lab::config::Lto;
+use kernel_lab::fetch;
+use kernel_lab::llvm;
+use kernel_lab::variant::Variant;
+use kernel_lab::{process, workspace};
 
 use super::{PROFILE, expect, fault, kernel_tree, objtree};
-use crate::kernel::arch::Arch;
-use crate::kernel::config::Lto;
-use crate::kernel::fetch;
-use crate::kernel::variant::Variant;
-use crate::llvm;
 use crate::outcome::Outcome;
-use crate::{process, workspace};
 
 pub fn readers_agree(workdir: &Path) -> Outcome {
     readers_agree_on(workdir, &[Lto::None, Lto::Thin])

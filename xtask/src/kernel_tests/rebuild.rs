@@ -9,14 +9,15 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use flate2::read::GzDecoder;
+use kernel_lab::config::Lto;
+use kernel_lab::make;
+use kernel_lab::{files, llvm, process};
 use object_model::source_name;
 use tool_io::Files;
 
 use super::{ARCH, boots, build, configure, expect, fault, kernel_tree, objtree};
-use crate::kernel::config::Lto;
-use crate::kernel::make;
 use crate::outcome::Outcome;
-use crate::{files, llvm, process, verify};
+use crate::verify;
 
 /// What kbuild prints in front of the file that it makes.
 pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use kernel_lab::config::Lto;
+use kernel_lab::runtime::{self, Measured, Set};
+use kernel_lab::variant::Variant;
 
 use super::rebuild::copy_objtree;
 use super::{ARCH, PROFILE, build, expect, kernel_tree, read, write};
-use crate::bench::runtime::{self, Measured, Set};
-use crate::kernel::config::Lto;
-use crate::kernel::variant::Variant;
 use crate::outcome::{Failure, Outcome};
 
 /// The system call that is made slower, and what is in it.

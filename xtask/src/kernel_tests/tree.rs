@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::process::Command;
 
+use kernel_lab::Arch;
+use kernel_lab::config::{self, Lto, Setting};
+use kernel_lab::process;
+
 use super::{PROFILE, configure, expect, fault, fetch_into};
 use crate::install;
-use crate::kernel::arch::Arch;
-use crate::kernel::config::{self, Lto, Setting};
 use crate::outcome::{Failure, Outcome};
-use crate::{process, uninstall};
+use crate::uninstall;
 
 /// Installs these plugins, all if none is named.
 pub(super) fn install(tree: &Path, plugins: &[String]) -> Outcome {

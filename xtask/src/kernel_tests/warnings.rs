@@ -4,12 +4,13 @@
 
 use std::path::Path;
 
+use kernel_lab::build;
+use kernel_lab::config::{self, Lto, Profile};
+use kernel_lab::make;
+use kernel_lab::{files, llvm};
+
 use super::{ARCH, ended, expect, fetch_into, kernel_tree};
-use crate::kernel::build;
-use crate::kernel::config::{self, Lto, Profile};
-use crate::kernel::make;
 use crate::outcome::{Failure, Outcome};
-use crate::{files, llvm};
 
 /// The warnings of the compiler that are off by default, and those of sparse.
 const CHECKS: [&str; 2] = ["W=1", "C=1"];
@@ -32,7 +33,7 @@ fn said(tree: &Path, objtree: &Path, lto: Lto) -> Result<String, Failure> {
         format!(
             "{}: {}",
             objtree.display(),
-            crate::process::last_lines(&said)
+            kernel_lab::process::last_lines(&said)
         )
     })?;
     Ok(said)

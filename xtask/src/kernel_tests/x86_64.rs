@@ -7,14 +7,14 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use kernel_checks::Verdict;
+use kernel_lab::Arch;
+use kernel_lab::config::{self, Lto, Profile};
+use kernel_lab::variant::Variant;
 
 use super::broken::{only_seen_by, table_offset};
 use super::rebuild::made;
 use super::tree::install;
 use super::{boots, build_for, demonstrate, expect, kernel_tree};
-use crate::kernel::arch::Arch;
-use crate::kernel::config::{self, Lto, Profile};
-use crate::kernel::variant::Variant;
 use crate::outcome::Outcome;
 use crate::verify;
 

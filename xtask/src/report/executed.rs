@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The instructions that `cargo xtask bench runtime` counted, beside the sizes.
 
+use kernel_lab::runtime;
 use serde::Serialize;
 
 use super::Read;
 use super::attribution::Attributed;
-use crate::bench::runtime;
 
 /// What was counted of a build, and of the one to compare with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

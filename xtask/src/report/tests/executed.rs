@@ -3,10 +3,11 @@
 
 use std::fmt::Write as _;
 
+use kernel_lab::runtime::image_hash;
+
 use super::compared::pair;
 use super::page::{Page, text};
 use super::{Kernel, function, row};
-use crate::bench::runtime::image_hash;
 use crate::report::executed::Executed;
 
 /// Where the small kernels begin.

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! A kernel booted in QEMU, every module loaded, the console judged.
+
+use super::arch::Arch;
+use super::guest;
+use super::guest::Content;
+use super::guest::Said;
+use super::modules;
+use super::modules::Module;
+use super::qemu;
+use super::qemu::Guest;
+use crate::Failure;
+use crate::Outcome;
+use crate::progress::Step;
+use anyhow::Context as _;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// What to boot, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The architecture of the guest.
+    pub arch: Arch,
+    /// The object tree, with the kernel image and the modules.
+    pub objtree: &'a Path,
+    /// The directory that boot.log and the initramfs are written to.
+    pub output: &'a Path,
+    /// After how long a guest that did not end is a fault.
+    pub timeout: Duration,
+}
+
+/// How a boot went.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Whether there was no fault and every module was loaded.
+    pub result: Verdict,
+    /// For each module `ok`, or why it was not loaded.
+    pub modules: BTreeMap<String, String>,
+    /// From the start of QEMU to its end, in seconds.
+    pub seconds: f64,
+    /// Lines of the console, or facts about the run, that must not be.
+    pub faults: Vec<String>,
+}
+
+/// Whether a boot was good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing was wrong.
+    Ok,
+    /// A fault, or a module that was not loaded.
+    Failed,
+}
+
+impl Report {
+    /// How many modules were loaded.
+    pub fn loaded(&self) -> usize {
+        self.modules
+            .values()
+            .filter(|result| *result == LOADED)
+            .count()
+    }
+
+    /// That the boot, which left its console in `output`, was good.
+    ///
+    /// # Errors
+    /// As a fault, all problems.
+    pub fn outcome(&self, output: &Path) -> Outcome {
+        match self.result {
+            Verdict::Ok => Ok(()),
+            Verdict::Failed => Err(Failure::Fault(anyhow::anyhow!(
+                "the boot failed; the console is in {}\n{}",
+                output.join("boot.log").display(),
+                self.problems().join("\n")
+            ))),
+        }
+    }
+
+    /// Every fault and every module that was not loaded.
+    pub fn problems(&self) -> Vec<String> {
+        let modules = self.modules.iter().filter(|(_, result)| *result != LOADED);
+        self.faults
+            .iter()
+            .cloned()
+            .chain(modules.map(|(name, result)| format!("module {name}: {result}")))
+            .collect()
+    }
+}
+
+/// How long a guest may run if nobody says. It takes seconds; a busy machine takes longer.
+pub const TIME: Duration = Duration::from_secs(300);
+
+/// What a module that was loaded has for a result.
+const LOADED: &str = "ok";
+
+/// Boots what was built in `objtree`, where the console is left.
+///
+/// # Errors
+/// As [`boot`].
+pub fn boot_built(arch: Arch, objtree: &Path) -> anyhow::Result<Report> {
+    boot(Options {
+        arch,
+        objtree,
+        output: objtree,
+        timeout: TIME,
+    })
+}
+
+/// Boots a kernel, loads every module of its object tree, and judges the console.
+///
+/// # Errors
+/// The kernel or a module cannot be read, or QEMU cannot be run. A kernel that misbehaves is not an
+/// error: the report says so.
+pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
+    let Options {
+        arch,
+        objtree,
+        output,
+        timeout,
+    } = options;
+    // Before the modules are looked for: without it, they are not the first thing that is missing.
+    let image = arch.built_image(objtree)?;
+    let modules = modules::needed(modules::load_order(objtree)?, |module| !module.is_test());
+    std::fs::create_dir_all(output).with_context(|| output.display().to_string())?;
+    let initramfs = output.join("boot-initramfs.cpio");
+    let content = Content {
+        modules: &modules,
+        script: None,
+    };
+    guest::write_initramfs(&initramfs, arch, content)?;
+
+    let step = Step::start(format!(
+        "booting {} with {} modules",
+        image.display(),
+        modules.len()
+    ));
+    let guest = Guest {
+        arch,
+        objtree,
+        initramfs: &initramfs,
+        log: &output.join("boot.log"),
+        timeout,
+        counting: None,
+    };
+    let run = guest.run(&step)?;
+    let mut report = judge(&run.console, &modules);
+    report.seconds = run.took.as_secs_f64();
+    if let Some(late) = run.late {
+        report.faults.push(late);
+        report.result = Verdict::Failed;
+    }
+    step.done(&format!(
+        "{} of {} modules loaded",
+        report.loaded(),
+        modules.len()
+    ));
+    Ok(report)
+}
+
+/// What the lines of a console say about `modules` and about the kernel.
+fn judge(console: &[String], modules: &[Module]) -> Report {
+    let mut results: BTreeMap<String, String> = modules
+        .iter()
+        .map(|module| (module.name.clone(), "not reached".to_owned()))
+        .collect();
+    let name_of = |path: &str| {
+        modules
+            .iter()
+            .find(|module| guest::path_of(module) == path)
+            .map(|module| &module.name)
+    };
+    let mut faults = Vec::new();
+    let mut since_loading: Vec<&str> = Vec::new();
+    let mut done = false;
+    for line in console {
+        match guest::said(line) {
+            Some(Said::Loading(path)) => {
+                since_loading.clear();
+                if let Some(name) = name_of(path) {
+                    results.insert(name.clone(), "loading did not end".to_owned());
+                }
+            }
+            Some(Said::Loaded(path, number)) => match name_of(path) {
+                Some(name) => {
+                    results.insert(name.clone(), result_of(number, &since_loading));
+                }
+                None => faults.push(format!("{line}: no such module was to be loaded")),
+            },
+            Some(Said::NotMounted(what)) => faults.push(format!("mount {what}")),
+            Some(Said::Done) => done = true,
+            // There is no script.
+            Some(Said::Begin(_) | Said::End(..) | Said::Saw(_) | Said::Script(_)) => {}
+            None => {
+                since_loading.push(line);
+                if qemu::is_warning(line) || qemu::is_fault(line) {
+                    faults.push(line.clone());
+                }
+            }
+        }
+    }
+    if !done {
+        faults.push("the guest's init did not come to its end".to_owned());
+    }
+    let good = faults.is_empty() && results.values().all(|result| result == LOADED);
+    let result = if good { Verdict::Ok } else { Verdict::Failed };
+    Report {
+        result,
+        modules: results,
+        seconds: 0.0,
+        faults,
+    }
+}
+
+/// The result of loading a module: `number` as init prints it, and what the kernel said meanwhile.
+fn result_of(number: i32, said: &[&str]) -> String {
+    if number == 0 {
+        return LOADED.to_owned();
+    }
+    let mut result = std::io::Error::from_raw_os_error(-number).to_string();
+    for line in said {
+        result.push_str("; ");
+        result.push_str(line);
+    }
+    result
+}

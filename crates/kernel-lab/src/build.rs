@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! A kernel built by make: its log, and what it cost.
+
+use super::arch::Arch;
+use crate::Failure;
+use crate::llvm;
+use crate::process;
+use crate::process::End;
+use crate::progress::Step;
+use anyhow::Context as _;
+use nix::sys::resource::Usage as Rusage;
+use nix::sys::resource::UsageWho;
+use nix::sys::resource::getrusage;
+use nix::sys::time::TimeVal;
+use object_model::source_name;
+use serde::Deserialize;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::num::NonZero;
+use std::path::Path;
+use std::time::Instant;
+use walkdir::WalkDir;
+
+/// The target of the kernel's Makefile that is the kernel and its modules.
+pub const ALL: &str = "all";
+
+/// What to build.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The kernel tree.
+    pub tree: &'a Path,
+    /// The architecture the object tree is configured for.
+    pub arch: Arch,
+    /// The object tree.
+    pub objtree: &'a Path,
+    /// How many jobs make may run at a time; the number of CPUs if it is not said.
+    pub jobs: Option<NonZero<usize>>,
+    /// What make is to build: [`ALL`], or a part of it.
+    pub target: &'a str,
+}
+
+/// What a build cost, as build-usage.json has it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// From the start of make to its end, in seconds.
+    pub wall_seconds: f64,
+    /// User and system time of make and everything it started, in seconds.
+    pub cpu_seconds: f64,
+    /// Peak memory of the largest process that this program has started until now, in KiB.
+    #[serde(default)]
+    pub peak_rss_kib: u64,
+    /// How many jobs make could run at a time.
+    pub jobs: usize,
+    /// Whether the build came to a good end.
+    pub built: bool,
+}
+
+/// Builds what is asked for in an object tree.
+///
+/// # Errors
+/// The object tree is not configured, or make cannot be run; as a fault, that the build failed.
+pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
+    let Options {
+        tree,
+        arch,
+        objtree,
+        jobs,
+        target,
+    } = options;
+    let config = objtree.join(".config");
+    if !config.is_file() {
+        let config = config.display();
+        return Err(
+            anyhow::anyhow!("{config}: not there; run `cargo xtask kernel config` first").into(),
+        );
+    }
+    let jobs = jobs.map_or_else(cpus, NonZero::get);
+    let log_path = objtree.join("build.log");
+    let mut log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(&log_path)
+        .with_context(|| log_path.display().to_string())?;
+    if is_clean(objtree)? {
+        log.set_len(0)
+            .with_context(|| log_path.display().to_string())?;
+    }
+    writeln!(log, "{START}").with_context(|| log_path.display().to_string())?;
+    let mut make = super::make(tree, arch, objtree, &llvm::bin_dir()?)?;
+    make.arg(format!("-j{jobs}")).arg(target);
+
+    let step = Step::start(format!("building {}", objtree.display()));
+    let mut lines = 0_usize;
+    let started = Instant::now();
+    let before = children_seconds()?;
+    let end = process::follow(make, None, |line| {
+        lines += 1;
+        step.at(&format!("{lines} lines, {}", line.trim()));
+        writeln!(log, "{line}").with_context(|| log_path.display().to_string())
+    })?;
+    let built = matches!(end, End::Exited(status) if status.success());
+    let usage = Usage {
+        wall_seconds: started.elapsed().as_secs_f64(),
+        cpu_seconds: children_seconds()? - before,
+        peak_rss_kib: children_usage()?.max_rss().try_into().unwrap_or_default(),
+        jobs,
+        built,
+    };
+    write_usage(objtree, usage)?;
+    step.done(if built { "built" } else { "failed" });
+    if built {
+        return Ok(usage);
+    }
+    let said =
+        std::fs::read_to_string(&log_path).with_context(|| log_path.display().to_string())?;
+    Err(Failure::Fault(anyhow::anyhow!(
+        "the build failed; the whole log is {}\n{}",
+        log_path.display(),
+        process::last_lines(&said)
+    )))
+}
+
+/// How many CPUs this process may use.
+pub fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn write_usage(objtree: &Path, usage: Usage) -> anyhow::Result<()> {
+    let path = objtree.join("build-usage.json");
+    let mut text = serde_json::to_string_pretty(&usage)?;
+    text.push('\n');
+    std::fs::write(&path, text).with_context(|| path.display().to_string())
+}
+
+/// What the last build of `objtree` cost.
+///
+/// # Errors
+/// Its build-usage.json cannot be read.
+pub fn read_usage(objtree: &Path) -> anyhow::Result<Usage> {
+    let path = objtree.join("build-usage.json");
+    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    serde_json::from_slice(&text).with_context(|| path.display().to_string())
+}
+
+fn children_usage() -> anyhow::Result<Rusage> {
+    getrusage(UsageWho::RUSAGE_CHILDREN).context("what make has used")
+}
+
+/// The CPU time of all programs that were started and have ended, in seconds.
+pub fn children_seconds() -> anyhow::Result<f64> {
+    Ok(cpu_seconds(&children_usage()?))
+}
+
+/// The CPU time of this program itself, in seconds.
+pub fn own_seconds() -> anyhow::Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).context("what this program has used")?;
+    Ok(cpu_seconds(&usage))
+}
+
+fn cpu_seconds(usage: &Rusage) -> f64 {
+    seconds(usage.user_time()) + seconds(usage.system_time())
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "microseconds of a build fit into 52 bits"
+)]
+fn seconds(time: TimeVal) -> f64 {
+    time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
+}
+
+/// Whether nothing of a kernel has been built in `objtree`, or `make clean` has removed it.
+/// Configuring makes objects, too, but below scripts/.
+fn is_clean(objtree: &Path) -> anyhow::Result<bool> {
+    let walk = WalkDir::new(objtree).into_iter();
+    for entry in walk.filter_entry(|entry| entry.depth() != 1 || entry.file_name() != "scripts") {
+        if entry?
+            .path()
+            .extension()
+            .is_some_and(|suffix| suffix == "o")
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What stands before each build in build.log, which keeps all since the object tree was clean: a
+/// build that finds its work done warns of nothing, though the warnings are about what is there.
+const START: &str = "kernel build starts";
+
+/// What make printed in the last build of `objtree`.
+///
+/// # Errors
+/// Its build.log cannot be read.
+pub fn last_log(objtree: &Path) -> anyhow::Result<String> {
+    let log = whole_log(objtree)?;
+    Ok(log.rsplit(START).next().unwrap_or_default().to_owned())
+}
+
+fn whole_log(objtree: &Path) -> anyhow::Result<String> {
+    let path = objtree.join("build.log");
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
+/// Warnings in the builds of `objtree` that those of `against` did not have; both are of `tree`.
+///
+/// All builds count since the object tree was clean, as every file in it is the work of one of them.
+/// So a warning that has since been mended counts until the object tree is cleaned or removed.
+///
+/// # Errors
+/// A build.log cannot be read.
+pub fn new_warnings(tree: &Path, objtree: &Path, against: &Path) -> anyhow::Result<Vec<String>> {
+    Ok(new_in(
+        (&whole_log(objtree)?, &[tree, objtree]),
+        (&whole_log(against)?, &[tree, against]),
+    ))
+}
+
+/// The warnings in one text that are not in the other. With each come the directories that lines may name,
+/// which do not count.
+pub fn new_in(found: (&str, &[&Path]), known: (&str, &[&Path])) -> Vec<String> {
+    let known = warnings(known.0, known.1);
+    let found = warnings(found.0, found.1).into_iter();
+    found
+        .filter(|(warning, _)| !known.contains_key(warning))
+        .map(|(_, line)| line)
+        .collect()
+}
+
+/// The warnings in the log of a build, as two object trees can be compared by, and the line of each,
+/// without the directories in `roots`.
+fn warnings(log: &str, roots: &[&Path]) -> BTreeMap<String, String> {
+    let roots: Vec<String> = roots
+        .iter()
+        .map(|root| std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf()))
+        .map(|root| format!("{}/", root.display()))
+        .collect();
+    log.lines()
+        .filter(|line| line.contains("warning:") || line.contains("WARNING:"))
+        .map(|line| {
+            let line = roots
+                .iter()
+                .fold(line.trim().to_owned(), |line, root| line.replace(root, ""));
+            (comparable(&line), line)
+        })
+        .collect()
+}
+
+/// A warning without what LTO changes of it although it is the same.
+///
+/// With LTO, objtool sees an object that was linked from many, in which code stands elsewhere; and
+/// of each object it names the first unreachable instruction only (`check()` in
+/// tools/objtool/check.c), so that which function that is in depends on what was linked.
+fn comparable(line: &str) -> String {
+    let Some((_, said)) = line.split_once(": warning: objtool: ") else {
+        return line.to_owned();
+    };
+    let (place, what) = said.split_once(": ").unwrap_or(("", said));
+    if what == "unreachable instruction" {
+        return format!("objtool: {what}");
+    }
+    let function = place.split("()").next().unwrap_or_default();
+    format!("objtool: {}: {what}", source_name(function))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_of_two_object_trees_are_compared_without_their_paths() {
+        let tree = Path::new("/src/linux");
+        let log = |objtree: &Path| {
+            format!(
+                "{START}\n  CC      init/main.o\n\
+                 /src/linux/init/main.c:12:3: warning: unused variable 'x' [-Wunused-variable]\n\
+                 WARNING: modpost: {}/vmlinux.o(.text+0x10): Section mismatch\n\
+                 1 warning generated.\n",
+                objtree.display()
+            )
+        };
+        let one = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let (one, other) = (one.path(), other.path());
+        std::fs::write(other.join("build.log"), log(other)).unwrap();
+        std::fs::write(one.join("build.log"), log(one)).unwrap();
+        assert!(new_warnings(tree, one, other).unwrap().is_empty());
+
+        let new = "ld.lld: warning: something else\n";
+        std::fs::write(one.join("build.log"), log(one) + new).unwrap();
+        assert_eq!(
+            new_warnings(tree, one, other).unwrap(),
+            ["ld.lld: warning: something else"]
+        );
+    }
+
+    #[test]
+    fn objtool_is_compared_by_function_whatever_object_it_saw() {
+        let none = "a/b.o: warning: objtool: f()+0x10: call to g() with UACCESS enabled\n\
+                    a/c.o: warning: objtool: h()+0x20: unreachable instruction\n";
+        let thin = "vmlinux.o: warning: objtool: f.llvm.12()+0x30: call to g() with UACCESS enabled\n\
+                    vmlinux.o: warning: objtool: i()+0x40: unreachable instruction\n\
+                    vmlinux.o: warning: objtool: h()+0x8: call to g() with UACCESS enabled\n";
+        let known = warnings(none, &[]);
+        let new = warnings(thin, &[]);
+        let new: Vec<_> = new
+            .into_iter()
+            .filter(|(warning, _)| !known.contains_key(warning))
+            .map(|(_, line)| line)
+            .collect();
+        assert_eq!(
+            new,
+            ["vmlinux.o: warning: objtool: h()+0x8: call to g() with UACCESS enabled"]
+        );
+    }
+
+    /// A kernel tree whose one object is made with a warning, unless it is there.
+    fn tree_that_warns() -> tempfile::TempDir {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::write(tree.path().join("Kconfig"), "").unwrap();
+        std::fs::write(
+            tree.path().join("Makefile"),
+            "all: $(O)/init/main.o\n\
+             $(O)/init/main.o:\n\
+             \t@mkdir -p $(@D)\n\
+             \t@echo 'main.c:1:1: warning: $(CONFIG_WARNING)'\n\
+             \t@touch $@\n\
+             -include $(O)/.config\n",
+        )
+        .unwrap();
+        tree
+    }
+
+    /// Builds an object tree below `parent`, whose `.config` it writes.
+    fn build_with(tree: &Path, objtree: &Path, config: &str) {
+        std::fs::create_dir_all(objtree).unwrap();
+        std::fs::write(objtree.join(".config"), config).unwrap();
+        build(Options {
+            tree,
+            arch: Arch::Arm64,
+            objtree,
+            jobs: None,
+            target: ALL,
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_build_that_finds_its_work_done_has_the_warnings_of_those_before() {
+        let tree = tree_that_warns();
+        let tree = tree.path();
+        let objtrees = tempfile::tempdir().unwrap();
+        let (one, other) = (objtrees.path().join("one"), objtrees.path().join("other"));
+        for _ in 0..2 {
+            build_with(tree, &one, "CONFIG_WARNING = new\n");
+            build_with(tree, &other, "CONFIG_WARNING = old\n");
+        }
+        assert!(!last_log(&one).unwrap().contains("warning"));
+        assert_eq!(
+            new_warnings(tree, &one, &other).unwrap(),
+            ["main.c:1:1: warning: new"]
+        );
+        assert!(new_warnings(tree, &other, &other).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_log_begins_anew_in_an_object_tree_that_is_clean() {
+        let tree = tree_that_warns();
+        let tree = tree.path();
+        let objtrees = tempfile::tempdir().unwrap();
+        let (one, other) = (objtrees.path().join("one"), objtrees.path().join("other"));
+        build_with(tree, &other, "CONFIG_WARNING = old\n");
+        build_with(tree, &one, "CONFIG_WARNING = new\n");
+        // Configuring leaves objects of Kconfig's own.
+        std::fs::create_dir_all(one.join("scripts/kconfig")).unwrap();
+        std::fs::write(one.join("scripts/kconfig/conf.o"), "").unwrap();
+        std::fs::remove_file(one.join("init/main.o")).unwrap();
+        build_with(tree, &one, "CONFIG_WARNING = old\n");
+        assert!(new_warnings(tree, &one, &other).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_object_tree_that_is_not_configured_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            tree: dir.path(),
+            arch: Arch::Arm64,
+            objtree: dir.path(),
+            jobs: None,
+            target: ALL,
+        };
+        let Err(Failure::CannotRun(error)) = build(options) else {
+            panic!("built nothing")
+        };
+        assert!(
+            error
+                .to_string()
+                .ends_with(".config: not there; run `cargo xtask kernel config` first")
+        );
+    }
+
+    #[test]
+    fn a_build_that_fails_shows_the_end_of_its_log_and_keeps_what_it_cost() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".config"), "").unwrap();
+        std::fs::write(dir.path().join("Kconfig"), "").unwrap();
+        std::fs::write(
+            dir.path().join("Makefile"),
+            "all:\n\t@echo no such symbol >&2; exit 7\n",
+        )
+        .unwrap();
+        let options = Options {
+            tree: dir.path(),
+            arch: Arch::Arm64,
+            objtree: dir.path(),
+            jobs: NonZero::new(3),
+            target: ALL,
+        };
+        let Err(Failure::Fault(error)) = build(options) else {
+            panic!("it was built")
+        };
+        assert!(error.to_string().contains("\nno such symbol\n"), "{error}");
+        let usage = std::fs::read_to_string(dir.path().join("build-usage.json")).unwrap();
+        let usage: Usage = serde_json::from_str(&usage).unwrap();
+        assert!(!usage.built);
+        assert_eq!(usage.jobs, 3);
+        assert!(usage.cpu_seconds >= 0.0 && usage.wall_seconds > 0.0);
+    }
+}

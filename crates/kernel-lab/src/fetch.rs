@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The source of a kernel from its Debian package.
+
+use crate::apt::Suites;
+use crate::process;
+use crate::progress::Step;
+use anyhow::Context as _;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+
+/// What is fetched, and where to.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The version of the kernel, such as 5.10.
+    pub version: &'a str,
+    /// The version of the package; if it is not said, one that is there, else the newest.
+    pub package_version: Option<&'a str>,
+    /// The directory that the tree is put into.
+    pub into: &'a Path,
+}
+
+/// Gives the path of the tree, `<into>/linux-source-<version>_<package version>`, after fetching it
+/// if it is not there.
+///
+/// # Errors
+/// No suite is known for the version, apt cannot get the package, or it cannot be unpacked.
+pub fn fetch(options: Options<'_>) -> anyhow::Result<PathBuf> {
+    let Options {
+        version,
+        package_version,
+        into,
+    } = options;
+    let suites = suites_of(version)?;
+    let package = format!("linux-source-{version}");
+    std::fs::create_dir_all(into).with_context(|| into.display().to_string())?;
+    let there = match package_version {
+        Some(wanted) => Some(into.join(format!("{package}_{wanted}"))).filter(|tree| tree.is_dir()),
+        None => newest_there(into, &package)?,
+    };
+    if let Some(tree) = there {
+        return Ok(tree);
+    }
+
+    let step = Step::start(format!("fetching {package}"));
+    // In the same file system, so that the finished tree can be moved to its place at once.
+    let work = tempfile::Builder::new().prefix(".fetch-").tempdir_in(into);
+    let work = work.with_context(|| format!("a directory in {}", into.display()))?;
+    step.at("reading the package lists");
+    let suites = Suites::read(suites, work.path())?;
+    let versions = suites.versions(&package)?;
+    let chosen = match package_version {
+        None => versions.first(),
+        Some(wanted) => versions.iter().find(|version| *version == wanted),
+    };
+    let chosen = chosen.with_context(|| {
+        let wanted = package_version.unwrap_or_default();
+        format!(
+            "{package} has no version {wanted}; it has {}",
+            versions.join(", ")
+        )
+    })?;
+    step.at(&format!("downloading {chosen}"));
+    let deb = suites.download(&package, chosen, work.path())?;
+    step.at(&format!("unpacking {chosen}"));
+    unpack(&deb, &package, work.path())?;
+    let tree = into.join(format!("{package}_{chosen}"));
+    std::fs::rename(work.path().join(&package), &tree)
+        .with_context(|| format!("moving the new tree to {}", tree.display()))?;
+    step.done(chosen);
+    Ok(tree)
+}
+
+/// The suites that have a kernel's source.
+fn suites_of(version: &str) -> anyhow::Result<&'static [&'static str]> {
+    match version {
+        "5.10" => Ok(&["bullseye", "bullseye-security"]),
+        "6.1" | "6.12" => Ok(&["bookworm", "bookworm-security"]),
+        newer if newer.starts_with("7.") => Ok(&["trixie-backports", "sid"]),
+        other => anyhow::bail!(
+            "no suite is known that has linux-source-{other}; known are 5.10, 6.1, 6.12 and 7.x"
+        ),
+    }
+}
+
+/// The tree of the newest version of a package that was fetched before.
+fn newest_there(into: &Path, package: &str) -> anyhow::Result<Option<PathBuf>> {
+    let mut newest: Option<(String, PathBuf)> = None;
+    for entry in std::fs::read_dir(into).with_context(|| into.display().to_string())? {
+        let entry = entry.with_context(|| into.display().to_string())?;
+        let name = entry.file_name();
+        let Some(version) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(package)?.strip_prefix('_'))
+        else {
+            continue;
+        };
+        if match &newest {
+            None => true,
+            Some((best, _)) => is_newer(version, best)?,
+        } {
+            newest = Some((version.to_owned(), entry.path()));
+        }
+    }
+    Ok(newest.map(|(_, path)| path))
+}
+
+/// Whether one package version is newer than another, by Debian's rules.
+fn is_newer(one: &str, other: &str) -> anyhow::Result<bool> {
+    let mut compare = Command::new("dpkg");
+    compare.args(["--compare-versions", one, "gt", other]);
+    let status = compare.status().context("starting dpkg")?;
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
+        _ => anyhow::bail!("`{}` failed ({status})", process::shown(&compare)),
+    }
+}
+
+/// Unpacks the tree that a package of kernel source has in a compressed archive within.
+fn unpack(deb: &Path, package: &str, into: &Path) -> anyhow::Result<()> {
+    let mut content = Command::new("dpkg-deb");
+    content.arg("--fsys-tarfile").arg(deb);
+    let mut archive = Command::new("tar");
+    archive
+        .args(["--extract", "--to-stdout"])
+        .arg(format!("./usr/src/{package}.tar.xz"));
+    let mut tree = Command::new("tar");
+    tree.args(["--extract", "--xz", "--directory"]).arg(into);
+    pipeline([content, archive, tree])
+}
+
+/// Runs programs of which each reads what the one before writes.
+fn pipeline<const N: usize>(mut commands: [Command; N]) -> anyhow::Result<()> {
+    let mut input = Stdio::null();
+    let mut running = Vec::new();
+    for command in &mut commands {
+        let shown = process::shown(command);
+        let mut child = command
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting `{shown}`"))?;
+        input = child.stdout.take().map_or_else(Stdio::null, Stdio::from);
+        running.push((child, shown));
+    }
+    drop(input);
+    // The last one first: it ends only if those before it do, and may have most to say. All that
+    // failed are told, because one may have failed only by losing its reader.
+    let mut failed = String::new();
+    for (child, shown) in running.into_iter().rev() {
+        let output = child
+            .wait_with_output()
+            .with_context(|| format!("waiting for `{shown}`"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let _ = write!(
+                failed,
+                "\n`{shown}` failed ({}): {}",
+                output.status,
+                said.trim_end()
+            );
+        }
+    }
+    anyhow::ensure!(failed.is_empty(), "unpacking failed{failed}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_that_is_there_is_used_without_apt() {
+        let into = tempfile::tempdir().unwrap();
+        for version in ["5.10.99-1", "5.10.262-1", "5.10.218-1"] {
+            std::fs::create_dir(into.path().join(format!("linux-source-5.10_{version}"))).unwrap();
+        }
+        std::fs::create_dir(into.path().join("linux-source-5.100_9-1")).unwrap();
+        let mut options = Options {
+            version: "5.10",
+            package_version: None,
+            into: into.path(),
+        };
+        assert!(
+            fetch(options)
+                .unwrap()
+                .ends_with("linux-source-5.10_5.10.262-1")
+        );
+        options.package_version = Some("5.10.99-1");
+        assert!(
+            fetch(options)
+                .unwrap()
+                .ends_with("linux-source-5.10_5.10.99-1")
+        );
+    }
+
+    #[test]
+    fn a_version_without_a_suite_is_named() {
+        let error = suites_of("4.19").unwrap_err().to_string();
+        assert!(
+            error.contains("linux-source-4.19; known are 5.10"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_package_is_unpacked_and_one_that_is_none_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("package");
+        let source = root.join("usr/src");
+        std::fs::create_dir_all(source.join("linux-source-5.10")).unwrap();
+        std::fs::create_dir(root.join("DEBIAN")).unwrap();
+        std::fs::write(source.join("linux-source-5.10/Makefile"), "VERSION = 5\n").unwrap();
+        std::fs::write(
+            root.join("DEBIAN/control"),
+            "Package: linux-source-5.10\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: test\n",
+        )
+        .unwrap();
+        process::output(Command::new("tar").current_dir(&source).args([
+            "--create",
+            "--xz",
+            "--remove-files",
+            "--file=linux-source-5.10.tar.xz",
+            "linux-source-5.10",
+        ]))
+        .unwrap();
+        let deb = dir.path().join("linux.deb");
+        process::output(Command::new("dpkg-deb").arg("--build").arg(&root).arg(&deb)).unwrap();
+        let into = dir.path().join("into");
+        std::fs::create_dir(&into).unwrap();
+        unpack(&deb, "linux-source-5.10", &into).unwrap();
+        assert!(into.join("linux-source-5.10/Makefile").is_file());
+
+        let error = unpack(&dir.path().join("absent.deb"), "linux-source-5.10", &into).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("absent.deb` failed (exit status: 2): dpkg-deb: error"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The linker script of initcalls that a tree with LTO of its own makes, made once more from the
+//! same inputs: by the Perl script of the tree, and by initcall-order.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use crate::build;
+use crate::{llvm, process};
+
+/// The script that trees with LTO of their own come with.
+const PERL_SCRIPT: &str = "scripts/generate_initcall_order.pl";
+
+/// The target that it makes, as the kernel's Makefile names it.
+pub const TARGET: &str = ".tmp_initcalls.lds";
+
+/// How often our tool is run, so that its CPU time can be measured.
+const REPEATS: u32 = 20;
+
+/// What the linker script is made from in a built object tree.
+#[derive(Debug)]
+pub struct Inputs {
+    objtree: PathBuf,
+    srctree: PathBuf,
+    files: Vec<PathBuf>,
+}
+
+/// What a run costs, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// User and system time.
+    pub cpu: f64,
+    /// From start to end.
+    pub wall: f64,
+}
+
+impl Inputs {
+    /// The inputs that the last build of `objtree` gave to whatever made the script, as kbuild has
+    /// saved the command.
+    ///
+    /// # Errors
+    /// The object tree was not built with LTO by a tree that makes such a script.
+    pub fn of(objtree: &Path) -> anyhow::Result<Self> {
+        let objtree = std::path::absolute(objtree)?;
+        let saved = objtree.join(format!(".{TARGET}.cmd"));
+        let text = fs::read_to_string(&saved).with_context(|| saved.display().to_string())?;
+        let files = inputs_of(&text);
+        anyhow::ensure!(
+            !files.is_empty(),
+            "{}: names no archive or object",
+            saved.display()
+        );
+        let source = objtree.join("source");
+        let srctree = if source.exists() {
+            source
+        } else {
+            objtree.clone()
+        };
+        Ok(Self {
+            objtree,
+            srctree,
+            files,
+        })
+    }
+
+    /// The archives and objects, in link order, below the object tree.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The source tree that was built.
+    pub fn srctree(&self) -> &Path {
+        &self.srctree
+    }
+
+    /// What the Perl script prints for them, with so many jobs, and what that costs.
+    ///
+    /// # Errors
+    /// The script fails.
+    pub fn by_perl(&self, jobs: usize) -> anyhow::Result<(String, Cost)> {
+        let mut text = String::new();
+        let cost = cost_of(1, || {
+            let mut perl = Command::new("perl");
+            perl.arg(self.srctree.join(PERL_SCRIPT))
+                .args(&self.files)
+                .env("NM", llvm::bin_dir()?.join("llvm-nm"))
+                .env("objtree", ".")
+                // What scripts/jobserver-exec sets to the jobs that make has free.
+                .env("PARALLELISM", jobs.to_string())
+                .current_dir(&self.objtree);
+            text = process::output(&mut perl)?;
+            Ok(())
+        })?;
+        Ok((text, cost))
+    }
+
+    /// What the tool `initcall-order` prints for them, and what one run costs.
+    ///
+    /// # Errors
+    /// The tool fails.
+    pub fn by_tool(&self, tool: &Path) -> anyhow::Result<(String, Cost)> {
+        let mut text = String::new();
+        let cost = cost_of(REPEATS, || {
+            let mut command = Command::new(tool);
+            command.args(["-o", "-"]).args(&self.files);
+            text = process::output(command.current_dir(&self.objtree))?;
+            Ok(())
+        })?;
+        Ok((text, cost))
+    }
+}
+
+/// The archives and objects in a command that kbuild has saved: `savedcmd_<target> := <command>`,
+/// before Linux 6.2 `cmd_<target> := <command>`. Source: `make-cmd` and `cmd_and_savecmd` in
+/// `scripts/Kbuild.include`.
+fn inputs_of(saved: &str) -> Vec<PathBuf> {
+    let command = saved.lines().find_map(|line| line.split_once(" := "));
+    let words = command
+        .map_or("", |(_, command)| command)
+        .split_whitespace();
+    words
+        .map(PathBuf::from)
+        .filter(|word| {
+            let extension = word.extension();
+            extension.is_some_and(|extension| extension == "a" || extension == "o")
+        })
+        .collect()
+}
+
+/// What one of `repeats` runs costs of the processes that `work` waits for.
+///
+/// # Errors
+/// Those of `work`.
+pub fn cost_of(repeats: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Cost> {
+    let started = Instant::now();
+    let before = build::children_seconds()?;
+    for _ in 0..repeats {
+        work()?;
+    }
+    let repeats = f64::from(repeats);
+    Ok(Cost {
+        cpu: (build::children_seconds()? - before) / repeats,
+        wall: started.elapsed().as_secs_f64() / repeats,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inputs_are_those_of_the_saved_command() {
+        let perl = "savedcmd_.tmp_initcalls.lds := python3 /linux/scripts/jobserver-exec perl \
+                    /linux/scripts/generate_initcall_order.pl vmlinux.a lib/lib.a > \
+                    .tmp_initcalls.lds\n";
+        let tool = "cmd_.tmp_initcalls.lds := /linux/scripts/lto/bin/initcall-order vmlinux.a \
+                    lib/lib.a -o .tmp_initcalls.lds\n";
+        for saved in [perl, tool] {
+            assert_eq!(
+                inputs_of(saved),
+                [PathBuf::from("vmlinux.a"), PathBuf::from("lib/lib.a")]
+            );
+        }
+        assert_eq!(inputs_of(""), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn a_tree_that_made_no_script_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = format!("{:#}", Inputs::of(dir.path()).unwrap_err());
+        assert!(error.contains("..tmp_initcalls.lds.cmd"), "{error}");
+    }
+}

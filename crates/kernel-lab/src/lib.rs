@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Kernels: fetched, configured, built, booted, tested, and their work counted.
+//!
+//! What is done takes minutes. How far it is, [`progress::listen`] tells.
+//!
+//! **Invariant:** this crate runs make, compilers, QEMU and the tools of Debian's packages. It prints
+//! nothing, knows no plugin, and does not change a kernel tree.
+#![warn(missing_docs)]
+
+pub mod apt;
+pub mod arch;
+pub mod boot;
+pub mod build;
+pub mod busybox;
+pub mod config;
+mod failure;
+pub mod fetch;
+pub mod files;
+pub mod guest;
+pub mod initcall_script;
+pub mod llvm;
+mod make;
+pub mod modules;
+pub mod packages;
+pub mod process;
+pub mod progress;
+pub mod qemu;
+pub mod runtime;
+pub mod selftest;
+pub mod setup;
+pub mod table;
+pub mod variant;
+pub mod workspace;
+
+pub use arch::Arch;
+pub use failure::{Failure, Outcome};
+pub use make::make;
+
+/// The version of the kernel that is fetched if nobody says: it has no LTO of its own.
+pub const KERNEL: &str = "5.10";

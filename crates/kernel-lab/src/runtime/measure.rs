@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! A kernel in a guest whose instructions are counted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::counter::{self, Mark, MarkKind};
+use super::result::{self, Kind, Measured, Runtime};
+use super::sets::Workload;
+use crate::Failure;
+use crate::arch::Arch;
+use crate::guest::{self, Content, Said, Script};
+use crate::modules;
+use crate::process;
+use crate::progress::Step;
+use crate::qemu::{self, Counting, Guest};
+
+/// The status of a kind that the kernel has no support for, as in `kinds.h`.
+const ABSENT: i32 = 100;
+
+/// What kernels of one architecture are measured with.
+pub struct Meter {
+    arch: Arch,
+    plugin: PathBuf,
+    /// Where the plugin is.
+    dir: tempfile::TempDir,
+    qemu: String,
+    timeout: Duration,
+}
+
+impl Meter {
+    /// Compiles the plugin.
+    ///
+    /// # Errors
+    /// It does not compile, or there is no QEMU.
+    pub fn new(arch: Arch, timeout: Duration) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("a directory for a plugin of QEMU")?;
+        let plugin = counter::compile(arch, dir.path())?;
+        let version = process::output(Command::new(arch.qemu()).arg("--version"))?;
+        Ok(Self {
+            arch,
+            plugin,
+            dir,
+            qemu: version.lines().next().unwrap_or_default().to_owned(),
+            timeout,
+        })
+    }
+
+    /// Measures the kernel in `objtree` with each workload, and keeps the result there, with what was
+    /// measured of it before.
+    ///
+    /// # Errors
+    /// QEMU cannot be run; as a fault, a kernel that is not well, or work that failed.
+    pub fn measure(&self, objtree: &Path, workloads: &[Workload]) -> Result<Runtime, Failure> {
+        let image = self.arch.built_image(objtree)?;
+        let image = result::image_hash(&image)?;
+        let before = result::read(objtree)?;
+        let before = before.filter(|old| old.image == image && old.qemu == self.qemu);
+        let mut runtime = before.unwrap_or_else(|| Runtime {
+            image,
+            memory: String::new(),
+            qemu: self.qemu.clone(),
+            sets: BTreeMap::new(),
+        });
+        for workload in workloads {
+            let (memory, measured) = self.run(objtree, workload)?;
+            runtime.memory = memory;
+            runtime.sets.insert(workload.set, measured);
+        }
+        result::write(objtree, &runtime)?;
+        Ok(runtime)
+    }
+
+    /// What the kernel says of its memory, and what was measured in one guest.
+    fn run(&self, objtree: &Path, workload: &Workload) -> Result<(String, Measured), Failure> {
+        let name = workload.set.name();
+        let step = Step::start(format!("measuring {}: {name}", objtree.display()));
+        let modules = modules::load_order(objtree)?;
+        let mut files = workload.files.clone();
+        let module = modules
+            .iter()
+            .find(|module| workload.module == Some(&*module.name));
+        if let Some(module) = module {
+            let content =
+                std::fs::read(&module.path).with_context(|| module.path.display().to_string())?;
+            files.push((format!("modules/{}.ko", module.name), content));
+        }
+        let mut needed = modules::needed(modules, |module| {
+            let name = module.name.as_str();
+            workload.needed_modules.contains(&name) || workload.module == Some(name)
+        });
+        // What it needs is there; itself it comes and goes.
+        needed.retain(|module| workload.module != Some(module.name.as_str()));
+        let initramfs = self.dir.path().join("initramfs.cpio");
+        let content = Content {
+            modules: &needed,
+            script: Some(Script {
+                text: &workload.script,
+                busybox: &workload.busybox,
+                programs: &workload.programs,
+                files: &files,
+            }),
+        };
+        guest::write_initramfs(&initramfs, self.arch, content)?;
+        let log = objtree.join(format!("bench-runtime-{name}.log"));
+        let counts = self.dir.path().join("counts");
+        let guest = Guest {
+            arch: self.arch,
+            objtree,
+            initramfs: &initramfs,
+            log: &log,
+            timeout: self.timeout,
+            counting: Some(Counting {
+                plugin: &self.plugin,
+                log: &counts,
+            }),
+        };
+        let run = guest.run(&step)?;
+        if let Some(late) = run.late {
+            return Err(Failure::Fault(anyhow::anyhow!("{}: {late}", log.display())));
+        }
+        let counts = std::fs::read_to_string(&counts)
+            .context("the plugin counted nothing: this QEMU may have been built without plugins")?;
+        let counted = counter::parse(&counts)?;
+        let measured = judge(&run.console, &counted.marks).map_err(|error| {
+            Failure::Fault(error.context(format!("the console is in {}", log.display())))
+        })?;
+        step.done(&format!("{} kinds", measured.1.len()));
+        let (start, kinds) = measured;
+        result::write_addresses(objtree, workload.set, &counted.addresses)?;
+        let measured = Measured {
+            workload: workload.version.clone(),
+            start,
+            kinds,
+        };
+        Ok((memory(&run.console), measured))
+    }
+}
+
+/// What the kernel says of its memory when it starts.
+fn memory(console: &[String]) -> String {
+    let line = console.iter().find_map(|line| line.split_once("Memory: "));
+    line.map_or_else(String::new, |(_, text)| text.to_owned())
+}
+
+/// What was counted up to the first process, and for each kind of work, by what programs said on the
+/// console and by the marks that they made.
+///
+/// # Errors
+/// The kernel is not well, work failed, or the two do not fit together.
+fn judge(console: &[String], marks: &[Mark]) -> anyhow::Result<(counter::Counts, Vec<Kind>)> {
+    let (first, marks) = marks.split_first().context("no process was started")?;
+    anyhow::ensure!(
+        first.kind == MarkKind::Started,
+        "the first process made no mark"
+    );
+    let mut marks = marks.iter().peekable();
+    let mut kinds = Vec::new();
+    let mut times = 0;
+    let mut faults = Vec::new();
+    let mut is_done = false;
+    for line in console {
+        match guest::said(line) {
+            Some(Said::Saw(text)) => {
+                if let Some(number) = text.strip_prefix("times ") {
+                    times = number.parse().with_context(|| line.clone())?;
+                }
+            }
+            Some(Said::Begin(name)) => {
+                let mark = marks.next().map(|mark| mark.kind);
+                anyhow::ensure!(mark == Some(MarkKind::Kind), "{name}: began without a mark");
+            }
+            Some(Said::End(name, status)) => {
+                let begin = marks.next_if(|mark| mark.kind == MarkKind::Begin);
+                let end = marks.next_if(|mark| mark.kind == MarkKind::End);
+                let counts = match (status, begin, end) {
+                    (0, Some(begin), Some(end)) => Some(end.counts.since(begin.counts)),
+                    (ABSENT, ..) => None,
+                    _ => {
+                        faults.push(format!("{name}: ended with status {status}"));
+                        None
+                    }
+                };
+                kinds.push(Kind {
+                    name: name.to_owned(),
+                    times,
+                    counts,
+                });
+            }
+            Some(Said::Done) => is_done = true,
+            Some(Said::Loaded(path, number)) if number != 0 => {
+                faults.push(format!("{path}: not loaded: {number}"));
+            }
+            Some(Said::Script(status)) if status != 0 => {
+                faults.push(format!("the script ended with {status}"));
+            }
+            Some(Said::NotMounted(what)) => faults.push(format!("mount {what}")),
+            Some(_) => {}
+            None => {
+                if qemu::is_warning(line) || qemu::is_fault(line) {
+                    faults.push(line.clone());
+                }
+            }
+        }
+    }
+    if !is_done {
+        faults.push("the guest's init did not come to its end".to_owned());
+    }
+    anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    anyhow::ensure!(marks.next().is_none(), "marks that no program told of");
+    Ok((first.counts, kinds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counter::Counts;
+    use super::*;
+
+    fn marks(text: &[(MarkKind, u64)]) -> Vec<Mark> {
+        let marks = text.iter().map(|(kind, kernel)| Mark {
+            kind: *kind,
+            counts: Counts {
+                kernel: *kernel,
+                ..Counts::default()
+            },
+        });
+        marks.collect()
+    }
+
+    fn console(text: &str) -> Vec<String> {
+        text.lines()
+            .map(|line| format!("[ 1.0] kbuild-lto: {line}"))
+            .collect()
+    }
+
+    const MARKS: [(MarkKind, u64); 6] = [
+        (MarkKind::Started, 1000),
+        (MarkKind::Kind, 1100),
+        (MarkKind::Begin, 1200),
+        (MarkKind::End, 1250),
+        (MarkKind::Kind, 1300),
+        (MarkKind::Started, 0),
+    ];
+
+    const SAID: &str = "begin a\nsaw times 5\nend a 0\nbegin b\nsaw times 7\nend b 100\n";
+
+    #[test]
+    fn kinds_have_what_is_between_their_marks() {
+        let console = console(&format!("{SAID}script 0\nguest done"));
+        let (start, kinds) = judge(&console, &marks(&MARKS[..5])).unwrap();
+        assert_eq!(start.kernel, 1000);
+        let found: Vec<_> = kinds
+            .iter()
+            .map(|kind| {
+                (
+                    kind.name.as_str(),
+                    kind.times,
+                    kind.counts.map(|counts| counts.kernel),
+                )
+            })
+            .collect();
+        assert_eq!(found, [("a", 5, Some(50)), ("b", 7, None)]);
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_guest_is_a_fault() {
+        let fault = |said: &str, n_marks| {
+            let error = judge(&console(said), &marks(&MARKS[..n_marks])).unwrap_err();
+            error.to_string()
+        };
+        let done = format!("{SAID}guest done");
+        assert!(fault(SAID, 5).contains("init did not come to its end"));
+        assert!(fault(&done.replace("b 100", "b 101"), 5).contains("b: ended with status 101"));
+        assert!(fault(&format!("{done}\nscript 3"), 5).contains("script ended with 3"));
+        assert!(fault(&done, 4).contains("b: began without a mark"));
+        assert!(fault(&done, 6).contains("marks that no program told of"));
+        assert!(fault(&done, 0).contains("no process"));
+        let mut said = console(&done);
+        said.push("[ 2.0] WARNING: CPU: 0 PID: 1".to_owned());
+        assert!(judge(&said, &marks(&MARKS[..5])).is_err());
+    }
+
+    #[test]
+    fn the_line_about_memory_is_found() {
+        let lines = ["[ 0.0] Memory: 99K/1024K available (5K kernel code)".to_owned()];
+        assert_eq!(memory(&lines), "99K/1024K available (5K kernel code)");
+        assert_eq!(memory(&[]), "");
+    }
+}

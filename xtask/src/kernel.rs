@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask kernel`: a kernel tree fetched, configured, built, booted and tested.
+
+mod boots;
+mod builds;
+mod configures;
+mod fetches;
+mod selftest;
+
+use clap::Subcommand;
+
+use crate::outcome::Outcome;
+
+/// Fetch, configure, build, boot and test a kernel.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Fetch(fetches::Args),
+    Config(configures::Args),
+    Build(builds::Args),
+    Boot(boots::Args),
+    Selftest(selftest::Args),
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Outcome {
+    match args.command {
+        Command::Fetch(args) => fetches::run(&args),
+        Command::Config(args) => configures::run(&args),
+        Command::Build(args) => builds::run(&args),
+        Command::Boot(args) => boots::run(args),
+        Command::Selftest(args) => selftest::run(&args),
+    }
+}

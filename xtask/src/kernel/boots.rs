@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask kernel boot`: a kernel booted in QEMU, every module loaded, the console judged.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kernel_lab::Arch;
+use kernel_lab::boot::{Options, TIME, boot};
+
+use crate::outcome::{Outcome, print};
+use crate::values;
+
+/// Boots a built kernel in QEMU, loads every module, and powers off.
+///
+/// The modules are loaded in the order their symbols and soft dependencies ask for; the kernel's own
+/// tests among them are left to `kernel selftest`. Panics, oopses,
+/// warnings of the kernel, modules that do not load and a guest that does not end are faults
+/// (exit code 1). The console is kept in boot.log.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask kernel boot --arch arm64 --objtree /build/thin
+  cargo xtask kernel boot --arch arm64 --objtree /build/thin --format json --timeout 60")]
+pub struct Args {
+    /// The architecture the kernel was built for.
+    #[arg(long, value_parser = values::arch())]
+    arch: Arch,
+    /// The object tree, with the kernel image and the modules.
+    #[arg(long, value_name = "DIR")]
+    objtree: PathBuf,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// After how many seconds a guest that did not end is a fault.
+    #[arg(long, value_name = "SECONDS", default_value_t = TIME.as_secs())]
+    timeout: u64,
+    /// Where boot.log and the initramfs are written [default: the object tree].
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Outcome {
+    let Args {
+        arch,
+        objtree,
+        format,
+        timeout,
+        output,
+    } = args;
+    let output = output.as_deref().unwrap_or(&objtree);
+    let timeout = Duration::from_secs(timeout);
+    let report = boot(Options {
+        arch,
+        objtree: &objtree,
+        output,
+        timeout,
+    })?;
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(&report)?,
+        Format::Text => format!(
+            "{} of {} modules loaded, {} faults",
+            report.loaded(),
+            report.modules.len(),
+            report.faults.len()
+        ),
+    };
+    print(format!("{text}\n").as_bytes())?;
+    report.outcome(output)
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! `cargo xtask kernel selftest`: the kernel's own tests, and what finds functions in it at run time,
+//! tried in a guest and compared with another build.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kernel_lab::Arch;
+use kernel_lab::selftest::{Options, selftest};
+
+use crate::outcome::{Outcome, print};
+use crate::values;
+
+/// Runs the kernel's own tests in QEMU, and compares them with another build.
+///
+/// Loads every module that is a test, traces and probes functions by their names, has the stacks of
+/// all tasks printed, calls the vDSO, and makes the kernel fail in the ways that lkdtm knows. A panic
+/// or an oops that no test is there for is a fault (exit code 1); with --against, a test that comes
+/// to something else there is one too. Some tests fail on purpose: what counts is the comparison.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask kernel selftest --arch arm64 --objtree /build/thin
+  cargo xtask kernel selftest --arch x86_64 --objtree /build/thin --against /build/none")]
+pub struct Args {
+    /// The architecture the kernel was built for.
+    #[arg(long, value_parser = values::arch())]
+    arch: Arch,
+    /// The object tree, with the kernel image and the modules.
+    #[arg(long, value_name = "DIR")]
+    objtree: PathBuf,
+    /// The object tree of the kernel to compare with: the same one, built without LTO.
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// After how many seconds a guest that did not end is a fault. There are several guests.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+    /// Where the consoles are written, those of --against to `against` in it [default: the object
+    /// trees].
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// A static busybox of the guest's architecture [default: that of Debian's package
+    /// busybox-static, kept in target/guest of this repository].
+    #[arg(long, value_name = "FILE")]
+    busybox: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    let Args {
+        arch,
+        objtree,
+        against,
+        format,
+        timeout,
+        output,
+        busybox,
+    } = args;
+    let report = selftest(Options {
+        arch: *arch,
+        objtree,
+        against: against.as_deref(),
+        output: output.as_deref(),
+        busybox: busybox.as_deref(),
+        timeout: Duration::from_secs(*timeout),
+    })?;
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(&report)?,
+        Format::Text => report.table(against.is_some()),
+    };
+    print(format!("{text}\n").as_bytes())?;
+    report.judge(objtree)
+}
