@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The instructions that a kernel executes for the same work.
 
+mod counted;
 mod counter;
 mod foreign;
 mod measure;
@@ -12,9 +13,10 @@ pub mod table;
 use std::path::Path;
 use std::time::Duration;
 
+pub use counted::{Counted, counted};
 pub use counter::Counts;
 pub use measure::Meter;
-pub use result::{Count, Kind, Measured, Ratios, Runtime, addresses, image_hash, of_built};
+pub use result::{Count, Kind, Measured, Ratios, Runtime, image_hash};
 pub use sets::{Set, Workload};
 
 use crate::{Arch, Failure};

@@ -8,7 +8,7 @@ use kernel_lab::runtime::image_hash;
 use super::compared::pair;
 use super::page::{Page, text};
 use super::{Kernel, function, row};
-use crate::report::executed::Executed;
+use crate::executed::Executed;
 
 /// Where the small kernels begin.
 const START: u64 = 0xffff_ffff_8100_0000;

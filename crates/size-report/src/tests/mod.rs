@@ -13,8 +13,8 @@ use std::fmt::Write as _;
 use test_support::{KERNEL_TARGETS, TestDir};
 use tool_io::Files;
 
-use super::Report;
 use super::compare::Row;
+use super::{Counted, Report};
 
 const X86: &str = KERNEL_TARGETS[1];
 
@@ -65,16 +65,28 @@ impl Kernel {
     }
 
     fn report(&self) -> Report {
-        super::report(self.dir.path(), None, &Files::new()).unwrap()
+        self.reported(None).unwrap()
+    }
+
+    /// The report, as the command makes it of what it finds in the object trees.
+    fn reported(&self, other: Option<&Self>) -> anyhow::Result<Report> {
+        let other = other.map(|other| other.dir.path());
+        let counted = kernel_lab::runtime::counted(self.dir.path(), other)?;
+        let counted = counted.map(|counted| Counted {
+            sets: counted.sets.iter().map(|set| set.name()).collect(),
+            addresses: counted.addresses,
+            against: counted.against,
+        });
+        super::report(self.dir.path(), other, counted.as_ref(), &Files::new())
     }
 
     fn report_against(&self, other: &Self) -> Report {
-        super::report(self.dir.path(), Some(other.dir.path()), &Files::new()).unwrap()
+        self.reported(Some(other)).unwrap()
     }
 
     /// Why there is no report.
     fn error(&self) -> String {
-        match super::report(self.dir.path(), None, &Files::new()) {
+        match self.reported(None) {
             Ok(_) => panic!("there is a report"),
             Err(error) => format!("{error:#}"),
         }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask report`: how large a built kernel is, and what changed against another build of it.
+//! How large a built kernel is, and what changed against another build of it.
+//!
+//! **Invariant:** this crate knows sizes, and what they belong to. It starts no process, writes no file, and
+//! takes from its caller what was counted when a kernel ran.
+#![warn(missing_docs)]
 
 mod attribution;
 mod compare;
@@ -16,60 +20,23 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use object_model::Elf;
 use object_tree::{Objtree, text_if_there};
 use serde::Serialize;
 use tool_io::Files;
 
-use crate::outcome::{Outcome, print};
 use attribution::{Attributed, attribute};
 use compare::{Change, DroppedList, Row};
 use inputs::Inputs;
 use kept::KeptFor;
 use sections::Group;
 
-/// Show how large a built kernel is, and what changed against another build of it
-///
-/// Sections, directories, objects and symbols, of any kernel from 5.10 on, with LTO or without.
-/// docs/report.md says how it is read.
-#[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  cargo xtask report --objtree /build/thin
-  cargo xtask report --objtree /build/thin --against /build/none --html report.html
-  cargo xtask report --objtree /build/thin --against /build/none --format json
-
-Reads only the object trees. Exit codes: 0 done, 2 could not run.")]
-pub struct Args {
-    /// The object tree of the kernel
-    #[arg(long, value_name = "DIR")]
-    objtree: PathBuf,
-    /// The object tree of the same kernel to compare with, such as one without LTO
-    #[arg(long, value_name = "DIR")]
-    against: Option<PathBuf>,
-    /// Write a page for the browser; `-` is standard output, where it stands alone
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// How many symbols and directories each table of the text has
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    top: usize,
-}
-
-/// How a result is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Tables, the largest first
-    Text,
-    /// JSON, with everything
-    Json,
-}
+pub use executed::Counted;
+pub use html::page;
+pub use text::tables;
 
 /// Bytes of the kernel, and of the one to compare with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -170,32 +137,6 @@ pub struct Report {
     symbols: Vec<Row>,
 }
 
-/// Runs the command.
-pub fn run(args: &Args) -> Outcome {
-    let Args {
-        objtree,
-        against,
-        html,
-        format,
-        top,
-    } = args;
-    let files = Files::for_process();
-    let report = report(objtree, against.as_deref(), files)?;
-    if let Some(path) = html {
-        tool_io::write_atomic(path, html::page(&report)?.as_bytes())?;
-        if path == Path::new("-") {
-            return Ok(());
-        }
-    }
-    let mut shown = match format {
-        Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Text => text::tables(&report, *top),
-    };
-    shown.push('\n');
-    print(shown.as_bytes())?;
-    Ok(())
-}
-
 /// A build, and what of it is measured.
 struct Read<'tree, 'files> {
     tree: &'tree Objtree<'files>,
@@ -255,11 +196,17 @@ impl Read<'_, '_> {
     }
 }
 
-/// Measures the kernel in the object tree `objtree`, and compares it with the one in `against`.
+/// Measures the kernel in the object tree `objtree`, and compares it with the one in `against`. The
+/// instructions in `counted` are shown beside the sizes.
 ///
 /// # Errors
 /// Files that are missing or cannot be read.
-fn report(objtree: &Path, against: Option<&Path>, files: &Files) -> anyhow::Result<Report> {
+pub fn report(
+    objtree: &Path,
+    against: Option<&Path>,
+    counted: Option<&Counted>,
+    files: &Files,
+) -> anyhow::Result<Report> {
     const OTHER: &str = "the build to compare with";
     let tree = Objtree::open(objtree, files)?;
     let other = against.map(|root| Objtree::open(root, files));
@@ -292,7 +239,8 @@ fn report(objtree: &Path, against: Option<&Path>, files: &Files) -> anyhow::Resu
     let executed = executed::add(
         (&read, &mut attributed),
         against.zip(attributed_other.as_mut()),
-    )?;
+        counted,
+    );
     let mut symbols = compare::rows(attributed, attributed_other, dropped.as_ref());
     if executed.is_none() {
         for row in &mut symbols {

@@ -8,7 +8,7 @@ use test_support::TestDir;
 
 use super::compared::pair;
 use super::{Kernel, function};
-use crate::report::{Report, html};
+use crate::{Report, html};
 
 /// The browser of the Debian package of this name.
 const BROWSER: &str = "chromium";

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use test_support::TestDir;
 
 use super::{Kernel, X86, function, nm, row};
-use crate::report::Report;
-use crate::report::attribution::{NO_OBJECT, NO_SYMBOL, SEVERAL};
-use crate::report::sections::{Group, family};
+use crate::Report;
+use crate::attribution::{NO_OBJECT, NO_SYMBOL, SEVERAL};
+use crate::sections::{Group, family};
 
 /// Two files of one name, with statics of one name, one of which both objects need.
 const FIRST: &str = "static int state; extern int other(int);\n\

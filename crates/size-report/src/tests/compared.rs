@@ -2,9 +2,9 @@
 //! What became of the symbols of another build.
 
 use super::{Kernel, X86, function, nm, row};
-use crate::report::attribution::SEVERAL;
-use crate::report::compare::{Change, DROPPED};
-use crate::report::{Report, text};
+use crate::attribution::SEVERAL;
+use crate::compare::{Change, DROPPED};
+use crate::{Report, text};
 
 /// A kernel, and one to compare it with, in which each symbol is larger, smaller or gone.
 pub fn pair() -> (Kernel, Kernel) {

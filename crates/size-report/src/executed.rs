@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The instructions that `cargo xtask bench runtime` counted, beside the sizes.
 
-use kernel_lab::runtime;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Read;
@@ -29,44 +30,43 @@ pub struct Executed {
     pub instructions_against: Option<u64>,
 }
 
+/// What was counted when a kernel ran: how many instructions at which address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The sets of kernel work that were run.
+    pub sets: Vec<&'static str>,
+    /// Of the kernel.
+    pub addresses: BTreeMap<u64, u64>,
+    /// Of the one to compare with, of the same work.
+    pub against: Option<BTreeMap<u64, u64>>,
+}
+
 /// Adds to the symbols of a build, and to those of the one to compare with, what was executed of each;
-/// nothing if it was not measured, of both and with the same work.
-///
-/// # Errors
-/// A result that cannot be read.
+/// nothing if it was not counted, of both if there are two.
 pub fn add(
     (read, attributed): (&Read, &mut Attributed),
     against: Option<(&Read, &mut Attributed)>,
-) -> anyhow::Result<Option<Total>> {
-    let Some(mut runtime) = runtime::of_built(&read.tree.root)? else {
-        return Ok(None);
-    };
-    if let Some((other, _)) = &against {
-        match runtime::of_built(&other.tree.root)? {
-            Some(other) => runtime.keep_common(&other),
-            None => return Ok(None),
-        }
+    counted: Option<&Counted>,
+) -> Option<Total> {
+    let Counted {
+        sets,
+        addresses,
+        against: addresses_against,
+    } = counted?;
+    if against.is_some() != addresses_against.is_some() {
+        return None;
     }
-    let sets: Vec<_> = runtime.sets.into_keys().collect();
-    if sets.is_empty() {
-        eprintln!(
-            "{}: the instructions are not compared: the two builds were measured with different versions of \
-             the sets, or of QEMU; run `cargo xtask bench runtime` on both",
-            read.tree.root.display()
-        );
-        return Ok(None);
-    }
-    let add = |read: &Read, attributed: &mut Attributed| -> anyhow::Result<(u64, u64)> {
-        let addresses = runtime::addresses(&read.tree.root, &sets)?;
+    let add = |read: &Read, attributed: &mut Attributed, addresses: &BTreeMap<u64, u64>| {
         let vmlinux = &read.tree.vmlinux;
-        let elsewhere = attributed.add_executed(vmlinux, read.inputs.objects(), &addresses);
-        Ok((addresses.values().sum(), elsewhere))
+        let elsewhere = attributed.add_executed(vmlinux, read.inputs.objects(), addresses);
+        (addresses.values().sum(), elsewhere)
     };
-    let (executed, elsewhere) = add(read, attributed)?;
-    let other = against.map(|(read, attributed)| add(read, attributed));
-    let (executed_other, elsewhere_other) = other.transpose()?.unzip();
-    Ok(Some(Total {
-        sets: sets.iter().map(|set| set.name()).collect(),
+    let (executed, elsewhere) = add(read, attributed, addresses);
+    let other = against.zip(addresses_against.as_ref());
+    let other = other.map(|((read, attributed), addresses)| add(read, attributed, addresses));
+    let (executed_other, elsewhere_other): (Option<u64>, Option<u64>) = other.unzip();
+    Some(Total {
+        sets: sets.clone(),
         executed: Executed {
             instructions: executed,
             instructions_against: executed_other,
@@ -75,5 +75,5 @@ pub fn add(
             instructions: elsewhere,
             instructions_against: elsewhere_other,
         },
-    }))
+    })
 }
