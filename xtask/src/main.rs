@@ -3,16 +3,15 @@
 
 mod bench;
 mod demo;
-mod disk_space;
 mod fuzz;
 mod install;
 mod kernel;
 mod kernel_tests;
-mod ledger;
 mod outcome;
 mod plugins;
 mod progress;
 mod report;
+mod resume;
 mod series;
 mod setup;
 mod status;

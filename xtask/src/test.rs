@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask test`: everything that is checked before a change is taken.
 
-use crate::disk_space;
 use crate::kernel_tests::{KernelTest, TESTS, WIDE};
-use crate::ledger::{Book, Entry, Resume, Verdict};
 use crate::outcome::Failure;
 use crate::outcome::Outcome;
 use crate::outcome::print;
+use crate::resume::Resume;
 use kernel_lab::Arch;
+use kernel_lab::disk_space;
 use kernel_lab::fetch;
+use kernel_lab::ledger::{Book, Entry, Verdict};
 use kernel_lab::llvm;
 use kernel_lab::process;
 use kernel_lab::process::End;
@@ -86,7 +87,7 @@ pub fn run(args: &Args) -> Outcome {
         kernel_tests(wide, only.as_deref())?
     };
     let mut book = if wide {
-        Some(Book::open(resume)?)
+        Some(Book::open(&resume.of_ledger())?)
     } else {
         None
     };
@@ -324,7 +325,7 @@ fn summarize(steps: &[Step]) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Ledger;
+    use kernel_lab::ledger::Ledger;
 
     #[test]
     fn tests_are_counted_over_all_crates() {

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use kernel_lab::ledger::{Book, Entry, Shard, Verdict};
 use kernel_lab::runtime::rows;
 use kernel_lab::runtime::table::{self, Measurement};
 use kernel_lab::runtime::{Meter, Set, TIME, workloads};
 use kernel_lab::{Arch, build, config, qemu, workspace};
 
 use crate::demo;
-use crate::ledger::{Book, Entry, Resume, Shard, Verdict};
 use crate::outcome::{Failure, Outcome, print};
+use crate::resume::Resume;
 use crate::values;
 
 /// Counts the instructions that kernels execute for the same work.
@@ -143,7 +144,7 @@ fn measure_rows(args: &Args) -> Outcome {
     let results = root.join("docs/results");
     let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
     let rows = asked_rows(*arch, row.as_deref(), resume.shard)?;
-    let mut book = Book::open(resume)?;
+    let mut book = Book::open(&resume.of_ledger())?;
     let meter = Meter::new(*arch, Duration::from_secs(*timeout))?;
     let workloads = workloads(*arch, &Set::DEFAULT, None)?;
     for row in rows {

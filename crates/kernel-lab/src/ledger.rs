@@ -37,7 +37,9 @@ const SOURCES: [&str; 6] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
+    /// It passed.
     Passed,
+    /// It failed.
     Failed,
 }
 
@@ -159,17 +161,12 @@ pub struct Book {
 }
 
 /// What of the ledger is used again.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default)]
 pub struct Resume {
-    /// Leave out what has passed since the sources last changed, as tests/ledger.toml says.
-    #[arg(long = "resume")]
+    /// What has passed since the sources last changed is left out.
     pub skips_passed: bool,
-    /// Skip what has passed at this commit or later, even if the sources have changed since.
-    #[arg(long, value_name = "COMMIT", requires = "skips_passed")]
+    /// What has passed at this commit or later is left out, even if the sources have changed since.
     pub since: Option<String>,
-    /// Run only the i-th of n equal parts, as in 2/4.
-    #[arg(long, value_name = "I/N")]
-    pub shard: Option<Shard>,
 }
 
 impl Book {
@@ -428,7 +425,6 @@ mod tests {
         Resume {
             skips_passed: true,
             since: since.map(str::to_owned),
-            shard: None,
         }
     }
 
