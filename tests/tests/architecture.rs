@@ -13,7 +13,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 9] = [
+const FOUNDATION: [(&str, &[&str]); 10] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-tree", &[]),
@@ -48,6 +48,16 @@ const FOUNDATION: [(&str, &[&str]); 9] = [
         &["object-model", "tool-io", "object-tree", "lto-link"],
     ),
     ("kernel-lab", &["object-model", "tool-io", "object-tree"]),
+    (
+        "kernel-bench",
+        &[
+            "kernel-checks",
+            "kernel-lab",
+            "lto-link",
+            "mcount-loc",
+            "tool-io",
+        ],
+    ),
     ("link-lab", &[]),
     ("test-support", &[]),
 ];

@@ -18,7 +18,6 @@ mod failure;
 pub mod fetch;
 pub mod files;
 pub mod guest;
-pub mod initcall_script;
 pub mod ledger;
 pub mod llvm;
 mod make;

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask bench`: what the plugins cost, as ratios against what they replace.
 
-mod checks;
-mod dropping;
-mod rebuilds;
 pub mod runtime;
 
 use std::fmt::Write as _;
@@ -12,20 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
-use kernel_lab::Arch;
-use kernel_lab::build;
+use kernel_bench::initcall_script::{self, Compared};
+use kernel_bench::page::{arguments, head, kernel_name, page_name, release};
+use kernel_bench::{checks, dropping, plugins, rebuilds};
 use kernel_lab::config::{Lto, Profile};
-use kernel_lab::fetch;
-use kernel_lab::files;
-use kernel_lab::initcall_script::{Cost, Inputs};
-use kernel_lab::llvm;
-use kernel_lab::setup;
 use kernel_lab::variant::Variant;
-use kernel_lab::{process, table, workspace};
+use kernel_lab::{Arch, build, fetch, process, setup, table, workspace};
 
 use crate::demo;
 use crate::install;
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::Outcome;
 use crate::values;
 
 /// Measures what the plugins cost, as ratios in one run, and writes docs/results/.
@@ -119,19 +112,6 @@ struct What {
     checks: Option<PathBuf>,
 }
 
-/// How often a short command is run, so that its CPU time can be measured.
-const REPEATS: u32 = 20;
-
-/// One measured ratio.
-struct Ratio {
-    what: &'static str,
-    /// What is asked of it.
-    goal: &'static str,
-    value: String,
-    /// What it was computed from.
-    from: String,
-}
-
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let Args {
@@ -161,12 +141,16 @@ pub fn run(args: &Args) -> Outcome {
     let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
     let results = results.clone().unwrap_or_else(|| root.join("docs/results"));
     if let Some(objtree) = initcalls {
-        return against_perl(objtree, &results);
+        let release = release(objtree)?;
+        let tool = install::built_tool("initcall-order")?;
+        let Compared { rows, page } = initcall_script::against_perl(objtree, &tool)?;
+        println!("{}", table::of(rows));
+        return keep(&results.join(format!("initcall-order-{release}.md")), &page);
     }
     if let Some(objtree) = checks {
         let release = release(objtree)?;
         let title = format!("Cost of the checks of single plugins: Linux {release}");
-        let table = checks::measure(objtree)?;
+        let table = checks::measure(objtree, install::built_tool)?;
         println!("{table}");
         let page = format!("{}{table}", head(&title, "bench --checks OBJTREE")?);
         return keep(&results.join(format!("checks-{release}.md")), &page);
@@ -239,6 +223,7 @@ impl Kernels<'_> {
             (tree, Some(with_lto_link))
         };
         let kernel = rebuilds::Kernel {
+            build: &build_apart,
             tree: &tree,
             with_lto_link: with_lto_link.as_deref(),
             workdir: self.workdir,
@@ -276,7 +261,7 @@ impl Kernels<'_> {
     }
 
     fn dropping(&self, trims: bool) -> Outcome {
-        let table = dropping::measure(&self.tree()?, self.workdir, self.none(trims))?;
+        let table = dropping::measure(&self.tree()?, self.workdir, self.none(trims), &build_apart)?;
         self.keep_trimmed(
             "dropping",
             "Dropping what nothing references",
@@ -286,45 +271,28 @@ impl Kernels<'_> {
     }
 
     fn levers(&self, trims: bool) -> Outcome {
-        let table = dropping::levers(&self.tree()?, self.workdir, self.none(trims))?;
+        let table = dropping::levers(&self.tree()?, self.workdir, self.none(trims), &build_apart)?;
         self.keep_trimmed("levers", "What makes code smaller", trims, &table)
     }
 
     fn inlining(&self) -> Outcome {
-        let table = dropping::inlining(&self.tree()?, self.workdir, self.none(false))?;
+        let table =
+            dropping::inlining(&self.tree()?, self.workdir, self.none(false), &build_apart)?;
         let title = "How far full LTO inlines";
         self.keep("inlining", demo::KERNEL, title, "--inlining", &table)
     }
 
     fn plugins(&self) -> Outcome {
-        let tree = self.tree()?;
         let variant = Variant::new(self.arch, self.profile, Lto::Thin);
-        let none = clean_build(variant.without_lto(), &tree, self.workdir)?;
-        let thin = clean_build(variant, &tree, self.workdir)?;
-        let objtree = std::path::absolute(variant.objtree(self.workdir))?;
-        let without = std::path::absolute(variant.without_lto().objtree(self.workdir))?;
-        let tools = tree.join("scripts/lto/bin");
-        let mut ratios = vec![
-            build_ratio(none.cpu_seconds, thin.cpu_seconds),
-            tools_ratio(&tools, &objtree, thin.cpu_seconds)?,
-            initcall_ratio(&tools, &objtree)?,
-        ];
-        ratios.extend(mcount_ratio(&tools, &without)?);
+        let ratios = plugins::measure(&self.tree()?, self.workdir, variant)?;
         let rows = ratios
             .iter()
             .map(|ratio| [ratio.what, &ratio.value, ratio.goal, &ratio.from].map(str::to_owned));
         println!("{}", table::of(rows));
         let name = page_name(demo::KERNEL, self.arch, self.profile);
-        keep(
-            &self.results.join(format!("bench-{name}")),
-            &page(self.arch, self.profile, &ratios)?,
-        )
+        let page = plugins::page(variant, &ratios)?;
+        keep(&self.results.join(format!("bench-{name}")), &page)
     }
-}
-
-/// How the names of pages about a kernel end.
-fn page_name(version: &str, arch: Arch, profile: Profile) -> String {
-    format!("{}-{version}-{}.md", arch.name(), profile.name())
 }
 
 /// A tree of `version` as it comes, and one with lto-link.
@@ -352,83 +320,15 @@ fn keep(path: &Path, page: &str) -> Outcome {
     Ok(())
 }
 
-/// The release of the kernel that was built in `objtree`.
-fn release(objtree: &Path) -> anyhow::Result<String> {
-    let path = objtree.join("include/config/kernel.release");
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Ok(text.trim().to_owned())
-}
-
-/// initcall-order against the Perl script of the tree that was built in `objtree`, on what that
-/// build gave to it.
-fn against_perl(objtree: &Path, results: &Path) -> Outcome {
-    let inputs = Inputs::of(objtree)?;
-    let release = release(objtree)?;
-    let tool = install::built_tool("initcall-order")?;
-    // First, so that the inputs are in memory when the others read them.
-    let (script, ours) = inputs.by_tool(&tool)?;
-    let sections = script.lines().filter(|line| line.starts_with("\t\t*("));
-    let mut rows = Vec::new();
-    for jobs in [1, 2] {
-        let (theirs_script, theirs) = inputs.by_perl(jobs)?;
-        if theirs_script != script {
-            return Err(Failure::Fault(anyhow::anyhow!(
-                "{}: initcall-order and the Perl script do not write the same",
-                objtree.display()
-            )));
-        }
-        let seconds = |cost: Cost| format!("{:.3} s CPU, {:.3} s wall", cost.cpu, cost.wall);
-        rows.push([
-            format!("-j{jobs}"),
-            seconds(theirs),
-            seconds(ours),
-            format!("{:.0}", theirs.cpu / ours.cpu),
-            format!("{:.0}", theirs.wall / ours.wall),
-        ]);
-    }
-    let heading = [
-        "jobs",
-        "generate_initcall_order.pl",
-        "initcall-order",
-        "CPU",
-        "wall",
-    ];
-    let title = format!("initcall-order against the Perl script: Linux {release}");
-    let mut page = head(&title, "bench --initcalls OBJTREE")?;
-    write!(
-        page,
-        "Both wrote the same {} bytes, with {} initcalls, from the {} inputs that the build gave \
-         them. The tool uses one CPU, however many jobs there are; asked is at least 50 times less \
-         CPU time.\n\n| {} |\n|---|---|---|---|---|\n",
-        script.len(),
-        sections.count(),
-        inputs.files().len(),
-        heading.join(" | "),
-    )?;
-    for row in &rows {
-        writeln!(page, "| {} |", row.join(" | "))?;
-    }
-    println!(
-        "{}",
-        table::of(std::iter::once(heading.map(str::to_owned)).chain(rows))
-    );
-    keep(&results.join(format!("initcall-order-{release}.md")), &page)
-}
-
-/// Builds a kernel from nothing.
-fn clean_build(variant: Variant, tree: &Path, workdir: &Path) -> Result<build::Usage, Failure> {
-    files::remove_dir(&variant.objtree(workdir))?;
-    variant.build(tree, workdir)
-}
-
-/// Builds `target` of a configured kernel in a process of its own, which has no other children whose memory
-/// counts.
-fn build_apart(
-    tree: &Path,
-    arch: Arch,
-    objtree: &Path,
-    target: &str,
-) -> anyhow::Result<build::Usage> {
+/// Builds a configured kernel in a process of its own, which has no other children whose memory counts.
+fn build_apart(options: build::Options<'_>) -> anyhow::Result<build::Usage> {
+    let build::Options {
+        tree,
+        arch,
+        objtree,
+        target,
+        ..
+    } = options;
     let program = std::env::current_exe().context("this program")?;
     let mut command = Command::new(program);
     command
@@ -440,255 +340,4 @@ fn build_apart(
     eprintln!("building {}", objtree.display());
     process::output(&mut command)?;
     build::read_usage(objtree)
-}
-
-fn build_ratio(none: f64, thin: f64) -> Ratio {
-    Ratio {
-        what: "CPU of the thin LTO build, against none",
-        goal: "at most 1.10",
-        value: format!("{:.2}", thin / none),
-        from: format!("{thin:.0} s, {none:.0} s"),
-    }
-}
-
-/// All that our tools did in the build at `objtree`, against all of the build: the links say what
-/// they cost, the others run once more.
-fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio> {
-    let mut links = 0.0;
-    let mut bitcode = Vec::new();
-    let mut modules = Vec::new();
-    for entry in walkdir::WalkDir::new(objtree) {
-        let path = entry?.into_path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if name.ends_with(".o.lto-usage.json") {
-            let usage = lto_link::read_usage(&path).with_context(|| path.display().to_string())?;
-            links += usage.own_cpu_seconds;
-        } else if name.ends_with(".o.lto-inputs") {
-            let record =
-                lto_link::read_record(&path).with_context(|| path.display().to_string())?;
-            let inputs = record
-                .into_iter()
-                .filter(|input| input.kind == lto_link::InputKind::Bitcode);
-            bitcode.extend(inputs.map(|input| input.path));
-        } else if path.extension().is_some_and(|extension| extension == "mod") {
-            modules.push(path.with_extension("o"));
-        }
-    }
-    let exports = cpu_of(|| {
-        for object in &bitcode {
-            process::output(
-                Command::new(tools.join("modversions"))
-                    .current_dir(objtree)
-                    .arg("exports")
-                    .arg(object),
-            )?;
-        }
-        Ok(())
-    })?;
-    let mod_files = cpu_of(|| {
-        for object in &modules {
-            process::output(
-                Command::new(tools.join("mod-dedup"))
-                    .args(["-o", "/dev/null", "--"])
-                    .arg(object),
-            )?;
-        }
-        Ok(())
-    })?;
-    let config = objtree.join("include/config/auto.conf");
-    let config = fs::read_to_string(&config).with_context(|| config.display().to_string())?;
-    let has_mcount_loc = config.contains("CONFIG_FTRACE_MCOUNT_USE_MCOUNT_LOC=y");
-    let tables = cpu_of(|| {
-        if has_mcount_loc {
-            // It reads as much as when it made the tables, which are there now.
-            let mut command = Command::new(tools.join("mcount-loc"));
-            command.arg("--check").arg(objtree.join("vmlinux.o"));
-            process::output(command.args(&modules))?;
-        }
-        Ok(())
-    })?;
-    let ours = links + exports + mod_files + tables;
-    Ok(Ratio {
-        what: "CPU of all our tools, against the whole build",
-        goal: "under 1 %",
-        value: format!("{:.2} %", ours / build * 100.0),
-        from: format!(
-            "links {links:.2} s, modversions {exports:.2} s ({} runs), mod-dedup {mod_files:.2} s ({} runs), mcount-loc {tables:.2} s, of {build:.0} s",
-            bitcode.len(),
-            modules.len()
-        ),
-    })
-}
-
-/// initcall-order against the script that comes with kernels that have native LTO, over the same
-/// archives.
-fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
-    let scripts = fetch::fetch(fetch::Options {
-        version: "6.1",
-        package_version: None,
-        into: &workspace::trees(),
-    })?;
-    let archives: Vec<PathBuf> = archives(objtree)?;
-    let ours = cpu_of(|| {
-        for _ in 0..REPEATS {
-            process::output(
-                Command::new(tools.join("initcall-order"))
-                    .current_dir(objtree)
-                    .args(["-o", "/dev/null"])
-                    .args(&archives),
-            )?;
-        }
-        Ok(())
-    })? / f64::from(REPEATS);
-    let theirs = cpu_of(|| {
-        let mut perl = Command::new("perl");
-        perl.arg(scripts.join("scripts/generate_initcall_order.pl"))
-            .args(&archives)
-            .env("NM", llvm::bin_dir()?.join("llvm-nm"))
-            .env("objtree", objtree)
-            .current_dir(objtree);
-        process::output(&mut perl).map(drop)
-    })?;
-    Ok(Ratio {
-        what: "CPU of generate_initcall_order.pl, against initcall-order",
-        goal: "at least 50",
-        value: format!("{:.0}", theirs / ours),
-        from: format!(
-            "{theirs:.2} s, {:.1} ms, over {} archives",
-            ours * 1000.0,
-            archives.len()
-        ),
-    })
-}
-
-/// mcount-loc against the kernel's own recordmcount, over the objects of a build without LTO that
-/// recordmcount made a table for; without it first. Nothing where the compiler makes the tables.
-fn mcount_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Option<Ratio>> {
-    let recordmcount = objtree.join("scripts/recordmcount");
-    if !recordmcount.exists() {
-        return Ok(None);
-    }
-    let dir = tempfile::tempdir().context("a directory for copies of objects")?;
-    let objcopy = llvm::bin_dir()?.join("llvm-objcopy");
-    let mut copies = [Vec::new(), Vec::new()];
-    for entry in walkdir::WalkDir::new(objtree) {
-        let object = entry?.into_path();
-        if !has_mcount_table(&object) {
-            continue;
-        }
-        let name = format!("{}.o", copies[0].len());
-        let (ours, theirs) = (dir.path().join(&name), dir.path().join(format!("r{name}")));
-        process::output(
-            Command::new(&objcopy)
-                .args(["-R", mcount_loc::TABLE, "-R"])
-                .arg(format!(".rela{}", mcount_loc::TABLE))
-                .args([&object, &ours]),
-        )?;
-        fs::copy(&ours, &theirs).with_context(|| theirs.display().to_string())?;
-        copies[0].push(ours);
-        copies[1].push(theirs);
-    }
-    let [ours, theirs] = copies;
-    anyhow::ensure!(
-        !ours.is_empty(),
-        "{}: no object with {}",
-        objtree.display(),
-        mcount_loc::TABLE
-    );
-    let objects = ours.len();
-    let ours =
-        cpu_of(|| process::output(Command::new(tools.join("mcount-loc")).args(&ours)).map(drop))?;
-    let theirs = cpu_of(|| {
-        for object in &theirs {
-            process::output(Command::new(&recordmcount).arg(object))?;
-        }
-        Ok(())
-    })?;
-    Ok(Some(Ratio {
-        what: "CPU of recordmcount, against mcount-loc",
-        goal: "at least 3",
-        value: format!("{:.1}", theirs / ours),
-        from: format!("{theirs:.2} s, {ours:.2} s, over the same {objects} objects"),
-    }))
-}
-
-/// Whether it is an object, vmlinux.o aside, with the table of entry calls.
-fn has_mcount_table(path: &Path) -> bool {
-    let is_object = path.extension().is_some_and(|extension| extension == "o");
-    if !is_object || path.file_name().is_some_and(|name| name == "vmlinux.o") {
-        return false;
-    }
-    let files = tool_io::Files::new();
-    files
-        .elf(path)
-        .is_ok_and(|elf| elf.section_by_name(mcount_loc::TABLE).is_some())
-}
-
-/// The archives of the object tree's top directories, which between them hold all of vmlinux.
-fn archives(objtree: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut archives = Vec::new();
-    for entry in fs::read_dir(objtree).with_context(|| objtree.display().to_string())? {
-        let archive = entry?.path().join("built-in.a");
-        if archive.is_file() {
-            archives.push(archive.strip_prefix(objtree)?.to_owned());
-        }
-    }
-    archives.sort();
-    Ok(archives)
-}
-
-/// The CPU seconds of the processes that `work` runs.
-fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
-    let before = build::children_seconds()?;
-    work()?;
-    Ok(build::children_seconds()? - before)
-}
-
-fn kernel_name(version: &str, arch: Arch, profile: Profile) -> String {
-    format!("{version} {}, profile {}", arch.name(), profile.name())
-}
-
-fn arguments(arch: Arch, profile: Profile) -> String {
-    format!("--arch {} --profile {}", arch.name(), profile.name())
-}
-
-/// What every page begins with: how it was made, and on what.
-fn head(title: &str, command: &str) -> anyhow::Result<String> {
-    let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = model
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let clang = process::output(Command::new(llvm::bin_dir()?.join("clang")).arg("--version"))?;
-    Ok(format!(
-        "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# {title}\n\n\
-         Made by `cargo xtask {command}`, all in one run.\n\n\
-         - machine: {} CPUs, {}\n- compiler: {}\n\n",
-        build::cpus(),
-        model.map_or("of an unknown kind", |(_, model)| model),
-        clang.lines().next().unwrap_or_default(),
-    ))
-}
-
-/// The result as it is kept.
-fn page(arch: Arch, profile: Profile, ratios: &[Ratio]) -> anyhow::Result<String> {
-    let title = format!(
-        "Cost of the plugins: {}",
-        kernel_name(demo::KERNEL, arch, profile)
-    );
-    let mut page = head(&title, &format!("bench {}", arguments(arch, profile)))?;
-    page.push_str("| what | measured | asked | from |\n|---|---|---|---|\n");
-    for Ratio {
-        what,
-        goal,
-        value,
-        from,
-    } in ratios
-    {
-        writeln!(page, "| {what} | {value} | {goal} | {from} |")?;
-    }
-    Ok(page)
 }

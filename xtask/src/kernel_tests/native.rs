@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use kernel_bench::initcall_script::TARGET;
 use kernel_lab::Arch;
 use kernel_lab::config::{self, Lto, Profile, Setting};
-use kernel_lab::initcall_script::TARGET;
 use kernel_lab::setup;
 use kernel_lab::variant::object_size;
 use kernel_lab::{build, fetch};

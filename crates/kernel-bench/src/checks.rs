@@ -9,10 +9,9 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use kernel_lab::build;
-use kernel_lab::initcall_script::{Cost, Inputs, cost_of};
 use kernel_lab::process;
 
-use crate::install;
+use crate::initcall_script::{Cost, Inputs, cost_of};
 
 /// How often each is run, so that its CPU time can be measured.
 const REPEATS: u32 = 5;
@@ -22,17 +21,20 @@ type CheckCommand = (&'static str, Vec<PathBuf>, &'static str);
 
 /// Runs each check on what a build left in `objtree`, and `cargo xtask verify` once, and gives a
 /// table, in Markdown, of the CPU and wall time of one run and of its share in the CPU time of that
-/// build.
+/// build. `tool` gives the program of a plugin.
 ///
 /// # Errors
 /// The object tree is not one of a finished build with LTO by a tree that knows LTO itself; a check
 /// that fails, or finds a fault.
-pub fn measure(objtree: &Path) -> anyhow::Result<String> {
+pub fn measure(
+    objtree: &Path,
+    tool: impl Fn(&str) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<String> {
     let inputs = Inputs::of(objtree)?;
     let build = build::read_usage(objtree)?;
     let dir = tempfile::tempdir().context("a directory for the list of disabled objects")?;
     let list = dir.path().join("lto-disabled.mk");
-    let lto_disable = install::built_tool("lto-disable")?;
+    let lto_disable = tool("lto-disable")?;
     let mut command = Command::new(&lto_disable);
     let text = process::output(command.arg("list").arg(inputs.srctree()))?;
     fs::write(&list, text).with_context(|| list.display().to_string())?;
@@ -50,9 +52,9 @@ pub fn measure(objtree: &Path) -> anyhow::Result<String> {
         Ok(())
     };
     for (plugin, arguments, looks_at) in commands(&inputs, &list) {
-        let tool = install::built_tool(plugin)?;
+        let program = tool(plugin)?;
         let cost = cost_of(REPEATS, || {
-            let mut check = Command::new(&tool);
+            let mut check = Command::new(&program);
             check.arg("check").args(&arguments).current_dir(objtree);
             process::output(&mut check).map(drop)
         })?;

@@ -2,6 +2,7 @@
 //! The linker script of initcalls that a tree with LTO of its own makes, made once more from the
 //! same inputs: by the Perl script of the tree, and by initcall-order.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,8 +10,9 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-use crate::build;
-use crate::{llvm, process};
+use kernel_lab::{Failure, build, llvm, process};
+
+use crate::page::{head, release};
 
 /// The script that trees with LTO of their own come with.
 const PERL_SCRIPT: &str = "scripts/generate_initcall_order.pl";
@@ -145,6 +147,72 @@ pub fn cost_of(repeats: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> an
     Ok(Cost {
         cpu: (build::children_seconds()? - before) / repeats,
         wall: started.elapsed().as_secs_f64() / repeats,
+    })
+}
+
+/// What came of a comparison.
+pub struct Compared {
+    /// The lines of a table, the first of which is its heading.
+    pub rows: Vec<[String; 5]>,
+    /// The page that is kept of it.
+    pub page: String,
+}
+
+/// initcall-order against the Perl script of the tree that was built in `objtree`, on what that
+/// build gave to it.
+///
+/// # Errors
+/// One of them fails; as a fault, that they do not write the same.
+pub fn against_perl(objtree: &Path, tool: &Path) -> Result<Compared, Failure> {
+    let inputs = Inputs::of(objtree)?;
+    let release = release(objtree)?;
+    // First, so that the inputs are in memory when the others read them.
+    let (script, ours) = inputs.by_tool(tool)?;
+    let sections = script.lines().filter(|line| line.starts_with("\t\t*("));
+    let mut rows = Vec::new();
+    for jobs in [1, 2] {
+        let (theirs_script, theirs) = inputs.by_perl(jobs)?;
+        if theirs_script != script {
+            return Err(Failure::Fault(anyhow::anyhow!(
+                "{}: initcall-order and the Perl script do not write the same",
+                objtree.display()
+            )));
+        }
+        let seconds = |cost: Cost| format!("{:.3} s CPU, {:.3} s wall", cost.cpu, cost.wall);
+        rows.push([
+            format!("-j{jobs}"),
+            seconds(theirs),
+            seconds(ours),
+            format!("{:.0}", theirs.cpu / ours.cpu),
+            format!("{:.0}", theirs.wall / ours.wall),
+        ]);
+    }
+    let heading = [
+        "jobs",
+        "generate_initcall_order.pl",
+        "initcall-order",
+        "CPU",
+        "wall",
+    ];
+    let title = format!("initcall-order against the Perl script: Linux {release}");
+    let mut page = head(&title, "bench --initcalls OBJTREE")?;
+    write!(
+        page,
+        "Both wrote the same {} bytes, with {} initcalls, from the {} inputs that the build gave \
+         them. The tool uses one CPU, however many jobs there are; asked is at least 50 times less \
+         CPU time.\n\n| {} |\n|---|---|---|---|---|\n",
+        script.len(),
+        sections.count(),
+        inputs.files().len(),
+        heading.join(" | "),
+    )?;
+    for row in &rows {
+        writeln!(page, "| {} |", row.join(" | "))?;
+    }
+    let heading = std::iter::once(heading.map(str::to_owned));
+    Ok(Compared {
+        rows: heading.chain(rows).collect(),
+        page,
     })
 }
 

@@ -13,13 +13,15 @@ use kernel_lab::build::{self, Usage};
 use kernel_lab::config::{Lto, Profile};
 use kernel_lab::files;
 use kernel_lab::variant::Variant;
+use kernel_lab::{Failure, progress};
 
-use super::build_apart;
-use crate::outcome::Failure;
+use crate::BuildApart;
 
 /// The kernel that is built.
 #[derive(Clone, Copy)]
 pub struct Kernel<'a> {
+    /// How it is built.
+    pub build: BuildApart<'a>,
     /// Its source: with all plugins, or as it comes if it has LTO of its own.
     pub tree: &'a Path,
     /// The source of the same kernel with lto-link, if it has LTO of its own.
@@ -104,7 +106,7 @@ const CHANGES: [(&str, Change); 5] = [
 /// Builds the kernel in every way, from nothing and after each change, and gives a table, in Markdown,
 /// of the CPU and wall time, each with its ratio to that of the first way. If `is_built`, what an earlier
 /// run built is brought up to date instead of building from nothing, and not measured. Each line is
-/// also printed when it is known.
+/// also told when it is known.
 ///
 /// # Errors
 /// Those of the builds, and of files that cannot be changed. The tree is as it was, then too.
@@ -132,7 +134,7 @@ pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
     // One object tree may serve two ways.
     let none = " |".repeat(ways.len() - clean.len());
     let mut add = |row: String| {
-        eprintln!("{row}");
+        progress::note(&row);
         table += &row;
         table.push('\n');
     };
@@ -191,8 +193,14 @@ impl Kernel<'_> {
 
     fn build(&self, way: &Way) -> anyhow::Result<Usage> {
         // One object tree may serve two ways, and two may be called the same.
-        eprintln!("{}", way.name);
-        build_apart(self.tree(way), self.arch, &self.objtree(way), build::ALL)
+        progress::note(way.name);
+        (self.build)(build::Options {
+            tree: self.tree(way),
+            arch: self.arch,
+            objtree: &self.objtree(way),
+            jobs: None,
+            target: build::ALL,
+        })
     }
 }
 
@@ -273,7 +281,7 @@ impl Drop for Edited {
     fn drop(&mut self) {
         for (path, text) in &self.0 {
             if let Err(error) = fs::write(path, text) {
-                eprintln!("{}: not given back: {error}", path.display());
+                progress::note(&format!("{}: not given back: {error}", path.display()));
             }
         }
     }

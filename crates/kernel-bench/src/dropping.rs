@@ -6,15 +6,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use kernel_lab::Arch;
 use kernel_lab::boot;
 use kernel_lab::build::{self, Usage};
 use kernel_lab::config::{Lto, Setting};
 use kernel_lab::files;
 use kernel_lab::variant::{self, Variant};
+use kernel_lab::{Failure, Outcome};
 
-use super::build_apart;
-use crate::outcome::Failure;
-use crate::verify;
+use crate::BuildApart;
 
 /// The limits of inlining that are tried: LLVM's own for code and for size are 225 and 50.
 const LIMITS: [u32; 6] = [0, 5, 20, 50, 100, 225];
@@ -45,13 +45,18 @@ struct Built {
 ///
 /// # Errors
 /// Those of the builds.
-pub fn measure(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Failure> {
+pub fn measure(
+    tree: &Path,
+    workdir: &Path,
+    none: Variant,
+    build: BuildApart,
+) -> Result<String, Failure> {
     let variants = variants(none);
     let mut built = Vec::new();
     for variant in &variants {
         files::remove_dir(&variant.objtree(workdir))?;
         let objtree = variant.configure(tree, workdir)?;
-        let usage = build_apart(tree, variant.arch, &objtree, build::ALL)?;
+        let usage = build(what(tree, variant.arch, &objtree, build::ALL))?;
         built.push(Built {
             usage,
             object: object_size(*variant, workdir)?,
@@ -93,10 +98,15 @@ pub fn measure(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fai
 ///
 /// # Errors
 /// Those of the builds.
-pub fn inlining(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Failure> {
+pub fn inlining(
+    tree: &Path,
+    workdir: &Path,
+    none: Variant,
+    build: BuildApart,
+) -> Result<String, Failure> {
     let link = |variant: Variant, set: &[Setting]| -> Result<u64, Failure> {
         let objtree = variant.configure_with(tree, workdir, set)?;
-        build_apart(tree, variant.arch, &objtree, "vmlinux")?;
+        build(what(tree, variant.arch, &objtree, "vmlinux"))?;
         Ok(object_size(variant, workdir)?)
     };
     let size_none = link(none, &[])?;
@@ -146,7 +156,12 @@ fn chart(curves: &[Vec<String>]) -> String {
 ///
 /// # Errors
 /// Those of the builds and boots; as a fault, a kernel that does not boot, or that verify finds wrong.
-pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Failure> {
+pub fn levers(
+    tree: &Path,
+    workdir: &Path,
+    none: Variant,
+    build: BuildApart,
+) -> Result<String, Failure> {
     none.build(tree, workdir)?;
     let (object_none, image_none) = (object_size(none, workdir)?, none.image_size(workdir)?);
     let mut table = format!(
@@ -163,13 +178,10 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
         let set = options.iter().map(|option| option.parse());
         let set: Vec<Setting> = set.collect::<Result<_, _>>()?;
         let objtree = variant.configure_with(tree, workdir, &set)?;
-        build_apart(tree, variant.arch, &objtree, build::ALL)?;
+        build(what(tree, variant.arch, &objtree, build::ALL))?;
         let report = boot::boot_built(variant.arch, &objtree)?;
         report.outcome(&objtree)?;
-        verify::outcome(&kernel_checks::verify(
-            &objtree,
-            Some(&none.objtree(workdir)),
-        )?)?;
+        verified(&objtree, &none.objtree(workdir))?;
         let (object, image) = (object_size(variant, workdir)?, variant.image_size(workdir)?);
         let _ = writeln!(
             table,
@@ -183,6 +195,31 @@ pub fn levers(tree: &Path, workdir: &Path, none: Variant) -> Result<String, Fail
         );
     }
     Ok(table)
+}
+
+/// What is built, with as many jobs as there are CPUs.
+const fn what<'a>(
+    tree: &'a Path,
+    arch: Arch,
+    objtree: &'a Path,
+    target: &'a str,
+) -> build::Options<'a> {
+    build::Options {
+        tree,
+        arch,
+        objtree,
+        jobs: None,
+        target,
+    }
+}
+
+/// That verify finds nothing wrong.
+fn verified(objtree: &Path, against: &Path) -> Outcome {
+    let report = kernel_checks::verify(objtree, Some(against))?;
+    match report.n_faults() {
+        0 => Ok(()),
+        _ => Err(Failure::Fault(anyhow::anyhow!(report.faults().join("\n")))),
+    }
 }
 
 /// Which options for smaller code are tried together, with which kind of LTO: all that there are with each
@@ -229,7 +266,6 @@ fn percent(one: u64, other: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel_lab::Arch;
     use kernel_lab::config::Profile;
 
     #[test]

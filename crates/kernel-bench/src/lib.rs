@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! What LTO and the plugins cost and gain, measured in one run and given as tables.
+//!
+//! **Invariant:** this crate composes kernel-lab and kernel-checks. It prints nothing, and takes trees with
+//! plugins, and the plugins' tools, from its caller.
+#![warn(missing_docs)]
+
+pub mod checks;
+pub mod dropping;
+pub mod initcall_script;
+pub mod page;
+pub mod plugins;
+pub mod rebuilds;
+
+use kernel_lab::build::{Options, Usage};
+
+/// Builds a kernel in a process that has no other children whose memory counts, and says what that cost.
+pub type BuildApart<'a> = &'a dyn Fn(Options<'_>) -> anyhow::Result<Usage>;

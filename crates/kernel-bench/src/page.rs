@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The pages that results are kept as.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+use kernel_lab::config::Profile;
+use kernel_lab::{Arch, build, llvm, process};
+
+/// How the names of pages about a kernel end.
+pub fn page_name(version: &str, arch: Arch, profile: Profile) -> String {
+    format!("{}-{version}-{}.md", arch.name(), profile.name())
+}
+
+/// The release of the kernel that was built in `objtree`.
+///
+/// # Errors
+/// It cannot be read.
+pub fn release(objtree: &Path) -> anyhow::Result<String> {
+    let path = objtree.join("include/config/kernel.release");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    Ok(text.trim().to_owned())
+}
+
+/// A kernel, for people.
+pub fn kernel_name(version: &str, arch: Arch, profile: Profile) -> String {
+    format!("{version} {}, profile {}", arch.name(), profile.name())
+}
+
+/// The arguments of the command that choose it.
+pub fn arguments(arch: Arch, profile: Profile) -> String {
+    format!("--arch {} --profile {}", arch.name(), profile.name())
+}
+
+/// What every page begins with: how it was made, and on what.
+///
+/// # Errors
+/// There is no compiler.
+pub fn head(title: &str, command: &str) -> anyhow::Result<String> {
+    let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = model
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let clang = process::output(Command::new(llvm::bin_dir()?.join("clang")).arg("--version"))?;
+    Ok(format!(
+        "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# {title}\n\n\
+         Made by `cargo xtask {command}`, all in one run.\n\n\
+         - machine: {} CPUs, {}\n- compiler: {}\n\n",
+        build::cpus(),
+        model.map_or("of an unknown kind", |(_, model)| model),
+        clang.lines().next().unwrap_or_default(),
+    ))
+}
