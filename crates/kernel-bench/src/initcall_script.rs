@@ -195,7 +195,7 @@ pub fn against_perl(objtree: &Path, tool: &Path) -> Result<Compared, Failure> {
         "wall",
     ];
     let title = format!("initcall-order against the Perl script: Linux {release}");
-    let mut page = head(&title, "bench --initcalls OBJTREE")?;
+    let mut page = head(&title, "bench initcalls OBJTREE")?;
     write!(
         page,
         "Both wrote the same {} bytes, with {} initcalls, from the {} inputs that the build gave \

@@ -21,32 +21,87 @@ use crate::install;
 use crate::outcome::Outcome;
 use crate::values;
 
-/// Measures what the plugins cost, as ratios in one run, and writes docs/results/.
+/// Measures what LTO and the plugins cost and gain, as ratios in one run, and writes docs/results/.
 ///
-/// Builds the same kernel from nothing without LTO and with thin LTO; with --rebuilds, without LTO, with
-/// distributed thin LTO and with thin LTO, and each again after small changes. Leave the machine alone
-/// meanwhile.
-///
-/// With --dropping, builds it without LTO and with each kind of LTO, with and without dropping what
-/// nothing references; with --levers, with what else makes it smaller, each booted; with --inlining,
-/// with full LTO, by how far that inlines.
-///
-/// With --initcalls or --checks, nothing is built but the tools, which are run on what a build of a
-/// tree that has LTO of its own made: initcall-order against the Perl script of that tree, or the
-/// checks that single plugins add to such a build, and verify.
+/// Without a command, what the plugins cost: builds the same kernel from nothing without LTO and with
+/// thin LTO. Leave the machine alone meanwhile.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   cargo xtask bench
   cargo xtask bench --profile ci --results /tmp
-  cargo xtask bench --rebuilds
-  cargo xtask bench --rebuilds --arch x86_64 --profile ci --kernel 7.3
-  cargo xtask bench --dropping --trim
-  cargo xtask bench --levers --trim --profile ci
-  cargo xtask bench --inlining --profile ci
-  cargo xtask bench --initcalls /build/6.12-thin
-  cargo xtask bench --checks /build/6.12-thin")]
+  cargo xtask bench rebuilds
+  cargo xtask bench rebuilds --arch x86_64 --profile ci --kernel 7.3
+  cargo xtask bench dropping --trim
+  cargo xtask bench levers --trim --profile ci
+  cargo xtask bench inlining --profile ci
+  cargo xtask bench initcalls /build/6.12-thin
+  cargo xtask bench checks /build/6.12-thin")]
 pub struct Args {
+    #[command(flatten)]
+    kernels: KernelArgs,
+    #[command(flatten)]
+    old: Old,
+    #[command(subcommand)]
+    command: Option<Sub>,
+}
+
+#[derive(clap::Subcommand)]
+enum Sub {
+    /// Measure what it costs to build again
+    ///
+    /// Builds the kernel without LTO, with distributed thin LTO and with thin LTO, and each again after
+    /// small changes.
+    Rebuilds {
+        #[command(flatten)]
+        kernels: KernelArgs,
+        /// The version of the kernel: one that has distributed thin LTO of its own is built as it comes and
+        /// with lto-link [default: 5.10].
+        #[arg(long, value_name = "VERSION")]
+        kernel: Option<String>,
+        /// Build nothing from nothing: measure the changes only, on what an earlier run built.
+        #[arg(long)]
+        built: bool,
+    },
+    /// Measure what it costs and gains to drop what nothing references
+    ///
+    /// Builds the kernel without LTO and with each kind of LTO, with and without dropping.
+    Dropping {
+        #[command(flatten)]
+        kernels: KernelArgs,
+        /// With unused exports trimmed in all of them.
+        #[arg(long)]
+        trim: bool,
+    },
+    /// Measure what the options for smaller code gain, on top of dropping; boots each kernel
+    Levers {
+        #[command(flatten)]
+        kernels: KernelArgs,
+        /// With unused exports trimmed in all of them.
+        #[arg(long)]
+        trim: bool,
+    },
+    /// Measure the size of the kernel with full LTO against how far it inlines
+    Inlining {
+        #[command(flatten)]
+        kernels: KernelArgs,
+    },
+    /// Compare initcall-order with the Perl script of a tree that has LTO of its own
+    Initcalls {
+        #[command(flatten)]
+        built: Built,
+    },
+    /// Measure what the checks cost that single plugins add to such a build, and verify
+    Checks {
+        #[command(flatten)]
+        built: Built,
+    },
+    Runtime(runtime::Args),
+}
+
+/// Which kernels are built, and where.
+#[derive(clap::Args)]
+struct KernelArgs {
     /// What the kernel is to have.
     #[arg(long, value_parser = values::profile(), default_value = "wide")]
     profile: Profile,
@@ -59,136 +114,176 @@ pub struct Args {
     /// Where the result is written [default: docs/results of this repository].
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// With unused exports trimmed in all of them.
-    #[arg(long, requires = "drops")]
-    trim: bool,
-    /// The version of the kernel: one that has distributed thin LTO of its own is built as it comes and
-    /// with lto-link [default: 5.10].
-    #[arg(long, value_name = "VERSION", requires = "rebuilds")]
-    kernel: Option<String>,
-    /// Build nothing from nothing: measure the changes only, on what an earlier run built.
-    #[arg(long, requires = "rebuilds")]
-    built: bool,
     /// Install no system package: stop, and name what is missing.
     #[arg(long)]
     no_install: bool,
-    #[command(flatten)]
-    what: What,
-    #[command(subcommand)]
-    command: Option<Sub>,
 }
 
-/// What is measured of kernels that were built.
-#[derive(clap::Subcommand)]
-enum Sub {
-    Runtime(runtime::Args),
-}
-
-/// What is measured, if it is not what the plugins cost in a build from nothing.
+/// A kernel that was built.
 #[derive(clap::Args)]
-#[group(multiple = false)]
+struct Built {
+    /// The object tree of a kernel that was built with LTO by a tree that knows LTO itself.
+    objtree: PathBuf,
+    /// Where the result is written [default: docs/results of this repository].
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+}
+
+/// How commands were spelled before they were commands. It works for one more release.
+#[derive(clap::Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "options of the command line, of which one is given"
 )]
-struct What {
-    /// Measure what it costs to build again, instead.
-    #[arg(long)]
+struct Old {
+    #[arg(long, hide = true, requires = "drops")]
+    trim: bool,
+    #[arg(long, hide = true, requires = "rebuilds")]
+    kernel: Option<String>,
+    #[arg(long, hide = true, requires = "rebuilds")]
+    built: bool,
+    #[arg(long, hide = true, group = "old")]
     rebuilds: bool,
-    /// Measure what it costs and gains to drop what nothing references, instead.
-    #[arg(long, group = "drops")]
+    #[arg(long, hide = true, groups = ["old", "drops"])]
     dropping: bool,
-    /// Measure what the options for smaller code gain, on top of that, instead.
-    #[arg(long, group = "drops")]
+    #[arg(long, hide = true, groups = ["old", "drops"])]
     levers: bool,
-    /// Measure the size of the kernel with full LTO against how far it inlines, instead.
-    #[arg(long)]
+    #[arg(long, hide = true, group = "old")]
     inlining: bool,
-    /// The object tree of a kernel that was built with LTO by a tree that knows LTO itself.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir"])]
+    #[arg(long, hide = true, group = "old", conflicts_with_all = ["profile", "arch", "workdir"])]
     initcalls: Option<PathBuf>,
-    /// The same, for what the checks of single plugins cost.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir"])]
+    #[arg(long, hide = true, group = "old", conflicts_with_all = ["profile", "arch", "workdir"])]
     checks: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let Args {
-        profile,
-        arch,
-        workdir,
-        results,
-        trim,
-        kernel,
-        built,
-        no_install,
-        what,
+        kernels,
+        old,
         command,
     } = args;
-    if let Some(Sub::Runtime(args)) = command {
-        return runtime::run(args);
-    }
-    let What {
-        rebuilds,
-        dropping,
-        levers,
-        inlining,
-        initcalls,
-        checks,
-    } = what;
-    let root = workspace::root();
-    let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
-    let results = results.clone().unwrap_or_else(|| root.join("docs/results"));
-    if let Some(objtree) = initcalls {
-        let release = release(objtree)?;
-        let tool = install::built_tool("initcall-order")?;
-        let Compared { rows, page } = initcall_script::against_perl(objtree, &tool)?;
-        println!("{}", table::of(rows));
-        return keep(&results.join(format!("initcall-order-{release}.md")), &page);
-    }
-    if let Some(objtree) = checks {
-        let release = release(objtree)?;
-        let title = format!("Cost of the checks of single plugins: Linux {release}");
-        let table = checks::measure(objtree, install::built_tool)?;
-        println!("{table}");
-        let page = format!("{}{table}", head(&title, "bench --checks OBJTREE")?);
-        return keep(&results.join(format!("checks-{release}.md")), &page);
-    }
-    let kernels = Kernels {
-        arch: *arch,
-        profile: *profile,
-        workdir: &workdir,
-        results: &results,
-        install: !no_install,
-    };
-    if *rebuilds {
-        kernels.rebuilds(kernel.as_deref(), *built)
-    } else if *dropping {
-        kernels.dropping(*trim)
-    } else if *levers {
-        kernels.levers(*trim)
-    } else if *inlining {
-        kernels.inlining()
-    } else {
-        kernels.plugins()
+    match command {
+        Some(Sub::Runtime(args)) => runtime::run(args),
+        Some(Sub::Rebuilds {
+            kernels,
+            kernel,
+            built,
+        }) => kernels.measure(|kernels| kernels.rebuilds(kernel.as_deref(), *built)),
+        Some(Sub::Dropping { kernels, trim }) => kernels.measure(|kernels| kernels.dropping(*trim)),
+        Some(Sub::Levers { kernels, trim }) => kernels.measure(|kernels| kernels.levers(*trim)),
+        Some(Sub::Inlining { kernels }) => kernels.measure(Kernels::inlining),
+        Some(Sub::Initcalls { built }) => initcalls(&built.objtree, built.results.as_deref()),
+        Some(Sub::Checks { built }) => checks(&built.objtree, built.results.as_deref()),
+        None => old.run(kernels),
     }
 }
 
+impl Old {
+    fn run(&self, kernels: &KernelArgs) -> Outcome {
+        let Self {
+            trim,
+            kernel,
+            built,
+            rebuilds,
+            dropping,
+            levers,
+            inlining,
+            initcalls: initcalls_of,
+            checks: checks_of,
+        } = self;
+        let results = kernels.results.as_deref();
+        if let Some(objtree) = initcalls_of {
+            renamed("initcalls");
+            initcalls(objtree, results)
+        } else if let Some(objtree) = checks_of {
+            renamed("checks");
+            checks(objtree, results)
+        } else if *rebuilds {
+            renamed("rebuilds");
+            kernels.measure(|kernels| kernels.rebuilds(kernel.as_deref(), *built))
+        } else if *dropping {
+            renamed("dropping");
+            kernels.measure(|kernels| kernels.dropping(*trim))
+        } else if *levers {
+            renamed("levers");
+            kernels.measure(|kernels| kernels.levers(*trim))
+        } else if *inlining {
+            renamed("inlining");
+            kernels.measure(Kernels::inlining)
+        } else {
+            kernels.measure(Kernels::plugins)
+        }
+    }
+}
+
+/// Names the new spelling of a command.
+fn renamed(command: &str) {
+    eprintln!("`cargo xtask bench --{command}` is now `cargo xtask bench {command}`");
+}
+
+fn results_dir(results: Option<&Path>) -> PathBuf {
+    results.map_or_else(|| workspace::root().join("docs/results"), Path::to_owned)
+}
+
+impl KernelArgs {
+    fn measure(&self, measure: impl FnOnce(&Kernels) -> Outcome) -> Outcome {
+        let Self {
+            profile,
+            arch,
+            workdir,
+            results,
+            no_install,
+        } = self;
+        let workdir = workdir
+            .clone()
+            .unwrap_or_else(|| workspace::root().join("target/bench"));
+        measure(&Kernels {
+            arch: *arch,
+            profile: *profile,
+            workdir,
+            results: results_dir(results.as_deref()),
+            install: !no_install,
+        })
+    }
+}
+
+/// initcall-order against the Perl script, on what the build of `objtree` gave to it.
+fn initcalls(objtree: &Path, results: Option<&Path>) -> Outcome {
+    let release = release(objtree)?;
+    let tool = install::built_tool("initcall-order")?;
+    let Compared { rows, page } = initcall_script::against_perl(objtree, &tool)?;
+    println!("{}", table::of(rows));
+    let name = format!("initcall-order-{release}.md");
+    keep(&results_dir(results).join(name), &page)
+}
+
+/// What the checks of single plugins cost on what the build of `objtree` left.
+fn checks(objtree: &Path, results: Option<&Path>) -> Outcome {
+    let release = release(objtree)?;
+    let title = format!("Cost of the checks of single plugins: Linux {release}");
+    let table = checks::measure(objtree, install::built_tool)?;
+    println!("{table}");
+    let page = format!("{}{table}", head(&title, "bench checks OBJTREE")?);
+    keep(
+        &results_dir(results).join(format!("checks-{release}.md")),
+        &page,
+    )
+}
+
 /// The kernels that are built to be measured.
-#[derive(Clone, Copy)]
-struct Kernels<'a> {
+struct Kernels {
     arch: Arch,
     profile: Profile,
-    workdir: &'a Path,
-    results: &'a Path,
+    workdir: PathBuf,
+    results: PathBuf,
     /// Whether missing system packages are installed.
     install: bool,
 }
 
-impl Kernels<'_> {
+impl Kernels {
     fn tree(&self) -> anyhow::Result<PathBuf> {
-        demo::prepare(None, self.workdir, self.arch, self.install)
+        demo::prepare(None, &self.workdir, self.arch, self.install)
     }
 
     /// Keeps a table as a page, whose name begins with `name`.
@@ -219,23 +314,23 @@ impl Kernels<'_> {
                 arch: self.arch,
                 install: self.install,
             })?;
-            let (tree, with_lto_link) = native_trees(version, self.workdir)?;
+            let (tree, with_lto_link) = native_trees(version, &self.workdir)?;
             (tree, Some(with_lto_link))
         };
         let kernel = rebuilds::Kernel {
             build: &build_apart,
             tree: &tree,
             with_lto_link: with_lto_link.as_deref(),
-            workdir: self.workdir,
+            workdir: &self.workdir,
             arch: self.arch,
             profile: self.profile,
         };
         let table = rebuilds::measure(kernel, is_built)?;
         let title = "Cost of building again";
         let option = if is_built {
-            "--rebuilds --built"
+            "rebuilds --built"
         } else {
-            "--rebuilds"
+            "rebuilds"
         };
         self.keep("rebuilds", version, title, option, &table)
     }
@@ -250,18 +345,18 @@ impl Kernels<'_> {
 
     /// Keeps the table of kernels that drop, of which all may have unused exports trimmed.
     fn keep_trimmed(&self, name: &str, title: &str, trims: bool, table: &str) -> Outcome {
-        let option = format!("--{name}");
         if trims {
             let title = format!("{title}, unused exports trimmed");
-            let (name, option) = (format!("{name}-trimmed"), format!("{option} --trim"));
-            self.keep(&name, demo::KERNEL, &title, &option, table)
+            let (page, command) = (format!("{name}-trimmed"), format!("{name} --trim"));
+            self.keep(&page, demo::KERNEL, &title, &command, table)
         } else {
-            self.keep(name, demo::KERNEL, title, &option, table)
+            self.keep(name, demo::KERNEL, title, name, table)
         }
     }
 
     fn dropping(&self, trims: bool) -> Outcome {
-        let table = dropping::measure(&self.tree()?, self.workdir, self.none(trims), &build_apart)?;
+        let table =
+            dropping::measure(&self.tree()?, &self.workdir, self.none(trims), &build_apart)?;
         self.keep_trimmed(
             "dropping",
             "Dropping what nothing references",
@@ -271,20 +366,20 @@ impl Kernels<'_> {
     }
 
     fn levers(&self, trims: bool) -> Outcome {
-        let table = dropping::levers(&self.tree()?, self.workdir, self.none(trims), &build_apart)?;
+        let table = dropping::levers(&self.tree()?, &self.workdir, self.none(trims), &build_apart)?;
         self.keep_trimmed("levers", "What makes code smaller", trims, &table)
     }
 
     fn inlining(&self) -> Outcome {
         let table =
-            dropping::inlining(&self.tree()?, self.workdir, self.none(false), &build_apart)?;
+            dropping::inlining(&self.tree()?, &self.workdir, self.none(false), &build_apart)?;
         let title = "How far full LTO inlines";
-        self.keep("inlining", demo::KERNEL, title, "--inlining", &table)
+        self.keep("inlining", demo::KERNEL, title, "inlining", &table)
     }
 
     fn plugins(&self) -> Outcome {
         let variant = Variant::new(self.arch, self.profile, Lto::Thin);
-        let ratios = plugins::measure(&self.tree()?, self.workdir, variant)?;
+        let ratios = plugins::measure(&self.tree()?, &self.workdir, variant)?;
         let rows = ratios
             .iter()
             .map(|ratio| [ratio.what, &ratio.value, ratio.goal, &ratio.from].map(str::to_owned));
