@@ -171,6 +171,29 @@ impl Variant {
         Ok(objtree)
     }
 
+    /// Whether its last build in `workdir` came to a good end.
+    fn is_built(self, workdir: &Path) -> bool {
+        let objtree = self.objtree(workdir);
+        let is_good = build::read_usage(&objtree).is_ok_and(|usage| usage.built);
+        is_good && self.arch.image(&objtree).is_file()
+    }
+
+    /// Gives its object tree in `workdir`, in which it is built if it is not yet. `tree` gives the kernel
+    /// tree then.
+    ///
+    /// # Errors
+    /// Those of `tree`, and of [`Self::build`].
+    pub fn built(
+        self,
+        workdir: &Path,
+        tree: impl FnOnce() -> anyhow::Result<PathBuf>,
+    ) -> Result<PathBuf, Failure> {
+        if !self.is_built(workdir) {
+            self.build(&tree()?, workdir)?;
+        }
+        Ok(self.objtree(workdir))
+    }
+
     /// Configures and builds it in `workdir`; what is built already is used again.
     ///
     /// # Errors

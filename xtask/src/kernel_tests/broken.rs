@@ -14,7 +14,7 @@ use object_model::elf;
 use tempfile::TempDir;
 use tool_io::Files;
 
-use super::{ARCH, expect, fault, kernel_tree, objtree};
+use super::{ARCH, built, expect, fault, kernel_tree};
 use crate::outcome::Outcome;
 use crate::verify;
 
@@ -61,8 +61,8 @@ pub(super) fn table_offset(vmlinux: &Path, start: &str) -> anyhow::Result<usize>
 
 /// Breaks one thing at a time, and expects that exactly the check it belongs to sees it.
 pub fn verify_sees(workdir: &Path) -> Outcome {
-    let good = objtree(workdir, Lto::Thin);
-    let against = objtree(workdir, Lto::None);
+    let good = built(workdir, Lto::Thin)?;
+    let against = built(workdir, Lto::None)?;
     let read = |name: &str| {
         fs::read(good.join(name)).with_context(|| good.join(name).display().to_string())
     };
@@ -260,7 +260,7 @@ fn refers_to_freed(object: &Path) -> anyhow::Result<Vec<u8>> {
 
 pub fn missing_tools(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let mut make = make(&tree, ARCH, &objtree(workdir, Lto::Thin), &llvm::bin_dir()?)?;
+    let mut make = make(&tree, ARCH, &built(workdir, Lto::Thin)?, &llvm::bin_dir()?)?;
     make.args(["LTO_TOOLS=/nonexistent", "vmlinux"]);
     let Err(error) = process::output(&mut make) else {
         return Err(fault("make went through without the tools"));

@@ -13,8 +13,8 @@ use kernel_lab::make;
 use kernel_lab::{files, llvm};
 
 use super::rebuild::listing;
-use super::{ARCH, ended, expect, kernel_tree, objtree};
-use crate::outcome::Outcome;
+use super::{ARCH, built, ended, expect, kernel_tree};
+use crate::outcome::{Failure, Outcome};
 
 /// The modes of the object trees that earlier tests have built.
 const MODES: [Lto; 2] = [Lto::Thin, Lto::ThinDist];
@@ -28,13 +28,13 @@ struct Folder {
 
 impl Folder {
     /// A new folder with these files, for the kernel that was built in this mode.
-    fn new(workdir: &Path, lto: Lto, sources: &[(&str, &str)]) -> anyhow::Result<Self> {
+    fn new(workdir: &Path, lto: Lto, sources: &[(&str, &str)]) -> Result<Self, Failure> {
         let path = workdir.join("folder");
         files::remove_dir(&path)?;
         let folder = Self {
             path,
             tree: kernel_tree(workdir)?,
-            objtree: objtree(workdir, lto),
+            objtree: built(workdir, lto)?,
         };
         for (name, text) in sources {
             folder.write(name, text)?;
@@ -379,8 +379,8 @@ pub fn another_compiler(workdir: &Path) -> Outcome {
 /// `compile_commands.json` has the files that it has without LTO.
 pub fn compile_commands(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let listed = |lto| -> anyhow::Result<BTreeSet<String>> {
-        let objtree = objtree(workdir, lto);
+    let listed = |lto| -> Result<BTreeSet<String>, Failure> {
+        let objtree = built(workdir, lto)?;
         let database = objtree.join("compile_commands.json");
         let mut script = Command::new("python3");
         script.arg(tree.join("scripts/clang-tools/gen_compile_commands.py"));

@@ -20,15 +20,16 @@ use nix::unistd::Pid;
 
 use super::rebuild::{copy_objtree, external_module_of, made, nothing_of, of_one_job};
 use super::{
-    ARCH, PROFILE, REPRODUCIBLE, build, configure, demonstrate, expect, kernel_tree, objtree,
+    ARCH, PROFILE, REPRODUCIBLE, build, built, built_variant, configure, demonstrate, expect,
+    kernel_tree,
 };
 use crate::outcome::{Failure, Outcome};
 
 /// Made of a copy of the kernel with thin LTO: what another mode needs must be made.
 pub fn against_none(workdir: &Path) -> Outcome {
     copy_objtree(
-        &objtree(workdir, Lto::Thin),
-        &objtree(workdir, Lto::ThinDist),
+        &built(workdir, Lto::Thin)?,
+        &Variant::new(ARCH, PROFILE, Lto::ThinDist).objtree(workdir),
     )?;
     demonstrate(workdir, ARCH, Lto::ThinDist)?;
     as_large_as_in_one_process(workdir, ARCH)
@@ -36,8 +37,11 @@ pub fn against_none(workdir: &Path) -> Outcome {
 
 /// The same for 64-bit x86.
 pub fn x86_64_against_none(workdir: &Path) -> Outcome {
-    let of = |lto| Variant::new(Arch::X86_64, PROFILE, lto).objtree(workdir);
-    copy_objtree(&of(Lto::Thin), &of(Lto::ThinDist))?;
+    let of = |lto| Variant::new(Arch::X86_64, PROFILE, lto);
+    copy_objtree(
+        &built_variant(workdir, of(Lto::Thin))?,
+        &of(Lto::ThinDist).objtree(workdir),
+    )?;
     demonstrate(workdir, Arch::X86_64, Lto::ThinDist)?;
     as_large_as_in_one_process(workdir, Arch::X86_64)
 }
@@ -82,7 +86,7 @@ const FUNCTION: &str =
 /// other; a comment, or one that is only touched, reaches none but its own.
 pub fn changed(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, Lto::ThinDist);
+    let objtree = built(workdir, Lto::ThinDist)?;
     let mut originals = Vec::new();
     for source in CHANGED {
         let path = tree.join(source);
@@ -134,7 +138,7 @@ const OPTION: (&str, &str, &str) = ("CRC7", "lib/crc7.o", "crc7_be");
 /// something from that, or give it something; what is gone is not linked, though its native code lies there.
 pub fn come_and_go(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, Lto::ThinDist);
+    let objtree = built(workdir, Lto::ThinDist)?;
     let (option, object, function) = OPTION;
     for is_on in [true, false] {
         let setting = format!("{option}={}", if is_on { "y" } else { "n" });
@@ -176,7 +180,7 @@ pub fn come_and_go(workdir: &Path) -> Outcome {
 /// What no object's own flags say reaches all: here the limit of inlining between objects.
 pub fn limit(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, Lto::ThinDist);
+    let objtree = built(workdir, Lto::ThinDist)?;
     let path = tree.join("scripts/lto/Makefile.top");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let changed = text.replace("-import-instr-limit=5", "-import-instr-limit=6");
@@ -244,7 +248,7 @@ fn takes_from(objtree: &Path, object: &str) -> anyhow::Result<Vec<String>> {
 /// One native object, and no other, is made when it is asked for by its name and is not there.
 pub fn by_name(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, Lto::ThinDist);
+    let objtree = built(workdir, Lto::ThinDist)?;
     let make = |target: &str| -> anyhow::Result<String> {
         process::output(make(&tree, ARCH, &objtree, &llvm::bin_dir()?)?.args(["V=1", target]))
     };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The tests of `cargo xtask test` that build kernels.
 //!
-//! They run in the order of [`TESTS`] and use the trees and object trees of those before.
+//! They run in the order of [`TESTS`] and use the trees and object trees of those before. A kernel that is
+//! not there is built when a test asks for it, so that each test can be run alone.
 
 mod broken;
 mod conventions;
@@ -338,9 +339,9 @@ fn demonstrate_variant(workdir: &Path, variant: Variant) -> Outcome {
     })
 }
 
-/// The kernel tree of the demo in `workdir`.
+/// The kernel tree of the demo in `workdir`, with all plugins as they are now.
 fn kernel_tree(workdir: &Path) -> anyhow::Result<PathBuf> {
-    fetch_into(&workdir.join("trees"))
+    demo::prepare(None, workdir, ARCH, false)
 }
 
 fn fetch_into(into: &Path) -> anyhow::Result<PathBuf> {
@@ -351,9 +352,13 @@ fn fetch_into(into: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Its object tree.
-fn objtree(workdir: &Path, lto: Lto) -> PathBuf {
-    Variant::new(ARCH, PROFILE, lto).objtree(workdir)
+/// The object tree of this kernel, which a test before has built, or which is built now.
+fn built(workdir: &Path, lto: Lto) -> Result<PathBuf, Failure> {
+    built_variant(workdir, Variant::new(ARCH, PROFILE, lto))
+}
+
+fn built_variant(workdir: &Path, variant: Variant) -> Result<PathBuf, Failure> {
+    variant.built(workdir, || kernel_tree(workdir))
 }
 
 fn configure(tree: &Path, objtree: &Path, lto: Lto, set: &[Setting]) -> Outcome {

@@ -138,6 +138,15 @@ impl Kind {
         workdir.join("native").join(name)
     }
 
+    /// Gives its object tree, in which it is built from the tree without plugins if it is not yet.
+    fn built(&self, workdir: &Path) -> Result<PathBuf, Failure> {
+        let objtree = self.objtree(workdir);
+        if !self.arch.image(&objtree).is_file() {
+            self.make(workdir, &untouched(workdir, self.version)?)?;
+        }
+        Ok(objtree)
+    }
+
     /// Builds and boots it from `tree`.
     fn make(&self, workdir: &Path, tree: &Path) -> Outcome {
         self.make_in(&self.objtree(workdir), tree, &[])
@@ -301,7 +310,7 @@ fn content(tree: &Path) -> anyhow::Result<BTreeMap<PathBuf, Content>> {
 /// kernel that boots and loads its modules.
 pub fn adopted(workdir: &Path) -> Outcome {
     let kind = &X86_6_12_THIN;
-    let script = kind.objtree(workdir).join(TARGET);
+    let script = kind.built(workdir)?.join(TARGET);
     let by_perl = fs::read(&script).with_context(|| script.display().to_string())?;
     let tree = with_plugin(workdir, kind.version, "initcall-order")?;
     kind.make(workdir, &tree)?;
@@ -341,7 +350,7 @@ const BREAKS: [(&str, &str, &str, &[&str]); 2] = [
 pub fn all_adopted(workdir: &Path) -> Outcome {
     let thin = &X86_6_12_THIN;
     let objtree = workdir.join("native/6.12-x86_64-adopted");
-    copy_objtree(&thin.objtree(workdir), &objtree)?;
+    copy_objtree(&thin.built(workdir)?, &objtree)?;
     let tree = untouched(workdir, thin.version)?;
     let offered = install::offered(&tree)?;
     install::install(&install::Options {
@@ -395,7 +404,7 @@ const LEAF: &str = "drivers/char/mem.c";
 /// changed only. Made of a copy of the kernel with thin LTO, whose bitcode is the same.
 pub fn distributed_adopted(workdir: &Path) -> Outcome {
     let kind = &X86_7_3_DIST;
-    copy_objtree(&X86_7_3_THIN.objtree(workdir), &kind.objtree(workdir))?;
+    copy_objtree(&X86_7_3_THIN.built(workdir)?, &kind.objtree(workdir))?;
     let tree = with_plugin(workdir, kind.version, "lto-link")?;
     verify_built(workdir, kind, &tree)?;
     let objtree = kind.objtree(workdir);
@@ -435,7 +444,7 @@ pub fn distributed_adopted(workdir: &Path) -> Outcome {
 /// kernel that drops nothing, whose bitcode is the same.
 pub fn dropping_adopted(workdir: &Path) -> Outcome {
     let kind = &X86_6_12_THIN;
-    let keeping = kind.objtree(workdir);
+    let keeping = kind.built(workdir)?;
     let objtree = workdir.join("native/6.12-x86_64-dropping");
     copy_objtree(&keeping, &objtree)?;
     let tree = with_plugin(workdir, kind.version, "lto-link")?;

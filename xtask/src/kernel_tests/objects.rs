@@ -13,7 +13,7 @@ use kernel_lab::llvm;
 use kernel_lab::variant::Variant;
 use kernel_lab::{process, workspace};
 
-use super::{PROFILE, expect, fault, kernel_tree, objtree};
+use super::{PROFILE, built, built_variant, expect, fault, kernel_tree};
 use crate::outcome::Outcome;
 
 pub fn readers_agree(workdir: &Path) -> Outcome {
@@ -26,7 +26,7 @@ pub fn readers_agree_full(workdir: &Path) -> Outcome {
 
 fn readers_agree_on(workdir: &Path, modes: &[Lto]) -> Outcome {
     for &lto in modes {
-        let objtree = std::path::absolute(objtree(workdir, lto))?;
+        let objtree = std::path::absolute(built(workdir, lto)?)?;
         cargo_test("kernel_objects", &[(OBJTREE, &objtree)])?;
     }
     Ok(())
@@ -55,7 +55,7 @@ pub fn promoted_names(workdir: &Path) -> Outcome {
     let mut compile = Command::new(clang);
     compile.args(["--target=aarch64-linux-gnu", "-c", "x.s", "-o", "vmlinux.o"]);
     process::output(compile.current_dir(dir.path()))?;
-    let objtree = std::path::absolute(objtree(workdir, Lto::Thin))?;
+    let objtree = std::path::absolute(built(workdir, Lto::Thin)?)?;
     let said = Command::new(objtree.join("scripts/mod/modpost"))
         .args(["-o", "symvers", "vmlinux.o"])
         .current_dir(dir.path())
@@ -92,7 +92,8 @@ pub fn entry_calls_x86_64(workdir: &Path) -> Outcome {
 fn entry_calls_of(workdir: &Path, kernels: &[(Arch, Lto)]) -> Outcome {
     let tree = std::path::absolute(kernel_tree(workdir)?)?;
     for &(arch, lto) in kernels {
-        let objtree = std::path::absolute(Variant::new(arch, PROFILE, lto).objtree(workdir))?;
+        let objtree = built_variant(workdir, Variant::new(arch, PROFILE, lto))?;
+        let objtree = std::path::absolute(objtree)?;
         cargo_test("mcount_loc", &[(OBJTREE, &objtree), (TREE, &tree)])?;
     }
     Ok(())
@@ -146,7 +147,7 @@ fn initcall_script_of(workdir: &Path, lto: Lto) -> Outcome {
         package_version: None,
         into: &workspace::trees(),
     })?;
-    let objtree = std::path::absolute(objtree(workdir, lto))?;
+    let objtree = std::path::absolute(built(workdir, lto)?)?;
     let record = lto_link::inputs_path(&objtree.join("vmlinux.o"));
     let inputs = lto_link::read_record(&record).with_context(|| record.display().to_string())?;
     let theirs = process::output(

@@ -15,7 +15,7 @@ use kernel_lab::{files, llvm, process};
 use object_model::source_name;
 use tool_io::Files;
 
-use super::{ARCH, boots, build, configure, expect, fault, kernel_tree, objtree};
+use super::{ARCH, boots, build, built, configure, expect, fault, kernel_tree};
 use crate::outcome::Outcome;
 use crate::verify;
 
@@ -44,7 +44,7 @@ pub fn nothing(workdir: &Path) -> Outcome {
 /// Another build of this kernel, which must find everything done.
 pub(super) fn nothing_of(workdir: &Path, lto: Lto) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, lto);
+    let objtree = built(workdir, lto)?;
     let vmlinux = objtree.join("vmlinux");
     let before = modified(&vmlinux)?;
     let lines = build(&tree, &objtree, None)?;
@@ -68,7 +68,7 @@ fn modified(path: &Path) -> anyhow::Result<std::time::SystemTime> {
 
 pub fn touched(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, Lto::Thin);
+    let objtree = built(workdir, Lto::Thin)?;
     // A built-in file, the part of a module, and a module of its own.
     for (source, relinked) in [
         ("lib/kobject.c", &["LTO vmlinux.o"][..]),
@@ -129,7 +129,7 @@ const MARK: &str = ".unfinished.tmp";
 /// belongs to it.
 pub fn unfinished(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, Lto::Thin);
+    let objtree = built(workdir, Lto::Thin)?;
     let objects = ["lib/kobject.o", "fs/fat/namei_vfat.o"];
     let marks = ["lib/.kobject.o", "fs/fat/.namei_vfat.o"]
         .map(|name| objtree.join(format!("{name}{MARK}")));
@@ -182,7 +182,7 @@ const SCRIPTS: [&str; 2] = [
 /// were compiled at a time. [`one_job_from_nothing`] compiles them too, which takes long.
 pub fn one_job(workdir: &Path) -> Outcome {
     let serial = workdir.join("one-job");
-    copy_objtree(&objtree(workdir, Lto::Thin), &serial)?;
+    copy_objtree(&built(workdir, Lto::Thin)?, &serial)?;
     for made in ["vmlinux", "vmlinux.o"].iter().chain(&SCRIPTS) {
         fs::remove_file(serial.join(made)).with_context(|| (*made).to_owned())?;
     }
@@ -208,7 +208,7 @@ pub(super) fn of_one_job(cpu_seconds: f64, wall_seconds: f64) -> Outcome {
 
 fn same_with_one_job(workdir: &Path, serial: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let parallel = objtree(workdir, Lto::Thin);
+    let parallel = built(workdir, Lto::Thin)?;
     configure(&tree, serial, Lto::Thin, &[])?;
     build(&tree, serial, Some(1))?;
     let usage = lto_link::usage_path(&serial.join("vmlinux.o"));
@@ -261,7 +261,7 @@ pub fn external_module(workdir: &Path) -> Outcome {
 /// A module built outside of this kernel, for it.
 pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, lto);
+    let objtree = built(workdir, lto)?;
     let module = workdir.join("external");
     let write = |name: &str, text: &str| {
         let path = module.join(name);
@@ -342,7 +342,7 @@ pub(super) fn listing(root: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
 
 pub fn included_content(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = objtree(workdir, Lto::Thin);
+    let objtree = built(workdir, Lto::Thin)?;
     for name in ["before", "after"] {
         let setting = format!("DEFAULT_HOSTNAME=\"incbin-{name}\"").parse()?;
         configure(&tree, &objtree, Lto::Thin, &[setting])?;
@@ -362,7 +362,7 @@ pub fn included_content(workdir: &Path) -> Outcome {
 pub fn without_data_symbols(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     for lto in [Lto::None, Lto::Thin] {
-        let objtree = objtree(workdir, lto);
+        let objtree = built(workdir, lto)?;
         configure(&tree, &objtree, lto, &["KALLSYMS_ALL=n".parse()?])?;
         build(&tree, &objtree, None)?;
         verify::outcome(&kernel_checks::verify(&objtree, None)?)?;

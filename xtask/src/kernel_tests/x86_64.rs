@@ -14,7 +14,7 @@ use kernel_lab::variant::Variant;
 use super::broken::{only_seen_by, table_offset};
 use super::rebuild::made;
 use super::tree::install;
-use super::{boots, build_for, demonstrate, expect, kernel_tree};
+use super::{boots, build_for, built_variant, demonstrate, expect, kernel_tree};
 use crate::outcome::Outcome;
 use crate::verify;
 
@@ -69,7 +69,7 @@ const CHANGE: &str = "\nconst char changed_for_a_test[] = \"changed\";\n";
 /// A changed objtool annotates vmlinux.o and each module again; bitcode is not compiled for it.
 pub fn changed_objtool(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
-    let objtree = Variant::new(Arch::X86_64, SMALL, Lto::Thin).objtree(workdir);
+    let objtree = built_variant(workdir, Variant::new(Arch::X86_64, SMALL, Lto::Thin))?;
     let source = tree.join(SOURCE);
     let text = fs::read_to_string(&source).with_context(|| source.display().to_string())?;
     // A run that was killed may have left its change.
@@ -111,7 +111,7 @@ pub fn changed_objtool(workdir: &Path) -> Outcome {
 
 /// A return that the kernel would not find, as it stands elsewhere than objtool's table says.
 pub fn verify_sees(workdir: &Path) -> Outcome {
-    let good = Variant::new(Arch::X86_64, SMALL, Lto::Thin).objtree(workdir);
+    let good = built_variant(workdir, Variant::new(Arch::X86_64, SMALL, Lto::Thin))?;
     let path = good.join("vmlinux");
     let mut vmlinux = fs::read(&path).with_context(|| path.display().to_string())?;
     let at = table_offset(&path, "__return_sites")?;
