@@ -19,6 +19,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod code;
 mod entry;
 mod entry_call;
 mod glue;
