@@ -15,6 +15,7 @@
 mod check;
 mod glue;
 mod mismatch;
+mod names;
 
 pub use check::{
     Fault, KernelFault, ObjectFault, OnceFault, Reference, check_kernel, check_module, check_once,
