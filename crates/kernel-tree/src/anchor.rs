@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! One edit of one text: find the anchor exactly as often as it should be there, change it there.
 
-use crate::edits::{Change, Edit};
-use similar::TextDiff;
 use std::fmt;
+
+use similar::TextDiff;
+
+use crate::edits::{Change, Edit};
 
 /// How an anchor fails to be where it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Which files must be written to make a tree what a plan says, or what it was.
 
-use crate::disk::Content;
-use crate::error::{Error, Refusal, Result};
-use crate::journal::{Change, Changes};
-use crate::manifest::{
-    CreatedRecord, EditedRecord, MANIFEST, Manifest, Original, TimeStamp, original_path, parents,
-    sha256,
-};
-use crate::plan::{Plan, Tool};
-use crate::tree::{Tree, read_original};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use crate::disk::Content;
+use crate::error::{Error, Refusal, Result};
+use crate::hash::sha256;
+use crate::journal::{Change, Changes};
+use crate::manifest::{CreatedRecord, EditedRecord, Manifest, Original};
+use crate::paths::{MANIFEST, original_path, parents};
+use crate::plan::{Plan, Tool};
+use crate::time_stamp::TimeStamp;
+use crate::tree::{Tree, read_original};
 
 /// The permission bits of a new text, and of a new binary.
 const TEXT_MODE: u32 = 0o644;

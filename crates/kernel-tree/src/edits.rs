@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `edits.toml`: what a plugin changes in a tree. The format is described in `docs/install.md`.
 
+use std::fmt;
+
+use serde::Deserialize;
+
 use crate::error::Result as TreeResult;
 use crate::tree::Tree;
-use serde::Deserialize;
-use std::fmt;
 
 /// A fault of an `edits.toml`.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What can go wrong, in the words a user reads.
 
-use crate::anchor::Mismatch;
-use crate::edits::EditsError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::anchor::Mismatch;
+use crate::edits::EditsError;
 
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Making a tree what a plan says, and giving it back.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+
+use rustix::fs::{Access, FlockOperation};
+
 use crate::changes::{Planned, to_install, to_uninstall};
 use crate::diff;
 use crate::disk::{Content, Disk, RealDisk};
 use crate::error::{Error, Refusal, Result};
+use crate::hash::sha256;
 use crate::journal::{self, Change, Changes, Recovery};
-use crate::manifest::{Manifest, foreign_files, is_record, sha256};
+use crate::manifest::{Manifest, foreign_files};
+use crate::paths::{LTO_DIR, is_record};
 use crate::plan::Plan;
 use crate::tree::Tree;
-use rustix::fs::{Access, FlockOperation};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::path::Path;
 
 /// What an install or uninstall did, file by file, relative to the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +60,7 @@ pub struct Preview {
 ///
 /// Errors: another command is at work in the tree; what was left cannot be finished.
 pub fn recover(dir: &Path) -> Result<Recovery> {
-    if !dir.join(crate::LTO_DIR).exists() {
+    if !dir.join(LTO_DIR).exists() {
         return Ok(Recovery::Nothing);
     }
     let _lock = lock(dir)?;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What a tree will be: every edited and every new file, in memory, from the pristine texts.
 
-use crate::anchor::{self, headline};
-use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
-use crate::error::{Error, Refusal, Result};
-use crate::manifest::{foreign_files, parents};
-use crate::native::KnownLto;
-use crate::plugin::{Generated, Resolved, Selection};
-use crate::tree::Tree;
-use crate::{BIN_DIR, LTO_DIR, VERSION_FILE};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::fs;
+
+use crate::anchor::{self, headline};
+use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
+use crate::error::{Error, Refusal, Result};
+use crate::manifest::foreign_files;
+use crate::native::KnownLto;
+use crate::paths::{BIN_DIR, LTO_DIR, VERSION_FILE, is_record, is_under, parents};
+use crate::plugin::{Generated, Resolved, Selection};
+use crate::tree::Tree;
 
 /// A file that was there and is edited.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -396,9 +397,8 @@ impl Planner<'_> {
         let mut refusals = Vec::new();
         for (path, created) in &self.created {
             let plugin = created.plugins.first().cloned().unwrap_or_default();
-            let reserved = crate::manifest::is_record(path)
-                || crate::manifest::is_under(path, BIN_DIR)
-                || self.edited.contains_key(path);
+            let reserved =
+                is_record(path) || is_under(path, BIN_DIR) || self.edited.contains_key(path);
             if reserved || self.tree.has(path)? {
                 refusals.push(Refusal::FileExists {
                     plugin,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Plugins, the table they stand in, and a choice of them.
 
+use std::collections::BTreeSet;
+
 use crate::edits::{Edits, EditsError, Hook};
 use crate::error::{Error, Refusal, Result};
 use crate::native::{KnownLto, Offer};
 use crate::tree::Tree;
-use std::collections::BTreeSet;
 
 /// One text that a plugin brings, from `kconfig/<plugin>/`.
 #[derive(Debug, Clone, Copy)]

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A small kernel tree and plugins for it, for tests.
 
-use crate::error::Result;
-use crate::install::{Report, install};
-use crate::manifest::TimeStamp;
-use crate::plan::Plan;
-use crate::plugin::{GenerateResult, Generated, GlueFile, Plugin, Table};
-use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+
 use tempfile::TempDir;
+
+use crate::error::Result;
+use crate::install::{Report, install};
+use crate::plan::Plan;
+use crate::plugin::{GenerateResult, Generated, GlueFile, Plugin, Table};
+use crate::time_stamp::TimeStamp;
+use crate::tree::Tree;
 
 /// A kernel tree in a directory of its own.
 pub(crate) struct SampleTree {
@@ -200,7 +202,7 @@ impl Snapshot {
     /// The same without the record of the install.
     pub fn without_record(mut self) -> Self {
         self.entries
-            .retain(|path, _| !crate::manifest::is_record(path));
+            .retain(|path, _| !crate::paths::is_record(path));
         self
     }
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A plan as patches to be mailed: a cover letter, and one patch per plugin.
 
-use crate::LTO_DIR;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use crate::diff;
 use crate::edits::Adoption;
 use crate::error::Result;
+use crate::paths::LTO_DIR;
 use crate::plan::Plan;
 use crate::plugin::{Plugin, Selection};
 use crate::tree::Tree;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// Who sends the patches, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -315,10 +316,11 @@ fn wrapped(item: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::sample::{SampleTree, table};
     use std::fs;
     use std::process::Command;
+
+    use super::*;
+    use crate::sample::{SampleTree, table};
 
     fn author() -> Author {
         Author {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The plugins installed in a tree, and whether their files are unchanged.
 
-use crate::error::Result;
-use crate::manifest::{EditedRecord, foreign_files, sha256};
-use crate::tree::Tree;
 use serde::Serialize;
+
+use crate::error::Result;
+use crate::hash::sha256;
+use crate::manifest::{EditedRecord, foreign_files};
+use crate::tree::Tree;
 
 /// What a tree holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

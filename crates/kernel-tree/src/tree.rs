@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A kernel tree and the facts about it.
 
-use crate::anchor::contains;
-use crate::error::{Error, Result};
-use crate::journal;
-use crate::manifest::{Manifest, original_path, sha256};
-use crate::native::KnownLto;
 use std::fmt;
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use crate::anchor::contains;
+use crate::error::{Error, Result};
+use crate::hash::sha256;
+use crate::journal;
+use crate::manifest::Manifest;
+use crate::native::KnownLto;
+use crate::paths::{full_path, is_absent, original_path, read_if_there};
 
 /// The version that a tree's top `Makefile` states.
 ///
@@ -203,33 +205,4 @@ fn kernel_version(dir: &Path) -> Result<KernelVersion> {
             dir: dir.to_path_buf(),
             missing,
         })
-}
-
-/// Joins a path of the tree to its directory. It must be made of plain names, so that nothing
-/// outside the tree is ever read or written.
-pub(crate) fn full_path(dir: &Path, path: &str) -> Result<PathBuf> {
-    let plain = !path.is_empty()
-        && Path::new(path)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
-    if !plain {
-        return Err(Error::Path {
-            path: path.to_owned(),
-            reason: "must be relative to the kernel tree, without `..`".into(),
-        });
-    }
-    Ok(dir.join(path))
-}
-
-/// The content of a file, or `None` if there is no such file.
-pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(Error::io("read", path)(error)),
-    }
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
 use super::*;
 use crate::plugin::{GlueFile, Plugin, Table};
 use crate::sample::{
     ALL, CORE, HOOKS, SampleTree, assert_says, binaries, install_of, plan_of, table,
 };
 use crate::status::status;
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
 
 /// The error of planning and installing all plugins.
 fn refused(sample: &SampleTree) -> String {
@@ -609,13 +610,14 @@ fn a_damaged_record_is_named() {
 
     let sample = SampleTree::new();
     let kconfig = fs::read(sample.path("arch/Kconfig")).unwrap();
-    let original = crate::manifest::original_path(&sha256(&kconfig));
+    let original = crate::paths::original_path(&sha256(&kconfig));
     assert_says(&damaged(&original, b"x"), &[&original, "was changed"]);
 }
 
 mod random {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     /// Lines that no anchor is among, and that are no UTF-8 at times.
     fn text() -> impl Strategy<Value = Vec<u8>> {
