@@ -151,11 +151,6 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         .position(|window| window == needle)
 }
 
-/// Whether a text contains another.
-pub(crate) fn contains(text: &[u8], part: &str) -> bool {
-    find(text, part.as_bytes()).is_some()
-}
-
 /// The first line of an anchor that has a letter or digit, by which a reader knows it again.
 pub(crate) fn headline(anchor: &str) -> &str {
     let says_something = |line: &&str| line.contains(char::is_alphanumeric);

@@ -146,6 +146,25 @@ impl Error {
     }
 }
 
+impl From<kernel_facts::Error> for Error {
+    fn from(error: kernel_facts::Error) -> Self {
+        match error {
+            kernel_facts::Error::NotAKernelTree { dir, missing } => {
+                Self::NotAKernelTree { dir, missing }
+            }
+            kernel_facts::Error::Io {
+                action,
+                path,
+                source,
+            } => Self::Io {
+                action,
+                path,
+                source,
+            },
+        }
+    }
+}
+
 /// One reason why a tree is not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {

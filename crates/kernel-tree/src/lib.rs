@@ -36,15 +36,17 @@ mod tree;
 #[cfg(test)]
 mod sample;
 
+pub use kernel_facts::{KernelVersion, KnownLto};
+
 pub use anchor::{Mismatch, Nearest};
 pub use edits::{Condition, Edits, EditsError};
 pub use error::{Error, Refusal, Result};
 pub use install::{Preview, Report, check_install, install, preview, recover, uninstall};
 pub use journal::Recovery;
-pub use native::{KnownLto, Offer};
+pub use native::Offer;
 pub use paths::{BIN_DIR, LTO_DIR, VERSION_FILE};
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
 pub use plugin::{GenerateResult, Generated, GlueFile, Plugin, Selection, Table};
 pub use series::{Author, Patch, series};
 pub use status::{Installed, Status, status};
-pub use tree::{KernelVersion, Tree};
+pub use tree::Tree;

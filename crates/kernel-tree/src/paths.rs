@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Paths in a kernel tree: the places of an install, and how a path of a tree is read.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -61,16 +59,7 @@ pub(crate) fn full_path(dir: &Path, path: &str) -> Result<PathBuf> {
 
 /// The content of a file, or `None` if there is no such file.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(Error::io("read", path)(error)),
-    }
-}
-
-/// Whether an error says that there is no such file.
-pub(crate) fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    kernel_facts::read_if_there(path).map_err(Error::io("read", path))
 }
 
 #[cfg(test)]

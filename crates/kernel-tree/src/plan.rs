@@ -6,11 +6,12 @@ use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::fs;
 
+use kernel_facts::{KnownLto, contains};
+
 use crate::anchor::{self, headline};
 use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
 use crate::error::{Error, Refusal, Result};
 use crate::manifest::foreign_files;
-use crate::native::KnownLto;
 use crate::paths::{BIN_DIR, LTO_DIR, VERSION_FILE, is_record, is_under, parents};
 use crate::plugin::{Generated, Resolved, Selection};
 use crate::tree::Tree;
@@ -330,7 +331,7 @@ impl Planner<'_> {
                     });
                     return Ok(());
                 };
-                if anchor::contains(&pristine, LTO_DIR) {
+                if contains(&pristine, LTO_DIR) {
                     self.refusals.push(Refusal::InstalledWithoutRecord {
                         file: edit.file.clone(),
                     });

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use kernel_facts::KnownLto;
+
 use crate::edits::{Edits, EditsError, Hook};
 use crate::error::{Error, Refusal, Result};
-use crate::native::{KnownLto, Offer};
+use crate::native::Offer;
 use crate::tree::Tree;
 
 /// One text that a plugin brings, from `kconfig/<plugin>/`.

@@ -1,64 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A kernel tree and the facts about it.
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::anchor::contains;
+use kernel_facts::{Facts, KernelVersion, KnownLto, contains, exists};
+
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::journal;
 use crate::manifest::Manifest;
-use crate::native::KnownLto;
-use crate::paths::{full_path, is_absent, original_path, read_if_there};
-
-/// The version that a tree's top `Makefile` states.
-///
-/// For messages only: what a tree can do is asked with [`Tree::has`] and [`Tree::contains`],
-/// because vendor trees take parts from later versions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KernelVersion {
-    /// `VERSION`.
-    pub version: String,
-    /// `PATCHLEVEL`.
-    pub patchlevel: String,
-    /// `SUBLEVEL`; may be empty.
-    pub sublevel: String,
-    /// `EXTRAVERSION`; may be empty.
-    pub extraversion: String,
-}
-
-impl KernelVersion {
-    /// Reads the four assignments from the text of a top `Makefile`. `None` if one of the first
-    /// two is not there.
-    fn parse(makefile: &str) -> Option<Self> {
-        let value = |name: &str| {
-            makefile.lines().find_map(|line| {
-                let (key, value) = line.split_once('=')?;
-                (key.trim_end() == name).then(|| value.trim().to_owned())
-            })
-        };
-        let version = value("VERSION").filter(|value| !value.is_empty())?;
-        let patchlevel = value("PATCHLEVEL").filter(|value| !value.is_empty())?;
-        Some(Self {
-            version,
-            patchlevel,
-            sublevel: value("SUBLEVEL").unwrap_or_default(),
-            extraversion: value("EXTRAVERSION").unwrap_or_default(),
-        })
-    }
-}
-
-impl fmt::Display for KernelVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.version, self.patchlevel)?;
-        if !self.sublevel.is_empty() {
-            write!(f, ".{}", self.sublevel)?;
-        }
-        f.write_str(&self.extraversion)
-    }
-}
+use crate::paths::{full_path, original_path, read_if_there};
 
 /// A kernel tree, seen as it was before anything was installed into it.
 #[derive(Debug)]
@@ -74,7 +26,7 @@ impl Tree {
     /// Errors: `dir` lacks what every kernel tree has; a file cannot be read; the record of an
     /// install is damaged; an install was interrupted (call [`crate::recover`] first).
     pub fn open(dir: &Path) -> Result<Self> {
-        let version = kernel_version(dir)?;
+        let version = KernelVersion::of(dir)?;
         if journal::is_pending(dir)? {
             return Err(Error::Interrupted {
                 dir: dir.to_path_buf(),
@@ -112,11 +64,8 @@ impl Tree {
             return Ok(false);
         }
         let full = self.full(path)?;
-        match fs::metadata(&full) {
-            Ok(_) => Ok(true),
-            Err(error) if is_absent(&error) => Ok(self.original(path)?.is_some()),
-            Err(error) => Err(Error::io("look at", &full)(error)),
-        }
+        let is_there = exists(&full).map_err(Error::io("look at", &full))?;
+        Ok(is_there || self.original(path)?.is_some())
     }
 
     /// Whether the file `path` contained `text` before any install. A file that is not there
@@ -167,6 +116,18 @@ impl Tree {
     }
 }
 
+impl Facts for Tree {
+    type Error = Error;
+
+    fn has(&self, path: &str) -> Result<bool> {
+        Self::has(self, path)
+    }
+
+    fn contains(&self, path: &str, text: &str) -> Result<bool> {
+        Self::contains(self, path, text)
+    }
+}
+
 /// Reads an original that an install kept, and checks that it is what was kept.
 pub(crate) fn read_original(dir: &Path, hash: &str) -> Result<Vec<u8>> {
     let path = full_path(dir, &original_path(hash))?;
@@ -180,29 +141,4 @@ pub(crate) fn read_original(dir: &Path, hash: &str) -> Result<Vec<u8>> {
         });
     }
     Ok(content)
-}
-
-/// Checks that `dir` is a kernel tree, and gives the version it states.
-fn kernel_version(dir: &Path) -> Result<KernelVersion> {
-    let mut missing = Vec::new();
-    let makefile = dir.join("Makefile");
-    let version = match fs::read(&makefile) {
-        Ok(content) => KernelVersion::parse(&String::from_utf8_lossy(&content)),
-        Err(error) if is_absent(&error) => None,
-        Err(error) => return Err(Error::io("read", &makefile)(error)),
-    };
-    if version.is_none() {
-        missing.push("Makefile with VERSION and PATCHLEVEL");
-    }
-    for name in ["Kconfig", "scripts/Makefile.build", "arch"] {
-        if !dir.join(name).exists() {
-            missing.push(name);
-        }
-    }
-    version
-        .filter(|_| missing.is_empty())
-        .ok_or_else(|| Error::NotAKernelTree {
-            dir: dir.to_path_buf(),
-            missing,
-        })
 }

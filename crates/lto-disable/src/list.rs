@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
-use kernel_tree::KnownLto;
+use kernel_facts::KnownLto;
 use serde::Deserialize;
 use walkdir::{DirEntry, WalkDir};
 
