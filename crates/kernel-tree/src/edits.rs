@@ -5,9 +5,6 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::error::Result as TreeResult;
-use crate::tree::Tree;
-
 /// A fault of an `edits.toml`.
 #[derive(Debug, thiserror::Error)]
 pub enum EditsError {
@@ -26,12 +23,12 @@ pub enum EditsError {
 
 /// The content of one `edits.toml`, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Edits {
-    pub(crate) adoption: Option<Adoption>,
-    pub(crate) hooks: Vec<Hook>,
-    pub(crate) changes: Vec<Edit>,
-    pub(crate) files: Vec<NewFile>,
-    pub(crate) fragments: Vec<Fragment>,
+pub(crate) struct Edits {
+    pub adoption: Option<Adoption>,
+    pub hooks: Vec<Hook>,
+    pub changes: Vec<Edit>,
+    pub files: Vec<NewFile>,
+    pub fragments: Vec<Fragment>,
 }
 
 /// A place where the tree reads a generated file of that name under `scripts/lto`.
@@ -71,7 +68,8 @@ pub(crate) enum Adoption {
 }
 
 /// A fact that a tree must have for a plugin to be adopted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Need {
     pub fact: Condition,
     /// The explanation if it does not hold.
@@ -110,21 +108,21 @@ pub(crate) struct Edit {
     pub file: String,
     pub anchor: String,
     pub occurs: usize,
-    pub change: Change,
+    pub placement: Placement,
     pub reason: String,
     pub trees: Trees,
     pub when: Vec<Condition>,
 }
 
-/// The change at an anchor.
+/// The text that an edit writes, and where it stands to the anchor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum Placement {
     Replace(String),
     Before(String),
     After(String),
 }
 
-impl Change {
+impl Placement {
     pub fn text(&self) -> &str {
         match self {
             Self::Replace(text) | Self::Before(text) | Self::After(text) => text,
@@ -133,63 +131,57 @@ impl Change {
 }
 
 /// A file that is made from one of the plugin's glue texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct NewFile {
     pub source: String,
     pub dest: String,
+    #[serde(default, rename = "lto")]
     pub trees: Trees,
+    #[serde(default)]
     pub when: Vec<Condition>,
 }
 
 /// A glue text that is appended to the generated file of a hook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Fragment {
     pub hook: String,
     pub source: String,
+    #[serde(default, rename = "lto")]
     pub trees: Trees,
+    #[serde(default)]
     pub when: Vec<Condition>,
 }
 
 /// A fact that must hold in the pristine tree for an entry to count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// The file contains the text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a condition is { file, contains }, { file, lacks }, { exists } or { absent }"
+)]
+pub(crate) enum Condition {
     Contains {
-        /// The file.
         file: String,
-        /// The text.
+        #[serde(rename = "contains")]
         text: String,
     },
-    /// The file does not contain the text, or is not there: an edit of a file that is not there
-    /// is to be refused, not passed over.
+    /// Holds for a file that is not there, too: an edit of such a file is to be refused, not passed
+    /// over.
     Lacks {
-        /// The file.
         file: String,
-        /// The text.
+        #[serde(rename = "lacks")]
         text: String,
     },
-    /// The file or directory is there.
     Exists {
-        /// The file or directory.
+        #[serde(rename = "exists")]
         path: String,
     },
-    /// The file or directory is not there.
     Absent {
-        /// The file or directory.
+        #[serde(rename = "absent")]
         path: String,
     },
-}
-
-impl Condition {
-    /// Whether the fact holds in the tree as it was before any install.
-    pub fn holds(&self, tree: &Tree) -> TreeResult<bool> {
-        match self {
-            Self::Contains { file, text } => tree.contains(file, text),
-            Self::Lacks { file, text } => tree.contains(file, text).map(|found| !found),
-            Self::Exists { path } => tree.has(path),
-            Self::Absent { path } => tree.has(path).map(|found| !found),
-        }
-    }
 }
 
 impl fmt::Display for Condition {
@@ -217,22 +209,12 @@ impl Edits {
             .into_iter()
             .map(Edit::try_from)
             .collect::<Result<_, _>>()?;
-        let files = raw
-            .file
-            .into_iter()
-            .map(NewFile::try_from)
-            .collect::<Result<_, _>>()?;
-        let fragments = raw
-            .fragment
-            .into_iter()
-            .map(Fragment::try_from)
-            .collect::<Result<_, _>>()?;
         Ok(Self {
             adoption: raw.adopt.map(Adoption::try_from).transpose()?,
             hooks,
             changes,
-            files,
-            fragments,
+            files: raw.file,
+            fragments: raw.fragment,
         })
     }
 }
@@ -255,9 +237,9 @@ struct RawEdits {
     #[serde(default)]
     edit: Vec<RawEdit>,
     #[serde(default)]
-    file: Vec<RawFile>,
+    file: Vec<NewFile>,
     #[serde(default)]
-    fragment: Vec<RawFragment>,
+    fragment: Vec<Fragment>,
 }
 
 #[derive(Deserialize)]
@@ -275,29 +257,7 @@ struct RawEdit {
     #[serde(default)]
     lto: Trees,
     #[serde(default)]
-    when: Vec<RawCondition>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFile {
-    source: String,
-    dest: String,
-    #[serde(default)]
-    lto: Trees,
-    #[serde(default)]
-    when: Vec<RawCondition>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFragment {
-    hook: String,
-    source: String,
-    #[serde(default)]
-    lto: Trees,
-    #[serde(default)]
-    when: Vec<RawCondition>,
+    when: Vec<Condition>,
 }
 
 /// Either what is offered, or why nothing is.
@@ -309,26 +269,9 @@ struct RawAdoption {
     does: Option<String>,
     gain: Option<String>,
     #[serde(default)]
-    needs: Vec<RawNeed>,
+    needs: Vec<Need>,
     #[serde(default)]
     generate: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawNeed {
-    fact: RawCondition,
-    otherwise: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCondition {
-    file: Option<String>,
-    contains: Option<String>,
-    lacks: Option<String>,
-    exists: Option<String>,
-    absent: Option<String>,
 }
 
 fn checked_hook(hook: Hook) -> Result<Hook, EditsError> {
@@ -361,63 +304,28 @@ impl TryFrom<RawEdit> for Edit {
         if raw.reason.trim().is_empty() {
             return Err(wrong("the reason is empty"));
         }
-        let change = match (raw.replace, raw.before, raw.after) {
-            (Some(text), None, None) => Change::Replace(text),
-            (None, Some(text), None) => Change::Before(text),
-            (None, None, Some(text)) => Change::After(text),
+        let placement = match (raw.replace, raw.before, raw.after) {
+            (Some(text), None, None) => Placement::Replace(text),
+            (None, Some(text), None) => Placement::Before(text),
+            (None, None, Some(text)) => Placement::After(text),
             _ => return Err(wrong("exactly one of replace, before and after is needed")),
         };
-        let changes_nothing = match &change {
-            Change::Replace(text) => *text == raw.anchor,
-            Change::Before(text) | Change::After(text) => text.is_empty(),
+        let changes_nothing = match &placement {
+            Placement::Replace(text) => *text == raw.anchor,
+            Placement::Before(text) | Placement::After(text) => text.is_empty(),
         };
         if changes_nothing {
             return Err(wrong("it changes nothing"));
         }
-        let when = conditions(raw.when).map_err(|reason| wrong(&reason))?;
         Ok(Self {
             hook: raw.hook,
             file: raw.file,
             anchor: raw.anchor,
             occurs: raw.occurs,
-            change,
+            placement,
             reason: raw.reason,
             trees: raw.lto,
-            when,
-        })
-    }
-}
-
-impl TryFrom<RawFile> for NewFile {
-    type Error = EditsError;
-
-    fn try_from(raw: RawFile) -> Result<Self, EditsError> {
-        let when = conditions(raw.when).map_err(|reason| EditsError::Entry {
-            entry: format!("[[file]] {}", raw.dest),
-            reason,
-        })?;
-        Ok(Self {
-            source: raw.source,
-            dest: raw.dest,
-            trees: raw.lto,
-            when,
-        })
-    }
-}
-
-impl TryFrom<RawFragment> for Fragment {
-    type Error = EditsError;
-
-    fn try_from(raw: RawFragment) -> Result<Self, EditsError> {
-        let when = conditions(raw.when).map_err(|reason| EditsError::Entry {
-            entry: format!("[[fragment]] {} for {}", raw.source, raw.hook),
-            reason,
-        })?;
-        Ok(Self {
-            hook: raw.hook,
-            source: raw.source,
-            trees: raw.lto,
-            when,
+            when: raw.when,
         })
     }
 }
@@ -426,10 +334,6 @@ impl TryFrom<RawAdoption> for Adoption {
     type Error = EditsError;
 
     fn try_from(raw: RawAdoption) -> Result<Self, EditsError> {
-        let wrong = |reason: String| EditsError::Entry {
-            entry: "[adopt]".into(),
-            reason,
-        };
         let RawAdoption {
             refused,
             title,
@@ -446,44 +350,14 @@ impl TryFrom<RawAdoption> for Adoption {
                 title,
                 does,
                 gain,
-                needs: needs
-                    .into_iter()
-                    .map(|RawNeed { fact, otherwise }| {
-                        let fact = condition(fact)?;
-                        Ok(Need { fact, otherwise })
-                    })
-                    .collect::<Result<_, _>>()
-                    .map_err(wrong)?,
+                needs,
                 generate,
             }),
-            _ => Err(wrong(
-                "it has either `refused`, or `title`, `does` and `gain`".into(),
-            )),
+            _ => Err(EditsError::Entry {
+                entry: "[adopt]".into(),
+                reason: "it has either `refused`, or `title`, `does` and `gain`".into(),
+            }),
         }
-    }
-}
-
-fn conditions(raw: Vec<RawCondition>) -> Result<Vec<Condition>, String> {
-    raw.into_iter().map(condition).collect()
-}
-
-fn condition(raw: RawCondition) -> Result<Condition, String> {
-    let RawCondition {
-        file,
-        contains,
-        lacks,
-        exists,
-        absent,
-    } = raw;
-    match (file, contains, lacks, exists, absent) {
-        (Some(file), Some(text), None, None, None) => Ok(Condition::Contains { file, text }),
-        (Some(file), None, Some(text), None, None) => Ok(Condition::Lacks { file, text }),
-        (None, None, None, Some(path), None) => Ok(Condition::Exists { path }),
-        (None, None, None, None, Some(path)) => Ok(Condition::Absent { path }),
-        _ => Err(
-            "a condition is { file, contains }, { file, lacks }, { exists } or { absent }"
-                .to_owned(),
-        ),
     }
 }
 
@@ -523,7 +397,7 @@ include y
         let edit = &edits.changes[0];
         assert_eq!(edit.anchor, "include x\n");
         assert_eq!(edit.occurs, 1);
-        assert_eq!(edit.change, Change::After("include y\n".into()));
+        assert_eq!(edit.placement, Placement::After("include y\n".into()));
         assert_eq!(edit.when.len(), 2);
         assert_eq!(edits.files[0].when.len(), 2);
         assert_eq!(edits.fragments[0].source, "Makefile.top");

@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::anchor::Mismatch;
 use crate::edits::EditsError;
+use crate::mismatch::Mismatch;
 
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, FlockOperation};
 
-use crate::changes::{Planned, to_install, to_uninstall};
+use crate::changes::{Writes, to_install, to_uninstall};
 use crate::diff;
 use crate::disk::{Content, Disk, RealDisk};
 use crate::error::{Error, Refusal, Result};
@@ -86,8 +86,8 @@ pub fn install(
 
 /// Says whether [`install`] would refuse, before the binaries are built.
 pub fn check_install(tree: &Tree, plan: &Plan, discard_changes: bool) -> Result<()> {
-    let planned = to_install(tree, plan, None)?;
-    allowed(tree, planned, discard_changes).map(drop)
+    let writes = to_install(tree, plan, None)?;
+    allowed(tree, writes, discard_changes).map(drop)
 }
 
 /// What [`install`] would do, but for the content of the binaries: one that is installed and
@@ -142,8 +142,8 @@ pub(crate) fn install_on(
     discard_changes: bool,
 ) -> Result<Report> {
     let _lock = lock_and_check(tree)?;
-    let planned = to_install(tree, plan, Some(binaries))?;
-    write(disk, tree, planned, discard_changes)
+    let writes = to_install(tree, plan, Some(binaries))?;
+    write(disk, tree, writes, discard_changes)
 }
 
 pub(crate) fn uninstall_on(
@@ -155,17 +155,17 @@ pub(crate) fn uninstall_on(
     let manifest = tree.manifest().ok_or_else(|| Error::NotInstalled {
         dir: tree.dir().to_path_buf(),
     })?;
-    let planned = to_uninstall(tree, manifest)?;
-    write(disk, tree, planned, discard_changes)
+    let writes = to_uninstall(tree, manifest)?;
+    write(disk, tree, writes, discard_changes)
 }
 
 fn write(
     disk: &mut dyn Disk,
     tree: &Tree,
-    planned: Planned,
+    writes: Writes,
     discard_changes: bool,
 ) -> Result<Report> {
-    let changes = allowed(tree, planned, discard_changes)?;
+    let changes = allowed(tree, writes, discard_changes)?;
     if !changes.files.is_empty() {
         journal::commit(disk, tree.dir(), &changes)?;
     }
@@ -175,11 +175,11 @@ fn write(
 }
 
 /// The changes, if nothing speaks against making them.
-fn allowed(tree: &Tree, planned: Planned, discard_changes: bool) -> Result<Changes> {
-    let Planned {
+fn allowed(tree: &Tree, writes: Writes, discard_changes: bool) -> Result<Changes> {
+    let Writes {
         changes,
         mut refusals,
-    } = planned;
+    } = writes;
     if discard_changes {
         refusals.clear();
     }

@@ -24,12 +24,14 @@ mod hash;
 mod install;
 mod journal;
 mod manifest;
-mod native;
+mod mismatch;
+mod offer;
 mod paths;
 mod plan;
 mod plugin;
 mod series;
 mod status;
+mod table;
 mod time_stamp;
 mod tree;
 
@@ -38,15 +40,16 @@ mod sample;
 
 pub use kernel_facts::{KernelVersion, KnownLto};
 
-pub use anchor::{Mismatch, Nearest};
-pub use edits::{Condition, Edits, EditsError};
+pub use edits::EditsError;
 pub use error::{Error, Refusal, Result};
 pub use install::{Preview, Report, check_install, install, preview, recover, uninstall};
 pub use journal::Recovery;
-pub use native::Offer;
+pub use mismatch::{Mismatch, Nearest};
+pub use offer::Offer;
 pub use paths::{BIN_DIR, LTO_DIR, VERSION_FILE};
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
-pub use plugin::{GenerateResult, Generated, GlueFile, Plugin, Selection, Table};
+pub use plugin::{GenerateResult, Generated, GlueFile, Plugin};
 pub use series::{Author, Patch, series};
 pub use status::{Installed, Status, status};
+pub use table::{Selection, Table};
 pub use tree::Tree;

@@ -13,7 +13,8 @@ use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
 use crate::error::{Error, Refusal, Result};
 use crate::manifest::foreign_files;
 use crate::paths::{BIN_DIR, LTO_DIR, VERSION_FILE, is_record, is_under, parents};
-use crate::plugin::{Generated, Resolved, Selection};
+use crate::plugin::{Generated, Resolved};
+use crate::table::Selection;
 use crate::tree::Tree;
 
 /// A file that was there and is edited.
@@ -302,7 +303,7 @@ impl Planner<'_> {
             return Ok(false);
         }
         for condition in when {
-            if !condition.holds(self.tree)? {
+            if !self.tree.holds(condition)? {
                 self.note(
                     plugin,
                     format!("passed over: {what} (only when {condition})"),

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use crate::error::Result;
 use crate::install::{Report, install};
 use crate::plan::Plan;
-use crate::plugin::{GenerateResult, Generated, GlueFile, Plugin, Table};
+use crate::plugin::{GenerateResult, Generated, GlueFile, Plugin};
+use crate::table::Table;
 use crate::time_stamp::TimeStamp;
 use crate::tree::Tree;
 

@@ -9,7 +9,8 @@ use crate::edits::Adoption;
 use crate::error::Result;
 use crate::paths::LTO_DIR;
 use crate::plan::Plan;
-use crate::plugin::{Plugin, Selection};
+use crate::plugin::Plugin;
+use crate::table::Selection;
 use crate::tree::Tree;
 
 /// Who sends the patches, and when.

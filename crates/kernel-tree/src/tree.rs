@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kernel_facts::{Facts, KernelVersion, KnownLto, contains, exists};
 
+use crate::edits::Condition;
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::journal;
@@ -74,6 +75,16 @@ impl Tree {
         Ok(self
             .read(path)?
             .is_some_and(|content| contains(&content, text)))
+    }
+
+    /// Whether the fact held before any install.
+    pub(crate) fn holds(&self, condition: &Condition) -> Result<bool> {
+        match condition {
+            Condition::Contains { file, text } => self.contains(file, text),
+            Condition::Lacks { file, text } => self.contains(file, text).map(|found| !found),
+            Condition::Exists { path } => self.has(path),
+            Condition::Absent { path } => self.has(path).map(|found| !found),
+        }
     }
 
     /// The content that the file `path` had before any install; `None` if it was not there.

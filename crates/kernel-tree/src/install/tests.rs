@@ -3,11 +3,12 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
-use crate::plugin::{GlueFile, Plugin, Table};
+use crate::plugin::{GlueFile, Plugin};
 use crate::sample::{
     ALL, CORE, HOOKS, SampleTree, assert_says, binaries, install_of, plan_of, table,
 };
 use crate::status::status;
+use crate::table::Table;
 
 /// The error of planning and installing all plugins.
 fn refused(sample: &SampleTree) -> String {

@@ -43,7 +43,7 @@ impl<'table> Offer<'table> {
 /// The explanation of the first fact that does not hold.
 fn unmet<'a>(needs: &'a [Need], tree: &Tree) -> Result<Option<&'a str>> {
     for Need { fact, otherwise } in needs {
-        if !fact.holds(tree)? {
+        if !tree.holds(fact)? {
             return Ok(Some(otherwise));
         }
     }
