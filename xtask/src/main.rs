@@ -15,7 +15,6 @@ mod ledger;
 mod llvm;
 mod objtree;
 mod outcome;
-mod plugins;
 mod process;
 mod progress;
 mod report;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `edits.toml`: what a plugin changes in a tree. The format is described in `docs/install.md`.
+//! `edits.toml`: a plugin's description and what it changes in a tree. The format is described in `docs/install.md`.
 
 use std::fmt;
 
@@ -24,11 +24,27 @@ pub enum EditsError {
 /// The content of one `edits.toml`, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Edits {
+    pub description: Option<Description>,
     pub adoption: Option<Adoption>,
     pub hooks: Vec<Hook>,
     pub changes: Vec<Edit>,
     pub files: Vec<NewFile>,
     pub fragments: Vec<Fragment>,
+}
+
+/// The table `[plugin]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Description {
+    pub title: String,
+    #[serde(default)]
+    pub upstream: Vec<String>,
+    #[serde(default)]
+    pub requires: Vec<String>,
+    #[serde(default)]
+    pub tools: Vec<String>,
+    /// The place in the table; plugins without one come last.
+    pub order: Option<u32>,
 }
 
 /// A place where the tree reads a generated file of that name under `scripts/lto`.
@@ -57,7 +73,7 @@ pub(crate) enum Adoption {
         gain: String,
         /// What the tree must have for it.
         needs: Vec<Need>,
-        /// Whether [`crate::Plugin::generate`] is called there, too.
+        /// Whether the files that the plugin computes are made there, too.
         generate: bool,
     },
     /// It makes no sense there.
@@ -210,6 +226,7 @@ impl Edits {
             .map(Edit::try_from)
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            description: raw.plugin.map(checked_description).transpose()?,
             adoption: raw.adopt.map(Adoption::try_from).transpose()?,
             hooks,
             changes,
@@ -231,6 +248,7 @@ fn one() -> usize {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawEdits {
+    plugin: Option<Description>,
     adopt: Option<RawAdoption>,
     #[serde(default)]
     hook: Vec<Hook>,
@@ -272,6 +290,39 @@ struct RawAdoption {
     needs: Vec<Need>,
     #[serde(default)]
     generate: bool,
+}
+
+fn checked_description(description: Description) -> Result<Description, EditsError> {
+    let wrong = |key: &str, reason: String| {
+        Err(EditsError::Entry {
+            entry: format!("[plugin] {key}"),
+            reason,
+        })
+    };
+    let Description {
+        title,
+        upstream,
+        requires: _,
+        tools,
+        order: _,
+    } = &description;
+    let is_subject = |text: &str| !text.trim().is_empty() && !text.contains('\n');
+    if !is_subject(title) || title.ends_with('.') {
+        return wrong(
+            "title",
+            format!("`{title}` is no subject of a patch: one line, without a full stop"),
+        );
+    }
+    if let Some(title) = upstream.iter().find(|title| !is_subject(title)) {
+        return wrong("upstream", format!("`{title}` is no subject of a patch"));
+    }
+    if let Some(tool) = tools
+        .iter()
+        .find(|tool| tool.is_empty() || tool.contains('/'))
+    {
+        return wrong("tools", format!("`{tool}` is no name of a binary"));
+    }
+    Ok(description)
 }
 
 fn checked_hook(hook: Hook) -> Result<Hook, EditsError> {
@@ -369,6 +420,11 @@ mod tests {
     fn reads_every_kind_of_entry() {
         let edits = Edits::parse(
             r#"
+            [plugin]
+            title = "Do it"
+            requires = ["core"]
+            tools = ["core-tool"]
+            order = 30
             [[hook]]
             name = "Makefile.top"
             [[edit]]
@@ -392,6 +448,12 @@ include y
             "#,
         )
         .unwrap();
+        let description = edits.description.unwrap();
+        assert_eq!(description.title, "Do it");
+        assert_eq!(description.upstream, [""; 0]);
+        assert_eq!(description.requires, ["core"]);
+        assert_eq!(description.tools, ["core-tool"]);
+        assert_eq!(description.order, Some(30));
         assert_eq!(edits.hooks[0].name, "Makefile.top");
         assert_eq!(edits.hooks[0].comment, "#");
         let edit = &edits.changes[0];
@@ -454,6 +516,31 @@ include y
         ];
         for (name, text) in cases {
             assert!(Edits::parse(&text).is_err(), "{name} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_description_names_its_key() {
+        let cases = [
+            ("tools = ['t']\n", "missing field `title`"),
+            ("title = 'T'\ntool = ['t']\n", "unknown field `tool`"),
+            ("title = 'T'\nrequires = 'core'\n", "requires = 'core'"),
+            ("title = 'T'\norder = -1\n", "order = -1"),
+            (
+                "title = 'Do it.'\n",
+                "[plugin] title: `Do it.` is no subject",
+            ),
+            ("title = ' '\n", "[plugin] title: ` ` is no subject"),
+            ("title = 'T'\nupstream = ['']\n", "[plugin] upstream: `` is"),
+            (
+                "title = 'T'\ntools = ['../sh']\n",
+                "[plugin] tools: `../sh` is no name",
+            ),
+        ];
+        for (text, said) in cases {
+            let error = Edits::parse(&format!("[plugin]\n{text}")).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(said), "`{said}` is not in: {error}");
         }
     }
 }

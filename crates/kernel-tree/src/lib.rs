@@ -48,7 +48,7 @@ pub use mismatch::{Mismatch, Nearest};
 pub use offer::Offer;
 pub use paths::{BIN_DIR, LTO_DIR, VERSION_FILE};
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
-pub use plugin::{GenerateResult, Generated, GlueFile, Plugin};
+pub use plugin::{Folder, Generate, GenerateResult, Generated, GlueFile, Plugin};
 pub use series::{Author, Patch, series};
 pub use status::{Installed, Status, status};
 pub use table::{Selection, Table};

@@ -19,7 +19,7 @@ pub struct Offer<'table> {
 
 impl<'table> Offer<'table> {
     pub(crate) fn of(resolved: &'table Resolved, tree: &Tree) -> Result<Self> {
-        let Resolved { plugin, edits } = resolved;
+        let Resolved { plugin, edits, .. } = resolved;
         let (does, refused) = match &edits.adoption {
             None => (None, Some("it is for trees without LTO only")),
             Some(Adoption::Refused { reason }) => (None, Some(reason.as_str())),
@@ -57,18 +57,20 @@ mod tests {
     use super::*;
     use crate::plan::Plan;
     use crate::sample::{CORE, EXTRA, HOOKS, SampleTree, assert_says, binaries};
-    use crate::{Author, GenerateResult, Generated, GlueFile, Table, install, series, uninstall};
+    use crate::{
+        Author, Folder, GenerateResult, Generated, GlueFile, Table, install, series, uninstall,
+    };
 
     /// Is of use in every tree.
-    const SOLO: Plugin = Plugin {
+    const SOLO: Folder = Folder {
         name: "solo",
-        title: "Stand alone",
-        upstream: &[],
-        requires: &["core"],
-        tools: &["solo"],
-        glue: &[GlueFile {
+        files: &[GlueFile {
             name: "edits.toml",
             text: r##"
+            [plugin]
+            title = "Stand alone"
+            requires = ["core"]
+            tools = ["solo"]
             [adopt]
             title = "Stand alone in a tree with LTO"
             does = "replaces what the tree does with Perl"

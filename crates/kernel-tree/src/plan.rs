@@ -127,7 +127,7 @@ impl Plan {
             .plugins()
             .flat_map(|plugin| {
                 plugin.tools.iter().map(|name| Tool {
-                    name: (*name).to_owned(),
+                    name: name.clone(),
                     plugin: plugin.name.to_owned(),
                 })
             })
@@ -211,9 +211,7 @@ impl Planner<'_> {
                             &fragment.when,
                         )?
                     {
-                        // Table::new has made sure that the text is there.
-                        let text = resolved.plugin.glue_text(&fragment.source);
-                        parts.push((resolved.plugin.name, text.unwrap_or_default()));
+                        parts.push((resolved.plugin.name, resolved.text(&fragment.source)));
                     }
                 }
             }
@@ -252,7 +250,7 @@ impl Planner<'_> {
     }
 
     fn plugin(&mut self, resolved: &Resolved) -> Result<()> {
-        let Resolved { plugin, edits } = resolved;
+        let Resolved { plugin, edits, .. } = resolved;
         for edit in &edits.changes {
             let what = format!("the edit of {} at `{}`", edit.file, headline(&edit.anchor));
             if self.applies(plugin.name, &what, edit.trees, &edit.when)? {
@@ -267,15 +265,15 @@ impl Planner<'_> {
         } in &edits.files
         {
             if self.applies(plugin.name, dest, *trees, when)? {
-                let text = plugin.glue_text(source).unwrap_or_default();
-                self.create(dest, text.to_owned(), Some(&plugin.name.to_owned()));
+                let text = resolved.text(source).to_owned();
+                self.create(dest, text, Some(&plugin.name.to_owned()));
             }
         }
         let asked_for = match &edits.adoption {
             Some(Adoption::Offered { generate, .. }) if self.native => *generate,
             _ => !self.native,
         };
-        let Some(generate) = plugin.generate.filter(|_| asked_for) else {
+        let Some(generate) = resolved.generate().filter(|_| asked_for) else {
             return Ok(());
         };
         let generated = generate(self.tree).map_err(|source| Error::Generate {

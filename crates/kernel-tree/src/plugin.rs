@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! One plugin: its texts, and what is done with them.
+//! One plugin: its texts, its description, and what is done with the texts.
 
-use crate::edits::{Edits, EditsError};
+use crate::edits::{Description, Edits, EditsError};
 use crate::error::{Error, Result};
 use crate::tree::Tree;
 
@@ -25,85 +25,132 @@ pub struct Generated {
     pub notes: Vec<String>,
 }
 
-/// What [`Plugin::generate`] returns.
+/// What a [`Generate`] returns.
 pub type GenerateResult =
     std::result::Result<Vec<Generated>, Box<dyn std::error::Error + Send + Sync>>;
 
-/// One plugin, as its crate's `glue.rs` describes it.
+/// Computes files of a plugin from the facts of a tree.
+pub type Generate = fn(&Tree) -> GenerateResult;
+
+/// A plugin's folder in `kconfig/`, before its `edits.toml` is read.
 #[derive(Debug, Clone, Copy)]
-pub struct Plugin {
-    /// The name of its crate and of its directory in `kconfig/`.
+pub struct Folder {
+    /// The name of the plugin.
     pub name: &'static str,
-    /// One line, as the subject of a patch has it: imperative, no full stop.
-    pub title: &'static str,
-    /// The titles of the patches of the Clang LTO series that it stands for.
-    pub upstream: &'static [&'static str],
-    /// The plugins without which it does not work. They stand before it in the table.
-    pub requires: &'static [&'static str],
-    /// The binaries that it installs; each is built by the package of the same name.
-    pub tools: &'static [&'static str],
-    /// Its texts; the one named `edits.toml` says what is done with the others.
-    pub glue: &'static [GlueFile],
-    /// Computes more files from the facts of a tree.
-    pub generate: Option<fn(&Tree) -> GenerateResult>,
+    /// Its texts; the one named `edits.toml` describes the plugin, and says what is done with the
+    /// others.
+    pub files: &'static [GlueFile],
+    /// Computes files that are not in the folder.
+    pub generate: Option<Generate>,
 }
 
-impl Plugin {
-    /// The glue text of that name.
-    pub fn glue_text(&self, name: &str) -> Option<&'static str> {
-        self.glue
-            .iter()
-            .find(|file| file.name == name)
-            .map(|file| file.text)
+impl Folder {
+    /// The text of that name.
+    fn text(&self, name: &str) -> Option<&'static str> {
+        let file = self.files.iter().find(|file| file.name == name);
+        file.map(|file| file.text)
     }
+}
+
+/// One plugin, as the table `[plugin]` of its `edits.toml` describes it.
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    /// The name of its folder in `kconfig/`.
+    pub name: &'static str,
+    /// One line, as the subject of a patch has it: imperative, no full stop.
+    pub title: String,
+    /// The titles of the patches of the Clang LTO series that it stands for.
+    pub upstream: Vec<String>,
+    /// The plugins without which it does not work. They stand before it in the table.
+    pub requires: Vec<String>,
+    /// The binaries that it installs; each is built by the package of the same name.
+    pub tools: Vec<String>,
 }
 
 /// A plugin with its `edits.toml` read.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolved {
     pub plugin: Plugin,
+    /// Its place in the table; plugins without one come last.
+    pub order: Option<u32>,
     pub edits: Edits,
+    folder: Folder,
 }
 
 impl Resolved {
     /// Reads the plugin's `edits.toml`.
-    pub fn of(plugin: Plugin) -> Result<Self> {
-        let wrong = |entry: String, reason: String| Error::Edits {
-            plugin: plugin.name.into(),
-            source: EditsError::Entry { entry, reason },
+    pub fn of(folder: Folder) -> Result<Self> {
+        let wrong = |entry: String, reason: &str| Error::Edits {
+            plugin: folder.name.into(),
+            source: EditsError::Entry {
+                entry,
+                reason: reason.into(),
+            },
         };
-        let text = plugin
-            .glue_text("edits.toml")
-            .ok_or_else(|| Error::Table(format!("{} has no glue text edits.toml", plugin.name)))?;
-        let edits = Edits::parse(text).map_err(|source| Error::Edits {
-            plugin: plugin.name.into(),
+        let text = folder
+            .text("edits.toml")
+            .ok_or_else(|| Error::Table(format!("{} has no glue text edits.toml", folder.name)))?;
+        let mut edits = Edits::parse(text).map_err(|source| Error::Edits {
+            plugin: folder.name.into(),
             source,
         })?;
+        let Some(description) = edits.description.take() else {
+            return Err(wrong(
+                "[plugin]".into(),
+                "it is missing; it gives the plugin's title, what it requires, and its tools",
+            ));
+        };
         if let Some(hook) = edits.hooks.first() {
             return Err(wrong(
                 format!("[[hook]] {}", hook.name),
-                "hooks are defined in kconfig/hooks/edits.toml".into(),
+                "hooks are defined in kconfig/hooks/edits.toml",
             ));
         }
         if let Some(edit) = edits.changes.iter().find(|edit| edit.hook.is_some()) {
             return Err(wrong(
                 format!("[[edit]] of {}", edit.file),
-                "the edits of hooks stand in kconfig/hooks/edits.toml".into(),
+                "the edits of hooks stand in kconfig/hooks/edits.toml",
             ));
         }
-        let sources = edits
-            .files
-            .iter()
-            .map(|file| &file.source)
-            .chain(edits.fragments.iter().map(|fragment| &fragment.source));
+        let sources = edits.files.iter().map(|file| &file.source);
+        let sources = sources.chain(edits.fragments.iter().map(|fragment| &fragment.source));
         for source in sources {
-            if plugin.glue_text(source).is_none() {
+            if folder.text(source).is_none() {
                 return Err(wrong(
                     format!("source {source}"),
-                    "the plugin has no glue text of that name".into(),
+                    "the plugin has no glue text of that name",
                 ));
             }
         }
-        Ok(Self { plugin, edits })
+        let Description {
+            title,
+            upstream,
+            requires,
+            tools,
+            order,
+        } = description;
+        let plugin = Plugin {
+            name: folder.name,
+            title,
+            upstream,
+            requires,
+            tools,
+        };
+        Ok(Self {
+            plugin,
+            order,
+            edits,
+            folder,
+        })
+    }
+
+    /// The text that an entry of its `edits.toml` names; [`Self::of`] has made sure that it is there.
+    pub fn text(&self, source: &str) -> &'static str {
+        self.folder.text(source).unwrap_or_default()
+    }
+
+    /// Computes its files that are not in the folder.
+    pub fn generate(&self) -> Option<Generate> {
+        self.folder.generate
     }
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::error::Result;
 use crate::install::{Report, install};
 use crate::plan::Plan;
-use crate::plugin::{GenerateResult, Generated, GlueFile, Plugin};
+use crate::plugin::{Folder, GenerateResult, Generated, GlueFile};
 use crate::table::Table;
 use crate::time_stamp::TimeStamp;
 use crate::tree::Tree;
@@ -279,16 +279,16 @@ include-y += scripts/lto/Makefile.top
 reason = "the flags"
 "#;
 
-pub(crate) const CORE: Plugin = Plugin {
+pub(crate) const CORE: Folder = Folder {
     name: "core",
-    title: "Do what the core does",
-    upstream: &["kbuild: add the core"],
-    requires: &[],
-    tools: &["core-tool"],
-    glue: &[
+    files: &[
         GlueFile {
             name: "edits.toml",
             text: r#"
+            [plugin]
+            title = "Do what the core does"
+            upstream = ["kbuild: add the core"]
+            tools = ["core-tool"]
             [[fragment]]
             hook = "Kconfig"
             source = "Kconfig"
@@ -330,16 +330,15 @@ pub(crate) const CORE: Plugin = Plugin {
 };
 
 /// Anchors on what the core leaves.
-pub(crate) const EXTRA: Plugin = Plugin {
+pub(crate) const EXTRA: Folder = Folder {
     name: "extra",
-    title: "Do more than the core does",
-    upstream: &[],
-    requires: &["core"],
-    tools: &[],
-    glue: &[
+    files: &[
         GlueFile {
             name: "edits.toml",
             text: r#"
+            [plugin]
+            title = "Do more than the core does"
+            requires = ["core"]
             [adopt]
             refused = "the tree does more by itself"
             [[fragment]]
@@ -378,15 +377,15 @@ fn extra_files(tree: &Tree) -> GenerateResult {
 }
 
 /// Needs nothing and uses no hook.
-pub(crate) const SOLO: Plugin = Plugin {
+pub(crate) const SOLO: Folder = Folder {
     name: "solo",
-    title: "Stand alone",
-    upstream: &["kbuild: alone", "kbuild: all alone"],
-    requires: &[],
-    tools: &["solo"],
-    glue: &[GlueFile {
+    files: &[GlueFile {
         name: "edits.toml",
         text: r#"
+        [plugin]
+        title = "Stand alone"
+        upstream = ["kbuild: alone", "kbuild: all alone"]
+        tools = ["solo"]
         [[edit]]
         file = "scripts/link-vmlinux.sh"
         anchor = '''

@@ -82,10 +82,7 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
             Some(Adoption::Offered { title, gain, .. }) if selection.native => {
                 (title.as_str(), gain.trim())
             }
-            _ => {
-                let text = plugin.glue_text("message.txt").unwrap_or_default();
-                (plugin.title, text.trim_end())
-            }
+            _ => (plugin.title.as_str(), ""),
         };
         let plan = Plan::new(tree, &selection.prefix(index + 1), version)?;
         let after = texts(&plan);
@@ -169,7 +166,7 @@ impl Step<'_> {
         // A tree whose own build knows LTO has these patches.
         if place.is_some() && !self.plugin.upstream.is_empty() {
             head.push_str("Stands for these patches of the Clang LTO series:\n\n");
-            for title in self.plugin.upstream {
+            for title in &self.plugin.upstream {
                 let _ = writeln!(head, "- {title}");
             }
             head.push('\n');
@@ -216,7 +213,7 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
     let mut text = mail_head("Clang LTO, by plugins", Some((0, steps.len())), author);
     let tools: Vec<&str> = steps
         .iter()
-        .flat_map(|step| step.plugin.tools.iter().copied())
+        .flat_map(|step| step.plugin.tools.iter().map(String::as_str))
         .collect();
     // Three to a line, for mails have narrow lines.
     let packages: Vec<String> = tools

@@ -8,7 +8,7 @@ use kernel_facts::KnownLto;
 use crate::edits::{Edits, EditsError, Hook};
 use crate::error::{Error, Refusal, Result};
 use crate::offer::Offer;
-use crate::plugin::{Plugin, Resolved};
+use crate::plugin::{Folder, Plugin, Resolved};
 use crate::tree::Tree;
 
 /// All plugins there are, in the order in which they are installed, and the hooks they use.
@@ -19,34 +19,45 @@ pub struct Table {
 }
 
 impl Table {
-    /// Makes the table of `kconfig/hooks/edits.toml` and the plugins.
+    /// Makes the table of `kconfig/hooks/edits.toml` and the folders of the plugins. Plugins stand in
+    /// the order of the numbers that they give; those that give the same, or none, as they come.
     ///
     /// Errors: an `edits.toml` that cannot be read or names a text or hook that is not there; two
     /// plugins or two tools of one name; a plugin that stands before one it requires.
-    pub fn new(hooks: &str, plugins: Vec<Plugin>) -> Result<Self> {
+    pub fn new(hooks: &str, folders: Vec<Folder>) -> Result<Self> {
         let hooks = Edits::parse(hooks).map_err(|source| Error::Edits {
             plugin: "hooks".into(),
             source,
         })?;
         check_hooks(&hooks)?;
-        let plugins = plugins
-            .into_iter()
-            .map(Resolved::of)
-            .collect::<Result<Vec<_>>>()?;
+        let plugins = folders.into_iter().map(Resolved::of);
+        let mut plugins = plugins.collect::<Result<Vec<_>>>()?;
+        plugins.sort_by_key(|resolved| resolved.order.unwrap_or(u32::MAX));
         let mut names = BTreeSet::new();
         let mut tools = BTreeSet::new();
-        for Resolved { plugin, edits } in &plugins {
-            if let Some(required) = plugin.requires.iter().find(|name| !names.contains(*name)) {
-                return Err(Error::Table(format!(
-                    "{} requires {required}, which does not stand before it",
-                    plugin.name
-                )));
+        for Resolved { plugin, edits, .. } in &plugins {
+            let wrong = |key: &str, reason: String| Error::Edits {
+                plugin: plugin.name.into(),
+                source: EditsError::Entry {
+                    entry: format!("[plugin] {key}"),
+                    reason,
+                },
+            };
+            let is_before = |name: &&String| names.contains(name.as_str());
+            if let Some(required) = plugin.requires.iter().find(|name| !is_before(name)) {
+                return Err(wrong(
+                    "requires",
+                    format!(
+                        "{} requires {required}, which does not stand before it",
+                        plugin.name
+                    ),
+                ));
             }
             if !names.insert(plugin.name) {
                 return Err(Error::Table(format!("{} stands in it twice", plugin.name)));
             }
-            if let Some(tool) = plugin.tools.iter().find(|tool| !tools.insert(**tool)) {
-                return Err(Error::Table(format!("two plugins install {tool}")));
+            if let Some(tool) = plugin.tools.iter().find(|tool| !tools.insert(*tool)) {
+                return Err(wrong("tools", format!("two plugins install {tool}")));
             }
             let known = |name: &String| hooks.hooks.iter().any(|hook| hook.name == *name);
             if let Some(fragment) = edits.fragments.iter().find(|f| !known(&f.hook)) {
@@ -239,15 +250,16 @@ fn check_hooks(hooks: &Edits) -> Result<()> {
         })
     };
     let Edits {
+        description,
         adoption,
         hooks: defined,
         changes,
         files,
         fragments,
     } = hooks;
-    if adoption.is_some() || !files.is_empty() || !fragments.is_empty() {
+    if description.is_some() || adoption.is_some() || !files.is_empty() || !fragments.is_empty() {
         return wrong(
-            "[adopt], [[file]] or [[fragment]]".into(),
+            "[plugin], [adopt], [[file]] or [[fragment]]".into(),
             "only a plugin has these",
         );
     }
@@ -295,6 +307,22 @@ mod tests {
     }
 
     #[test]
+    fn plugins_stand_where_they_say_and_the_others_behind_them() {
+        let placed = |name, order: &str| Folder {
+            name,
+            ..with_edits(order)
+        };
+        let folders = vec![
+            placed("c", ""),
+            placed("a", "order = 20\n"),
+            placed("d", "order = 3\n"),
+            placed("b", ""),
+        ];
+        let table = Table::new(HOOKS, folders).unwrap();
+        assert_eq!(names(&table.all()), ["d", "a", "c", "b"]);
+    }
+
+    #[test]
     fn unknown_missing_and_no_plugins_are_named() {
         let table = table();
         let error = |names: &[&str]| table.select(names).unwrap_err().to_string();
@@ -310,7 +338,7 @@ mod tests {
     }
 
     /// The error of a table, with its cause.
-    fn table_error(hooks: &str, plugins: Vec<Plugin>) -> String {
+    fn table_error(hooks: &str, plugins: Vec<Folder>) -> String {
         let error = Table::new(hooks, plugins).unwrap_err();
         let cause = std::error::Error::source(&error);
         format!(
@@ -319,32 +347,46 @@ mod tests {
         )
     }
 
-    fn with_edits(text: &'static str) -> Plugin {
-        let glue = vec![GlueFile {
+    /// The core with other entries in its `edits.toml`.
+    fn with_edits(text: &str) -> Folder {
+        with_text(format!("[plugin]\ntitle = 'Do it'\n{text}"))
+    }
+
+    /// The core with another `edits.toml`.
+    fn with_text(text: String) -> Folder {
+        let files = vec![GlueFile {
             name: "edits.toml",
-            text,
+            text: String::leak(text),
         }];
-        Plugin {
-            glue: Vec::leak(glue),
+        Folder {
+            files: Vec::leak(files),
             ..CORE
         }
     }
 
     #[test]
     fn a_table_that_contradicts_itself_is_refused() {
-        let no_glue = Plugin { glue: &[], ..CORE };
-        let same_tool = Plugin {
-            tools: &["solo"],
-            ..CORE
-        };
+        let no_glue = Folder { files: &[], ..CORE };
+        let same_tool = with_edits("tools = ['solo']\n");
         let cases = [
             (
                 vec![EXTRA, CORE],
-                "extra requires core, which does not stand before it",
+                "kconfig/extra/edits.toml: [plugin] requires: extra requires core, which does not \
+                 stand before it",
             ),
             (vec![CORE, CORE], "core stands in it twice"),
-            (vec![same_tool, SOLO], "two plugins install solo"),
+            (
+                vec![same_tool, SOLO],
+                "kconfig/solo/edits.toml: [plugin] tools: two plugins install solo",
+            ),
             (vec![no_glue], "core has no glue text edits.toml"),
+            (
+                vec![with_text(
+                    "[[fragment]]\nhook='Kconfig'\nsource='K'\n".into(),
+                )],
+                "kconfig/core/edits.toml: [plugin]: it is missing",
+            ),
+            (vec![with_edits("tool = ['t']\n")], "unknown field `tool`"),
             (
                 vec![with_edits("[[fragment]]\nhook='Kconfig'\nsource='K'\n")],
                 "source K: the plugin has no glue text of that name",

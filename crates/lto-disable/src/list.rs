@@ -10,6 +10,9 @@ use kernel_facts::KnownLto;
 use serde::Deserialize;
 use walkdir::{DirEntry, WalkDir};
 
+/// The list as it stands in `kconfig/`.
+pub const LIST: &str = include_str!("../../../kconfig/lto-disable/objects.toml");
+
 /// The list of what LTO must leave alone.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

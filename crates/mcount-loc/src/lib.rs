@@ -22,7 +22,6 @@
 mod code;
 mod entry;
 mod entry_call;
-mod glue;
 mod plan;
 mod rewrite;
 mod site;
@@ -30,7 +29,6 @@ mod table;
 
 use object_model::{Elf, Faults, ReadError, elf};
 
-pub use glue::plugin;
 pub use plan::{Record, Records, plan};
 pub use rewrite::rewrite;
 pub use site::{Site, sites};
