@@ -46,7 +46,6 @@ pub use install::{Preview, Report, check_install, install, preview, recover, uni
 pub use journal::Recovery;
 pub use mismatch::{Mismatch, Nearest};
 pub use offer::Offer;
-pub use paths::{BIN_DIR, LTO_DIR, VERSION_FILE};
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
 pub use plugin::{Folder, Generate, GenerateResult, Generated, GlueFile, Plugin};
 pub use series::{Author, Patch, series};

@@ -6,11 +6,11 @@ use std::path::{Component, Path, PathBuf};
 use crate::error::{Error, Result};
 
 /// The directory of the kernel tree in which everything new stands.
-pub const LTO_DIR: &str = "scripts/lto";
+pub(crate) const LTO_DIR: &str = "scripts/lto";
 /// Where the tools of the plugins stand.
-pub const BIN_DIR: &str = "scripts/lto/bin";
+pub(crate) const BIN_DIR: &str = "scripts/lto/bin";
 /// The file that holds the version of what is installed.
-pub const VERSION_FILE: &str = "scripts/lto/VERSION";
+pub(crate) const VERSION_FILE: &str = "scripts/lto/VERSION";
 
 /// Where the record, the journal and the originals stand.
 ///
