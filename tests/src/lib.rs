@@ -2,4 +2,5 @@
 //! What tests over several crates share.
 #![warn(missing_docs)]
 
+pub mod imports;
 pub mod object_differential;

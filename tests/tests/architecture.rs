@@ -9,14 +9,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use kernel_tests::imports;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 10] = [
+const FOUNDATION: [(&str, &[&str]); 12] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
-    ("kernel-tree", &[]),
+    ("kernel-facts", &[]),
+    ("kernel-tree", &["kernel-facts"]),
+    ("plugin-table", &["kernel-tree", "lto-disable"]),
     (
         "object-tree",
         &[
@@ -63,7 +66,7 @@ const FOUNDATION: [(&str, &[&str]); 10] = [
 ];
 
 /// What a plugin may depend on.
-const KNOWN_TO_PLUGINS: [&str; 3] = ["object-model", "tool-io", "kernel-tree"];
+const KNOWN_TO_PLUGINS: [&str; 3] = ["object-model", "tool-io", "kernel-facts"];
 
 /// The plugin that may depend on other plugins.
 const COMPOSER: &str = "lto-link";
@@ -75,10 +78,15 @@ const FOR_TESTS: [&str; 3] = ["test-support", "link-lab", "kernel-lab"];
 /// What no library names: options come as plain structs, results are returned.
 const IN_NO_LIBRARY: [&str; 6] = ["clap", "print", "println", "eprint", "eprintln", "dbg"];
 
+/// What no library names but tool-io: the command ends the process. tool-io makes the exit code, and
+/// ends a process whose input file was shortened while it was read.
+const ENDS_THE_PROCESS: [&str; 3] = ["exit", "_exit", "abort"];
+
 /// What some libraries do not name, because of what their invariants say.
-const IN_SOME_LIBRARY: [(&str, &[&str]); 12] = [
+const IN_SOME_LIBRARY: [(&str, &[&str]); 13] = [
     ("object-model", &["fs", "env", "net", "process", "Command"]),
     ("tool-io", &["Command"]),
+    ("kernel-facts", &["File", "OpenOptions", "Command"]),
     ("kernel-tree", &["Command"]),
     ("initcall-order", &["fs", "Command"]),
     ("modversions", &["fs", "Command"]),
@@ -228,6 +236,18 @@ fn a_forbidden_dependency_is_found() {
         ),
         ("tool-io", "[dependencies]\nkernel-tree.workspace = true\n"),
         (
+            "kernel-tree",
+            "[dependencies]\nlto-disable.workspace = true\n",
+        ),
+        (
+            "kernel-tree",
+            "[dependencies]\nxtask = { path = \"../../xtask\" }\n",
+        ),
+        (
+            "lto-disable",
+            "[dependencies]\nkernel-tree.workspace = true\n",
+        ),
+        (
             "mod-dedup",
             "[dependencies]\nmodversions.workspace = true\n",
         ),
@@ -268,6 +288,9 @@ fn libraries_name_nothing_that_they_must_not_know() {
         let of_crate = IN_SOME_LIBRARY.iter().find(|(known, _)| *known == name);
         let mut forbidden: Vec<&str> = IN_NO_LIBRARY.to_vec();
         forbidden.extend(of_crate.map_or(&[][..], |(_, words)| *words));
+        if name != "tool-io" {
+            forbidden.extend(ENDS_THE_PROCESS);
+        }
         for file in library_sources(&name) {
             let found = forbidden_words(&read(&file), &forbidden);
             faults.extend(found.iter().map(|word| format!("{file}: names {word}")));
@@ -322,6 +345,82 @@ fn a_forbidden_word_is_found() {
     assert_eq!(found(good), [""; 0]);
 }
 
+/// Crates with files that still import each other. Nothing may be added; it is to become empty.
+const WITH_CIRCLES: [&str; 2] = ["lto-link", "xtask"];
+
+#[test]
+fn no_two_files_of_a_crate_import_each_other() {
+    let mut sources: BTreeMap<String, Vec<String>> = crates()
+        .into_iter()
+        .map(|name| (format!("crates/{name}"), library_sources(&name)))
+        .collect();
+    sources.insert("xtask".to_owned(), files_in("xtask/src/", ".rs"));
+    let mut faults = Vec::new();
+    for (folder, files) in sources {
+        if WITH_CIRCLES.contains(&folder.trim_start_matches("crates/")) {
+            continue;
+        }
+        let source = format!("{folder}/src/");
+        let texts = files
+            .iter()
+            .map(|file| (file.trim_start_matches(&source).to_owned(), read(file)));
+        for circle in imports::circles(&texts.collect()) {
+            faults.push(format!("{folder}: {}", circle.join(", ")));
+        }
+    }
+    assert_eq!(faults, [""; 0]);
+}
+
+/// Dependencies of the workspace that no crate has yet. Nothing may be added; it is to become empty.
+const NOT_YET_USED: [&str; 1] = ["xshell"];
+
+#[test]
+fn every_dependency_is_used() {
+    let workspace: Table = read("Cargo.toml").parse().expect("the workspace");
+    let listed = workspace["workspace"]["dependencies"].as_table();
+    let mut unused: BTreeSet<&str> = listed
+        .expect("dependencies of the workspace")
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !NOT_YET_USED.contains(name))
+        .collect();
+    let mut faults = Vec::new();
+    let folders = crates().into_iter().map(|name| format!("crates/{name}/"));
+    for folder in folders.chain(["xtask/", "tests/"].map(str::to_owned)) {
+        let manifest: Table = read(format!("{folder}Cargo.toml")).parse().expect(&folder);
+        let mut identifiers = BTreeSet::new();
+        for file in files_in(&folder, ".rs") {
+            let tokens = read(&file)
+                .parse()
+                .unwrap_or_else(|e| panic!("{file}: {e}"));
+            collect_all_identifiers(tokens, &mut identifiers);
+        }
+        for (kind, name) in dependencies(&manifest) {
+            unused.remove(name.as_str());
+            if !identifiers.contains(&name.replace('-', "_")) {
+                faults.push(format!("{folder}: no source names {name} of its {kind}"));
+            }
+        }
+    }
+    assert_eq!(faults, [""; 0]);
+    assert!(
+        unused.is_empty(),
+        "no crate has {unused:?} of the workspace"
+    );
+}
+
+fn collect_all_identifiers(tokens: TokenStream, identifiers: &mut BTreeSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => collect_all_identifiers(group.stream(), identifiers),
+            TokenTree::Ident(identifier) => {
+                identifiers.insert(identifier.to_string());
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
+
 #[test]
 fn libraries_document_all_that_is_public() {
     let without = crates().into_iter().filter(|name| {
@@ -335,9 +434,7 @@ fn every_plugin_has_all_its_parts() {
     let committed: BTreeSet<_> = committed_files().into_iter().collect();
     let mut expected: Vec<String> = Vec::new();
     for name in plugins() {
-        expected.extend(
-            ["lib.rs", "main.rs", "glue.rs"].map(|file| format!("crates/{name}/src/{file}")),
-        );
+        expected.extend(["lib.rs", "main.rs"].map(|file| format!("crates/{name}/src/{file}")));
         expected.push(format!("kconfig/{name}/edits.toml"));
         expected.push(format!("docs/plugins/{name}.md"));
     }
@@ -364,21 +461,25 @@ fn every_folder_of_glue_belongs_to_a_plugin() {
 
 #[test]
 fn the_one_table_has_every_plugin() {
-    let table = read("xtask/src/plugins.rs");
-    let calls = |name: &str| format!("{}::plugin()", name.replace('-', "_"));
-    let mut missing = plugins();
-    missing.retain(|name| !table.contains(&calls(name)));
-    assert!(
-        missing.is_empty(),
-        "not in xtask/src/plugins.rs: {missing:?}"
-    );
-    for file in files_in("xtask/src/", ".rs") {
-        let text = read(&file);
-        let mut second = plugins();
-        second.retain(|name| file != "xtask/src/plugins.rs" && text.contains(&calls(name)));
-        assert!(second.is_empty(), "{file} is a second table: {second:?}");
-    }
+    let table = plugin_table::table().unwrap_or_else(|error| panic!("{error}"));
+    let listed = table.plugins().map(|plugin| plugin.name.to_owned());
+    assert_eq!(listed.collect::<BTreeSet<_>>(), plugins());
+    // Nobody else takes texts from there, but a tool its own data.
+    let sources = files_in("crates/", ".rs").into_iter();
+    let mut second: Vec<_> = sources.chain(files_in("xtask/", ".rs")).collect();
+    second.retain(|file| !file.contains("/tests/") && read(file).contains("../kconfig"));
+    let second = second
+        .iter()
+        .filter(|file| !READS_KCONFIG.contains(&file.as_str()));
+    assert_eq!(second.collect::<Vec<_>>(), [&""; 0]);
 }
+
+/// The sources that embed files of `kconfig/`.
+const READS_KCONFIG: [&str; 3] = [
+    "crates/plugin-table/build.rs",
+    "crates/plugin-table/src/lib.rs",
+    "crates/lto-disable/src/list.rs",
+];
 
 #[test]
 fn every_invariant_stands_in_the_page() {

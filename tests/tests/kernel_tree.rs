@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kernel_tree::KnownLto;
+use kernel_facts::KnownLto;
 use lto_disable::{DisabledEntry, LIST, List, parse_fragment};
 use walkdir::WalkDir;
 

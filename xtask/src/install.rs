@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask install`: plugins into a kernel tree.
 
-use crate::llvm;
-use crate::outcome::{Failure, Outcome, print};
-use crate::plugins;
-use crate::process;
-use crate::status;
-use crate::table;
-use anyhow::Context as _;
-use kernel_tree::{KnownLto, Offer, Plan, Report, Table, Tool, Tree};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+use kernel_tree::{KnownLto, Offer, Plan, Report, Table, Tool, Tree};
+use serde::Deserialize;
+
+use crate::llvm;
+use crate::outcome::{Failure, Outcome, print};
+use crate::process;
+use crate::status;
+use crate::table;
 
 /// Puts plugins into a kernel tree.
 ///
@@ -109,7 +110,7 @@ pub fn run(args: Args) -> Outcome {
 /// # Errors
 /// The tree is refused, the tools cannot be built, the tree cannot be written.
 pub fn install(options: &Options<'_>) -> anyhow::Result<(Plan, Report)> {
-    install_with(&plugins::table()?, options, build_tools)
+    install_with(&plugin_table::table()?, options, build_tools)
 }
 
 fn install_with(
@@ -143,14 +144,14 @@ fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::Result<Plan>
     Ok(Plan::new(
         tree,
         &table.choose(tree, names)?,
-        plugins::VERSION,
+        plugin_table::VERSION,
     )?)
 }
 
 /// Says what is offered to a tree whose own build knows LTO.
 fn explain(dir: &Path) -> Outcome {
     let tree = Tree::open(dir)?;
-    let table = plugins::table()?;
+    let table = plugin_table::table()?;
     let offers = table.offers(&tree)?;
     let installed = kernel_tree::status(&tree)?.installed;
     let installed = installed.map_or_else(Vec::new, |installed| installed.plugins);
@@ -205,7 +206,7 @@ fn explanation(dir: &Path, tree: &Tree, offers: &[Offer<'_>], installed: &[Strin
 /// # Errors
 /// The tree cannot be read.
 pub fn offered(tree: &Path) -> anyhow::Result<Vec<String>> {
-    let table = plugins::table()?;
+    let table = plugin_table::table()?;
     let offers = table.offers(&Tree::open(tree)?)?;
     let made = offers.iter().filter(|offer| offer.is_made());
     Ok(made.map(|offer| offer.plugin.name.to_owned()).collect())
@@ -217,7 +218,7 @@ pub fn offered(tree: &Path) -> anyhow::Result<Vec<String>> {
 /// The tree is refused.
 pub fn previewed(options: &Options<'_>) -> anyhow::Result<(Plan, kernel_tree::Preview)> {
     let tree = Tree::open(options.tree)?;
-    let plan = planned(&plugins::table()?, &tree, options.plugins)?;
+    let plan = planned(&plugin_table::table()?, &tree, options.plugins)?;
     let preview = kernel_tree::preview(&tree, &plan)?;
     Ok((plan, preview))
 }
@@ -438,19 +439,18 @@ fn executables(said: &str) -> serde_json::Result<BTreeMap<String, PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use kernel_tree::{GlueFile, Plugin};
     use std::os::unix::fs::symlink;
 
-    const PLUGIN: Plugin = Plugin {
+    use kernel_tree::{Folder, GlueFile};
+
+    use super::*;
+
+    const PLUGIN: Folder = Folder {
         name: "sample",
-        title: "Be a sample",
-        upstream: &[],
-        requires: &[],
-        tools: &["sample-tool"],
-        glue: &[GlueFile {
+        files: &[GlueFile {
             name: "edits.toml",
-            text: "[[edit]]\nfile = 'Kconfig'\nanchor = 'a'\nreplace = 'b'\nreason = 'r'\n\
+            text: "[plugin]\ntitle = 'Be a sample'\ntools = ['sample-tool']\n\
+                   [[edit]]\nfile = 'Kconfig'\nanchor = 'a'\nreplace = 'b'\nreason = 'r'\n\
                    [[edit]]\nfile = 'Kconfig'\nanchor = 'x'\nreplace = 'y'\nreason = 'r'\n\
                    when = [{ exists = 'no' }]\n",
         }],
@@ -524,7 +524,7 @@ mod tests {
         }
         let known = Tree::open(tree.path()).unwrap().known_lto().unwrap();
         assert!(known == KnownLto::Native);
-        let table = plugins::table().unwrap();
+        let table = plugin_table::table().unwrap();
         let opened = Tree::open(tree.path()).unwrap();
         let offers = table.offers(&opened).unwrap();
         let told = |installed: &[&str]| {
@@ -555,7 +555,7 @@ mod tests {
     #[test]
     fn every_plugin_says_what_it_is_to_a_tree_with_lto() {
         let tree = tree();
-        let table = plugins::table().unwrap();
+        let table = plugin_table::table().unwrap();
         let offers = table.offers(&Tree::open(tree.path()).unwrap()).unwrap();
         let silent: Vec<_> = offers
             .iter()

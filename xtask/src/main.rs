@@ -8,7 +8,6 @@ mod install;
 mod kernel;
 mod kernel_tests;
 mod outcome;
-mod plugins;
 mod progress;
 mod report;
 mod resume;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask series`: an install as patches to be mailed.
 
-use crate::outcome::{Outcome, print};
-use crate::plugins;
-use crate::process;
-use anyhow::Context as _;
-use kernel_tree::{Author, Tree};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use anyhow::Context as _;
+use kernel_tree::{Author, Tree};
+
+use crate::outcome::{Outcome, print};
+use crate::process;
 
 /// Writes an install as a patch series, ready to be looked at and mailed.
 ///
@@ -73,10 +74,10 @@ pub fn write(
         name_and_mail: name_and_mail.to_owned(),
         date: date()?,
     };
-    let table = plugins::table()?;
+    let table = plugin_table::table()?;
     let tree = Tree::open(tree)?;
     let selection = table.choose(&tree, plugins)?;
-    let patches = kernel_tree::series(&tree, &selection, plugins::VERSION, &author)?;
+    let patches = kernel_tree::series(&tree, &selection, plugin_table::VERSION, &author)?;
     fs::create_dir_all(into).with_context(|| into.display().to_string())?;
     let mut written = Vec::new();
     for patch in patches {

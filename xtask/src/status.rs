@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask status`: what is installed in a kernel tree.
 
-use crate::outcome::{Failure, Outcome, print};
+use std::path::{Path, PathBuf};
+
 use kernel_tree::{Installed, Recovery, Status, Tree};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+
+use crate::outcome::{Failure, Outcome, print};
 
 /// Says what is installed in a kernel tree, and whether it still is as it was installed.
 ///

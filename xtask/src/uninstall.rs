@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask uninstall`: a kernel tree as it was.
 
+use std::path::{Path, PathBuf};
+
+use kernel_tree::{Report, Tree};
+
 use crate::outcome::{Outcome, print};
 use crate::status;
-use kernel_tree::{Report, Tree};
-use std::path::{Path, PathBuf};
 
 /// Gives a kernel tree back as it was before the first install: every file byte for byte, with its
 /// permissions and its time stamp.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The commands that install, as a user meets them: what they say, and their exit codes.
 
-use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use serde_json::Value;
 use test_support::TestDir;
 
 /// What every kernel tree has, and nothing that a plugin could be anchored to.

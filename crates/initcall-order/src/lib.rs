@@ -13,7 +13,6 @@
 #![warn(missing_docs)]
 
 mod fault;
-mod glue;
 mod initcall;
 mod object;
 mod tables;
@@ -25,7 +24,6 @@ use object_model::{Architecture, Binding, Faults, Input, Symbol};
 use serde::Serialize;
 
 pub use fault::{Fault, Malformed};
-pub use glue::plugin;
 pub use initcall::{Initcall, Level, MARK};
 pub use tables::{OrderFault, Tables};
 

@@ -1,74 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! One edit of one text: find the anchor exactly as often as it should be there, change it there.
 
-use crate::edits::{Change, Edit};
 use similar::TextDiff;
-use std::fmt;
 
-/// How an anchor fails to be where it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mismatch {
-    /// It is nowhere.
-    Missing {
-        /// The place that resembles it most; `None` if nothing does.
-        nearest: Option<Nearest>,
-    },
-    /// It is there, but not as often as it should be.
-    Count {
-        /// How often it should be there.
-        expected: usize,
-        /// The lines, from 1, at which it begins.
-        lines: Vec<usize>,
-    },
-    /// Two of its places share text, so that changing one changes the other.
-    Overlap {
-        /// The lines, from 1, at which they begin.
-        lines: (usize, usize),
-    },
-}
-
-/// The place in a text that resembles an anchor most.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Nearest {
-    /// The line, from 1, that differs.
-    pub line: usize,
-    /// What stands there.
-    pub found: String,
-    /// What the anchor has there.
-    pub wanted: String,
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { nearest: None } => f.write_str("is not there, nor anything like it"),
-            Self::Missing {
-                nearest:
-                    Some(Nearest {
-                        line,
-                        found,
-                        wanted,
-                    }),
-            } => write!(
-                f,
-                "is not there; nearest is line {line}, which has `{found}` where `{wanted}` \
-                 should be"
-            ),
-            Self::Count { expected, lines } => {
-                let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "is there {} times (lines {}), not {expected}",
-                    lines.len(),
-                    lines.join(", ")
-                )
-            }
-            Self::Overlap { lines: (a, b) } => {
-                write!(f, "is there at lines {a} and {b}, which share text")
-            }
-        }
-    }
-}
+use crate::edits::{Edit, Placement};
+use crate::mismatch::{Mismatch, Nearest};
 
 /// Applies one edit to a text.
 ///
@@ -97,18 +33,18 @@ pub(crate) fn apply(text: &[u8], edit: &Edit) -> Result<Vec<u8>, Mismatch> {
         });
     }
 
-    let mut result = Vec::with_capacity(text.len() + edit.occurs * edit.change.text().len());
+    let mut result = Vec::with_capacity(text.len() + edit.occurs * edit.placement.text().len());
     let mut copied = 0;
     for start in starts {
         let end = start + anchor.len();
         result.extend_from_slice(&text[copied..start]);
-        match &edit.change {
-            Change::Replace(new) => result.extend_from_slice(new.as_bytes()),
-            Change::Before(new) => {
+        match &edit.placement {
+            Placement::Replace(new) => result.extend_from_slice(new.as_bytes()),
+            Placement::Before(new) => {
                 result.extend_from_slice(new.as_bytes());
                 result.extend_from_slice(anchor);
             }
-            Change::After(new) => {
+            Placement::After(new) => {
                 result.extend_from_slice(anchor);
                 result.extend_from_slice(new.as_bytes());
             }
@@ -147,11 +83,6 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack
         .windows(needle.len())
         .position(|window| window == needle)
-}
-
-/// Whether a text contains another.
-pub(crate) fn contains(text: &[u8], part: &str) -> bool {
-    find(text, part.as_bytes()).is_some()
 }
 
 /// The first line of an anchor that has a letter or digit, by which a reader knows it again.
@@ -215,37 +146,38 @@ fn nearest(text: &[u8], anchor: &[u8]) -> Option<Nearest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edits::Trees;
 
-    fn edit(anchor: &str, occurs: usize, change: Change) -> Edit {
+    fn edit(anchor: &str, occurs: usize, placement: Placement) -> Edit {
         Edit {
             hook: None,
             file: "f".into(),
             anchor: anchor.into(),
             occurs,
-            change,
+            placement,
             reason: "test".into(),
-            trees: crate::edits::Trees::None,
+            trees: Trees::None,
             when: Vec::new(),
         }
     }
 
     fn replace(anchor: &str) -> Edit {
-        edit(anchor, 1, Change::Replace("X\n".into()))
+        edit(anchor, 1, Placement::Replace("X\n".into()))
     }
 
     #[test]
     fn replaces_and_inserts_at_the_anchor() {
         let text = b"one\ntwo\nthree\n";
         assert_eq!(apply(text, &replace("two\n")).unwrap(), b"one\nX\nthree\n");
-        let before = edit("two\n", 1, Change::Before("X\n".into()));
+        let before = edit("two\n", 1, Placement::Before("X\n".into()));
         assert_eq!(apply(text, &before).unwrap(), b"one\nX\ntwo\nthree\n");
-        let after = edit("two\n", 1, Change::After("X\n".into()));
+        let after = edit("two\n", 1, Placement::After("X\n".into()));
         assert_eq!(apply(text, &after).unwrap(), b"one\ntwo\nX\nthree\n");
     }
 
     #[test]
     fn changes_each_of_several_places() {
-        let every = edit("a\n", 3, Change::Replace("b\n".into()));
+        let every = edit("a\n", 3, Placement::Replace("b\n".into()));
         assert_eq!(apply(b"a\na\nc\na\n", &every).unwrap(), b"b\nb\nc\nb\n");
     }
 
@@ -285,13 +217,13 @@ mod tests {
 
     #[test]
     fn places_that_share_text_are_refused() {
-        let twice = edit("aba", 2, Change::Replace("x".into()));
+        let twice = edit("aba", 2, Placement::Replace("x".into()));
         assert_eq!(
             apply(b"ababa", &twice),
             Err(Mismatch::Overlap { lines: (1, 1) })
         );
         // And they are counted, so that one of them cannot pass for the only one.
-        let once = edit("aba", 1, Change::Replace("x".into()));
+        let once = edit("aba", 1, Placement::Replace("x".into()));
         assert!(matches!(
             apply(b"ababa", &once),
             Err(Mismatch::Count { .. })

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Which files must be written to make a tree what a plan says, or what it was.
 
-use crate::disk::Content;
-use crate::error::{Error, Refusal, Result};
-use crate::journal::{Change, Changes};
-use crate::manifest::{
-    CreatedRecord, EditedRecord, MANIFEST, Manifest, Original, TimeStamp, original_path, parents,
-    sha256,
-};
-use crate::plan::{Plan, Tool};
-use crate::tree::{Tree, read_original};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use crate::disk::Content;
+use crate::error::{Error, Refusal, Result};
+use crate::hash::sha256;
+use crate::journal::{Change, Changes};
+use crate::manifest::{CreatedRecord, EditedRecord, Manifest, Original};
+use crate::paths::{MANIFEST, original_path, parents};
+use crate::plan::{Plan, Tool};
+use crate::time_stamp::TimeStamp;
+use crate::tree::{Tree, read_original};
 
 /// The permission bits of a new text, and of a new binary.
 const TEXT_MODE: u32 = 0o644;
@@ -24,7 +25,7 @@ const PERMISSIONS: u32 = 0o7777;
 
 /// The changes of an install or uninstall, and the installed files that they would overwrite
 /// although someone changed them.
-pub(crate) struct Planned {
+pub(crate) struct Writes {
     pub changes: Changes,
     pub refusals: Vec<Refusal>,
 }
@@ -35,9 +36,9 @@ pub(crate) fn to_install(
     tree: &Tree,
     plan: &Plan,
     binaries: Option<&BTreeMap<String, Vec<u8>>>,
-) -> Result<Planned> {
+) -> Result<Writes> {
     let nothing = Manifest::new("", Vec::new());
-    let mut planner = Planner {
+    let mut collector = Collector {
         tree,
         before: tree.manifest().unwrap_or(&nothing),
         after: Manifest::new(&plan.version, plan.plugins.clone()),
@@ -50,18 +51,18 @@ pub(crate) fn to_install(
         None => plan.tools.iter().map(Tool::path).collect(),
     };
     for (path, wanted) in created_files(plan, binaries)? {
-        planner.create(path, wanted)?;
+        collector.create(path, wanted)?;
     }
-    planner.keep(&kept_tools);
-    let edited = plan.edited.keys().chain(planner.before.edited.keys());
+    collector.keep(&kept_tools);
+    let edited = plan.edited.keys().chain(collector.before.edited.keys());
     for path in edited.collect::<BTreeSet<_>>() {
-        planner.edit(plan, path)?;
+        collector.edit(plan, path)?;
     }
-    planner.remove_others(&kept_tools)?;
-    planner.finish()
+    collector.remove_others(&kept_tools)?;
+    collector.finish()
 }
 
-struct Planner<'a> {
+struct Collector<'a> {
     tree: &'a Tree,
     before: &'a Manifest,
     after: Manifest,
@@ -71,7 +72,7 @@ struct Planner<'a> {
     refusals: Vec<Refusal>,
 }
 
-impl Planner<'_> {
+impl Collector<'_> {
     fn create(&mut self, path: String, wanted: Wanted) -> Result<()> {
         let Wanted { content, plugins } = wanted;
         let present = present(self.tree, &path)?;
@@ -148,7 +149,7 @@ impl Planner<'_> {
     }
 
     /// Puts the originals before and the manifest after everything else.
-    fn finish(mut self) -> Result<Planned> {
+    fn finish(mut self) -> Result<Writes> {
         self.after.directories = directories(self.tree.dir(), self.before, &self.after);
         let mut files = Vec::new();
         for (path, bytes) in self.originals {
@@ -160,7 +161,7 @@ impl Planner<'_> {
         let text = text_content(self.after.to_bytes());
         push_unless_equal(&mut files, MANIFEST, manifest, text);
         let dropped = self.before.directories.difference(&self.after.directories);
-        Ok(Planned {
+        Ok(Writes {
             changes: Changes {
                 command: "install",
                 files,
@@ -172,7 +173,7 @@ impl Planner<'_> {
 }
 
 /// Computes what must be written to give a tree back.
-pub(crate) fn to_uninstall(tree: &Tree, manifest: &Manifest) -> Result<Planned> {
+pub(crate) fn to_uninstall(tree: &Tree, manifest: &Manifest) -> Result<Writes> {
     let mut files = Vec::new();
     let mut refusals = Vec::new();
     let mut originals = BTreeSet::new();
@@ -207,7 +208,7 @@ pub(crate) fn to_uninstall(tree: &Tree, manifest: &Manifest) -> Result<Planned> 
     for path in originals.iter().map(String::as_str).chain([MANIFEST]) {
         files.extend(removal(path, present(tree, path)?));
     }
-    Ok(Planned {
+    Ok(Writes {
         changes: Changes {
             command: "uninstall",
             files,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Differences of texts, as `git diff` writes them.
 
-use similar::{ChangeTag, TextDiff};
 use std::io::Write as _;
+
+use similar::{ChangeTag, TextDiff};
 
 /// The difference of two contents of the file `path`; nothing if they are equal. `None` stands for
 /// no file.

@@ -2,11 +2,12 @@
 //! Every change of a disk that this crate makes goes through [`Disk`], so that tests can let any
 //! one of them fail, or be the last.
 
-use crate::manifest::TimeStamp;
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+
+use crate::time_stamp::TimeStamp;
 
 /// What a file is to be, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,9 +96,10 @@ fn give_to_owner_of(path: &Path, like: &Path) -> io::Result<()> {
 /// Disks that fail, for tests.
 #[cfg(test)]
 pub(crate) mod faulty {
-    use super::{Content, Disk, RealDisk};
     use std::io;
     use std::path::Path;
+
+    use super::{Content, Disk, RealDisk};
 
     /// What happens at the chosen change.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]

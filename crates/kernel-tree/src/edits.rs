@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `edits.toml`: what a plugin changes in a tree. The format is described in `docs/install.md`.
+//! `edits.toml`: a plugin's description and what it changes in a tree. The format is described in `docs/install.md`.
 
-use crate::error::Result as TreeResult;
-use crate::tree::Tree;
-use serde::Deserialize;
 use std::fmt;
+
+use serde::Deserialize;
 
 /// A fault of an `edits.toml`.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +23,28 @@ pub enum EditsError {
 
 /// The content of one `edits.toml`, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Edits {
-    pub(crate) adoption: Option<Adoption>,
-    pub(crate) hooks: Vec<Hook>,
-    pub(crate) changes: Vec<Edit>,
-    pub(crate) files: Vec<NewFile>,
-    pub(crate) fragments: Vec<Fragment>,
+pub(crate) struct Edits {
+    pub description: Option<Description>,
+    pub adoption: Option<Adoption>,
+    pub hooks: Vec<Hook>,
+    pub changes: Vec<Edit>,
+    pub files: Vec<NewFile>,
+    pub fragments: Vec<Fragment>,
+}
+
+/// The table `[plugin]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Description {
+    pub title: String,
+    #[serde(default)]
+    pub upstream: Vec<String>,
+    #[serde(default)]
+    pub requires: Vec<String>,
+    #[serde(default)]
+    pub tools: Vec<String>,
+    /// The place in the table; plugins without one come last.
+    pub order: Option<u32>,
 }
 
 /// A place where the tree reads a generated file of that name under `scripts/lto`.
@@ -58,7 +73,7 @@ pub(crate) enum Adoption {
         gain: String,
         /// What the tree must have for it.
         needs: Vec<Need>,
-        /// Whether [`crate::Plugin::generate`] is called there, too.
+        /// Whether the files that the plugin computes are made there, too.
         generate: bool,
     },
     /// It makes no sense there.
@@ -69,7 +84,8 @@ pub(crate) enum Adoption {
 }
 
 /// A fact that a tree must have for a plugin to be adopted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Need {
     pub fact: Condition,
     /// The explanation if it does not hold.
@@ -108,21 +124,21 @@ pub(crate) struct Edit {
     pub file: String,
     pub anchor: String,
     pub occurs: usize,
-    pub change: Change,
+    pub placement: Placement,
     pub reason: String,
     pub trees: Trees,
     pub when: Vec<Condition>,
 }
 
-/// The change at an anchor.
+/// The text that an edit writes, and where it stands to the anchor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum Placement {
     Replace(String),
     Before(String),
     After(String),
 }
 
-impl Change {
+impl Placement {
     pub fn text(&self) -> &str {
         match self {
             Self::Replace(text) | Self::Before(text) | Self::After(text) => text,
@@ -131,63 +147,57 @@ impl Change {
 }
 
 /// A file that is made from one of the plugin's glue texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct NewFile {
     pub source: String,
     pub dest: String,
+    #[serde(default, rename = "lto")]
     pub trees: Trees,
+    #[serde(default)]
     pub when: Vec<Condition>,
 }
 
 /// A glue text that is appended to the generated file of a hook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Fragment {
     pub hook: String,
     pub source: String,
+    #[serde(default, rename = "lto")]
     pub trees: Trees,
+    #[serde(default)]
     pub when: Vec<Condition>,
 }
 
 /// A fact that must hold in the pristine tree for an entry to count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// The file contains the text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a condition is { file, contains }, { file, lacks }, { exists } or { absent }"
+)]
+pub(crate) enum Condition {
     Contains {
-        /// The file.
         file: String,
-        /// The text.
+        #[serde(rename = "contains")]
         text: String,
     },
-    /// The file does not contain the text, or is not there: an edit of a file that is not there
-    /// is to be refused, not passed over.
+    /// Holds for a file that is not there, too: an edit of such a file is to be refused, not passed
+    /// over.
     Lacks {
-        /// The file.
         file: String,
-        /// The text.
+        #[serde(rename = "lacks")]
         text: String,
     },
-    /// The file or directory is there.
     Exists {
-        /// The file or directory.
+        #[serde(rename = "exists")]
         path: String,
     },
-    /// The file or directory is not there.
     Absent {
-        /// The file or directory.
+        #[serde(rename = "absent")]
         path: String,
     },
-}
-
-impl Condition {
-    /// Whether the fact holds in the tree as it was before any install.
-    pub fn holds(&self, tree: &Tree) -> TreeResult<bool> {
-        match self {
-            Self::Contains { file, text } => tree.contains(file, text),
-            Self::Lacks { file, text } => tree.contains(file, text).map(|found| !found),
-            Self::Exists { path } => tree.has(path),
-            Self::Absent { path } => tree.has(path).map(|found| !found),
-        }
-    }
 }
 
 impl fmt::Display for Condition {
@@ -215,22 +225,13 @@ impl Edits {
             .into_iter()
             .map(Edit::try_from)
             .collect::<Result<_, _>>()?;
-        let files = raw
-            .file
-            .into_iter()
-            .map(NewFile::try_from)
-            .collect::<Result<_, _>>()?;
-        let fragments = raw
-            .fragment
-            .into_iter()
-            .map(Fragment::try_from)
-            .collect::<Result<_, _>>()?;
         Ok(Self {
+            description: raw.plugin.map(checked_description).transpose()?,
             adoption: raw.adopt.map(Adoption::try_from).transpose()?,
             hooks,
             changes,
-            files,
-            fragments,
+            files: raw.file,
+            fragments: raw.fragment,
         })
     }
 }
@@ -247,15 +248,16 @@ fn one() -> usize {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawEdits {
+    plugin: Option<Description>,
     adopt: Option<RawAdoption>,
     #[serde(default)]
     hook: Vec<Hook>,
     #[serde(default)]
     edit: Vec<RawEdit>,
     #[serde(default)]
-    file: Vec<RawFile>,
+    file: Vec<NewFile>,
     #[serde(default)]
-    fragment: Vec<RawFragment>,
+    fragment: Vec<Fragment>,
 }
 
 #[derive(Deserialize)]
@@ -273,29 +275,7 @@ struct RawEdit {
     #[serde(default)]
     lto: Trees,
     #[serde(default)]
-    when: Vec<RawCondition>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFile {
-    source: String,
-    dest: String,
-    #[serde(default)]
-    lto: Trees,
-    #[serde(default)]
-    when: Vec<RawCondition>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFragment {
-    hook: String,
-    source: String,
-    #[serde(default)]
-    lto: Trees,
-    #[serde(default)]
-    when: Vec<RawCondition>,
+    when: Vec<Condition>,
 }
 
 /// Either what is offered, or why nothing is.
@@ -307,26 +287,42 @@ struct RawAdoption {
     does: Option<String>,
     gain: Option<String>,
     #[serde(default)]
-    needs: Vec<RawNeed>,
+    needs: Vec<Need>,
     #[serde(default)]
     generate: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawNeed {
-    fact: RawCondition,
-    otherwise: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCondition {
-    file: Option<String>,
-    contains: Option<String>,
-    lacks: Option<String>,
-    exists: Option<String>,
-    absent: Option<String>,
+fn checked_description(description: Description) -> Result<Description, EditsError> {
+    let wrong = |key: &str, reason: String| {
+        Err(EditsError::Entry {
+            entry: format!("[plugin] {key}"),
+            reason,
+        })
+    };
+    let Description {
+        title,
+        upstream,
+        requires: _,
+        tools,
+        order: _,
+    } = &description;
+    let is_subject = |text: &str| !text.trim().is_empty() && !text.contains('\n');
+    if !is_subject(title) || title.ends_with('.') {
+        return wrong(
+            "title",
+            format!("`{title}` is no subject of a patch: one line, without a full stop"),
+        );
+    }
+    if let Some(title) = upstream.iter().find(|title| !is_subject(title)) {
+        return wrong("upstream", format!("`{title}` is no subject of a patch"));
+    }
+    if let Some(tool) = tools
+        .iter()
+        .find(|tool| tool.is_empty() || tool.contains('/'))
+    {
+        return wrong("tools", format!("`{tool}` is no name of a binary"));
+    }
+    Ok(description)
 }
 
 fn checked_hook(hook: Hook) -> Result<Hook, EditsError> {
@@ -359,63 +355,28 @@ impl TryFrom<RawEdit> for Edit {
         if raw.reason.trim().is_empty() {
             return Err(wrong("the reason is empty"));
         }
-        let change = match (raw.replace, raw.before, raw.after) {
-            (Some(text), None, None) => Change::Replace(text),
-            (None, Some(text), None) => Change::Before(text),
-            (None, None, Some(text)) => Change::After(text),
+        let placement = match (raw.replace, raw.before, raw.after) {
+            (Some(text), None, None) => Placement::Replace(text),
+            (None, Some(text), None) => Placement::Before(text),
+            (None, None, Some(text)) => Placement::After(text),
             _ => return Err(wrong("exactly one of replace, before and after is needed")),
         };
-        let changes_nothing = match &change {
-            Change::Replace(text) => *text == raw.anchor,
-            Change::Before(text) | Change::After(text) => text.is_empty(),
+        let changes_nothing = match &placement {
+            Placement::Replace(text) => *text == raw.anchor,
+            Placement::Before(text) | Placement::After(text) => text.is_empty(),
         };
         if changes_nothing {
             return Err(wrong("it changes nothing"));
         }
-        let when = conditions(raw.when).map_err(|reason| wrong(&reason))?;
         Ok(Self {
             hook: raw.hook,
             file: raw.file,
             anchor: raw.anchor,
             occurs: raw.occurs,
-            change,
+            placement,
             reason: raw.reason,
             trees: raw.lto,
-            when,
-        })
-    }
-}
-
-impl TryFrom<RawFile> for NewFile {
-    type Error = EditsError;
-
-    fn try_from(raw: RawFile) -> Result<Self, EditsError> {
-        let when = conditions(raw.when).map_err(|reason| EditsError::Entry {
-            entry: format!("[[file]] {}", raw.dest),
-            reason,
-        })?;
-        Ok(Self {
-            source: raw.source,
-            dest: raw.dest,
-            trees: raw.lto,
-            when,
-        })
-    }
-}
-
-impl TryFrom<RawFragment> for Fragment {
-    type Error = EditsError;
-
-    fn try_from(raw: RawFragment) -> Result<Self, EditsError> {
-        let when = conditions(raw.when).map_err(|reason| EditsError::Entry {
-            entry: format!("[[fragment]] {} for {}", raw.source, raw.hook),
-            reason,
-        })?;
-        Ok(Self {
-            hook: raw.hook,
-            source: raw.source,
-            trees: raw.lto,
-            when,
+            when: raw.when,
         })
     }
 }
@@ -424,10 +385,6 @@ impl TryFrom<RawAdoption> for Adoption {
     type Error = EditsError;
 
     fn try_from(raw: RawAdoption) -> Result<Self, EditsError> {
-        let wrong = |reason: String| EditsError::Entry {
-            entry: "[adopt]".into(),
-            reason,
-        };
         let RawAdoption {
             refused,
             title,
@@ -444,44 +401,14 @@ impl TryFrom<RawAdoption> for Adoption {
                 title,
                 does,
                 gain,
-                needs: needs
-                    .into_iter()
-                    .map(|RawNeed { fact, otherwise }| {
-                        let fact = condition(fact)?;
-                        Ok(Need { fact, otherwise })
-                    })
-                    .collect::<Result<_, _>>()
-                    .map_err(wrong)?,
+                needs,
                 generate,
             }),
-            _ => Err(wrong(
-                "it has either `refused`, or `title`, `does` and `gain`".into(),
-            )),
+            _ => Err(EditsError::Entry {
+                entry: "[adopt]".into(),
+                reason: "it has either `refused`, or `title`, `does` and `gain`".into(),
+            }),
         }
-    }
-}
-
-fn conditions(raw: Vec<RawCondition>) -> Result<Vec<Condition>, String> {
-    raw.into_iter().map(condition).collect()
-}
-
-fn condition(raw: RawCondition) -> Result<Condition, String> {
-    let RawCondition {
-        file,
-        contains,
-        lacks,
-        exists,
-        absent,
-    } = raw;
-    match (file, contains, lacks, exists, absent) {
-        (Some(file), Some(text), None, None, None) => Ok(Condition::Contains { file, text }),
-        (Some(file), None, Some(text), None, None) => Ok(Condition::Lacks { file, text }),
-        (None, None, None, Some(path), None) => Ok(Condition::Exists { path }),
-        (None, None, None, None, Some(path)) => Ok(Condition::Absent { path }),
-        _ => Err(
-            "a condition is { file, contains }, { file, lacks }, { exists } or { absent }"
-                .to_owned(),
-        ),
     }
 }
 
@@ -493,6 +420,11 @@ mod tests {
     fn reads_every_kind_of_entry() {
         let edits = Edits::parse(
             r#"
+            [plugin]
+            title = "Do it"
+            requires = ["core"]
+            tools = ["core-tool"]
+            order = 30
             [[hook]]
             name = "Makefile.top"
             [[edit]]
@@ -516,12 +448,18 @@ include y
             "#,
         )
         .unwrap();
+        let description = edits.description.unwrap();
+        assert_eq!(description.title, "Do it");
+        assert_eq!(description.upstream, [""; 0]);
+        assert_eq!(description.requires, ["core"]);
+        assert_eq!(description.tools, ["core-tool"]);
+        assert_eq!(description.order, Some(30));
         assert_eq!(edits.hooks[0].name, "Makefile.top");
         assert_eq!(edits.hooks[0].comment, "#");
         let edit = &edits.changes[0];
         assert_eq!(edit.anchor, "include x\n");
         assert_eq!(edit.occurs, 1);
-        assert_eq!(edit.change, Change::After("include y\n".into()));
+        assert_eq!(edit.placement, Placement::After("include y\n".into()));
         assert_eq!(edit.when.len(), 2);
         assert_eq!(edits.files[0].when.len(), 2);
         assert_eq!(edits.fragments[0].source, "Makefile.top");
@@ -578,6 +516,31 @@ include y
         ];
         for (name, text) in cases {
             assert!(Edits::parse(&text).is_err(), "{name} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_description_names_its_key() {
+        let cases = [
+            ("tools = ['t']\n", "missing field `title`"),
+            ("title = 'T'\ntool = ['t']\n", "unknown field `tool`"),
+            ("title = 'T'\nrequires = 'core'\n", "requires = 'core'"),
+            ("title = 'T'\norder = -1\n", "order = -1"),
+            (
+                "title = 'Do it.'\n",
+                "[plugin] title: `Do it.` is no subject",
+            ),
+            ("title = ' '\n", "[plugin] title: ` ` is no subject"),
+            ("title = 'T'\nupstream = ['']\n", "[plugin] upstream: `` is"),
+            (
+                "title = 'T'\ntools = ['../sh']\n",
+                "[plugin] tools: `../sh` is no name",
+            ),
+        ];
+        for (text, said) in cases {
+            let error = Edits::parse(&format!("[plugin]\n{text}")).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(said), "`{said}` is not in: {error}");
         }
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What can go wrong, in the words a user reads.
 
-use crate::anchor::Mismatch;
-use crate::edits::EditsError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::edits::EditsError;
+use crate::mismatch::Mismatch;
 
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -141,6 +142,25 @@ impl Error {
             action,
             path,
             source,
+        }
+    }
+}
+
+impl From<kernel_facts::Error> for Error {
+    fn from(error: kernel_facts::Error) -> Self {
+        match error {
+            kernel_facts::Error::NotAKernelTree { dir, missing } => {
+                Self::NotAKernelTree { dir, missing }
+            }
+            kernel_facts::Error::Io {
+                action,
+                path,
+                source,
+            } => Self::Io {
+                action,
+                path,
+                source,
+            },
         }
     }
 }

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Making a tree what a plan says, and giving it back.
 
-use crate::changes::{Planned, to_install, to_uninstall};
-use crate::diff;
-use crate::disk::{Content, Disk, RealDisk};
-use crate::error::{Error, Refusal, Result};
-use crate::journal::{self, Change, Changes, Recovery};
-use crate::manifest::{Manifest, foreign_files, is_record, sha256};
-use crate::plan::Plan;
-use crate::tree::Tree;
-use rustix::fs::{Access, FlockOperation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
+
+use rustix::fs::{Access, FlockOperation};
+
+use crate::changes::{Writes, to_install, to_uninstall};
+use crate::diff;
+use crate::disk::{Content, Disk, RealDisk};
+use crate::error::{Error, Refusal, Result};
+use crate::hash::sha256;
+use crate::journal::{self, Change, Changes, Recovery};
+use crate::manifest::{Manifest, foreign_files};
+use crate::paths::{LTO_DIR, is_record};
+use crate::plan::Plan;
+use crate::tree::Tree;
 
 /// What an install or uninstall did, file by file, relative to the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +60,7 @@ pub struct Preview {
 ///
 /// Errors: another command is at work in the tree; what was left cannot be finished.
 pub fn recover(dir: &Path) -> Result<Recovery> {
-    if !dir.join(crate::LTO_DIR).exists() {
+    if !dir.join(LTO_DIR).exists() {
         return Ok(Recovery::Nothing);
     }
     let _lock = lock(dir)?;
@@ -82,8 +86,8 @@ pub fn install(
 
 /// Says whether [`install`] would refuse, before the binaries are built.
 pub fn check_install(tree: &Tree, plan: &Plan, discard_changes: bool) -> Result<()> {
-    let planned = to_install(tree, plan, None)?;
-    allowed(tree, planned, discard_changes).map(drop)
+    let writes = to_install(tree, plan, None)?;
+    allowed(tree, writes, discard_changes).map(drop)
 }
 
 /// What [`install`] would do, but for the content of the binaries: one that is installed and
@@ -138,8 +142,8 @@ pub(crate) fn install_on(
     discard_changes: bool,
 ) -> Result<Report> {
     let _lock = lock_and_check(tree)?;
-    let planned = to_install(tree, plan, Some(binaries))?;
-    write(disk, tree, planned, discard_changes)
+    let writes = to_install(tree, plan, Some(binaries))?;
+    write(disk, tree, writes, discard_changes)
 }
 
 pub(crate) fn uninstall_on(
@@ -151,17 +155,17 @@ pub(crate) fn uninstall_on(
     let manifest = tree.manifest().ok_or_else(|| Error::NotInstalled {
         dir: tree.dir().to_path_buf(),
     })?;
-    let planned = to_uninstall(tree, manifest)?;
-    write(disk, tree, planned, discard_changes)
+    let writes = to_uninstall(tree, manifest)?;
+    write(disk, tree, writes, discard_changes)
 }
 
 fn write(
     disk: &mut dyn Disk,
     tree: &Tree,
-    planned: Planned,
+    writes: Writes,
     discard_changes: bool,
 ) -> Result<Report> {
-    let changes = allowed(tree, planned, discard_changes)?;
+    let changes = allowed(tree, writes, discard_changes)?;
     if !changes.files.is_empty() {
         journal::commit(disk, tree.dir(), &changes)?;
     }
@@ -171,11 +175,11 @@ fn write(
 }
 
 /// The changes, if nothing speaks against making them.
-fn allowed(tree: &Tree, planned: Planned, discard_changes: bool) -> Result<Changes> {
-    let Planned {
+fn allowed(tree: &Tree, writes: Writes, discard_changes: bool) -> Result<Changes> {
+    let Writes {
         changes,
         mut refusals,
-    } = planned;
+    } = writes;
     if discard_changes {
         refusals.clear();
     }

@@ -13,16 +13,17 @@
 //! after 2, the next command goes on with 3. If a step of 3 fails, the journal back is renamed
 //! over the journal, and what was replaced is renamed back.
 
-use crate::LTO_DIR;
-use crate::disk::{Content, Disk};
-use crate::error::{Error, Result};
-use crate::manifest::{ORIGINALS_DIR, RECORD_DIR, parents, sha256};
-use crate::tree::{full_path, read_if_there};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{Content, Disk};
+use crate::error::{Error, Result};
+use crate::hash::sha256;
+use crate::paths::{LTO_DIR, ORIGINALS_DIR, RECORD_DIR, full_path, parents, read_if_there};
 
 const JOURNAL: &str = "scripts/lto/.install/journal";
 /// The journal forward before it is decided on.

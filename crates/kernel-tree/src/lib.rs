@@ -20,34 +20,35 @@ mod diff;
 mod disk;
 mod edits;
 mod error;
+mod hash;
 mod install;
 mod journal;
 mod manifest;
-mod native;
+mod mismatch;
+mod offer;
+mod paths;
 mod plan;
 mod plugin;
 mod series;
 mod status;
+mod table;
+mod time_stamp;
 mod tree;
 
 #[cfg(test)]
 mod sample;
 
-pub use anchor::{Mismatch, Nearest};
-pub use edits::{Condition, Edits, EditsError};
+pub use kernel_facts::{KernelVersion, KnownLto};
+
+pub use edits::EditsError;
 pub use error::{Error, Refusal, Result};
 pub use install::{Preview, Report, check_install, install, preview, recover, uninstall};
 pub use journal::Recovery;
-pub use native::{KnownLto, Offer};
+pub use mismatch::{Mismatch, Nearest};
+pub use offer::Offer;
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
-pub use plugin::{GenerateResult, Generated, GlueFile, Plugin, Selection, Table};
+pub use plugin::{Folder, Generate, GenerateResult, Generated, GlueFile, Plugin};
 pub use series::{Author, Patch, series};
 pub use status::{Installed, Status, status};
-pub use tree::{KernelVersion, Tree};
-
-/// The directory of the kernel tree in which everything new stands.
-pub const LTO_DIR: &str = "scripts/lto";
-/// Where the tools of the plugins stand.
-pub const BIN_DIR: &str = "scripts/lto/bin";
-/// The file that holds the version of what is installed.
-pub const VERSION_FILE: &str = "scripts/lto/VERSION";
+pub use table::{Selection, Table};
+pub use tree::Tree;

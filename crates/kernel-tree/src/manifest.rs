@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The record of an install: which files were edited or made, and how the edited ones were before.
 
-use crate::error::{Error, Result};
-use crate::tree::{full_path, read_if_there};
-use crate::{BIN_DIR, LTO_DIR};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where the record, the journal and the originals stand.
-///
-/// The names in it are chosen so that neither the kernel's `make clean` nor `make distclean`,
-/// which remove files by name in the whole tree, takes one of them.
-pub(crate) const RECORD_DIR: &str = "scripts/lto/.install";
-pub(crate) const MANIFEST: &str = "scripts/lto/.install/manifest.json";
-pub(crate) const ORIGINALS_DIR: &str = "scripts/lto/.install/originals";
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::paths::{
+    BIN_DIR, LTO_DIR, MANIFEST, RECORD_DIR, full_path, is_record, is_under, read_if_there,
+};
+use crate::time_stamp::TimeStamp;
 
 /// The form of the manifest that this version reads and writes.
 const FORMAT: u32 = 1;
@@ -58,7 +49,7 @@ pub(crate) struct CreatedRecord {
     pub plugins: Vec<String>,
 }
 
-/// How a file was before it was edited. Its content is in [`ORIGINALS_DIR`], named by its hash.
+/// How a file was before it was edited. Its content is among the kept originals, named by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Original {
@@ -66,34 +57,6 @@ pub(crate) struct Original {
     /// The permission bits.
     pub mode: u32,
     pub modified: TimeStamp,
-}
-
-/// A time of last modification: seconds since 1970 and nanoseconds after that second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TimeStamp {
-    pub seconds: i64,
-    pub nanoseconds: u32,
-}
-
-impl TimeStamp {
-    pub fn of(metadata: &Metadata) -> Self {
-        Self {
-            seconds: metadata.mtime(),
-            nanoseconds: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
-        }
-    }
-
-    /// `None` if the system's clock cannot express it.
-    pub fn to_system_time(self) -> Option<SystemTime> {
-        let seconds = Duration::from_secs(self.seconds.unsigned_abs());
-        let whole = if self.seconds < 0 {
-            UNIX_EPOCH.checked_sub(seconds)
-        } else {
-            UNIX_EPOCH.checked_add(seconds)
-        };
-        whole?.checked_add(Duration::from_nanos(self.nanoseconds.into()))
-    }
 }
 
 impl Manifest {
@@ -166,37 +129,6 @@ impl Manifest {
     }
 }
 
-/// Whether `path` is `dir` or something in it.
-pub(crate) fn is_under(path: &str, dir: &str) -> bool {
-    path.strip_prefix(dir)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Whether `path` is part of the record and not of what is installed.
-pub(crate) fn is_record(path: &str) -> bool {
-    is_under(path, RECORD_DIR)
-}
-
-/// Where the original of that hash is kept, relative to the tree.
-pub(crate) fn original_path(hash: &str) -> String {
-    format!("{ORIGINALS_DIR}/{hash}")
-}
-
-/// The SHA-256 of some bytes, in hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// The directories that must be there for `path`, the outermost first.
-pub(crate) fn parents(path: &str) -> impl DoubleEndedIterator<Item = &str> {
-    path.match_indices('/').map(|(at, _)| &path[..at])
-}
-
 /// Everything that stands in `scripts/lto` and is in no record, relative to the tree, in order.
 pub(crate) fn foreign_files(dir: &Path, manifest: Option<&Manifest>) -> Result<Vec<String>> {
     let root = dir.join(LTO_DIR);
@@ -225,6 +157,7 @@ pub(crate) fn foreign_files(dir: &Path, manifest: Option<&Manifest>) -> Result<V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::sha256;
 
     #[test]
     fn a_manifest_reads_back() {
@@ -260,32 +193,5 @@ mod tests {
         let error = Manifest::parse(&manifest.to_bytes(), Path::new("/t")).unwrap_err();
         assert!(error.contains("../etc"), "{error}");
         assert!(Manifest::parse(b"{", Path::new("/t")).is_err());
-    }
-
-    #[test]
-    fn times_before_1970_have_a_system_time() {
-        let stamp = TimeStamp {
-            seconds: -2,
-            nanoseconds: 500_000_000,
-        };
-        let time = stamp.to_system_time().unwrap();
-        assert_eq!(
-            UNIX_EPOCH.duration_since(time).unwrap(),
-            Duration::from_millis(1500)
-        );
-    }
-
-    #[test]
-    fn parents_are_named_from_outside_in() {
-        let found: Vec<_> = parents("a/b/c").collect();
-        assert_eq!(found, ["a", "a/b"]);
-        assert_eq!(parents("a").count(), 0);
-    }
-
-    #[test]
-    fn under_means_a_whole_name() {
-        assert!(is_under("a/b", "a"));
-        assert!(is_under("a", "a"));
-        assert!(!is_under("ab", "a"));
     }
 }

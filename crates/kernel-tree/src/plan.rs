@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What a tree will be: every edited and every new file, in memory, from the pristine texts.
 
-use crate::anchor::{self, headline};
-use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
-use crate::error::{Error, Refusal, Result};
-use crate::manifest::{foreign_files, parents};
-use crate::native::KnownLto;
-use crate::plugin::{Generated, Resolved, Selection};
-use crate::tree::Tree;
-use crate::{BIN_DIR, LTO_DIR, VERSION_FILE};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::fs;
+
+use kernel_facts::{KnownLto, contains};
+
+use crate::anchor::{self, headline};
+use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
+use crate::error::{Error, Refusal, Result};
+use crate::manifest::foreign_files;
+use crate::paths::{BIN_DIR, LTO_DIR, VERSION_FILE, is_record, is_under, parents};
+use crate::plugin::{Generated, Resolved};
+use crate::table::Selection;
+use crate::tree::Tree;
 
 /// A file that was there and is edited.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +127,7 @@ impl Plan {
             .plugins()
             .flat_map(|plugin| {
                 plugin.tools.iter().map(|name| Tool {
-                    name: (*name).to_owned(),
+                    name: name.clone(),
                     plugin: plugin.name.to_owned(),
                 })
             })
@@ -208,9 +211,7 @@ impl Planner<'_> {
                             &fragment.when,
                         )?
                     {
-                        // Table::new has made sure that the text is there.
-                        let text = resolved.plugin.glue_text(&fragment.source);
-                        parts.push((resolved.plugin.name, text.unwrap_or_default()));
+                        parts.push((resolved.plugin.name, resolved.text(&fragment.source)));
                     }
                 }
             }
@@ -249,7 +250,7 @@ impl Planner<'_> {
     }
 
     fn plugin(&mut self, resolved: &Resolved) -> Result<()> {
-        let Resolved { plugin, edits } = resolved;
+        let Resolved { plugin, edits, .. } = resolved;
         for edit in &edits.changes {
             let what = format!("the edit of {} at `{}`", edit.file, headline(&edit.anchor));
             if self.applies(plugin.name, &what, edit.trees, &edit.when)? {
@@ -264,15 +265,15 @@ impl Planner<'_> {
         } in &edits.files
         {
             if self.applies(plugin.name, dest, *trees, when)? {
-                let text = plugin.glue_text(source).unwrap_or_default();
-                self.create(dest, text.to_owned(), Some(&plugin.name.to_owned()));
+                let text = resolved.text(source).to_owned();
+                self.create(dest, text, Some(&plugin.name.to_owned()));
             }
         }
         let asked_for = match &edits.adoption {
             Some(Adoption::Offered { generate, .. }) if self.native => *generate,
             _ => !self.native,
         };
-        let Some(generate) = plugin.generate.filter(|_| asked_for) else {
+        let Some(generate) = resolved.generate().filter(|_| asked_for) else {
             return Ok(());
         };
         let generated = generate(self.tree).map_err(|source| Error::Generate {
@@ -300,7 +301,7 @@ impl Planner<'_> {
             return Ok(false);
         }
         for condition in when {
-            if !condition.holds(self.tree)? {
+            if !self.tree.holds(condition)? {
                 self.note(
                     plugin,
                     format!("passed over: {what} (only when {condition})"),
@@ -329,7 +330,7 @@ impl Planner<'_> {
                     });
                     return Ok(());
                 };
-                if anchor::contains(&pristine, LTO_DIR) {
+                if contains(&pristine, LTO_DIR) {
                     self.refusals.push(Refusal::InstalledWithoutRecord {
                         file: edit.file.clone(),
                     });
@@ -396,9 +397,8 @@ impl Planner<'_> {
         let mut refusals = Vec::new();
         for (path, created) in &self.created {
             let plugin = created.plugins.first().cloned().unwrap_or_default();
-            let reserved = crate::manifest::is_record(path)
-                || crate::manifest::is_under(path, BIN_DIR)
-                || self.edited.contains_key(path);
+            let reserved =
+                is_record(path) || is_under(path, BIN_DIR) || self.edited.contains_key(path);
             if reserved || self.tree.has(path)? {
                 refusals.push(Refusal::FileExists {
                     plugin,

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A small kernel tree and plugins for it, for tests.
 
-use crate::error::Result;
-use crate::install::{Report, install};
-use crate::manifest::TimeStamp;
-use crate::plan::Plan;
-use crate::plugin::{GenerateResult, Generated, GlueFile, Plugin, Table};
-use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+
 use tempfile::TempDir;
+
+use crate::error::Result;
+use crate::install::{Report, install};
+use crate::plan::Plan;
+use crate::plugin::{Folder, GenerateResult, Generated, GlueFile};
+use crate::table::Table;
+use crate::time_stamp::TimeStamp;
+use crate::tree::Tree;
 
 /// A kernel tree in a directory of its own.
 pub(crate) struct SampleTree {
@@ -200,7 +203,7 @@ impl Snapshot {
     /// The same without the record of the install.
     pub fn without_record(mut self) -> Self {
         self.entries
-            .retain(|path, _| !crate::manifest::is_record(path));
+            .retain(|path, _| !crate::paths::is_record(path));
         self
     }
 
@@ -276,16 +279,16 @@ include-y += scripts/lto/Makefile.top
 reason = "the flags"
 "#;
 
-pub(crate) const CORE: Plugin = Plugin {
+pub(crate) const CORE: Folder = Folder {
     name: "core",
-    title: "Do what the core does",
-    upstream: &["kbuild: add the core"],
-    requires: &[],
-    tools: &["core-tool"],
-    glue: &[
+    files: &[
         GlueFile {
             name: "edits.toml",
             text: r#"
+            [plugin]
+            title = "Do what the core does"
+            upstream = ["kbuild: add the core"]
+            tools = ["core-tool"]
             [[fragment]]
             hook = "Kconfig"
             source = "Kconfig"
@@ -327,16 +330,15 @@ pub(crate) const CORE: Plugin = Plugin {
 };
 
 /// Anchors on what the core leaves.
-pub(crate) const EXTRA: Plugin = Plugin {
+pub(crate) const EXTRA: Folder = Folder {
     name: "extra",
-    title: "Do more than the core does",
-    upstream: &[],
-    requires: &["core"],
-    tools: &[],
-    glue: &[
+    files: &[
         GlueFile {
             name: "edits.toml",
             text: r#"
+            [plugin]
+            title = "Do more than the core does"
+            requires = ["core"]
             [adopt]
             refused = "the tree does more by itself"
             [[fragment]]
@@ -375,15 +377,15 @@ fn extra_files(tree: &Tree) -> GenerateResult {
 }
 
 /// Needs nothing and uses no hook.
-pub(crate) const SOLO: Plugin = Plugin {
+pub(crate) const SOLO: Folder = Folder {
     name: "solo",
-    title: "Stand alone",
-    upstream: &["kbuild: alone", "kbuild: all alone"],
-    requires: &[],
-    tools: &["solo"],
-    glue: &[GlueFile {
+    files: &[GlueFile {
         name: "edits.toml",
         text: r#"
+        [plugin]
+        title = "Stand alone"
+        upstream = ["kbuild: alone", "kbuild: all alone"]
+        tools = ["solo"]
         [[edit]]
         file = "scripts/link-vmlinux.sh"
         anchor = '''

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A plan as patches to be mailed: a cover letter, and one patch per plugin.
 
-use crate::LTO_DIR;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use crate::diff;
 use crate::edits::Adoption;
 use crate::error::Result;
+use crate::paths::LTO_DIR;
 use crate::plan::Plan;
-use crate::plugin::{Plugin, Selection};
+use crate::plugin::Plugin;
+use crate::table::Selection;
 use crate::tree::Tree;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// Who sends the patches, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,10 +82,7 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
             Some(Adoption::Offered { title, gain, .. }) if selection.native => {
                 (title.as_str(), gain.trim())
             }
-            _ => {
-                let text = plugin.glue_text("message.txt").unwrap_or_default();
-                (plugin.title, text.trim_end())
-            }
+            _ => (plugin.title.as_str(), ""),
         };
         let plan = Plan::new(tree, &selection.prefix(index + 1), version)?;
         let after = texts(&plan);
@@ -167,7 +166,7 @@ impl Step<'_> {
         // A tree whose own build knows LTO has these patches.
         if place.is_some() && !self.plugin.upstream.is_empty() {
             head.push_str("Stands for these patches of the Clang LTO series:\n\n");
-            for title in self.plugin.upstream {
+            for title in &self.plugin.upstream {
                 let _ = writeln!(head, "- {title}");
             }
             head.push('\n');
@@ -214,7 +213,7 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
     let mut text = mail_head("Clang LTO, by plugins", Some((0, steps.len())), author);
     let tools: Vec<&str> = steps
         .iter()
-        .flat_map(|step| step.plugin.tools.iter().copied())
+        .flat_map(|step| step.plugin.tools.iter().map(String::as_str))
         .collect();
     // Three to a line, for mails have narrow lines.
     let packages: Vec<String> = tools
@@ -315,10 +314,11 @@ fn wrapped(item: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::sample::{SampleTree, table};
     use std::fs;
     use std::process::Command;
+
+    use super::*;
+    use crate::sample::{SampleTree, table};
 
     fn author() -> Author {
         Author {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The plugins installed in a tree, and whether their files are unchanged.
 
-use crate::error::Result;
-use crate::manifest::{EditedRecord, foreign_files, sha256};
-use crate::tree::Tree;
 use serde::Serialize;
+
+use crate::error::Result;
+use crate::hash::sha256;
+use crate::manifest::{EditedRecord, foreign_files};
+use crate::tree::Tree;
 
 /// What a tree holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,22 +67,23 @@ pub fn status(tree: &Tree) -> Result<Status> {
         reverted: Vec::new(),
         missing: Vec::new(),
     };
-    let mut sort_in = |path: &String, installed: &String, original: Option<&String>| {
-        let Some(content) = tree.read_present(path)? else {
-            found.missing.push(path.clone());
-            return Ok(());
+    let mut sort_in =
+        |path: &String, installed: &String, original: Option<&String>| -> Result<()> {
+            let Some(content) = tree.read_present(path)? else {
+                found.missing.push(path.clone());
+                return Ok(());
+            };
+            let hash = sha256(&content);
+            if hash == *installed {
+                return Ok(());
+            }
+            if Some(&hash) == original {
+                found.reverted.push(path.clone());
+            } else {
+                found.changed.push(path.clone());
+            }
+            Ok(())
         };
-        let hash = sha256(&content);
-        if hash == *installed {
-            return Ok(());
-        }
-        if Some(&hash) == original {
-            found.reverted.push(path.clone());
-        } else {
-            found.changed.push(path.clone());
-        }
-        Ok(())
-    };
     for (path, record) in &manifest.created {
         sort_in(path, &record.installed, None)?;
     }

@@ -1,62 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A kernel tree and the facts about it.
 
-use crate::anchor::contains;
-use crate::error::{Error, Result};
-use crate::journal;
-use crate::manifest::{Manifest, original_path, sha256};
-use crate::native::KnownLto;
-use std::fmt;
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-/// The version that a tree's top `Makefile` states.
-///
-/// For messages only: what a tree can do is asked with [`Tree::has`] and [`Tree::contains`],
-/// because vendor trees take parts from later versions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KernelVersion {
-    /// `VERSION`.
-    pub version: String,
-    /// `PATCHLEVEL`.
-    pub patchlevel: String,
-    /// `SUBLEVEL`; may be empty.
-    pub sublevel: String,
-    /// `EXTRAVERSION`; may be empty.
-    pub extraversion: String,
-}
+use kernel_facts::{Facts, KernelVersion, KnownLto, contains, exists};
 
-impl KernelVersion {
-    /// Reads the four assignments from the text of a top `Makefile`. `None` if one of the first
-    /// two is not there.
-    fn parse(makefile: &str) -> Option<Self> {
-        let value = |name: &str| {
-            makefile.lines().find_map(|line| {
-                let (key, value) = line.split_once('=')?;
-                (key.trim_end() == name).then(|| value.trim().to_owned())
-            })
-        };
-        let version = value("VERSION").filter(|value| !value.is_empty())?;
-        let patchlevel = value("PATCHLEVEL").filter(|value| !value.is_empty())?;
-        Some(Self {
-            version,
-            patchlevel,
-            sublevel: value("SUBLEVEL").unwrap_or_default(),
-            extraversion: value("EXTRAVERSION").unwrap_or_default(),
-        })
-    }
-}
-
-impl fmt::Display for KernelVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.version, self.patchlevel)?;
-        if !self.sublevel.is_empty() {
-            write!(f, ".{}", self.sublevel)?;
-        }
-        f.write_str(&self.extraversion)
-    }
-}
+use crate::edits::Condition;
+use crate::error::{Error, Result};
+use crate::hash::sha256;
+use crate::journal;
+use crate::manifest::Manifest;
+use crate::paths::{full_path, original_path, read_if_there};
 
 /// A kernel tree, seen as it was before anything was installed into it.
 #[derive(Debug)]
@@ -72,7 +27,7 @@ impl Tree {
     /// Errors: `dir` lacks what every kernel tree has; a file cannot be read; the record of an
     /// install is damaged; an install was interrupted (call [`crate::recover`] first).
     pub fn open(dir: &Path) -> Result<Self> {
-        let version = kernel_version(dir)?;
+        let version = KernelVersion::of(dir)?;
         if journal::is_pending(dir)? {
             return Err(Error::Interrupted {
                 dir: dir.to_path_buf(),
@@ -110,11 +65,8 @@ impl Tree {
             return Ok(false);
         }
         let full = self.full(path)?;
-        match fs::metadata(&full) {
-            Ok(_) => Ok(true),
-            Err(error) if is_absent(&error) => Ok(self.original(path)?.is_some()),
-            Err(error) => Err(Error::io("look at", &full)(error)),
-        }
+        let is_there = exists(&full).map_err(Error::io("look at", &full))?;
+        Ok(is_there || self.original(path)?.is_some())
     }
 
     /// Whether the file `path` contained `text` before any install. A file that is not there
@@ -123,6 +75,16 @@ impl Tree {
         Ok(self
             .read(path)?
             .is_some_and(|content| contains(&content, text)))
+    }
+
+    /// Whether the fact held before any install.
+    pub(crate) fn holds(&self, condition: &Condition) -> Result<bool> {
+        match condition {
+            Condition::Contains { file, text } => self.contains(file, text),
+            Condition::Lacks { file, text } => self.contains(file, text).map(|found| !found),
+            Condition::Exists { path } => self.has(path),
+            Condition::Absent { path } => self.has(path).map(|found| !found),
+        }
     }
 
     /// The content that the file `path` had before any install; `None` if it was not there.
@@ -165,6 +127,18 @@ impl Tree {
     }
 }
 
+impl Facts for Tree {
+    type Error = Error;
+
+    fn has(&self, path: &str) -> Result<bool> {
+        Self::has(self, path)
+    }
+
+    fn contains(&self, path: &str, text: &str) -> Result<bool> {
+        Self::contains(self, path, text)
+    }
+}
+
 /// Reads an original that an install kept, and checks that it is what was kept.
 pub(crate) fn read_original(dir: &Path, hash: &str) -> Result<Vec<u8>> {
     let path = full_path(dir, &original_path(hash))?;
@@ -178,58 +152,4 @@ pub(crate) fn read_original(dir: &Path, hash: &str) -> Result<Vec<u8>> {
         });
     }
     Ok(content)
-}
-
-/// Checks that `dir` is a kernel tree, and gives the version it states.
-fn kernel_version(dir: &Path) -> Result<KernelVersion> {
-    let mut missing = Vec::new();
-    let makefile = dir.join("Makefile");
-    let version = match fs::read(&makefile) {
-        Ok(content) => KernelVersion::parse(&String::from_utf8_lossy(&content)),
-        Err(error) if is_absent(&error) => None,
-        Err(error) => return Err(Error::io("read", &makefile)(error)),
-    };
-    if version.is_none() {
-        missing.push("Makefile with VERSION and PATCHLEVEL");
-    }
-    for name in ["Kconfig", "scripts/Makefile.build", "arch"] {
-        if !dir.join(name).exists() {
-            missing.push(name);
-        }
-    }
-    version
-        .filter(|_| missing.is_empty())
-        .ok_or_else(|| Error::NotAKernelTree {
-            dir: dir.to_path_buf(),
-            missing,
-        })
-}
-
-/// Joins a path of the tree to its directory. It must be made of plain names, so that nothing
-/// outside the tree is ever read or written.
-pub(crate) fn full_path(dir: &Path, path: &str) -> Result<PathBuf> {
-    let plain = !path.is_empty()
-        && Path::new(path)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
-    if !plain {
-        return Err(Error::Path {
-            path: path.to_owned(),
-            reason: "must be relative to the kernel tree, without `..`".into(),
-        });
-    }
-    Ok(dir.join(path))
-}
-
-/// The content of a file, or `None` if there is no such file.
-pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(Error::io("read", path)(error)),
-    }
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

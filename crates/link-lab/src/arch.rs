@@ -2,11 +2,8 @@
 //! The architectures that programs are made for.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-
-use crate::error::LabError;
 
 /// An architecture that programs are linked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
@@ -37,32 +34,11 @@ impl Arch {
     }
 
     /// What Rust and QEMU call it.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
             Self::Arm64 => "aarch64",
         }
-    }
-
-    /// The program that runs programs of this architecture, or `None` where the machine itself does.
-    ///
-    /// # Errors
-    /// QEMU's user mode is not installed.
-    pub fn emulator(self) -> Result<Option<PathBuf>, LabError> {
-        if self.name() == std::env::consts::ARCH {
-            return Ok(None);
-        }
-        // Debian has both, in the packages qemu-user-static and qemu-user. The first starts faster.
-        let names = ["-static", ""].map(|suffix| format!("qemu-{}{suffix}", self.name()));
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = names.iter().find_map(|name| {
-            let mut places = std::env::split_paths(&path).map(|directory| directory.join(name));
-            places.find(|place| place.is_file())
-        });
-        found.map(Some).ok_or_else(|| LabError::NoEmulator {
-            arch: self,
-            program: names[0].clone(),
-        })
     }
 }
 

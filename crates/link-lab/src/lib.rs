@@ -16,6 +16,7 @@ mod case;
 mod codegen;
 mod counts;
 mod emit;
+mod emulator;
 mod error;
 mod feature;
 mod fuzz;

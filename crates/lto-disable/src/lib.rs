@@ -7,12 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod check;
-mod glue;
 mod list;
 
 pub use check::{
     Asked, BuiltObject, Fault, LinkOf, Made, Report, Unlisted, asked, check, check_commands,
     made_from,
 };
-pub use glue::{LIST, plugin};
-pub use list::{Disabled, DisabledEntry, List, ListError, Matcher, Pattern, parse_fragment};
+pub use list::{Disabled, DisabledEntry, LIST, List, ListError, Matcher, Pattern, parse_fragment};

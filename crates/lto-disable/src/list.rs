@@ -6,9 +6,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
-use kernel_tree::KnownLto;
+use kernel_facts::KnownLto;
 use serde::Deserialize;
 use walkdir::{DirEntry, WalkDir};
+
+/// The list as it stands in `kconfig/`.
+pub const LIST: &str = include_str!("../../../kconfig/lto-disable/objects.toml");
 
 /// The list of what LTO must leave alone.
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kernel_tree::Tree;
+use kernel_facts::{KnownLto, Sources};
 use lto_disable::{
     BuiltObject, DisabledEntry, LIST, LinkOf, List, Unlisted, check, check_commands, parse_fragment,
 };
@@ -63,7 +63,7 @@ fn run() -> Result<(), Failure> {
                 Some(path) => tool_io::read_text(&path)?,
                 None => LIST.to_owned(),
             };
-            let known = Tree::open(&tree).and_then(|tree| tree.known_lto());
+            let known = Sources::open(&tree).and_then(|tree| KnownLto::of(&tree));
             let known = known.map_err(Failure::cannot_run)?;
             let entries = List::parse(&text).and_then(|list| list.resolve(&tree, &known));
             print!(

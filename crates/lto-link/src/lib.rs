@@ -29,7 +29,6 @@ mod compatible;
 mod conflict;
 mod definitions;
 mod generated;
-mod glue;
 mod included;
 mod inputs;
 mod internalize;
@@ -54,7 +53,6 @@ pub use codegen::{CodegenError, list_path};
 pub use compatible::IncompatibleObject;
 pub use conflict::FlagConflict;
 pub use definitions::{DefinitionFault, Definitions, NATIVE_FORMS, definitions};
-pub use glue::plugin;
 pub use included::file_directives;
 pub use inputs::{
     EmbeddedError, InputKind, Inputs, LinkFiles, RecordedInput, inputs_path, read_record,

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use object_model::{Elf, ReadError, Relocation, Section, SectionIndex, elf};
 
+use crate::code::Code;
 use crate::entry_call::Machine;
-use crate::site::Code;
 use crate::{ENTRY_SIZE, Fault, TABLE};
 
 /// The symbols around the table of a linked kernel. Source: `MCOUNT_REC` in

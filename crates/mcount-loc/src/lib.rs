@@ -19,9 +19,9 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod code;
 mod entry;
 mod entry_call;
-mod glue;
 mod plan;
 mod rewrite;
 mod site;
@@ -29,7 +29,6 @@ mod table;
 
 use object_model::{Elf, Faults, ReadError, elf};
 
-pub use glue::plugin;
 pub use plan::{Record, Records, plan};
 pub use rewrite::rewrite;
 pub use site::{Site, sites};

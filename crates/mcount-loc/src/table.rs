@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use object_model::{Elf, ReadError, SectionIndex, SymbolMap};
 
+use crate::code::Code;
 use crate::entry::{self, Entry};
 use crate::entry_call::{EntryCall, Form, Machine, find};
-use crate::site::Code;
 use crate::{Error, Fault, PATCHABLE, Report, TABLE, machine_of};
 
 /// Checks the tables of `elf`.

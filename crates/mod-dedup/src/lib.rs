@@ -17,15 +17,11 @@
 //! and knows no other plugin.
 #![warn(missing_docs)]
 
-mod glue;
-
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashSet;
 
 use object_model::{Binding, FileKind, Input, Object};
-
-pub use glue::plugin;
 
 /// What a `.mod` file says.
 #[derive(Clone, Debug, PartialEq, Eq)]

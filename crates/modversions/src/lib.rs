@@ -15,14 +15,12 @@
 
 mod collect;
 mod exporters;
-mod glue;
 mod symvers;
 mod table;
 mod versions;
 
 pub use collect::{Collected, Fault, collect, exports, symversions_path};
 pub use exporters::Exporters;
-pub use glue::plugin;
 pub use symvers::{Export, Symvers, SymversError, SymversFault};
 pub use table::{CrcForm, TableFault, check_table};
 pub use versions::{VersionFault, check_exports, check_uses};

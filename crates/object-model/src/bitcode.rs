@@ -3,6 +3,7 @@
 
 mod assembly;
 mod bitstream;
+mod block_id;
 mod irsymtab;
 mod string_table;
 mod summary;
@@ -15,21 +16,6 @@ pub use assembly::{Assembly, FunctionAssembly};
 pub use summary::{GlobalValue, GlobalValueKind, Guid, Linkage, Summary, ValueIndex, ValueSummary};
 
 use crate::{FileKind, ReadError, Symbol};
-
-/// Block ids of bitcode files. Source: LLVM's `BitcodeReader` documentation and
-/// `llvm/Bitcode/LLVMBitCodes.h`.
-mod block_id {
-    pub const MODULE: u64 = 8;
-    pub const CONSTANTS: u64 = 11;
-    pub const FUNCTION: u64 = 12;
-    pub const IDENTIFICATION: u64 = 13;
-    pub const METADATA: u64 = 15;
-    pub const TYPES: u64 = 17;
-    pub const THIN_LTO_SUMMARY: u64 = 20;
-    pub const STRTAB: u64 = 23;
-    pub const FULL_LTO_SUMMARY: u64 = 24;
-    pub const SYMTAB: u64 = 25;
-}
 
 /// The record of a symbol table or string table block that holds the table.
 const BLOB_RECORD: u64 = 1;

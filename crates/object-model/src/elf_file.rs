@@ -13,11 +13,9 @@ use object::read::elf::{
 use object::{Endian as _, Endianness};
 
 use crate::symbol::SymbolFlags;
-use crate::{Binding, Definition, ReadError, Symbol, SymbolIndex, SymbolKind, Visibility};
-
-/// Index of a section in an ELF file's section table; 0 is the null section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SectionIndex(pub usize);
+use crate::{
+    Binding, Definition, ReadError, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility,
+};
 
 /// An ELF file: its header, sections and symbols, checked against the bounds of the file.
 #[derive(Debug)]

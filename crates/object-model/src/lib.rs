@@ -32,7 +32,7 @@ pub use bitcode::{
     Assembly, Bitcode, FunctionAssembly, GlobalValue, GlobalValueKind, Guid, Linkage, LtoKind,
     Summary, ValueIndex, ValueSummary,
 };
-pub use elf_file::{Comdat, Elf, Relocation, Section, SectionIndex, SymbolMap};
+pub use elf_file::{Comdat, Elf, Relocation, Section, SymbolMap};
 /// The numbers of ELF, with the names of the specification: `elf::EM_AARCH64`,
 /// `elf::R_AARCH64_PREL32`, `elf::SHT_NOTE`, and the types they have.
 pub use object::elf;
@@ -43,4 +43,6 @@ pub use image::{Image, TableName, TablePart};
 pub use input::{Input, Loader, link_order, visit_link_order};
 pub use kind::FileKind;
 pub use object_file::Object;
-pub use symbol::{Binding, Definition, Symbol, SymbolIndex, SymbolKind, Visibility, source_name};
+pub use symbol::{
+    Binding, Definition, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility, source_name,
+};

@@ -3,14 +3,16 @@
 
 use std::fmt;
 
-use crate::SectionIndex;
-
 /// Position of a symbol in its object's symbol table.
 ///
 /// For ELF the index that relocations use (0 is the null symbol, which is not listed). For
 /// bitcode the position in the symbol table that clang wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SymbolIndex(pub usize);
+
+/// Index of a section in an ELF file's section table; 0 is the null section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SectionIndex(pub usize);
 
 /// How far a symbol's name reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,7 +15,6 @@
 #![forbid(unsafe_code)]
 
 mod exports;
-mod glue;
 mod jump_labels;
 mod linked;
 mod names;
@@ -25,7 +24,6 @@ use std::collections::BTreeMap;
 
 use object_model::{Elf, ReadError, Symbol, SymbolKind};
 
-pub use glue::plugin;
 pub use linked::tables;
 pub use names::source_name;
 

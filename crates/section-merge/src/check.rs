@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use object_model::{Elf, SymbolMap, source_name};
 
 use crate::mismatch::referred;
+use crate::names::is_named_after;
 
 /// The names of what LTO splits (LLVM, `-ffunction-sections` and `-fdata-sections`).
 const SPLIT: [&str; 4] = [".text.", ".data.", ".rodata.", ".bss."];
@@ -186,15 +187,6 @@ fn is_special(name: &str) -> bool {
 /// has no symbol (`.rodata..Lswitch.table.f`), or of a compound literal.
 fn is_made_up(rest: &str) -> bool {
     rest.starts_with('L') || rest.starts_with("compoundliteral")
-}
-
-/// Whether `suffix` is the name of the symbol, or such a name behind what the compiler knows about
-/// it (`unlikely.`, `hot.`).
-pub(crate) fn is_named_after(suffix: &str, symbol: &str) -> bool {
-    !symbol.is_empty()
-        && suffix
-            .strip_suffix(symbol)
-            .is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 /// Whether what is done only once can be done again: `clear_warn_once` in debugfs resets what

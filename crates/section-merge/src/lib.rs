@@ -13,11 +13,10 @@
 #![forbid(unsafe_code)]
 
 mod check;
-mod glue;
 mod mismatch;
+mod names;
 
 pub use check::{
     Fault, KernelFault, ObjectFault, OnceFault, Reference, check_kernel, check_module, check_once,
 };
-pub use glue::plugin;
 pub use mismatch::{Mismatch, Mismatches, is_freed, is_staying_code, mismatches};

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use object_model::{Elf, ReadError, Section, Symbol, SymbolKind, SymbolMap, source_name};
 
-use crate::check::is_named_after;
+use crate::names::is_named_after;
 
 /// Code that stays, by name; `.text.` begins more of them.
 const TEXT: [&str; 6] = [

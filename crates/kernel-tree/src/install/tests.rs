@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
 use super::*;
-use crate::plugin::{GlueFile, Plugin, Table};
+use crate::plugin::{Folder, GlueFile};
 use crate::sample::{
     ALL, CORE, HOOKS, SampleTree, assert_says, binaries, install_of, plan_of, table,
 };
 use crate::status::status;
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use crate::table::Table;
 
 /// The error of planning and installing all plugins.
 fn refused(sample: &SampleTree) -> String {
@@ -409,19 +411,19 @@ fn a_new_file_does_not_replace_one_that_is_there() {
 
 #[test]
 fn two_plugins_do_not_make_the_same_file() {
-    const SAME: Plugin = Plugin {
+    const SAME: Folder = Folder {
         name: "same",
-        glue: &[
+        files: &[
             GlueFile {
                 name: "edits.toml",
-                text: "[[file]]\nsource='core.h'\ndest='include/lto/core.h'\n",
+                text: "[plugin]\ntitle = 'Do the same'\n\
+                       [[file]]\nsource='core.h'\ndest='include/lto/core.h'\n",
             },
             GlueFile {
                 name: "core.h",
                 text: "",
             },
         ],
-        tools: &[],
         ..CORE
     };
     let sample = SampleTree::new();
@@ -609,13 +611,14 @@ fn a_damaged_record_is_named() {
 
     let sample = SampleTree::new();
     let kconfig = fs::read(sample.path("arch/Kconfig")).unwrap();
-    let original = crate::manifest::original_path(&sha256(&kconfig));
+    let original = crate::paths::original_path(&sha256(&kconfig));
     assert_says(&damaged(&original, b"x"), &[&original, "was changed"]);
 }
 
 mod random {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     /// Lines that no anchor is among, and that are no UTF-8 at times.
     fn text() -> impl Strategy<Value = Vec<u8>> {
@@ -664,7 +667,7 @@ mod random {
     }
 
     /// A plugin with one edit per file, at the anchor `@ANCHOR@`.
-    fn plugin(files: &[RandomFile]) -> Plugin {
+    fn plugin(files: &[RandomFile]) -> Folder {
         let edits: Vec<String> = files
             .iter()
             .enumerate()
@@ -679,11 +682,10 @@ mod random {
             .collect();
         let glue = vec![GlueFile {
             name: "edits.toml",
-            text: leaked(edits.concat()),
+            text: leaked(format!("[plugin]\ntitle = 'Edit'\n{}", edits.concat())),
         }];
-        Plugin {
-            glue: Vec::leak(glue),
-            tools: &[],
+        Folder {
+            files: Vec::leak(glue),
             ..CORE
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use kernel_tree::KnownLto;
+use kernel_facts::KnownLto;
 use lto_disable::{LIST, List, ListError, Pattern};
 use object_model::WithCauses;
 use test_support::TestDir;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! What the tests of this crate share.
 
-use kernel_tree::KnownLto;
+use kernel_facts::KnownLto;
 use lto_disable::{DisabledEntry, List};
 use test_support::TestDir;
 

@@ -6,9 +6,8 @@ use test_support::TestDir;
 /// The text that the plugin's first edit of `file` that has one puts there: `before` its anchor, or
 /// in its place (`replace`).
 pub fn glue(file: &str, place: &str) -> String {
-    let plugin = section_merge::plugin();
-    let edits = plugin.glue.iter().find(|glue| glue.name == "edits.toml");
-    let edits: toml::Table = toml::from_str(edits.expect("there are edits").text).unwrap();
+    let edits = include_str!("../../../../kconfig/section-merge/edits.toml");
+    let edits: toml::Table = toml::from_str(edits).unwrap();
     let edits = edits["edit"].as_array().expect("a list of edits");
     edits
         .iter()

@@ -1,56 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Whether a tree knows LTO without us, and what a plugin is to one that does.
+//! What a plugin is to a tree whose own build knows LTO.
 
 use crate::edits::{Adoption, Need};
 use crate::error::Result;
 use crate::plugin::{Plugin, Resolved};
 use crate::tree::Tree;
-
-/// What a tree, as it was before any install, knows of LTO.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KnownLto {
-    /// Nothing, or parts that the plugins know how to meet.
-    None,
-    /// Its own build knows `LTO_CLANG`.
-    Native,
-    /// Some of it, as one gets it by patching by hand.
-    ByHand {
-        /// What shows it.
-        facts: Vec<String>,
-    },
-}
-
-impl KnownLto {
-    /// Asks a tree for the facts that show it.
-    pub(crate) fn of(tree: &Tree) -> Result<Self> {
-        const OPTION: (&str, &str) = ("arch/Kconfig", "\nconfig LTO_CLANG\n");
-        const SHOWN_BY: [(&str, &str, &str); 3] = [
-            ("Makefile", "CC_FLAGS_LTO", "`CC_FLAGS_LTO`"),
-            ("scripts/Makefile.build", "CC_FLAGS_LTO", "`CC_FLAGS_LTO`"),
-            (
-                "include/linux/init.h",
-                "__initcall_stub",
-                "`__initcall_stub`",
-            ),
-        ];
-        // Without the option, the rest may be a back-ported part that plugins know how to meet.
-        if !tree.contains(OPTION.0, OPTION.1)? {
-            return Ok(Self::None);
-        }
-        let mut facts = vec!["arch/Kconfig has `config LTO_CLANG`".to_owned()];
-        for (file, text, name) in SHOWN_BY {
-            if tree.contains(file, text)? {
-                facts.push(format!("{file} has {name}"));
-            }
-        }
-        // Upstream came to all of these together; a hand-made port seldom has them all.
-        let all = facts.len() == SHOWN_BY.len() + 1;
-        if all || tree.has("scripts/Makefile.vmlinux_o")? {
-            return Ok(Self::Native);
-        }
-        Ok(Self::ByHand { facts })
-    }
-}
 
 /// What a plugin is to a tree whose own build knows LTO.
 #[derive(Debug, Clone)]
@@ -65,7 +19,7 @@ pub struct Offer<'table> {
 
 impl<'table> Offer<'table> {
     pub(crate) fn of(resolved: &'table Resolved, tree: &Tree) -> Result<Self> {
-        let Resolved { plugin, edits } = resolved;
+        let Resolved { plugin, edits, .. } = resolved;
         let (does, refused) = match &edits.adoption {
             None => (None, Some("it is for trees without LTO only")),
             Some(Adoption::Refused { reason }) => (None, Some(reason.as_str())),
@@ -89,7 +43,7 @@ impl<'table> Offer<'table> {
 /// The explanation of the first fact that does not hold.
 fn unmet<'a>(needs: &'a [Need], tree: &Tree) -> Result<Option<&'a str>> {
     for Need { fact, otherwise } in needs {
-        if !fact.holds(tree)? {
+        if !tree.holds(fact)? {
             return Ok(Some(otherwise));
         }
     }
@@ -98,21 +52,25 @@ fn unmet<'a>(needs: &'a [Need], tree: &Tree) -> Result<Option<&'a str>> {
 
 #[cfg(test)]
 mod tests {
+    use kernel_facts::KnownLto;
+
     use super::*;
     use crate::plan::Plan;
     use crate::sample::{CORE, EXTRA, HOOKS, SampleTree, assert_says, binaries};
-    use crate::{Author, GenerateResult, Generated, GlueFile, Table, install, series, uninstall};
+    use crate::{
+        Author, Folder, GenerateResult, Generated, GlueFile, Table, install, series, uninstall,
+    };
 
     /// Is of use in every tree.
-    const SOLO: Plugin = Plugin {
+    const SOLO: Folder = Folder {
         name: "solo",
-        title: "Stand alone",
-        upstream: &[],
-        requires: &["core"],
-        tools: &["solo"],
-        glue: &[GlueFile {
+        files: &[GlueFile {
             name: "edits.toml",
             text: r##"
+            [plugin]
+            title = "Stand alone"
+            requires = ["core"]
+            tools = ["solo"]
             [adopt]
             title = "Stand alone in a tree with LTO"
             does = "replaces what the tree does with Perl"

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! How an anchor is not where it should be, as messages say it.
+
+use std::fmt;
+
+/// How an anchor fails to be where it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It is nowhere.
+    Missing {
+        /// The place that resembles it most; `None` if nothing does.
+        nearest: Option<Nearest>,
+    },
+    /// It is there, but not as often as it should be.
+    Count {
+        /// How often it should be there.
+        expected: usize,
+        /// The lines, from 1, at which it begins.
+        lines: Vec<usize>,
+    },
+    /// Two of its places share text, so that changing one changes the other.
+    Overlap {
+        /// The lines, from 1, at which they begin.
+        lines: (usize, usize),
+    },
+}
+
+/// The place in a text that resembles an anchor most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nearest {
+    /// The line, from 1, that differs.
+    pub line: usize,
+    /// What stands there.
+    pub found: String,
+    /// What the anchor has there.
+    pub wanted: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { nearest: None } => f.write_str("is not there, nor anything like it"),
+            Self::Missing {
+                nearest:
+                    Some(Nearest {
+                        line,
+                        found,
+                        wanted,
+                    }),
+            } => write!(
+                f,
+                "is not there; nearest is line {line}, which has `{found}` where `{wanted}` \
+                 should be"
+            ),
+            Self::Count { expected, lines } => {
+                let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "is there {} times (lines {}), not {expected}",
+                    lines.len(),
+                    lines.join(", ")
+                )
+            }
+            Self::Overlap { lines: (a, b) } => {
+                write!(f, "is there at lines {a} and {b}, which share text")
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The table of all plugins, made of the folders of `kconfig/`.
+//!
+//! A plugin describes itself in its folder. `build.rs` embeds every file of every folder, so that a
+//! new plugin needs no entry here, unless it computes a file from the facts of a tree.
+//!
+//! **Invariant:** knows no plugin by name, but those that compute files. Libraries of plugins compute
+//! them; how a tree is changed is kernel-tree's.
+
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+use kernel_tree::{Folder, Generate, GenerateResult, Generated, GlueFile, Table, Tree};
+use lto_disable::{DisabledEntry, LIST, List};
+
+include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
+
+/// The version of all plugins, and what their tools say to `--version`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The folder that holds the places where plugins meet.
+const HOOKS: &str = "hooks";
+
+/// The plugins that compute files.
+const COMPUTING: [(&str, Generate); 1] = [("lto-disable", disabled_objects)];
+
+/// All plugins, in the order in which they are installed.
+///
+/// # Errors
+/// The texts in `kconfig/` contradict each other, which tests make sure that they do not.
+pub fn table() -> kernel_tree::Result<Table> {
+    let mut hooks = "";
+    let mut folders = Vec::new();
+    for &(name, files) in FOLDERS {
+        if name == HOOKS {
+            let edits = files.iter().find(|file| file.name == "edits.toml");
+            hooks = edits.map_or("", |file| file.text);
+            continue;
+        }
+        let computing = COMPUTING.iter().find(|(plugin, _)| *plugin == name);
+        folders.push(Folder {
+            name,
+            files,
+            generate: computing.map(|(_, generate)| *generate),
+        });
+    }
+    Table::new(hooks, folders)
+}
+
+/// Resolves the list of lto-disable against the tree; a pattern that matches nothing is worth a note.
+fn disabled_objects(tree: &Tree) -> GenerateResult {
+    let entries = List::parse(LIST)?.resolve(tree.dir(), &tree.known_lto()?)?;
+    let unmatched = entries.iter().filter(|entry| entry.objects.is_empty());
+    let notes = unmatched
+        .map(|entry| format!("{}: nothing in this tree ({})", entry.pattern, entry.reason))
+        .collect();
+    let text = DisabledEntry::fragment(&entries);
+    let path = "scripts/lto/lto-disabled.mk".to_owned();
+    Ok(vec![Generated { path, text, notes }])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::error::Error as _;
+    use std::fs;
+    use std::path::Path;
+
+    use test_support::TestDir;
+
+    use super::*;
+
+    #[test]
+    fn the_table_makes_sense() {
+        let table = table().unwrap_or_else(|error| panic!("{error}: {:?}", error.source()));
+        assert!(table.plugins().count() >= 8);
+    }
+
+    #[test]
+    fn every_plugin_says_what_it_stands_for() {
+        for plugin in table().expect("a table").plugins() {
+            assert!(
+                !plugin.title.is_empty() && !plugin.title.ends_with('.'),
+                "{}",
+                plugin.name
+            );
+            assert!(!plugin.upstream.is_empty(), "{}", plugin.name);
+        }
+    }
+
+    #[test]
+    fn every_plugin_that_computes_files_is_one() {
+        let table = table().expect("a table");
+        let names: BTreeSet<_> = table.plugins().map(|plugin| plugin.name).collect();
+        let computing = COMPUTING.map(|(name, _)| name);
+        assert!(computing.iter().all(|name| names.contains(name)));
+    }
+
+    #[test]
+    fn every_text_is_embedded_as_it_is_and_in_order() {
+        let kconfig = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kconfig");
+        let mut names = Vec::new();
+        for (folder, files) in FOLDERS {
+            for file in *files {
+                let name = format!("{folder}/{}", file.name);
+                let text = fs::read_to_string(kconfig.join(&name)).expect(&name);
+                assert_eq!(file.text, text, "{name}");
+                names.push((*folder, file.name));
+            }
+        }
+        assert!(names.is_sorted(), "{names:?}");
+        assert!(names.contains(&("lto-link", "native/Makefile.build")));
+    }
+
+    #[test]
+    fn the_list_of_native_objects_is_computed_from_the_tree() {
+        let dir = TestDir::new();
+        dir.write("Makefile", "VERSION = 5\nPATCHLEVEL = 10\n");
+        for file in ["Kconfig", "arch/Kconfig", "scripts/Makefile.build"] {
+            dir.write(file, "");
+        }
+        dir.write("kernel/configs.c", "");
+        let tree = Tree::open(dir.path()).unwrap();
+        let files = disabled_objects(&tree).unwrap();
+        let [Generated { path, text, notes }] = &files[..] else {
+            panic!("{} files", files.len());
+        };
+        assert_eq!(path, "scripts/lto/lto-disabled.mk");
+        assert!(
+            text.contains("\nlto-disabled-objs += kernel/configs.o\n"),
+            "{text}"
+        );
+        assert!(
+            notes
+                .iter()
+                .any(|note| note.contains(": nothing in this tree (")),
+            "{notes:?}"
+        );
+        assert!(
+            !notes
+                .iter()
+                .any(|note| note.starts_with("kernel/configs.c:"))
+        );
+    }
+}
