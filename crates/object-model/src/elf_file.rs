@@ -20,7 +20,7 @@ use crate::{Binding, Definition, ReadError, Symbol, SymbolIndex, SymbolKind, Vis
 pub struct SectionIndex(pub usize);
 
 /// An ELF file: its header, sections and symbols, checked against the bounds of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Elf<'data> {
     data: &'data [u8],
     is_64: bool,

@@ -163,7 +163,7 @@ fn the_same_objects_are_linked_in_the_same_order_as_by_the_linker() {
             let resolution = Resolution::of(&inputs, []).unwrap();
             let stem = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
             let mut found: Vec<String> = resolution
-                .linked(&inputs)
+                .linked()
                 .filter_map(|input| input.path.as_ref().map(stem))
                 .collect();
             if what.starts_with("what code generation") {
