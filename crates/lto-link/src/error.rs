@@ -26,16 +26,16 @@ pub enum LinkError {
     #[error("code cannot be generated:\n{0}")]
     Codegen(Faults<CodegenError>),
     /// Native code cannot be read.
-    #[error("the generated code cannot be looked at:\n{0}")]
+    #[error("native code cannot be read:\n{0}")]
     Natives(Faults<InputError>),
     /// Bitcode does not say what its definitions refer to.
-    #[error("what the bitcode refers to is not known")]
+    #[error("the references of the bitcode cannot be read")]
     Summary(#[source] InputError),
     /// The roots are not known.
-    #[error("what must be kept is not known")]
+    #[error("the roots cannot be collected")]
     Roots(#[from] RootError),
     /// The output refers to definitions that the link dropped.
-    #[error("dropped, and needed all the same:\n{}", .0.join("\n"))]
+    #[error("the link dropped definitions that its code refers to:\n{}", .0.join("\n"))]
     Dropped(Vec<String>),
     /// An object or a symbol is there twice.
     #[error("the objects cannot be linked into one:\n{0}")]
@@ -197,7 +197,7 @@ pub enum RootError {
         what: String,
     },
     /// A pattern matches no definition of the link.
-    #[error("{}: `{pattern}` matches no definition; remove it, or mend the name", path.display())]
+    #[error("{}: `{pattern}` matches no definition; remove it, or correct the name", path.display())]
     Unmatched {
         /// The file.
         path: PathBuf,
