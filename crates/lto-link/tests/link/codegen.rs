@@ -251,3 +251,29 @@ fn a_module_of_many_long_paths_is_completed() {
     // The list is written when the link is complete.
     assert!(dir.join("all.lto-dropped").exists());
 }
+
+/// make gives up when the completion of the link asks for code again and again.
+#[test]
+fn passes_of_code_generation_have_a_limit() {
+    let dir = kbuild();
+    compile(&dir, "user", "", "int init_module(void) { return 0; }");
+    let arguments = ["thin-link", "-o", "all.o", "--internalize", "--module"];
+    link(&dir, &[&arguments[..], &["--objs", "user.o"]].concat());
+    let list = dir.read_text(".tmp_all.o.codegen.mk");
+    let limit = list
+        .lines()
+        .find_map(|line| line.strip_prefix("lto-pass-limit := "))
+        .expect("a limit");
+    assert_eq!(limit, "7");
+    let endless = "echo x >> passes; echo again";
+    dir.write(
+        ".tmp_all.o.codegen.mk",
+        format!("{list}lto-complete := sh -c '{endless}'\n"),
+    );
+    let (code, stderr) = make(&dir);
+    assert_eq!(code, Some(2), "{stderr}");
+    let message = "all.o: code still refers to dropped definitions after 7 passes; \
+                   see ./.tmp_all.o.generated-roots\n";
+    assert!(stderr.contains(message), "{stderr}");
+    assert_eq!(dir.read_text("passes").lines().count(), 7);
+}
