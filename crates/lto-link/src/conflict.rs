@@ -5,17 +5,17 @@
 //! conflicting values`, then `in 'A' and 'B'` or, later, `: 'V' from A, and 'W' from B`.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 
-use crate::inputs::{InputKind, Inputs, kind_of, object_name};
-use crate::plan::{LinkOptions, temporary};
+use crate::error::LinkError;
+use crate::plan::options::LinkOptions;
+use crate::read::inputs::{Inputs, is_bitcode, object_name};
 
-/// What lld calls all that it has merged so far, with full LTO.
+/// lld's name for all objects that full LTO has merged so far.
 const MERGED: &str = "ld-temp.o";
 
-/// Two objects with a module flag of which only one value can hold.
+/// Two objects with different values of a module flag that can have only one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlagConflict {
     /// The flag's name in bitcode.
@@ -25,8 +25,13 @@ pub struct FlagConflict {
 }
 
 impl FlagConflict {
-    /// Finds the conflict in what a linker `said`.
-    pub fn parse(said: &str) -> Option<Self> {
+    /// Finds the conflict in the messages of the linker that failed.
+    pub fn of(error: &LinkError) -> Option<Self> {
+        Self::parse(error.linker_messages()?)
+    }
+
+    /// Finds the conflict in the messages of a linker.
+    fn parse(said: &str) -> Option<Self> {
         let (_, rest) = said.split_once("linking module flags '")?;
         let (flag, rest) = rest.split_once("': ")?;
         let line = rest.lines().next()?;
@@ -42,8 +47,8 @@ impl FlagConflict {
         })
     }
 
-    /// What to do about it. With full LTO the linker names one object only; the other is looked for, by
-    /// links of two.
+    /// Returns a message that says what to do. With full LTO the linker names only one of the objects;
+    /// trial links of two objects find the other.
     pub fn advice(&self, options: &LinkOptions, inputs: &Inputs) -> String {
         let objects = self.objects.each_ref().map(|object| {
             if object != MERGED {
@@ -59,10 +64,10 @@ impl FlagConflict {
         )
     }
 
-    /// The first object that conflicts with the one that is named.
+    /// Returns the first object that conflicts with the one that the linker names.
     fn merged_object(&self, options: &LinkOptions, inputs: &Inputs) -> Option<String> {
         let named = self.objects.iter().find(|object| *object != MERGED)?;
-        // A member is called `built-in.a(fork.o at 1234)`.
+        // lld calls a member `built-in.a(fork.o at 1234)`.
         let member = named
             .split_once('(')
             .map_or(named.as_str(), |(_, member)| member);
@@ -71,7 +76,7 @@ impl FlagConflict {
             .map_or(member, |(member, _)| member);
         let bitcode = inputs.objects.iter();
         let bitcode: Vec<&Path> = bitcode
-            .filter(|input| kind_of(input) == InputKind::Bitcode)
+            .filter(|input| is_bitcode(input))
             .filter_map(|input| input.path.as_deref())
             .collect();
         let other = bitcode.iter().find(|path| path.ends_with(member))?;
@@ -83,7 +88,7 @@ impl FlagConflict {
     }
 
     fn is_between(&self, options: &LinkOptions, one: &Path, other: &Path) -> bool {
-        let output = temporary(&options.output, ".pair");
+        let output = options.paths().pair();
         let Some((linker, flags)) = options.linker.split_first() else {
             return false;
         };
@@ -94,33 +99,6 @@ impl FlagConflict {
         let said = run.map(|run| String::from_utf8_lossy(&run.stderr).into_owned());
         said.is_ok_and(|said| Self::parse(&said).is_some_and(|found| found.flag == self.flag))
     }
-}
-
-/// Runs `command`, shows what it says, and returns that, too.
-///
-/// # Errors
-/// A command that cannot be run.
-pub(crate) fn run_shown(command: &mut Command) -> io::Result<(ExitStatus, String)> {
-    let mut child = command.stderr(Stdio::piped()).spawn()?;
-    let mut said = Vec::new();
-    if let Some(mut stderr) = child.stderr.take() {
-        let mut buffer = [0; 4096];
-        loop {
-            match stderr.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n_read) => {
-                    let read = buffer.get(..n_read).unwrap_or_default();
-                    // Nobody may be there to be shown anything.
-                    let _ = io::stderr().write_all(read);
-                    said.extend_from_slice(read);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    let status = child.wait()?;
-    Ok((status, String::from_utf8_lossy(&said).into_owned()))
 }
 
 #[cfg(test)]

@@ -1,72 +1,84 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The link that makes native code of bitcode: vmlinux.o, or the object of a module.
+//! The link that makes native code from bitcode: vmlinux.o, or the object of a module.
 //!
-//! A link goes through five phases: [`Inputs::read`] (objects in link order), [`Resolution::of`] (which of
-//! them are linked, whose definitions prevail), [`Scripts::resolve`] (initcall order and CRCs as linker
-//! scripts), [`LinkCommand::plan`] (the linker's arguments), [`link()`] (write, run, put in place).
+//! A [`link()`] has six phases. Each uses the results of those before it:
 //!
-//! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, by which make
-//! has code generated, object by object; the link then takes the native objects.
+//! 1. **Read** (`read/`): [`Inputs::read`] opens the objects in link order, once.
+//! 2. **Resolve** (`resolve/`): a [`Resolution`] says which objects are linked, whose definitions prevail, and
+//!    which of them a link can drop. For a link with dropping, [`Roots`] are the definitions to keep, and
+//!    [`Reach`] finds the definitions that they reach.
+//! 3. **Plan** (`plan/`): linker scripts for initcalls and CRCs, and the linker's command. Nothing is written
+//!    before all faults of the inputs are known.
+//! 4. **Generate code** (`generate/`), in the way that [`CodeGeneration`] says.
+//! 5. **Join**: the linker makes one object.
+//! 6. **Place**: the object replaces the output. Records stay beside it (`record/`).
 //!
-//! A thin link that is told to drop what nothing refers to is given the [`Roots`];
-//! [`complete_thin_link()`] adds to them what only generated code shows, and [`Reach`] explains the
-//! result.
+//! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, from which make
+//! generates code object by object. [`complete_thin_link()`] adds the roots that only generated code shows.
 //!
-//! What any link with LTO made, this one or that of a kernel's own build, can be checked:
-//! [`definitions()`] (nothing linked twice), [`named_in_assembly`] (nothing done to what assembly names),
-//! [`suffixed`] (names that are not those of the source),
-//! [`kernel_names`] (those that the running kernel knows).
+//! [`LinkPaths`] names all files of a link.
 //!
-//! [`check_toolchain`] tries a compiler and a linker before anything is built.
+//! Any link with LTO can be checked (`check/`), also a link that the kernel's own build made:
+//! [`definitions()`] (nothing is linked twice), [`named_in_assembly`] (definitions that assembly names are
+//! unchanged), [`suffixed`] (symbols with other names than in the source), [`kernel_names`] (names that the
+//! running kernel knows). [`check_toolchain`] tries a compiler and a linker before anything is built.
 //!
 //! **Invariant:** the only plugin that composes others, as libraries. It runs the linker, and the compiler to
 //! try it.
 #![warn(missing_docs)]
 
-mod assembly;
-mod codegen;
-mod compatible;
+mod check;
 mod conflict;
-mod definitions;
-mod generated;
-mod included;
-mod inputs;
-mod internalize;
+mod error;
+mod generate;
 mod jobs;
-mod kallsyms;
-mod kbuild;
 mod link;
 mod linker;
 mod lock;
-mod named;
-mod names;
-mod places;
+mod paths;
 mod plan;
-mod reach;
+mod read;
+mod record;
 mod resolve;
-mod roots;
-mod thin_link;
-mod toolchain;
 
-pub use assembly::{AssemblyNames, NamePattern, ObjectAssembly};
-pub use codegen::{CodegenError, list_path};
-pub use compatible::IncompatibleObject;
+use std::path::{Path, PathBuf};
+
+pub use check::definitions::{Definitions, NATIVE_FORMS, definitions};
+pub use check::included::file_directives;
+pub use check::kallsyms::{KernelNames, NameFault, kernel_names};
+pub use check::named::{NamedFault, NamedInAssembly, named_in_assembly};
+pub use check::names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
+pub use check::toolchain::{ToolchainError, check_toolchain};
 pub use conflict::FlagConflict;
-pub use definitions::{DefinitionFault, Definitions, NATIVE_FORMS, definitions};
-pub use included::file_directives;
-pub use inputs::{
-    EmbeddedError, InputKind, Inputs, LinkFiles, RecordedInput, inputs_path, read_record,
+pub use error::{
+    CodegenError, DefinitionFault, EmbeddedError, IncompatibleObject, LinkError, RootError,
 };
+pub use generate::distributed::{ThinLinkOptions, complete_thin_link, thin_link};
 pub use jobs::{Jobs, cpus};
-pub use kallsyms::{KernelNames, NameFault, kernel_names};
-pub use kbuild::{KbuildLink, kbuild_link};
-pub use link::{LinkError, Usage, link, read_usage, usage_path};
-pub use named::{NamedFault, NamedInAssembly, named_in_assembly};
-pub use names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
-pub use places::Places;
-pub use plan::{Cache, LinkCommand, LinkKind, LinkOptions, Scripts};
-pub use reach::{Dropped, Fate, Kept, Reach, dropped_listing, dropped_path};
-pub use resolve::Resolution;
-pub use roots::{Reason, RootError, RootOptions, Roots, roots_path};
-pub use thin_link::{ThinLinkOptions, complete_thin_link, thin_link};
-pub use toolchain::{ToolchainError, check_toolchain};
+pub use link::link;
+pub use paths::LinkPaths;
+pub use plan::options::{Cache, CodeGeneration, LinkKind, LinkOptions};
+pub use read::inputs::{InputKind, Inputs};
+pub use read::kbuild::{KbuildLink, kbuild_link};
+pub use record::dropped::{DroppedError, read_dropped};
+pub use record::inputs::{RecordedInput, read_record};
+pub use record::usage::{Usage, read_usage};
+pub use resolve::explain::{Fate, Kept};
+pub use resolve::reach::Reach;
+pub use resolve::resolution::Resolution;
+pub use resolve::roots::{RootOptions, Roots};
+
+/// Returns the path of the record of inputs of the link of `output`.
+pub fn inputs_path(output: &Path) -> PathBuf {
+    LinkPaths::new(output).inputs()
+}
+
+/// Returns the path of the cost of the link of `output`.
+pub fn usage_path(output: &Path) -> PathBuf {
+    LinkPaths::new(output).usage()
+}
+
+/// Returns the path of the list of roots of the link of `output`.
+pub fn roots_path(output: &Path) -> PathBuf {
+    LinkPaths::new(output).roots()
+}

@@ -3,50 +3,50 @@
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 
-use crate::conflict::run_shown;
-use crate::inputs::beside;
-use crate::link::{LinkError, io_error};
-use crate::plan::joined;
+use crate::error::{LinkError, io_error};
+use crate::paths::LinkPaths;
+use crate::plan::command::joined;
 
-/// One run of a linker for the link of an output.
+/// One run of a linker.
 #[derive(Clone, Debug)]
 pub(crate) struct Linker<'link> {
     /// Program and arguments.
     pub(crate) argv: Vec<OsString>,
-    output: &'link Path,
+    paths: LinkPaths<'link>,
     capture: Option<&'link Path>,
-    /// The archive that lld leaves of its inputs, if they are captured.
+    /// The archive of the inputs that lld writes, if they are captured.
     reproducer: Option<PathBuf>,
-    /// What holds the arguments that do not fit into a command line, until it has run.
+    /// The file of the arguments that do not fit into a command line. It is removed after the run.
     response: Option<PathBuf>,
 }
 
 impl<'link> Linker<'link> {
-    /// The program and the flags `command`, to make something of `output`'s. A run that fails is saved in
-    /// `capture`, if there is one.
+    /// Prepares to run `command`, a program and its flags, for the link of `paths`. If there is a directory
+    /// `capture`, a failing run is saved in it.
     pub(crate) fn new(
         command: &[OsString],
-        output: &'link Path,
+        paths: LinkPaths<'link>,
         capture: Option<&'link Path>,
     ) -> Self {
         Self {
             argv: command.to_vec(),
-            output,
+            paths,
             capture,
             reproducer: None,
             response: None,
         }
     }
 
-    /// Adds the arguments in `text`, one a line, by the response file `path`: a kernel has more objects than
-    /// fit into one command line.
+    /// Adds the arguments in `text`, one on each line, by the response file `path`: the objects of a kernel
+    /// do not fit into a command line.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// The file cannot be written.
     pub(crate) fn respond(&mut self, path: PathBuf, text: &str) -> Result<(), LinkError> {
         tool_io::write_atomic(&path, text.as_bytes())?;
         self.argv.push(joined("@", path.as_os_str()));
@@ -54,11 +54,11 @@ impl<'link> Linker<'link> {
         Ok(())
     }
 
-    /// Runs it; what it says is shown. `step` is for the name of what is captured: `.code`, or nothing for
-    /// the link itself.
+    /// Runs the linker, and shows its messages. `step` is part of the name of a captured link; it is empty
+    /// for the run that makes the output.
     ///
     /// # Errors
-    /// A linker that cannot be run, or that fails.
+    /// The linker cannot be run, or fails.
     pub(crate) fn run(&mut self, step: &str) -> Result<(), LinkError> {
         let mut command = self.command(step)?;
         let run = run_shown(&mut command);
@@ -68,7 +68,7 @@ impl<'link> Linker<'link> {
             return self.forget_capture();
         }
         Err(LinkError::Linker {
-            output: self.output.to_owned(),
+            output: self.paths.output().to_owned(),
             linker: self.program(),
             status,
             said,
@@ -76,10 +76,10 @@ impl<'link> Linker<'link> {
         })
     }
 
-    /// Runs it and returns what it said, which is shown only if it fails.
+    /// Runs the linker, and returns its messages without showing them.
     ///
     /// # Errors
-    /// A linker that cannot be run, or that fails.
+    /// The linker cannot be run, or fails.
     pub(crate) fn run_quietly(&mut self, step: &str) -> Result<String, LinkError> {
         let mut command = self.command(step)?;
         let run = command.output();
@@ -90,7 +90,7 @@ impl<'link> Linker<'link> {
             return Ok(said);
         }
         Err(LinkError::CodeGeneration {
-            output: self.output.to_owned(),
+            output: self.paths.output().to_owned(),
             linker: self.program(),
             status: run.status,
             said,
@@ -98,11 +98,11 @@ impl<'link> Linker<'link> {
         })
     }
 
-    /// The error for a run that ended well and left no code of `objects`. What it `said` may tell why.
+    /// Returns the error for a successful run that left no code of `objects`. Its messages may tell why.
     pub(crate) fn no_code(&self, objects: Vec<String>, said: String) -> LinkError {
         match self.save_capture() {
             Ok(capture) => LinkError::NoCode {
-                output: self.output.to_owned(),
+                output: self.paths.output().to_owned(),
                 linker: self.program(),
                 objects,
                 said,
@@ -112,10 +112,10 @@ impl<'link> Linker<'link> {
         }
     }
 
-    /// What is captured has the arguments in it.
+    /// Removes the response file. A captured link contains the arguments.
     fn remove_response(&self) {
         if let Some(response) = &self.response {
-            // One that stays is replaced by the next link.
+            // A file that stays is replaced by the next link.
             let _ = fs::remove_file(response);
         }
     }
@@ -131,8 +131,7 @@ impl<'link> Linker<'link> {
     fn command(&mut self, step: &str) -> Result<Command, LinkError> {
         if let Some(dir) = self.capture {
             fs::create_dir_all(dir).map_err(io_error(dir.display().to_string()))?;
-            let name = beside(self.output, &format!("{step}.tar"));
-            let tar = dir.join(name.file_name().unwrap_or_default());
+            let tar = self.paths.capture(dir, step);
             self.argv.push(joined("--reproduce=", tar.as_os_str()));
             self.reproducer = Some(tar);
         }
@@ -141,7 +140,7 @@ impl<'link> Linker<'link> {
         Ok(command)
     }
 
-    /// Removes what was captured of a run that went well.
+    /// Removes the capture of a successful run.
     fn forget_capture(&self) -> Result<(), LinkError> {
         match &self.reproducer {
             Some(tar) => fs::remove_file(tar).map_err(io_error(tar.display().to_string())),
@@ -149,8 +148,7 @@ impl<'link> Linker<'link> {
         }
     }
 
-    /// Writes, beside the archive that lld's `--reproduce` left, a script that runs the link again, and
-    /// returns its path.
+    /// Writes a script that runs the link again beside the archive that lld wrote, and returns its path.
     fn save_capture(&self) -> Result<Option<PathBuf>, LinkError> {
         let Some(tar) = &self.reproducer else {
             return Ok(None);
@@ -175,8 +173,29 @@ impl<'link> Linker<'link> {
     }
 }
 
-/// The linker and its flags without `-r`, which each link that wants it adds by itself.
-pub(crate) fn exactly_one_r(command: &[OsString]) -> Vec<OsString> {
-    let is_r = |flag: &&OsString| ["-r", "--relocatable"].iter().any(|r| *flag == r);
-    command.iter().filter(|flag| !is_r(flag)).cloned().collect()
+/// Runs `command`, shows its messages, and returns them.
+///
+/// # Errors
+/// The command cannot be run.
+fn run_shown(command: &mut Command) -> io::Result<(ExitStatus, String)> {
+    let mut child = command.stderr(Stdio::piped()).spawn()?;
+    let mut said = Vec::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        let mut buffer = [0; 4096];
+        loop {
+            match stderr.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n_read) => {
+                    let read = buffer.get(..n_read).unwrap_or_default();
+                    // Standard error may be closed.
+                    let _ = io::stderr().write_all(read);
+                    said.extend_from_slice(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let status = child.wait()?;
+    Ok((status, String::from_utf8_lossy(&said).into_owned()))
 }

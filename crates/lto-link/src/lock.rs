@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! One link of an output at a time: what it leaves on its way has fixed names.
+//! The lock on an output. Two links of one output would write the same files.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
 
 use tool_io::WriteError;
 
-use crate::link::LinkError;
-use crate::plan::temporary;
+use crate::error::LinkError;
+use crate::paths::LinkPaths;
 
-/// The right to link an output. It ends when this is dropped, or with the process.
+/// The right to link an output, until the value is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct OutputLock {
     path: PathBuf,
@@ -20,15 +20,16 @@ pub(crate) struct OutputLock {
 }
 
 impl OutputLock {
-    /// Waits until nobody else links `output`.
+    /// Waits until no other process links the output.
     ///
     /// # Errors
-    /// An output that exists and is no file; a directory that cannot be written to.
-    pub(crate) fn take(output: &Path) -> Result<Self, LinkError> {
+    /// The output exists and is no file; its directory cannot be written to.
+    pub(crate) fn take(paths: LinkPaths<'_>) -> Result<Self, LinkError> {
+        let output = paths.output();
         if fs::metadata(output).is_ok_and(|output| !output.is_file()) {
             return Err(LinkError::NoFile(output.to_owned()));
         }
-        let path = temporary(output, ".lock");
+        let path = paths.lock();
         let locking = || {
             let path = path.clone();
             |source| LinkError::Write(WriteError { path, source })
@@ -38,7 +39,7 @@ impl OutputLock {
             let file = options.create(true).truncate(false).write(true);
             let file = file.open(&path).map_err(locking())?;
             flock(&file, FlockOperation::LockExclusive).map_err(|error| locking()(error.into()))?;
-            // Whoever had it before has removed the file: then another may have made a new one.
+            // The last holder has removed the file, so that another process may have made a new one.
             let held = file.metadata().map_err(locking())?;
             let is_same = fs::metadata(&path).is_ok_and(|at| at.ino() == held.ino());
             if is_same {
@@ -50,7 +51,7 @@ impl OutputLock {
 
 impl Drop for OutputLock {
     fn drop(&mut self) {
-        // One that stays is used again.
+        // A file that stays is used by the next link.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
-    Cache, Fate, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions, Reach, RootOptions,
-    Roots, SUFFIX_MAP_HEAD, ThinLinkOptions, ToolchainError, check_toolchain, complete_thin_link,
-    cpus, definitions, file_directives, inputs_path, kernel_names, link, named_in_assembly,
-    read_record, roots_path, suffix_map, suffixed, thin_link,
+    Cache, CodeGeneration, Fate, FlagConflict, InputKind, Inputs, Jobs, LinkError, LinkKind,
+    LinkOptions, LinkPaths, Reach, RootOptions, Roots, SUFFIX_MAP_HEAD, ThinLinkOptions,
+    ToolchainError, check_toolchain, complete_thin_link, cpus, definitions, file_directives,
+    kernel_names, link, named_in_assembly, read_record, suffix_map, suffixed, thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -39,13 +39,17 @@ enum Kind {
     Vmlinux(LinkArgs),
     /// Link the object of one module
     Module(LinkArgs),
-    /// Decide what each object takes from others, for code to be generated object by object
+    /// Decide what each object imports from others, for code to be generated object by object
     ///
-    /// Writes, beside each bitcode object, X.o.thinlto.bc (its index) and X.o.imports (what it imports
-    /// from), and `.tmp_OUTPUT.codegen.mk` (what is to be compiled, and how). What is as before is not
-    /// written. scripts/lto/Makefile.codegen generates the code.
+    /// Writes, beside each bitcode object, X.o.thinlto.bc (its index) and X.o.imports (the objects that it
+    /// imports from), and `.tmp_OUTPUT.codegen.mk` (the objects to compile, and their flags). Unchanged
+    /// files are not rewritten. scripts/lto/Makefile.codegen generates the code.
+    ///
+    /// With --complete it reads the generated code. If that refers to a dropped definition, it keeps the
+    /// definition, does the thin link again, and prints `again`: make must generate code again and then
+    /// call it again. If it prints nothing, the code is complete.
     ThinLink(ThinLinkArgs),
-    /// Say what keeps a function or variable, or why it was dropped
+    /// Explain what keeps a function or variable, or why it was dropped
     ///
     /// Run it in the object tree of a kernel that was linked with --internalize.
     Why(WhyArgs),
@@ -53,17 +57,17 @@ enum Kind {
     ///
     /// Run it in the object tree of a kernel that lto-link linked.
     AssemblyNames(AssemblyNamesArgs),
-    /// Print the directives by which an object's assembly takes in files
+    /// Print the directives by which an object's assembly includes files
     ///
-    /// lld's cache of generated code does not know these files: where it is used, such an object must be
-    /// native code.
+    /// lld's cache of generated code does not know these files: with the cache, such an object must be native
+    /// code.
     Included {
         /// The bitcode object
         object: PathBuf,
     },
     /// Check that a compiler and a linker can do LTO
     ///
-    /// Compiles a small source, reads the bitcode, and links it. Says in one line what does not work.
+    /// Compiles a small source, reads the bitcode, and links it. One line says what does not work.
     CheckToolchain {
         /// The linker
         #[arg(long, value_name = "PROGRAM")]
@@ -72,7 +76,7 @@ enum Kind {
         #[arg(last = true, required = true)]
         compiler: Vec<OsString>,
     },
-    /// Check a linked kernel or module: nothing is linked twice, kallsyms and BTF know its functions
+    /// Check a linked kernel or module: nothing is linked twice, kallsyms and BTF have its functions
     Check(CheckArgs),
 }
 
@@ -83,60 +87,59 @@ struct CheckArgs {
     /// Objects and archives of which everything was linked
     #[arg(long, num_args = 1..)]
     objs: Vec<PathBuf>,
-    /// Where to write which symbol has which name in the source; `-` is standard output
+    /// The file for the map from names in the source to names of symbols; `-` is standard output
     #[arg(long, value_name = "FILE")]
     emit_suffix_map: Option<PathBuf>,
 }
 
 #[derive(Args)]
 struct WhyArgs {
-    /// Its name in the source
+    /// The name of the function or variable in the source
     symbol: String,
-    /// What was linked: vmlinux.o, or the object of a module
+    /// The output of the link: vmlinux.o, or the object of a module
     #[arg(short, default_value = "vmlinux.o")]
     output: PathBuf,
 }
 
 #[derive(Args)]
 struct AssemblyNamesArgs {
-    /// What was linked: vmlinux.o, or the object of a module
+    /// The output of the link: vmlinux.o, or the object of a module
     #[arg(short, default_value = "vmlinux.o")]
     output: PathBuf,
 }
 
 #[derive(Args)]
 struct ThinLinkArgs {
-    /// The object that is to be made in the end
+    /// The object that the whole link makes
     #[arg(short)]
     output: PathBuf,
     #[command(flatten)]
     roots: RootArgs,
-    /// It is a module, entered by the names that modules have
+    /// The output is a module: keep what the module loader and modpost look up
     #[arg(long, requires = "internalize")]
     module: bool,
-    /// Code is generated: look whether it refers to what was dropped, and do the thin link again if
-    /// so; prints `again` then
+    /// Code has been generated: if it refers to a dropped definition, do the thin link again, and print `again`
     #[arg(long, requires = "internalize")]
     complete: bool,
     #[command(flatten)]
     inputs: InputArgs,
 }
 
-/// What a link drops, and what not
+/// Which definitions a link drops
 #[derive(Args)]
 struct RootArgs {
-    /// Drop what nothing refers to
+    /// Drop definitions to which nothing refers
     #[arg(long)]
     internalize: bool,
-    /// Keep every definition that this file names: a linker script, the source of a program that
-    /// looks it up
+    /// Keep every definition that this file names: a linker script, or the source of a program that looks
+    /// names up
     #[arg(long, value_name = "FILE", requires = "internalize")]
     named_in: Vec<PathBuf>,
-    /// Keep every definition that this file names: a source or an object that only the last link of
-    /// vmlinux takes
+    /// Keep every definition that this file names: a source or an object that only the last link of vmlinux
+    /// takes
     #[arg(long, value_name = "FILE", requires = "internalize")]
     last_link: Vec<PathBuf>,
-    /// Keep what matches the patterns in this file, each with its reason behind it
+    /// Keep definitions that match a pattern of this file; each line is a pattern and the reason
     #[arg(long, value_name = "FILE", requires = "internalize")]
     keep: Option<PathBuf>,
 }
@@ -158,23 +161,23 @@ impl RootArgs {
     }
 }
 
-/// What every link reads and runs
+/// Inputs and linker of every link
 #[derive(Args)]
 struct InputArgs {
     /// Objects and archives of which everything is linked, in link order
     #[arg(long, num_args = 1.., required = true)]
     objs: Vec<PathBuf>,
-    /// Libraries of which the linker takes what it needs
+    /// Libraries of which the linker takes the members that it needs
     #[arg(long, num_args = 0..)]
     libs: Vec<PathBuf>,
-    /// Objects among them that other links take too: what distributed thin LTO makes of them has the
-    /// name of this link in its name
+    /// Objects among them that other links take, too: with distributed thin LTO, their index and native
+    /// code have the name of this link in their names
     #[arg(long, num_args = 0..)]
     shared: Vec<PathBuf>,
-    /// Directory to save a failing link in, with its inputs and a script to run it again
+    /// Directory in which to save a failing link, with its inputs and a script that runs it again
     #[arg(long)]
     capture: Option<PathBuf>,
-    /// At most so many threads [default: the CPUs; never more than make's jobserver gives]
+    /// Limit of threads [default: the number of CPUs; never more than make's jobserver gives]
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
     /// The linker and its flags
@@ -191,13 +194,13 @@ struct LinkArgs {
     inputs: InputArgs,
     #[command(flatten)]
     roots: RootArgs,
-    /// Link what code generation made of each bitcode object, X.native.o beside X.o
+    /// Link the native code that make generated from each bitcode object: X.native.o beside X.o
     #[arg(long, conflicts_with = "cache")]
     distributed: bool,
     /// Directory of lld's cache of generated code
     #[arg(long, requires = "cache_policy")]
     cache: Option<PathBuf>,
-    /// What is kept in the cache, in lld's notation
+    /// Limits of the cache, in lld's notation
     #[arg(long)]
     cache_policy: Option<String>,
     /// Give exported symbols the CRCs from the .symversions files of their objects
@@ -215,10 +218,10 @@ fn run() -> Result<(), Failure> {
         Kind::Vmlinux(args) => run_link(LinkKind::Vmlinux, args),
         Kind::Module(args) => run_link(LinkKind::Module, args),
         Kind::ThinLink(args) => run_thin_link(args, arguments),
-        Kind::Why(args) => why(&args),
-        Kind::AssemblyNames(args) => assembly_names(&args),
-        Kind::Included { object } => included(&object),
-        Kind::CheckToolchain { linker, compiler } => toolchain(&compiler, &linker),
+        Kind::Why(args) => print_why(&args),
+        Kind::AssemblyNames(args) => print_assembly_names(&args),
+        Kind::Included { object } => print_included(&object),
+        Kind::CheckToolchain { linker, compiler } => try_toolchain(&compiler, &linker),
         Kind::Check(args) => check(&args),
     }
 }
@@ -233,21 +236,34 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         cache_policy,
         modversions,
     } = args;
-    let jobs = Jobs::take(inputs.jobs.unwrap_or_else(cpus));
+    let InputArgs {
+        objs,
+        libs,
+        shared,
+        capture,
+        jobs,
+        linker,
+    } = inputs;
+    let jobs = Jobs::take(jobs.unwrap_or_else(cpus));
+    let code = match roots.options(kind == LinkKind::Module) {
+        // The thin link has been given the roots.
+        _ if distributed => CodeGeneration::Distributed { shared },
+        Some(roots) => CodeGeneration::Dropping(roots),
+        None => CodeGeneration::InLinker {
+            cache: cache
+                .zip(cache_policy)
+                .map(|(dir, policy)| Cache { dir, policy }),
+        },
+    };
     let options = LinkOptions {
         kind,
         output,
-        objs: inputs.objs,
-        libs: inputs.libs,
-        linker: inputs.linker,
-        distributed,
-        shared: inputs.shared,
-        roots: roots.options(kind == LinkKind::Module),
-        cache: cache
-            .zip(cache_policy)
-            .map(|(dir, policy)| Cache { dir, policy }),
+        objs,
+        libs,
+        linker,
+        code,
         modversions,
-        capture: inputs.capture,
+        capture,
         jobs: jobs.count(),
     };
     let files = Files::new();
@@ -257,22 +273,22 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
             1 => "1 job".to_owned(),
             jobs => format!("{jobs} jobs"),
         };
-        progress(&options.output, &inputs, &jobs);
+        show_progress(&options.output, &inputs, &jobs);
     }
     let result = link(&options, &inputs);
     if let Err(error) = &result
-        && let Some(conflict) = error.flag_conflict()
+        && let Some(conflict) = FlagConflict::of(error)
     {
         let advice = conflict.advice(&options, &inputs);
         return Err(Failure::fault(format!("{error}\n{advice}")));
     }
-    done(result)
+    exit_result(result)
 }
 
-/// The command that was given as `arguments`, with `--complete`, which it may have already.
+/// Returns the command that was given as `arguments`, with `--complete`.
 fn completion(mut arguments: Vec<OsString>, has_it: bool) -> Vec<OsString> {
     if !has_it {
-        // Behind the name of the program and that of the command.
+        // Behind the names of the program and of the command.
         arguments.insert(2, "--complete".into());
     }
     arguments
@@ -309,15 +325,16 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
     if complete {
         let result = complete_thin_link(&options, &&files, &inputs);
         if let Ok(true) = result {
+            // make reads this word.
             println!("again");
         }
-        return done(result);
+        return exit_result(result);
     }
-    done(thin_link(&options, &inputs))
+    exit_result(thin_link(&options, &inputs))
 }
 
-/// The line that make shows for the link of vmlinux.o, unless it is to be silent.
-fn progress(output: &Path, inputs: &Inputs, jobs: &str) {
+/// Prints the line that make shows for the link of vmlinux.o, unless make is silent.
+fn show_progress(output: &Path, inputs: &Inputs, jobs: &str) {
     if std::env::var_os("quiet").is_none_or(|quiet| quiet != "silent_") {
         println!(
             "  LTO     {} ({} bitcode, {} native objects, {jobs})",
@@ -328,7 +345,8 @@ fn progress(output: &Path, inputs: &Inputs, jobs: &str) {
     }
 }
 
-fn done<T>(result: Result<T, LinkError>) -> Result<(), Failure> {
+/// Tells failures of a link by their exit codes.
+fn exit_result<T>(result: Result<T, LinkError>) -> Result<(), Failure> {
     match result {
         Ok(_) => Ok(()),
         Err(error @ (LinkError::Io { .. } | LinkError::Write(_) | LinkError::NoFile(_))) => {
@@ -338,7 +356,7 @@ fn done<T>(result: Result<T, LinkError>) -> Result<(), Failure> {
     }
 }
 
-fn included(object: &Path) -> Result<(), Failure> {
+fn print_included(object: &Path) -> Result<(), Failure> {
     let files = Files::new();
     let input = files.object(object)?;
     let Some(bitcode) = input.object.as_bitcode() else {
@@ -351,7 +369,7 @@ fn included(object: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Failure> {
+fn try_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Failure> {
     match check_toolchain(compiler, linker) {
         Ok(()) => Ok(()),
         Err(error @ ToolchainError::Write(_)) => Err(Failure::cannot_run(error)),
@@ -359,19 +377,19 @@ fn toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Failure> {
     }
 }
 
-/// The objects that `output` was linked from, by the record of the link.
-fn recorded(output: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let record = inputs_path(output);
+/// Returns the objects from which `output` was linked, by the record of the link.
+fn recorded_inputs(output: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let record = LinkPaths::new(output).inputs();
     let record = read_record(&record).map_err(|error| {
         Failure::cannot_run(format!("{}: {error}; is it linked?", record.display()))
     })?;
     Ok(record.into_iter().map(|input| input.path.into()).collect())
 }
 
-fn assembly_names(args: &AssemblyNamesArgs) -> Result<(), Failure> {
+fn print_assembly_names(args: &AssemblyNamesArgs) -> Result<(), Failure> {
     let AssemblyNamesArgs { output } = args;
     let files = Files::new();
-    let inputs = files.link_order(&recorded(output)?)?;
+    let inputs = files.link_order(&recorded_inputs(output)?)?;
     let named = named_in_assembly(&inputs, inputs.len())?;
     let text = named
         .symbols
@@ -385,10 +403,10 @@ fn assembly_names(args: &AssemblyNamesArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn why(args: &WhyArgs) -> Result<(), Failure> {
+fn print_why(args: &WhyArgs) -> Result<(), Failure> {
     let WhyArgs { symbol, output } = args;
-    let objects = recorded(output)?;
-    let listing = roots_path(output);
+    let objects = recorded_inputs(output)?;
+    let listing = LinkPaths::new(output).roots();
     if !listing.exists() {
         return Err(Failure::cannot_run(format!(
             "{}: was linked without --internalize, so that nothing was dropped",
@@ -410,7 +428,7 @@ fn why(args: &WhyArgs) -> Result<(), Failure> {
     }
     for fate in fates {
         match fate {
-            Fate::Kept { chain } => tell_chain(&chain, &listing),
+            Fate::Kept { chain } => print_chain(&chain, &listing),
             Fate::Dropped { object, referrers } => {
                 println!("{symbol} of {object} was dropped: no root reaches it");
                 for (referrer, object) in referrers {
@@ -422,8 +440,8 @@ fn why(args: &WhyArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints who refers to what, from what was asked for to the root.
-fn tell_chain(chain: &[(String, String)], listing: &str) {
+/// Prints the chain of references from a definition up to its root.
+fn print_chain(chain: &[(String, String)], listing: &str) {
     let mut indent = String::new();
     for (position, (symbol, object)) in chain.iter().enumerate() {
         let words = if position == 0 {

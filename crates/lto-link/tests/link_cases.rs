@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The cases in `tests/link/`, one test for each and each architecture: lto-link links them in every
-//! way, and they must mean what they mean after `ld.lld -r`. Then half a minute of generated programs for
-//! each architecture.
+//! The cases in `tests/link/`, with one test for each case and architecture: lto-link links them in every
+//! way, and they must behave as after `ld.lld -r`. Then generated programs run for half a minute for each
+//! architecture.
 //!
-//! `LTO_LINK` names another lto-link to be tried, such as an older one. `LINK_PROGRAMS_SEED` is the
-//! first seed of the generated programs, which the clock gives otherwise.
+//! `LTO_LINK` names another lto-link to try, such as an older one. `LINK_PROGRAMS_SEED` is the first seed
+//! of the generated programs; without it, the clock gives one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ fn try_case(lab: &Lab, case: &Case, arch: Arch) -> Result<(), Failed> {
     Err(format!("{}\n{verdict}", case.spec.about).into())
 }
 
-/// Tries the same few programs always, and others as long as there is time.
+/// Tries a fixed set of programs, and then others as long as there is time.
 fn try_programs(lab: &Lab, arch: Arch) -> Result<(), Failed> {
     let first = match std::env::var("LINK_PROGRAMS_SEED") {
         Ok(seed) => seed

@@ -27,7 +27,7 @@ const PIC_LEVEL: &[u8] = b"PIC Level";
 const PRODUCER_RECORD: u64 = 1;
 
 /// One bitcode file, raw or wrapped, with one module or several.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Bitcode<'data> {
     kind: FileKind,
     modules: Vec<Block<'data>>,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// An ELF file: its header, sections and symbols, checked against the bounds of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Elf<'data> {
     data: &'data [u8],
     is_64: bool,

@@ -24,7 +24,7 @@ pub trait Loader<'data> {
 }
 
 /// One object of a link.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Input<'data> {
     /// How messages name it: `net/core/dev.o`, or `net/core/dev.o in net/built-in.a`.
     pub name: String,

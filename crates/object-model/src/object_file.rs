@@ -4,7 +4,7 @@
 use crate::{Bitcode, Elf, FileKind, ReadError, Symbol};
 
 /// A compiled object: native code or LLVM bitcode.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Object<'data> {
     /// Native code.
     Elf(Elf<'data>),

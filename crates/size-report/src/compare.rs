@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use object_model::source_name;
 use object_tree::text_if_there;
 use serde::Serialize;
@@ -119,19 +119,8 @@ impl DroppedList {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let mut lines = text.lines().enumerate();
-        match lines.next() {
-            Some((_, head)) if head.starts_with("# symbol\tobject") => {}
-            _ => {
-                bail!("line 1: expected names of columns, of which the first are symbol and object")
-            }
-        }
         let mut list = Self::default();
-        for (index, line) in lines {
-            let mut columns = line.split('\t');
-            let (Some(symbol), Some(object)) = (columns.next(), columns.next()) else {
-                bail!("line {}: not a symbol and an object: {line}", index + 1);
-            };
+        for (symbol, object) in lto_link::read_dropped(text)? {
             let objects = list.objects.entry(source_name(symbol).to_owned());
             objects.or_default().insert(source_object(object));
         }

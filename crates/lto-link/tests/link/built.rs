@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `lto-link check`: what is linked twice, what has another name, what the kernel knows of itself.
+//! `lto-link check`: objects and symbols that are linked twice, names that LTO changed, names that the kernel
+//! has for its functions.
 
 use std::fmt::Write as _;
 
@@ -23,7 +24,7 @@ fn twice(dir: &TestDir, inputs: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Objects in each form, and a native one.
+/// Objects in each form of bitcode, and a native one.
 fn objects(flags: &[&str]) -> TestDir {
     let dir = TestDir::new();
     let flags = [&[ARM64, "-O2"], flags].concat();
@@ -81,7 +82,7 @@ fn bitcode_and_its_native_form_are_told() {
 
 #[test]
 fn promoted_names_are_told_with_those_of_the_source() {
-    // Only thin LTO promotes: the object that imports the caller refers to the static.
+    // Only thin LTO makes statics global: the object that imports the caller refers to the static function.
     let dir = TestDir::new();
     let flags = [FORMS[1], &["-O2"]].concat();
     let callee = "static int state; static __attribute__((noinline)) int helper(int x)\n\
@@ -124,9 +125,8 @@ fn promoted_names_are_told_with_those_of_the_source() {
     assert!(map.contains(&line), "{map}");
 }
 
-/// Assembly of kallsyms tables with these names, each with the letter that nm has for it.
-/// `scripts/kallsyms.c` compresses; tokens of one character each are the simplest case, and one of
-/// two is added.
+/// Assembly of kallsyms tables with these names, each with nm's letter for it. `scripts/kallsyms.c` compresses
+/// names: there is a token for each character, and one token for two characters.
 fn kallsyms(names: &[&str]) -> String {
     let mut text = String::from(
         ".section .rodata, \"a\"\n.globl kallsyms_num_syms, kallsyms_names, kallsyms_token_table\n\
@@ -179,7 +179,7 @@ fn btf(names: &[&str]) -> String {
         let _ = writeln!(types, ".long name{index} - 2b, 0x0c000000, 2");
         let _ = writeln!(strings, "name{index}: .asciz \"{name}\"");
     }
-    // The strings come behind the types, so their label is one of later lines.
+    // The strings stand behind the types.
     let types = types.replace("2b", "strings");
     let strings = strings.replace("2:", "strings:");
     format!(
@@ -189,7 +189,7 @@ fn btf(names: &[&str]) -> String {
     )
 }
 
-/// A kernel of two functions, one of them with a suffix, and these tables.
+/// A kernel with two functions, one of which has a suffix, and these tables.
 fn kernel(tables: &str) -> (Option<i32>, Vec<String>) {
     let dir = TestDir::new();
     let long = "f".repeat(200);
@@ -249,7 +249,7 @@ fn a_function_that_one_table_does_not_know_is_told() {
 fn tables_that_cannot_be_read_are_told() {
     let fault = |line: &str| (Some(1), vec![line.to_owned()]);
     let good = kallsyms(&["Tfunc", "thelper", &long()]);
-    // More than the section holds.
+    // A size larger than the section.
     let many = good.replace(
         "kallsyms_num_syms: .long 3",
         "kallsyms_num_syms: .long 0x7fffffff",

@@ -49,7 +49,7 @@ fn code_is_generated_once() {
     assert_eq!(dir.read("m.o"), first);
     assert_eq!(entries(&dir), cached, "nothing was generated anew");
 
-    // One object that changed makes one new entry.
+    // A change in one object makes one new entry.
     let flags = [ARM64, "-O2", "-flto=thin"];
     dir.c("b.o", "int b(int x) { return x + 3; }", &flags);
     link(&dir, &CACHED);
@@ -57,8 +57,7 @@ fn code_is_generated_once() {
     assert_eq!(entries(&dir).len(), 3);
 }
 
-/// Shows that the second link takes code from the cache: another code is put there under the same
-/// key.
+/// The test puts other code into the cache under the same key, to see the second link take it.
 #[test]
 fn the_second_link_takes_code_from_the_cache() {
     let dir = objects();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Links that fail are saved, and fail again when they are run from what was saved.
+//! Failing links are saved, and fail in the same way when they are run from the saved files.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use test_support::{ARM64, TestDir};
 
 use crate::support::{LTO, export, files, initcall, ld_lld, link, run};
 
-/// A link of vmlinux.o that fails at its last object, with everything that a link can read: thin
-/// and regular archives, libraries, scripts, a cache.
+/// A link of vmlinux.o that fails at its last object, with all kinds of files that a link reads: thin and
+/// regular archives, libraries, scripts, a cache.
 fn failing(lto: &str) -> TestDir {
     let dir = TestDir::new();
     let flags = [ARM64, "-O2", lto];
@@ -64,7 +64,7 @@ fn a_failing_link_can_be_run_again_elsewhere() {
             ["vmlinux.o.sh", "vmlinux.o.tar"]
         );
 
-        // Somewhere else, with nothing of the object tree.
+        // In another place, without the object tree.
         let elsewhere = TestDir::new();
         for name in ["vmlinux.o.sh", "vmlinux.o.tar"] {
             elsewhere.write(name, dir.read(format!("saved/here/{name}")));
@@ -82,7 +82,7 @@ fn a_failing_link_can_be_run_again_elsewhere() {
         assert_eq!(output.status.code(), Some(1));
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(stderr.contains("duplicate symbol: clash"), "{stderr}");
-        // With its fault removed it succeeds, so nothing else is missing.
+        // It succeeds without its fault, so nothing else is missing.
         let output = relink(&["--allow-multiple-definition"]);
         assert!(
             output.status.success(),

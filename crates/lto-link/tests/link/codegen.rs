@@ -9,7 +9,7 @@ use crate::support::{ld_lld, link, run, without_make};
 
 const MAKEFILE: &str = include_str!("../../../../kconfig/lto-link/Makefile.codegen");
 
-/// What the Makefile takes from kbuild: a command runs, and is remembered where it succeeds.
+/// The parts of kbuild that the Makefile needs: a command runs, and is saved if it succeeds.
 const KBUILD: &str = "pound := \\#
 .DELETE_ON_ERROR:
 escaped = $(subst ','\\'',$(subst $(pound),$$(pound),$(subst $$,$$$$,$(cmd_$(1)))))
@@ -60,8 +60,8 @@ fn make(dir: &TestDir) -> (Option<i32>, String) {
     (code, stderr)
 }
 
-/// Options whose argument is a word of its own, of each kind that clang has: for the preprocessor, for
-/// one of its parts, for files. Each is accepted by a compilation to bitcode.
+/// Options of each kind whose argument is a separate word: for the preprocessor, for a part of clang, for
+/// files. Each is accepted by a compilation to bitcode.
 const WITH_WORD: [&str; 25] = [
     "-imacros macros.h",
     "-include macros.h",
@@ -90,8 +90,8 @@ const WITH_WORD: [&str; 25] = [
     "-Wp,-MMD,y.d",
 ];
 
-/// The next flag decides about the name of the section that the function is in, which nothing but code
-/// generation does; so does the one before.
+/// The flags before and behind the option decide the name of the function's section, which only code generation
+/// uses.
 #[test]
 fn flags_with_a_word_of_their_own_reach_code_generation_whole() {
     let dir = kbuild();
@@ -119,7 +119,7 @@ fn flags_with_a_word_of_their_own_reach_code_generation_whole() {
             assert!(sections.contains(&section), "{option}: {sections}");
         }
     }
-    // Headers have been read, and what depends on them has been written: by the compilation.
+    // The compilation has read the headers, and has written the dependencies.
     let y = dir.join("y.d");
     std::fs::remove_file(&y).expect("the compilation wrote it");
     std::fs::remove_file(dir.join("object24.native.o")).expect("generated");
@@ -127,7 +127,7 @@ fn flags_with_a_word_of_their_own_reach_code_generation_whole() {
     assert!(!y.exists());
 }
 
-/// A kernel with two objects, of which one takes a function from the other.
+/// A kernel with two objects, one of which imports a function from the other.
 fn two(flags: [&str; 2]) -> TestDir {
     let dir = kbuild();
     let source = "int small(int); int user(int x) { return small(x) + 1; }";
@@ -146,7 +146,7 @@ fn two(flags: [&str; 2]) -> TestDir {
     dir
 }
 
-/// clang says so, ends with 0, and leaves an empty file.
+/// clang reports this, exits with 0, and leaves an empty file.
 #[test]
 fn code_that_cannot_be_generated_is_told_each_time() {
     let conflict = two([
@@ -175,7 +175,7 @@ fn code_that_cannot_be_generated_is_told_each_time() {
     }
 }
 
-/// With full LTO, the linker names one of them only.
+/// With full LTO, the linker names only one of the objects.
 #[test]
 fn objects_that_cannot_be_merged_are_both_named_by_a_link() {
     let flags = [
@@ -231,8 +231,8 @@ fn assembly_that_takes_in_files_is_told() {
     }
 }
 
-/// The command that looks at generated code names every object, and Linux takes 128 KiB as one word of
-/// a shell's command.
+/// The command that completes a thin link names every object, and Linux takes at most 128 KiB as one word of a
+/// command.
 #[test]
 fn a_module_of_many_long_paths_is_completed() {
     const LIMIT: usize = 128 << 10;
@@ -248,6 +248,32 @@ fn a_module_of_many_long_paths_is_completed() {
     arguments.extend(["--objs", "user.o"]);
     link(&dir, &arguments);
     assert_eq!(make(&dir), (Some(0), String::new()));
-    // Written when all is complete.
+    // The list is written when the link is complete.
     assert!(dir.join("all.lto-dropped").exists());
+}
+
+/// make gives up when the completion of the link asks for code again and again.
+#[test]
+fn passes_of_code_generation_have_a_limit() {
+    let dir = kbuild();
+    compile(&dir, "user", "", "int init_module(void) { return 0; }");
+    let arguments = ["thin-link", "-o", "all.o", "--internalize", "--module"];
+    link(&dir, &[&arguments[..], &["--objs", "user.o"]].concat());
+    let list = dir.read_text(".tmp_all.o.codegen.mk");
+    let limit = list
+        .lines()
+        .find_map(|line| line.strip_prefix("lto-pass-limit := "))
+        .expect("a limit");
+    assert_eq!(limit, "7");
+    let endless = "echo x >> passes; echo again";
+    dir.write(
+        ".tmp_all.o.codegen.mk",
+        format!("{list}lto-complete := sh -c '{endless}'\n"),
+    );
+    let (code, stderr) = make(&dir);
+    assert_eq!(code, Some(2), "{stderr}");
+    let message = "all.o: code still refers to dropped definitions after 7 passes; \
+                   see ./.tmp_all.o.generated-roots\n";
+    assert!(stderr.contains(message), "{stderr}");
+    assert_eq!(dir.read_text("passes").lines().count(), 7);
 }

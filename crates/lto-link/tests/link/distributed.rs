@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The thin link, and the link of what code generation made by it.
+//! The thin link, and the link of the code that is generated from its indexes.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,8 +11,7 @@ use crate::support::{defined, elf, ld_lld, link, run};
 
 const FLAGS: [&str; 3] = ["-O2", "-flto=thin", "-fvisibility=hidden"];
 
-/// A function that is worth taking into others, and its user; its file has a name that a response
-/// file must quote.
+/// A function that is worth importing, and its user, whose file has a name that a response file must quote.
 const SMALL: &str = "int small(int x) { return x * 3; }";
 const USER: &str = "int small(int); int user(int x) { return small(x) + 1; }";
 
@@ -58,7 +57,8 @@ pub fn generate(dir: &TestDir, target: &str, object: &str) {
     generate_as(dir, target, object, "");
 }
 
-/// The same, of an object that other links take too; `link` is what stands in the names for this one.
+/// Generates code of an object that other links take, too. `link` is the part of its files' names for this
+/// link.
 fn generate_as(dir: &TestDir, target: &str, object: &str, link: &str) {
     let native = object.replace(".o", &format!("{link}.native.o"));
     let index = format!("-fthinlto-index={object}{link}.thinlto.bc");
@@ -70,7 +70,7 @@ fn generate_as(dir: &TestDir, target: &str, object: &str, link: &str) {
     test_support::stdout(&mut clang);
 }
 
-/// Makes every file that the thin link leaves look old, and gives those that another run writes.
+/// Makes every file that the thin link leaves look old, and returns the files that a second run rewrites.
 fn written_again(dir: &TestDir) -> Vec<String> {
     let names = [
         "m/small.o.thinlto.bc",
@@ -113,7 +113,7 @@ fn code_that_was_generated_object_by_object_is_linked() {
         link(&dir, &[&["module", "--distributed"][..], &INPUTS].concat());
         let bytes = dir.read("m/m.o");
         assert_eq!(defined(&elf(&bytes)), ["native", "small", "user"]);
-        // It took the function into the other file.
+        // It was inlined into the other file.
         let code = dir.run(
             "llvm-objdump",
             &["-dr", "--disassemble-symbols=user", "m/m.o"],
@@ -126,7 +126,7 @@ fn code_that_was_generated_object_by_object_is_linked() {
     }
 }
 
-/// Two modules that drop what the other one needs of the same object.
+/// Two modules, each of which drops the function of a shared object that the other needs.
 #[test]
 fn what_two_modules_share_has_code_for_each() {
     let dir = TestDir::new();
@@ -173,7 +173,7 @@ fn an_index_is_written_where_something_changed_that_its_object_takes() {
     // A comment changes no bitcode.
     object(&dir, ARM64, "m/small.o", &format!("/* said */ {SMALL}"));
     assert_eq!(written_again(&dir), [""; 0]);
-    // What is in the function does, and the index of who takes it names its hash.
+    // A change in the function does, and the index of the object that imports it contains its hash.
     object(
         &dir,
         ARM64,
@@ -184,12 +184,12 @@ fn an_index_is_written_where_something_changed_that_its_object_takes() {
         written_again(&dir),
         ["m/small.o.thinlto.bc", "m/the user.o.thinlto.bc"]
     );
-    // Nobody takes the user.
+    // No object imports the user.
     object(&dir, ARM64, "m/the user.o", &USER.replace("+ 1", "+ 2"));
     assert_eq!(written_again(&dir), ["m/the user.o.thinlto.bc"]);
 }
 
-/// As of lib.a in a kernel without modules.
+/// As members of lib.a in a kernel without modules.
 #[test]
 fn what_nobody_needs_of_a_library_is_not_linked() {
     let dir = parts(ARM64);

@@ -11,8 +11,8 @@ use tool_io::Files;
 use crate::distributed::{generate, object};
 use crate::support::{defined, elf, export, ld_lld, link, run};
 
-/// What a table's entry reaches, and what nothing does; `by_assembly` is named in inline assembly of a
-/// function, of which bitcode says nothing.
+/// Functions that an entry of a table reaches, and functions that nothing reaches. Only inline assembly of
+/// a function names `by_assembly`, and the bitcode has no reference to it.
 const PARTS: [(&str, &str); 3] = [
     (
         "a.o",
@@ -71,7 +71,7 @@ fn thin_link(dir: &TestDir, more: &[&str]) -> String {
     link(dir, &[&["thin-link"][..], more, &INPUTS].concat())
 }
 
-/// Thin links and code generation until nothing is missing, as scripts/lto/Makefile.codegen does it.
+/// Repeats thin link and code generation until nothing is missing, as scripts/lto/Makefile.codegen does.
 fn complete(dir: &TestDir, more: &[&str]) -> usize {
     thin_link(dir, more);
     for n_passes in 1..5 {
@@ -118,7 +118,7 @@ fn what_no_root_reaches_is_dropped() {
     assert!(!roots.contains("reached"), "{roots}");
 }
 
-/// With `-pg`, code generation puts a call of `_mcount` into each function; bitcode does not have it.
+/// With `-pg`, code generation adds a call of `_mcount` to each function. The bitcode has no such call.
 fn instrumented(dir: &TestDir, is_instrumented: bool) {
     let source = "void _mcount(void) { } static void in_table_too(void) { }
                   __attribute__((used)) static void (*entry_too)(void) = in_table_too;";
@@ -152,7 +152,7 @@ fn what_only_generated_code_refers_to_is_kept_as_long_as_it_does() {
     assert_eq!(complete(), 2);
     let roots = dir.read_text("x.lto-roots");
     assert!(roots.contains("_mcount\tgenerated-code\ta.o\n"), "{roots}");
-    // What was found is known from the start.
+    // The next build knows the reference from the start.
     assert_eq!(complete(), 1);
     instrumented(&dir, false);
     assert_eq!(complete(), 2);
@@ -160,7 +160,7 @@ fn what_only_generated_code_refers_to_is_kept_as_long_as_it_does() {
     assert!(!roots.contains("_mcount"), "{roots}");
 }
 
-/// A call that leads to another, which takes the place of the first, must not go on for ever.
+/// Passes must end even if each new root makes code lose one reference and get another.
 #[test]
 fn what_generated_code_refers_to_is_found_in_one_process_too() {
     for kind in ["-flto=full", "-flto=thin"] {
@@ -237,7 +237,7 @@ fn a_module_keeps_what_its_loader_and_modpost_look_up() {
     );
 }
 
-/// Nobody looked for what generated code refers to.
+/// The thin link was not completed after code generation.
 #[test]
 fn what_was_dropped_and_is_needed_stops_the_link() {
     let dir = TestDir::new();
@@ -253,7 +253,7 @@ fn what_was_dropped_and_is_needed_stops_the_link() {
     assert!(!dir.join("x.o").exists());
 }
 
-/// The command that make runs is written down with all that it needs, each time.
+/// Every thin link writes the command that make runs, with all its arguments.
 #[test]
 fn the_list_for_make_has_the_command_that_completes_the_link() {
     let dir = TestDir::new();
@@ -353,7 +353,7 @@ fn what_stays_is_known_by_the_roots_that_reach_it() {
     );
 }
 
-/// The kernel marks each export as used, which is no reason of its own.
+/// The kernel marks each export as used. This mark is not counted as another reason.
 #[test]
 fn what_only_modules_may_use_stays_for_that_reason_alone() {
     let dir = TestDir::new();
@@ -382,7 +382,7 @@ fn what_only_modules_may_use_stays_for_that_reason_alone() {
     assert_eq!(kinds("in_table"), Some(vec!["used"]));
 }
 
-/// The code that refers to it and what it refers to are in one object.
+/// A reference within one object.
 #[test]
 fn what_assembly_of_its_own_object_names_is_kept() {
     let dir = TestDir::new();
@@ -435,7 +435,7 @@ fn the_list_of_what_was_dropped_says_how_large_it_was() {
     );
 }
 
-/// Full and thin LTO in one process drop the same.
+/// Full and thin LTO in one process drop the same definitions.
 #[test]
 fn a_link_in_one_process_drops_what_no_root_reaches() {
     for kind in ["-flto=full", "-flto=thin"] {
@@ -445,7 +445,7 @@ fn a_link_in_one_process_drops_what_no_root_reaches() {
         }
         assert_eq!(link(&dir, &[&["module"][..], &INPUTS].concat()), "");
         let mut kept = defined(&elf(&dir.read("x.o")));
-        // With full LTO it is local, for all that needs it is one object.
+        // With full LTO it is local, because all its users are in the one object.
         kept.retain(|name| name != "reached");
         let roots = [
             "by_assembly",
@@ -459,8 +459,8 @@ fn a_link_in_one_process_drops_what_no_root_reaches() {
     }
 }
 
-/// Functions that others see. `only_start` and what it calls run before `early` is freed; `start` gives
-/// them its address, and nobody another one. `number` gets none.
+/// Global functions. `only_start` and its callees run before `early` is freed. `start` passes its address
+/// to them, and is their only caller. `number` gets no address.
 const AT_START: &str = "
     static __attribute__((section(\".init.data\"), used)) char early[8] = \"early\";
     __attribute__((noinline)) int deeper(char *text) { asm volatile(\"\"); return text[1]; }
@@ -473,14 +473,14 @@ const AT_START: &str = "
     __attribute__((section(\".init.text\"), used, noinline)) static int start_too(void) { return number(4); }
     static __attribute__((used)) int later(void) { return always(3); }";
 
-/// The functions of `native` that refer to what is freed after the start, though they stay.
+/// The functions of `native` that refer to memory that is freed after the start, though they stay.
 fn specialized(native: &[u8]) -> Vec<String> {
     let elf = object_model::Elf::parse(native).unwrap();
     let found = section_merge::mismatches(&elf).unwrap();
     found.faults.into_iter().map(|fault| fault.from).collect()
 }
 
-/// The roots of x.o that are some only for the sake of their callers.
+/// The roots of x.o that are roots only because of their callers.
 fn held(dir: &TestDir) -> Vec<String> {
     let roots = dir.read_text("x.lto-roots");
     let lines = roots.lines();
@@ -488,7 +488,7 @@ fn held(dir: &TestDir) -> Vec<String> {
     held.collect()
 }
 
-/// modpost would take what the compiler puts into a function for a mistake of its source.
+/// modpost would report an address that the compiler put into a function as a mistake in the source.
 #[test]
 fn what_only_the_start_calls_gets_no_address_of_what_is_freed() {
     let inputs = ["-o", "x.o", "--internalize", "--objs", "a.o"];
@@ -511,14 +511,14 @@ fn what_only_the_start_calls_gets_no_address_of_what_is_freed() {
     assert_eq!(found, [""; 0]);
     assert_eq!(held(&dir), ["deeper", "only_start"]);
 
-    // They do not keep anything: the function that calls them does.
+    // They keep nothing by themselves.
     link(&dir, &[&["module", "--distributed"][..], &inputs].concat());
     let (_, told, _) = run(&dir, &["why", "deeper", "-o", "x.o"]);
     let start = "only_start of a.o refers to it\n    start of a.o refers to it\n";
     assert!(told.contains(start), "{told}");
 }
 
-/// So does a link in one process.
+/// A link in one process has the same roots.
 #[test]
 fn a_link_in_one_process_gives_functions_no_address_of_what_is_freed() {
     for kind in ["-flto=full", "-flto=thin"] {
@@ -550,7 +550,7 @@ fn a_link_in_one_process_gives_functions_no_address_of_what_is_freed() {
     }
 }
 
-/// What others of thin LTO call, they see.
+/// With thin LTO, functions that other objects call stay global anyway.
 #[test]
 fn with_thin_lto_what_another_object_calls_needs_no_root() {
     let other = "int only_start(char *); static __attribute__((section(\".init.data\"), used)) char text[4];
@@ -578,7 +578,7 @@ fn with_thin_lto_what_another_object_calls_needs_no_root() {
     }
 }
 
-/// The link that only generates code must not hide what the one without it would say.
+/// A link that only generates code must not hide the errors of a plain link.
 #[test]
 fn what_is_defined_twice_stops_the_link() {
     let dir = parts();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Job slots: from a real make, and from a jobserver that the test itself keeps.
+//! Job slots: from a real make, and from a jobserver of the test.
 
 use std::io::{Read as _, Write as _};
 use std::process::Command;
@@ -33,7 +33,7 @@ fn make(dir: &TestDir, option: &str, makefile: &str) {
     command.args(["-s", option]).current_dir(dir.path());
     let output = test_support::output(&mut command);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    // make tells on standard error if tokens are missing or too many at its end.
+    // At its end, make reports missing and surplus tokens on standard error.
     assert!(output.status.success() && stderr.is_empty(), "{stderr}");
 }
 
@@ -43,7 +43,7 @@ fn under_make_a_link_uses_the_slots_that_are_free() {
         let dir = object();
         make(&dir, option, &format!("all:\n{}", recipe("m.o")));
         assert_eq!(logged(&dir, "--thinlto-jobs"), [jobs], "{option}");
-        // What lld does beside code generation counts too.
+        // lld's other work counts, too.
         assert_eq!(logged(&dir, "--threads"), [jobs], "{option}");
         let usage = dir.read_text(".m.o.lto-usage.json");
         assert!(usage.contains(&format!("\"jobs\":{jobs}")), "{usage}");
@@ -66,7 +66,7 @@ fn slots_are_given_back_for_the_next_recipe() {
 fn without_a_jobserver_a_link_has_the_one_slot_it_runs_in() {
     let dir = object();
     test_support::stdout(&mut lto_link(&dir, &[&LINK[..], &LINKER].concat()));
-    // A recipe that make does not take for a make of its own: the descriptors are closed.
+    // make closes the descriptors in a recipe that it does not count as a sub-make.
     for flags in [
         " -j8 --jobserver-auth=98,99",
         " -j8 --jobserver-auth=-2,-2",
@@ -87,7 +87,7 @@ struct Server {
 impl Server {
     fn new(dir: &TestDir) -> Self {
         test_support::stdout(Command::new("mkfifo").arg(dir.join("jobs")));
-        // For reading and writing, so that the pipe keeps what is in it.
+        // Open for reading and writing, so that the pipe keeps its content.
         let mut options = std::fs::File::options();
         let mut pipe = options
             .read(true)
@@ -98,7 +98,7 @@ impl Server {
         Self { pipe }
     }
 
-    /// How many tokens there are; takes them.
+    /// Takes all tokens, and returns how many there were.
     fn tokens(mut self) -> usize {
         self.pipe.write_all(b"E").unwrap();
         let mut count = 0;
@@ -138,7 +138,7 @@ fn every_form_in_which_make_names_its_jobserver_is_understood() {
     form(" -j3 --jobserver-auth=7,7", "3");
     form(" -j3 --jobserver-fds=7,7", "3");
     form(" -j3 --jobserver-auth=fifo:DIR/jobs", "3");
-    // The last one counts: a make within a make appends its own.
+    // The last option counts, because a sub-make appends its own.
     form(" -j3 --jobserver-auth=98,99 --jobserver-auth=7,7", "3");
     form(" -j1", "1");
 }
@@ -184,7 +184,7 @@ fn a_link_never_takes_more_slots_than_there_are_cpus() {
     assert_eq!(server.tokens(), 2);
 }
 
-/// A link takes what is free and never waits for what is not.
+/// A link takes the slots that are free, and never waits for others.
 #[test]
 fn a_jobserver_without_free_slots_is_not_waited_for() {
     let dir = object();

@@ -10,6 +10,7 @@ mod distributed;
 mod failures;
 mod internalize;
 mod jobs;
+mod left_files;
 mod module;
 mod resolution;
 mod soundness;

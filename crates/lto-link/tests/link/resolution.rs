@@ -123,7 +123,7 @@ fn traced(dir: &TestDir, objs: &[String], lib: &str) -> Vec<String> {
     let trace = dir.run("ld.lld", &arguments);
     let stem = |line: &str| {
         let name = line.rsplit('(').next().unwrap_or(line);
-        // What was made of bitcode is another file.
+        // The native code of bitcode is another file.
         let name = name.trim_end_matches(')').strip_suffix(".o")?;
         (!name.contains('/') && !name.contains("lto")).then(|| name.to_owned())
     };
@@ -163,11 +163,11 @@ fn the_same_objects_are_linked_in_the_same_order_as_by_the_linker() {
             let resolution = Resolution::of(&inputs, []).unwrap();
             let stem = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
             let mut found: Vec<String> = resolution
-                .linked(&inputs)
+                .linked()
                 .filter_map(|input| input.path.as_ref().map(stem))
                 .collect();
             if what.starts_with("what code generation") {
-                // The linker goes through its own list of such functions.
+                // The linker takes them in the order of its own list.
                 found.sort();
                 expected.sort();
             }

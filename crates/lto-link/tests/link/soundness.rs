@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a link that drops refuses, leaves and says.
+//! Links that drop: what they refuse, which files they leave, and their messages.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ const FULL: [&str; 4] = [ARM64, "-O2", "-flto=full", "-fvisibility=hidden"];
 const ENTRY: &str = "int f(int x) { return x * 3; } int init_module(void) { return f(1); }";
 const LINK: [&str; 5] = ["-o", "x.o", "--internalize", "--objs", "a.o"];
 
-/// `module` with the arguments of a link that drops, and what it ended with.
+/// Runs `module` with the arguments of a link that drops; returns exit code and standard error.
 fn dropping(dir: &TestDir, objects: &[&str], linker: &[&str]) -> (Option<i32>, String) {
     let arguments = ["module", "-o", "x.o", "--internalize", "--objs"];
     let arguments = [&arguments[..], objects, &["--"], linker].concat();
@@ -97,14 +97,14 @@ fn a_link_that_drops_nothing_leaves_no_list_of_what_was_dropped() {
         errors.contains("was linked without --internalize"),
         "{errors}"
     );
-    // With distributed LTO it is the thin link that decides.
+    // With distributed LTO the thin link drops.
     link(&dir, &[&["thin-link", "--module"][..], &LINK].concat());
     assert!(dir.join("x.lto-roots").exists());
     link(&dir, &["thin-link", "-o", "x.o", "--objs", "a.o"]);
     assert!(!dir.join("x.lto-roots").exists());
 }
 
-/// A definition that gives way to another of its name is not dropped: the name is there.
+/// A definition that gives way to another of the same name is not listed as dropped.
 #[test]
 fn what_is_there_is_not_listed_as_dropped() {
     let dir = TestDir::new();
@@ -171,7 +171,7 @@ fn a_failing_code_generation_is_named_and_saved() {
     }
 }
 
-/// A linker that ends well and leaves out the code of an object.
+/// A linker that succeeds and leaves out the code of an object.
 #[test]
 fn an_object_without_code_is_named() {
     for (flags, code_of) in [
@@ -232,7 +232,7 @@ fn a_link_leaves_nothing_beside_its_inputs() {
     }
 }
 
-/// Indexes and their lists stand beside the objects, wherever those are.
+/// Indexes and lists of imports stand beside their objects.
 #[test]
 fn a_thin_link_of_objects_elsewhere_leaves_its_indexes_there_alone() {
     let dir = TestDir::new();
@@ -258,7 +258,7 @@ fn a_thin_link_of_objects_elsewhere_leaves_its_indexes_there_alone() {
     assert_eq!(files(&dir.join("out")), ["deep"]);
 }
 
-/// Each link of an output has it for itself, and the last one counts.
+/// Only one link of an output runs at a time, and the last one counts.
 #[test]
 fn links_of_one_output_do_not_disturb_each_other() {
     for flags in [&FULL[..], &[ARM64, "-O2", "-flto=thin"]] {
@@ -317,7 +317,7 @@ fn the_linkers_flags_may_have_r_among_them() {
     }
 }
 
-/// Members of archives as vendors have them: of a regular archive, two of one name.
+/// Two members of one name in a regular archive, as vendors have them.
 #[test]
 fn native_members_of_regular_archives_are_linked() {
     let dir = TestDir::new();
@@ -338,7 +338,7 @@ fn native_members_of_regular_archives_are_linked() {
     );
 }
 
-/// What the last link of vmlinux takes besides says what it needs.
+/// The other inputs of the last link of vmlinux name the definitions that they need.
 #[test]
 fn what_the_last_link_names_is_kept() {
     let dir = TestDir::new();
@@ -371,7 +371,7 @@ fn what_the_last_link_names_is_kept() {
     assert!(!roots.contains("by_none"), "{roots}");
 }
 
-/// The check of built kernels sees what it is for.
+/// The check of built kernels finds each of its faults.
 #[test]
 fn what_was_done_to_what_assembly_names_is_found() {
     for kind in ["-flto=thin", "-flto=full"] {
@@ -424,7 +424,7 @@ fn what_was_done_to_what_assembly_names_is_found() {
     }
 }
 
-/// Whoever goes through a table does not name its entries.
+/// Code that walks through a table does not name its entries.
 #[test]
 fn entries_of_tables_stay_though_nothing_marks_them() {
     let dir = TestDir::new();

@@ -9,7 +9,7 @@ use goblin::elf::Elf;
 use goblin::elf::section_header::SHN_ABS;
 use test_support::TestDir;
 
-/// How clang makes bitcode.
+/// The flags by which clang makes bitcode.
 pub const LTO: [&str; 2] = ["-flto=full", "-flto=thin"];
 
 /// C text of a function `function` that is called at `level`, with the section and label that the
@@ -51,15 +51,14 @@ pub fn lto_link(dir: &TestDir, arguments: &[&str]) -> Command {
     command
 }
 
-/// Takes from `command` what a make that runs the tests would tell it.
+/// Removes from `command` the variables of a make that runs the tests.
 pub fn without_make(command: &mut Command) {
     for variable in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
         command.env_remove(variable);
     }
 }
 
-/// Runs the tool with `arguments`, then `--` and ld.lld, and gives what it printed; fails if it
-/// fails.
+/// Runs the tool with `arguments`, then `--` and ld.lld, and returns its standard output. It must succeed.
 pub fn link(dir: &TestDir, arguments: &[&str]) -> String {
     let linker = ld_lld();
     let mut arguments = arguments.to_vec();
@@ -72,19 +71,19 @@ pub fn ld_lld() -> String {
     test_support::llvm_tool("ld.lld").display().to_string()
 }
 
-/// Runs the tool with `arguments` and gives exit code, standard output and standard error.
+/// Runs the tool with `arguments`, and returns exit code, standard output and standard error.
 pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
     test_support::texts(test_support::output(&mut lto_link(dir, arguments)))
 }
 
-/// A linker in shell: runs `before` with the arguments as they came, then ld.lld. To be given as
-/// `-- sh fake-ld`, because a script that was just written cannot always be executed.
+/// A linker in shell that runs `before`, then ld.lld with the same arguments. Tests call it by `-- sh fake-ld`,
+/// because a script that was just written cannot always be executed.
 pub fn fake_linker(dir: &TestDir, before: &str) {
     let linker = ld_lld();
     dir.write("fake-ld", format!("{before}\nexec {linker} \"$@\"\n"));
 }
 
-/// A fake linker that appends each of its arguments to `arguments`, a line each.
+/// A fake linker that appends its arguments to the file `arguments`, one on each line.
 pub fn logging_linker(dir: &TestDir) {
     fake_linker(dir, "printf '%s\\n' \"$@\" >> arguments");
 }

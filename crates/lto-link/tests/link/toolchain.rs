@@ -5,7 +5,7 @@ use test_support::{TestDir, llvm_tool};
 
 use crate::support::run;
 
-/// What `lto-link check-toolchain` gives: exit code, and the line that it prints.
+/// Runs `lto-link check-toolchain`; returns the exit code, and the line that it prints.
 fn tried(linker: &str, compiler: &[&str]) -> (Option<i32>, String) {
     let dir = TestDir::new();
     let mut arguments = vec!["check-toolchain", "--linker", linker, "--"];
@@ -36,7 +36,7 @@ fn clang_and_ld_lld_of_one_version_can_do_lto() {
         let target = format!("--target={target}");
         assert_eq!(tried(&linker, &[&clang, &target]), (Some(0), String::new()));
     }
-    // As ccache stands in front of it.
+    // As with ccache in front of it.
     assert_eq!(tried(&linker, &["env", &clang]), (Some(0), String::new()));
 }
 
@@ -58,7 +58,7 @@ fn another_compiler_or_linker_is_named() {
 #[test]
 fn a_linker_that_does_not_read_the_bitcode_is_named() {
     let dir = TestDir::new();
-    // What ld.lld of LLVM 14 says of bitcode of LLVM 22.
+    // The message of ld.lld of LLVM 14 for bitcode of LLVM 22.
     let says = "ld.lld: error: a.o: Opaque pointers are only supported in -opaque-pointers mode";
     let text = format!("[ $1 = --version ] && echo LLD 14.0.6 && exit\necho '{says}' >&2; exit 1");
     let linker = script(&dir, "old-lld", &text);

@@ -10,8 +10,8 @@ use crate::support::{
     LTO, absolutes, defined, elf, export, initcall, link, lto_link, references, run,
 };
 
-/// Three objects, bitcode around native code, two of them in archives, with initcalls of every
-/// kind of level. Code of bitcode comes after native code in a link that nobody puts in order.
+/// Two bitcode objects around a native one, two of them in archives, with initcalls of every kind of level.
+/// In a link without a linker script, the code of bitcode comes behind native code.
 fn tree(target: &str, lto: &str) -> TestDir {
     let dir = TestDir::new();
     let bitcode = [target, "-O2", lto];
@@ -43,7 +43,7 @@ const OBJS: [&str; 6] = [
     "kernel/built-in.a",
 ];
 
-/// What each table of initcalls must hold.
+/// The expected content of each table of initcalls.
 fn expected() -> BTreeMap<String, Vec<String>> {
     [
         (".con_initcall.init", vec!["a_console", "b_console"]),
@@ -79,7 +79,7 @@ fn initcalls_stand_in_link_order() {
     }
 }
 
-/// Without this, the test above would show nothing.
+/// Shows that the order above comes from the linker script.
 #[test]
 fn without_our_script_the_linker_has_another_order() {
     for lto in LTO {
@@ -185,7 +185,7 @@ fn everything_of_objects_is_linked_and_of_libraries_what_is_needed() {
             + "int needed(void); int call_needed(void) { return needed(); }";
         dir.c("a.o", &caller, &flags);
         dir.c("unused.o", "int unused(void) { return 1; }", &flags);
-        // One library needs the other, and the other way round.
+        // Two libraries that need each other.
         let needed = "int other(void); int needed(void) { return other(); }";
         dir.c("needed.o", needed, &flags);
         dir.c("spare.o", "int spare(void) { return 1; }", &flags);
@@ -218,7 +218,7 @@ fn everything_of_objects_is_linked_and_of_libraries_what_is_needed() {
                 "unused"
             ]
         );
-        // As ld.lld's --trace has them: a member is linked when it is needed.
+        // In the order of ld.lld's --trace: a member is linked when it is needed.
         let record = dir.read_text("vmlinux.o.lto-inputs");
         assert_eq!(
             record,
@@ -261,7 +261,7 @@ fn what_is_linked_is_told_in_one_line() {
     let dir = tree(ARM64, "-flto=thin");
     let line = "  LTO     vmlinux.o (2 bitcode, 1 native objects, 1 job)\n";
     assert_eq!(link(&dir, &OBJS), line);
-    // As kbuild says that make was called with -s.
+    // kbuild's variables when make is called with -s.
     let mut arguments = OBJS.to_vec();
     let linker = crate::support::ld_lld();
     arguments.extend(["--", &linker]);

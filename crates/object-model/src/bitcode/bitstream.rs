@@ -238,6 +238,15 @@ impl<'data> Bits<'data> {
         if u64::from(width) > self.bits_left() {
             return Err(damaged("it ends too early"));
         }
+        let (byte, bit) = (self.position / 8, (self.position % 8) as u32);
+        let eight = self.data.get(byte..).and_then(|rest| rest.first_chunk());
+        if let Some(eight) = eight
+            && (1..=64 - bit).contains(&width)
+        {
+            // Nearly all numbers take this path.
+            self.position += width as usize;
+            return Ok(u64::from_le_bytes(*eight) >> bit & (u64::MAX >> (64 - width)));
+        }
         let mut value = 0;
         let mut filled = 0;
         while filled < width {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The names that a running kernel knows of itself: kallsyms, and the functions of BTF.
+//! The check of the names that a running kernel has for its own functions: kallsyms, and BTF.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use object_model::{Elf, Image, Symbol, SymbolKind, source_name};
 
@@ -24,16 +23,16 @@ const LEFT_OUT_ENDS: [&str; 3] = ["_from_arm", "_from_thumb", "_veneer"];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameFault {
-    /// Tracing and live patching do not find it.
+    /// Tracing and live patching do not find the function.
     #[error("function {0} has a symbol, and kallsyms does not know it")]
     NotInKallsyms(String),
-    /// It would be found where it is not.
+    /// kallsyms has a name without a function.
     #[error("kallsyms knows {0} as code, and no symbol has the name")]
     NoSymbol(String),
-    /// A BPF program that refers to it cannot be loaded.
+    /// A BPF program that refers to the function cannot be loaded.
     #[error("BTF has function {0}, and kallsyms does not know it")]
     NotInKallsymsButBtf(String),
-    /// A table that cannot be read.
+    /// A table cannot be read.
     #[error("{table}: {reason}")]
     Malformed {
         /// The table.
@@ -43,21 +42,21 @@ pub enum NameFault {
     },
 }
 
-/// What was checked.
+/// The result of the check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelNames {
-    /// Names of code that kallsyms knows; `None` where it is not built.
+    /// The number of names of code in kallsyms; `None` in a kernel without kallsyms.
     pub n_kallsyms: Option<usize>,
-    /// Functions that BTF has; `None` where it is not built.
+    /// The number of functions in BTF; `None` in a kernel without BTF.
     pub n_btf: Option<usize>,
-    /// Functions of kallsyms that BTF has not: of assembly, and those that pahole leaves out.
+    /// The number of functions in kallsyms that are not in BTF: assembly, and functions that pahole leaves out.
     pub n_not_in_btf: usize,
-    /// The fault.
+    /// All faults found.
     pub faults: Vec<NameFault>,
 }
 
-/// Holds the names of functions in kallsyms, in BTF and in the symbol table of the linked kernel
-/// `vmlinux` against each other, up to the suffixes that compilers append.
+/// Compares the names of functions in kallsyms, in BTF and in the symbol table of the linked kernel
+/// `vmlinux`. The suffixes that compilers append are ignored.
 pub fn kernel_names(vmlinux: &Elf) -> KernelNames {
     let mut names = KernelNames::default();
     let kallsyms = read("kallsyms", kallsyms(vmlinux), &mut names.faults);
@@ -85,7 +84,7 @@ pub fn kernel_names(vmlinux: &Elf) -> KernelNames {
     names
 }
 
-/// A table that can be read.
+/// Returns a table that can be read, or adds the fault.
 fn read<T>(
     table: &'static str,
     found: Result<Option<T>, String>,
@@ -97,7 +96,7 @@ fn read<T>(
     })
 }
 
-/// Compares kallsyms with the symbol table; `outside` are the functions that it need not list.
+/// Compares kallsyms with the symbol table. kallsyms need not list the functions `outside`.
 fn compare(
     vmlinux: &Elf,
     kallsyms: &BTreeMap<String, bool>,
@@ -123,13 +122,13 @@ fn compare(
     }
 }
 
-/// The marks around the code that kallsyms lists without `KALLSYMS_ALL`. `.exit.text`, which some
-/// architectures keep until the kernel has patched it, is outside. Source: `text_ranges` and `symbol_valid` in
+/// Symbols around the code that kallsyms lists without `KALLSYMS_ALL`. `.exit.text`, which some architectures
+/// keep until the kernel has patched it, is outside. Source: `text_ranges` and `symbol_valid` in
 /// `scripts/kallsyms.c`.
 const TEXT: [[&str; 2]; 2] = [["_stext", "_etext"], ["_sinittext", "_einittext"]];
 
-/// The source names of the functions that kallsyms leaves out because of their addresses; empty if it
-/// lists data, which means that it lists everything.
+/// Returns the source names of the functions that kallsyms leaves out because of their addresses. If it
+/// lists data, it lists all code, too.
 fn outside_of_text<'data>(
     vmlinux: &Elf<'data>,
     kallsyms: &BTreeMap<String, bool>,
@@ -173,11 +172,11 @@ fn is_left_out(symbol: &Symbol) -> bool {
         || name.starts_with("__") && name.contains("Thunk_")
 }
 
-/// The source names in the kallsyms tables of `vmlinux`, and whether each is of code; `None` if it
-/// has none. Source: `scripts/kallsyms.c`, `kallsyms_expand_symbol` in `kernel/kallsyms.c`.
+/// Returns the source names in the kallsyms tables of `vmlinux`, and whether each names code; `None` if
+/// there are no tables. Source: `scripts/kallsyms.c`, `kallsyms_expand_symbol` in `kernel/kallsyms.c`.
 fn kallsyms(vmlinux: &Elf) -> Result<Option<BTreeMap<String, bool>>, String> {
     let image = Image::new(vmlinux);
-    // vmlinux.o refers to the tables, which the last link adds.
+    // In vmlinux.o the tables are undefined symbols, because the last link adds them.
     let place = |name: &str| {
         let mut symbols = image.symbols.named(name).iter();
         let symbol = symbols.find(|symbol| symbol.section.is_some())?;
@@ -217,7 +216,7 @@ fn kallsyms(vmlinux: &Elf) -> Result<Option<BTreeMap<String, bool>>, String> {
     let mut found = BTreeMap::new();
     for position in 0..n_symbols {
         let broken = || format!("the name of symbol {position} cannot be read");
-        // The length is a number of 7 bits, or since Linux 6.1 of 14.
+        // The length has 7 bits, since Linux 6.1 also 14.
         let (length, size_of_length) = match rest {
             [low, high, ..] if low & 0x80 != 0 => {
                 (usize::from(low & 0x7f) | usize::from(*high) << 7, 2)
@@ -232,7 +231,7 @@ fn kallsyms(vmlinux: &Elf) -> Result<Option<BTreeMap<String, bool>>, String> {
             name.extend_from_slice(token(*byte).ok_or_else(broken)?);
         }
         rest = rest.get(end..).unwrap_or_default();
-        // The first letter is that of nm.
+        // The first letter is nm's letter for the kind of symbol.
         let (kind, name) = name.split_first().ok_or_else(broken)?;
         let name = std::str::from_utf8(name).map_err(|_| broken())?;
         let is_code = matches!(kind, b't' | b'T');
@@ -241,7 +240,7 @@ fn kallsyms(vmlinux: &Elf) -> Result<Option<BTreeMap<String, bool>>, String> {
     Ok(Some(found))
 }
 
-/// Source names of the functions in the BTF of `elf`; `None` if it has none. Source:
+/// Returns the source names of the functions in the BTF of `elf`; `None` if it has no BTF. Source:
 /// `include/uapi/linux/btf.h`.
 fn btf_functions<'data>(elf: &Elf<'data>) -> Result<Option<BTreeSet<&'data str>>, String> {
     const MAGIC: u64 = 0xeb9f;
@@ -283,7 +282,7 @@ fn btf_functions<'data>(elf: &Elf<'data>) -> Result<Option<BTreeSet<&'data str>>
     Ok(Some(functions))
 }
 
-/// How many bytes follow a type of this kind.
+/// Returns how many bytes follow a type of this kind.
 fn size_behind(kind: u64, n_members: u64) -> Option<u64> {
     Some(match kind {
         // Pointer, forward declaration, typedef, qualifiers, function, float, type tag.

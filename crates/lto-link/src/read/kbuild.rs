@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a kernel's own build says of its links, where lto-link did not make them.
+//! The inputs of links that a kernel's own build made without lto-link.
 
 use std::path::PathBuf;
 
-/// The inputs of the link of vmlinux.o, as its command names them.
+/// The inputs that the command of the link of vmlinux.o names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KbuildLink {
     /// Archives of which everything is linked.
     pub objs: Vec<PathBuf>,
-    /// Libraries of which the linker takes what it needs.
+    /// Libraries of which the linker takes the members that it needs.
     pub libs: Vec<PathBuf>,
 }
 
-/// The inputs of the link that the text of `.vmlinux.o.cmd` keeps; `None` if it keeps none. Source:
-/// `cmd_ld_vmlinux.o` in `scripts/Makefile.vmlinux_o`, since Linux 5.18; before, the link was done
-/// by `scripts/link-vmlinux.sh`, which leaves no command.
+/// Returns the inputs of the link whose command is in the text of `.vmlinux.o.cmd`; `None` if there is no
+/// such command. Source: `cmd_ld_vmlinux.o` in `scripts/Makefile.vmlinux_o`, since Linux 5.18. Before,
+/// `scripts/link-vmlinux.sh` linked vmlinux.o, and left no command.
 pub fn kbuild_link(cmd_file: &str) -> Option<KbuildLink> {
     let is_command = |line: &&str| {
         let command = line.strip_prefix("saved").unwrap_or(line);
@@ -29,7 +29,7 @@ pub fn kbuild_link(cmd_file: &str) -> Option<KbuildLink> {
             "--whole-archive" => into = Some(&mut link.objs),
             "--start-group" => into = Some(&mut link.libs),
             "--no-whole-archive" | "--end-group" => into = None,
-            // What follows is objtool.
+            // The next command is objtool.
             ";" => break,
             word => {
                 if let Some(paths) = &mut into {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Files that assembly takes in when code is generated. lld's cache does not know them.
+//! Files that assembly includes when code is generated. lld's cache does not know them.
 //!
-//! Source: the manual of the GNU assembler (`.incbin`, `.include`), which LLVM follows; names of
-//! directives have no case.
+//! Source: the manual of the GNU assembler (`.incbin`, `.include`), which LLVM follows. Names of directives are
+//! case-insensitive.
 
 use object_model::{Bitcode, ReadError};
 
 const DIRECTIVES: [&str; 2] = [".incbin", ".include"];
 
-/// Returns the directives in the assembly of `bitcode`, within functions too, that take in a file.
+/// Returns the directives in the assembly of `bitcode`, also within functions, that include a file.
 ///
-/// A directive that stands in a comment counts, and one that a macro puts together does not.
+/// A directive in a comment counts; a directive that a macro composes does not.
 ///
 /// # Errors
-/// As [`Bitcode::assembly`].
+/// The errors of [`Bitcode::assembly`].
 pub fn file_directives(bitcode: &Bitcode) -> Result<Vec<&'static str>, ReadError> {
     let assembly = bitcode.assembly()?;
     let of_functions = assembly.functions.iter().flat_map(|of| &of.texts);

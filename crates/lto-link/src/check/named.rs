@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The check that symbols named by assembly were left alone: they are kept, and the compiler took them for
-//! symbols that others refer to.
+//! The check that a link left the symbols that assembly names as they are: they are global symbols of the
+//! output, and roots if the link dropped anything.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use object_model::{Elf, Faults, Input, InputError};
 
-use crate::assembly::ObjectAssembly;
-use crate::inputs::object_name;
-use crate::resolve::Resolution;
-use crate::roots::Roots;
+use crate::read::inputs::object_name;
+use crate::resolve::assembly::ObjectAssembly;
+use crate::resolve::resolution::Resolution;
+use crate::resolve::roots::Roots;
 
-/// Something that assembly names and that the compiler could change.
+/// A symbol that assembly names and that the compiler was free to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NamedFault {
@@ -23,7 +23,7 @@ pub enum NamedFault {
         /// The object whose assembly names it.
         object: String,
     },
-    /// The link has no such definition.
+    /// The output does not define it.
     #[error("{symbol}, which assembly of {object} names, was dropped")]
     Dropped {
         /// The symbol.
@@ -31,7 +31,7 @@ pub enum NamedFault {
         /// The object whose assembly names it.
         object: String,
     },
-    /// Its definition is local.
+    /// The output defines it as a local symbol.
     #[error(
         "{symbol}, which assembly of {object} names, was made local, so that the compiler may have changed it"
     )]
@@ -46,37 +46,35 @@ pub enum NamedFault {
 /// The symbols that the assembly of the inputs of a link names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedInAssembly {
-    /// Each symbol that bitcode defines for others and that assembly of some object names, and the first such
-    /// object.
+    /// Global symbols of bitcode that assembly names, each with the first object whose assembly does.
     pub symbols: BTreeMap<String, String>,
     /// The faults that [`check`](Self::check) found.
     pub faults: Vec<NamedFault>,
 }
 
-/// Looks for the symbols that the assembly of `inputs` names, among those that bitcode of them defines. The
-/// first `n_always` are linked in any case; of the others, members of libraries, those that are needed.
+/// Returns the definitions in bitcode that assembly of `inputs` names. The first `n_always` inputs are
+/// always linked, the others are members of libraries.
 ///
 /// # Errors
-/// Every object whose assembly, or groups of sections, cannot be read.
+/// Every object whose assembly or COMDAT groups cannot be read.
 pub fn named_in_assembly(
     inputs: &[Input],
     n_always: usize,
 ) -> Result<NamedInAssembly, Faults<InputError>> {
     let resolution = Resolution::of_objects(inputs, n_always, [])?;
-    let defined = resolution.droppable_of(inputs);
+    let defined = resolution.droppable();
     let mut named = NamedInAssembly::default();
     let mut fitting = HashMap::new();
     let mut faults = Vec::new();
-    let linked = resolution.link_order().iter();
-    for input in linked.filter_map(|&object| inputs.get(object)) {
+    for input in resolution.linked() {
         let Some(bitcode) = input.object.as_bitcode() else {
             continue;
         };
         match ObjectAssembly::of(bitcode) {
             Ok(assembly) => {
                 let object = object_name(input);
-                let mut names = assembly.module.among(&defined, &mut fitting);
-                names.extend(assembly.functions.among(&defined, &mut fitting));
+                let mut names = assembly.module.among(defined, &mut fitting);
+                names.extend(assembly.functions.among(defined, &mut fitting));
                 for name in names {
                     let of_name = named.symbols.entry(name.to_owned());
                     of_name.or_insert_with(|| object.clone());
@@ -89,8 +87,8 @@ pub fn named_in_assembly(
 }
 
 impl NamedInAssembly {
-    /// Adds what is wrong with the symbols in `linked`, the object that was linked. `roots` is the listing of
-    /// the roots, if the link dropped something.
+    /// Adds the faults of the symbols in `linked`, the output of the link. `roots` is the listing of the
+    /// roots, if it was a link with dropping.
     pub fn check(&mut self, linked: &Elf, roots: Option<&str>) {
         let roots: Option<HashSet<&str>> =
             roots.map(|text| Roots::read_listing(text).map(|(name, _)| name).collect());

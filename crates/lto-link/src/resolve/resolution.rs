@@ -1,75 +1,81 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Symbol resolution: which library members a link takes, and whose definition of a name prevails.
 //!
-//! This is decided once, as ld.lld decides it. The roots, the commands and the checks go by it.
-//! Objects are read in link order. A library member is linked as soon as something refers to what it
-//! defines, unless the reference is weak. Of several definitions the first prevails, but a weak one gives
-//! way to one that is not.
+//! The rules are those of ld.lld. Objects are taken in link order. A library member is linked as soon as an
+//! object refers to one of its definitions, unless the reference is weak. The first of several definitions
+//! prevails, but a weak one gives way to one that is not. Roots, commands and checks all use this one
+//! result.
 //!
 //! Sources: `Symbol::resolve`, `Symbol::shouldReplace`, `ObjFile::parseLazy` and `handleLibcall` of lld;
 //! `Builder::addSymbol` in LLVM's `IRSymtab.cpp` (what is marked as used).
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use object_model::{
-    Binding, Bitcode, Definition, Faults, Input, InputError, Object, SectionIndex, Symbol,
-    SymbolIndex,
+    Binding, Bitcode, Definition, Faults, Input, InputError, SectionIndex, Symbol, SymbolIndex,
 };
 
-use crate::inputs::{InputKind, Inputs, kind_of};
+use crate::read::inputs::{Inputs, is_bitcode};
 
 /// The state of a name.
 #[derive(Clone, Copy, Debug)]
 enum Name {
-    /// Something refers to it. A weak reference takes no library member.
+    /// An object refers to it. A weak reference takes no library member.
     Undefined { is_weak: bool },
-    /// A library member that is not linked defines it.
+    /// The library member at this place of the inputs defines it, and is not linked.
     Member { object: usize },
     /// The object at this place of the inputs defines it.
     Defined { object: usize, is_weak: bool },
 }
 
-/// Which objects are linked, and whose definitions count.
-#[derive(Debug, Default)]
-pub struct Resolution<'data> {
+/// The result of symbol resolution: which objects are linked, and whose definitions count.
+#[derive(Debug)]
+pub struct Resolution<'all, 'data> {
+    objects: &'all [Input<'data>],
     names: HashMap<&'data str, Name>,
     is_linked: Vec<bool>,
     link_order: Vec<usize>,
-    /// COMDAT groups that are linked, by signature, and the object that has the first of each.
+    /// The signatures of COMDAT groups that are linked, with the object that has the first of each.
     comdats: HashMap<&'data str, usize>,
-    /// Symbols in groups that other objects have already, by object.
+    /// The symbols of each object that are in groups of an earlier object.
     discarded: HashMap<usize, HashSet<SymbolIndex>>,
+    droppable: OnceCell<HashMap<&'data str, usize>>,
 }
 
-impl<'data> Resolution<'data> {
-    /// Resolves the symbols of `inputs`. `needed` are names that something refers to which is not among
-    /// them, such as code that was generated of them.
+impl<'all, 'data> Resolution<'all, 'data> {
+    /// Resolves the symbols of `inputs`. `needed` are names to which other code refers, such as code that
+    /// was generated from the inputs.
     ///
     /// # Errors
     /// Every native object with a damaged COMDAT group.
     pub fn of<'names>(
-        inputs: &Inputs<'data>,
+        inputs: &'all Inputs<'data>,
         needed: impl IntoIterator<Item = &'names str>,
     ) -> Result<Self, Faults<InputError>> {
         Self::of_objects(&inputs.objects, inputs.n_always, needed)
     }
 
-    /// Resolves the symbols of `objects`, of which the first `n_always` are linked in any case.
+    /// Resolves the symbols of `objects`, of which the first `n_always` are always linked.
     ///
     /// # Errors
-    /// As [`Self::of`].
+    /// The errors of [`Self::of`].
     pub(crate) fn of_objects<'names>(
-        objects: &[Input<'data>],
+        objects: &'all [Input<'data>],
         n_always: usize,
         needed: impl IntoIterator<Item = &'names str>,
     ) -> Result<Self, Faults<InputError>> {
         let mut resolving = Resolving {
-            objects,
             n_always,
             groups: groups(objects)?,
             resolution: Self {
+                objects,
+                names: HashMap::new(),
                 is_linked: vec![false; objects.len()],
-                ..Self::default()
+                link_order: Vec::new(),
+                comdats: HashMap::new(),
+                discarded: HashMap::new(),
+                droppable: OnceCell::new(),
             },
         };
         for object in 0..objects.len() {
@@ -89,8 +95,13 @@ impl<'data> Resolution<'data> {
         Ok(resolving.resolution)
     }
 
-    /// The places, among the inputs, of the objects that are linked: those that always are in the order
-    /// in which they were given, then members of libraries in the order in which they are needed.
+    /// Returns the object at this place of the inputs.
+    pub(crate) fn object(&self, object: usize) -> Option<&'all Input<'data>> {
+        self.objects.get(object)
+    }
+
+    /// Returns the places of the linked objects among the inputs: the objects that are always linked in the
+    /// order in which they were given, then members of libraries in the order in which they are needed.
     pub fn link_order(&self) -> &[usize] {
         &self.link_order
     }
@@ -100,16 +111,13 @@ impl<'data> Resolution<'data> {
         self.is_linked.get(object).is_some_and(|linked| *linked)
     }
 
-    /// The objects of `inputs` that are linked, in link order.
-    pub fn linked<'all>(
-        &'all self,
-        inputs: &'all Inputs<'data>,
-    ) -> impl Iterator<Item = &'all Input<'data>> + Clone {
+    /// Returns the linked objects in link order.
+    pub fn linked(&self) -> impl Iterator<Item = &'all Input<'data>> + Clone {
         let order = self.link_order.iter();
-        order.filter_map(|&object| inputs.objects.get(object))
+        order.filter_map(|&object| self.objects.get(object))
     }
 
-    /// The place, among the inputs, of the object whose definition of `name` prevails.
+    /// Returns the place of the object whose definition of `name` prevails.
     pub fn prevailing(&self, name: &str) -> Option<usize> {
         match self.names.get(name) {
             Some(&Name::Defined { object, .. }) => Some(object),
@@ -117,13 +125,13 @@ impl<'data> Resolution<'data> {
         }
     }
 
-    /// Whether the group that the symbol of the object at `object` is in is linked from another object.
+    /// Whether the symbol is in a group that an earlier object has, too.
     fn is_discarded(&self, object: usize, symbol: &Symbol) -> bool {
         let discarded = self.discarded.get(&object);
         discarded.is_some_and(|symbols| symbols.contains(&symbol.index))
     }
 
-    /// The library member that defines `name`, if no linked object does.
+    /// Returns the place of the library member that defines `name`, if no linked object does.
     pub fn member(&self, name: &str) -> Option<usize> {
         match self.names.get(name) {
             Some(&Name::Member { object }) => Some(object),
@@ -131,48 +139,42 @@ impl<'data> Resolution<'data> {
         }
     }
 
-    /// The definitions of linked bitcode that prevail and that a link can drop, and the place of the
-    /// object that has each.
-    pub fn droppable(&self, inputs: &Inputs<'data>) -> HashMap<&'data str, usize> {
-        self.droppable_of(&inputs.objects)
-    }
-
-    /// The same of `objects`.
-    pub(crate) fn droppable_of(&self, objects: &[Input<'data>]) -> HashMap<&'data str, usize> {
-        let mut droppable = HashMap::new();
-        for &object in &self.link_order {
-            let Some(Object::Bitcode(bitcode)) = objects.get(object).map(|input| &input.object)
-            else {
-                continue;
-            };
-            for symbol in bitcode.symbols() {
-                if is_definition(symbol) && self.prevailing(symbol.name) == Some(object) {
-                    droppable.insert(symbol.name, object);
+    /// Returns the definitions of linked bitcode that prevail, so that a link can drop them, each with the
+    /// place of its object.
+    pub(crate) fn droppable(&self) -> &HashMap<&'data str, usize> {
+        self.droppable.get_or_init(|| {
+            let mut droppable = HashMap::new();
+            for &object in &self.link_order {
+                let input = self.object(object);
+                let Some(bitcode) = input.and_then(|input| input.object.as_bitcode()) else {
+                    continue;
+                };
+                for symbol in bitcode.symbols() {
+                    if is_definition(symbol) && self.prevailing(symbol.name) == Some(object) {
+                        droppable.insert(symbol.name, object);
+                    }
                 }
             }
-        }
-        droppable
+            droppable
+        })
     }
 
-    /// The native objects of `inputs` that define weakly what bitcode defines, where that prevails: each
-    /// with the symbols that are so defined.
-    pub fn overridden(&self, inputs: &Inputs<'data>) -> Vec<(usize, Vec<SymbolIndex>)> {
+    /// Returns the linked native objects with weak definitions that give way to definitions of bitcode, and
+    /// the symbols of these weak definitions.
+    pub(crate) fn overridden(&self) -> Vec<(usize, Vec<SymbolIndex>)> {
         let mut overridden = Vec::new();
         for &object in &self.link_order {
-            let Some(elf) = inputs
-                .objects
-                .get(object)
-                .and_then(|input| input.object.as_elf())
-            else {
+            let input = self.object(object);
+            let Some(elf) = input.and_then(|input| input.object.as_elf()) else {
                 continue;
             };
             let by_bitcode = |symbol: &&Symbol| {
                 symbol.is_defined()
                     && symbol.binding == Binding::Weak
-                    && self.prevailing(symbol.name).is_some_and(|other| {
-                        let other = inputs.objects.get(other);
-                        other.is_some_and(|other| kind_of(other) == InputKind::Bitcode)
-                    })
+                    && self
+                        .prevailing(symbol.name)
+                        .and_then(|other| self.object(other))
+                        .is_some_and(is_bitcode)
             };
             let symbols = elf.symbols().iter().filter(by_bitcode);
             let symbols: Vec<SymbolIndex> = symbols.map(|symbol| symbol.index).collect();
@@ -184,7 +186,7 @@ impl<'data> Resolution<'data> {
     }
 }
 
-/// Whether a second definition of this kind is a fault.
+/// Whether a second definition of the same name is a fault.
 pub(crate) fn is_strong(symbol: &Symbol) -> bool {
     symbol.binding == Binding::Global
         && matches!(
@@ -193,7 +195,7 @@ pub(crate) fn is_strong(symbol: &Symbol) -> bool {
         )
 }
 
-/// Whether a link can drop it: a definition of a bitcode object that others see.
+/// Whether a link can drop the symbol of a bitcode object: it is a definition that other objects see.
 pub(crate) fn is_definition(symbol: &Symbol) -> bool {
     symbol.is_defined()
         && !symbol.is_local()
@@ -204,7 +206,7 @@ pub(crate) fn is_definition(symbol: &Symbol) -> bool {
 /// The COMDAT groups of one object: the signature of each, and the symbols in its sections.
 type Groups<'data> = Vec<(&'data str, HashSet<SymbolIndex>)>;
 
-/// The groups of each native object that has some.
+/// Returns the COMDAT groups of each native object that has any.
 fn groups<'data>(
     objects: &[Input<'data>],
 ) -> Result<HashMap<usize, Groups<'data>>, Faults<InputError>> {
@@ -240,16 +242,15 @@ fn groups<'data>(
 
 /// A resolution that is being made.
 struct Resolving<'all, 'data> {
-    objects: &'all [Input<'data>],
     n_always: usize,
     groups: HashMap<usize, Groups<'data>>,
-    resolution: Resolution<'data>,
+    resolution: Resolution<'all, 'data>,
 }
 
 impl<'data> Resolving<'_, 'data> {
-    /// The symbols of an object that others see.
+    /// Returns the symbols of an object that others see.
     fn symbols(&self, object: usize) -> Vec<Symbol<'data>> {
-        let input = self.objects.get(object);
+        let input = self.resolution.object(object);
         let symbols = input
             .into_iter()
             .flat_map(|input| input.object.linker_symbols());
@@ -259,9 +260,9 @@ impl<'data> Resolving<'_, 'data> {
             .collect()
     }
 
-    /// Links the object: its definitions count, and what it refers to is needed.
+    /// Links the object: its definitions count, and its references take library members.
     fn link(&mut self, object: usize) {
-        // A chain of members, each of which needs the next, may be long.
+        // A queue, because a chain of members that need each other may be long.
         let mut pending = vec![Step::Link(object)];
         while let Some(step) = pending.pop() {
             match step {
@@ -280,7 +281,7 @@ impl<'data> Resolving<'_, 'data> {
                     for symbol in defined {
                         self.define(object, &symbol);
                     }
-                    // The last one is taken up first.
+                    // The last element is taken first.
                     pending.extend(undefined.into_iter().rev().map(Step::Refer));
                 }
                 Step::Refer(symbol) => pending.extend(self.refer(&symbol).map(Step::Link)),
@@ -288,7 +289,7 @@ impl<'data> Resolving<'_, 'data> {
         }
     }
 
-    /// Leaves out the groups of the object that another has already.
+    /// Leaves out the object's groups that an earlier object has, too.
     fn discard(&mut self, object: usize) {
         for (signature, symbols) in self.groups.remove(&object).unwrap_or_default() {
             let first = *self.resolution.comdats.entry(signature).or_insert(object);
@@ -311,7 +312,7 @@ impl<'data> Resolving<'_, 'data> {
         }
     }
 
-    /// Notes a reference; returns the library member that it takes.
+    /// Notes a reference, and returns the library member that it takes.
     fn refer(&mut self, symbol: &Symbol<'data>) -> Option<usize> {
         let is_weak = symbol.binding == Binding::Weak;
         let undefined = Name::Undefined { is_weak };
@@ -330,7 +331,7 @@ impl<'data> Resolving<'_, 'data> {
         }
     }
 
-    /// Offers a member of a library: it is linked if something refers to what it defines.
+    /// Offers a library member. It is linked if an earlier object refers to one of its definitions.
     fn offer(&mut self, object: usize) {
         for symbol in self.symbols(object) {
             if !symbol.is_defined() {
@@ -345,11 +346,11 @@ impl<'data> Resolving<'_, 'data> {
         }
     }
 
-    /// Links the bitcode members that define what generated code may call in any case: where there is
-    /// bitcode, the linker takes them before it generates code.
+    /// Links the bitcode members that define functions to which code generation may make calls by itself:
+    /// where there is bitcode, the linker takes these members before it generates code.
     fn link_library_calls(&mut self) {
         let bitcode = |object: usize| {
-            let input = self.objects.get(object);
+            let input = self.resolution.object(object);
             input.and_then(|input| input.object.as_bitcode())
         };
         if !self
@@ -360,7 +361,7 @@ impl<'data> Resolving<'_, 'data> {
         {
             return;
         }
-        let members: Vec<usize> = (self.n_always..self.objects.len())
+        let members: Vec<usize> = (self.n_always..self.resolution.objects.len())
             .filter(|&object| {
                 let names = bitcode(object).map(library_calls).unwrap_or_default();
                 names.iter().any(|name| {
@@ -375,8 +376,9 @@ impl<'data> Resolving<'_, 'data> {
     }
 }
 
-/// Returns the functions of `bitcode` that code generation may call in any case. LLVM marks them in the same
-/// way as functions that the source marks as used; only the latter are in a list in the bitcode, too.
+/// Returns the functions of `bitcode` to which code generation may make calls by itself. LLVM marks them in
+/// the same way as functions that the source marks as used; only the latter are also in a list in the
+/// bitcode.
 fn library_calls<'data>(bitcode: &Bitcode<'data>) -> Vec<&'data str> {
     let marked = bitcode
         .symbols()
@@ -386,7 +388,7 @@ fn library_calls<'data>(bitcode: &Bitcode<'data>) -> Vec<&'data str> {
     if marked.is_empty() {
         return marked;
     }
-    // Bitcode without a summary says no more; what cannot be read is refused where it is needed.
+    // Bitcode without a summary has no such list. A damaged summary is reported where it is needed.
     let by_source: Option<HashSet<&str>> = bitcode.summary().ok().flatten().map(|summary| {
         let lists = summary
             .values
@@ -407,12 +409,12 @@ fn library_calls<'data>(bitcode: &Bitcode<'data>) -> Vec<&'data str> {
     marked.into_iter().filter(is_call).collect()
 }
 
-/// One thing to do for a link.
+/// A pending step of linking an object.
 enum Step<'data> {
     Link(usize),
     Refer(Symbol<'data>),
 }
 
-/// The functions of C that LLVM calls for operations that it has instructions for: those that a kernel may
-/// mark to be kept as well. Source: `llvm/IR/RuntimeLibcalls.td`.
+/// Functions that LLVM calls in place of its own instructions, and that a kernel may also mark as used.
+/// Source: `llvm/IR/RuntimeLibcalls.td`.
 const MEMORY_CALLS: [&str; 4] = ["memcpy", "memmove", "memset", "__stack_chk_fail"];

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Names that LTO changed: which symbol is which function of the source.
+//! Symbols whose names LTO changed, and their names in the source.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use object_model::{Binding, Elf, Input, SymbolKind, source_name};
 
-/// A function or object whose name is not that in the source.
+/// A function or object whose symbol has another name than in the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Suffixed {
     /// Its name in the source.
@@ -15,26 +15,25 @@ pub struct Suffixed {
     pub name: String,
     /// `function` or `object`.
     pub kind: &'static str,
-    /// Its address; in a module the place in its section.
+    /// Its address; in a module its offset in the section.
     pub value: u64,
 }
 
-/// A function or object of C that thin LTO made known to other objects under a new name, and a
-/// global symbol of native code that has its name in the source: whoever looks it up by that name
-/// finds two.
+/// A static function or object that thin LTO made global under a new name, and a global symbol of native
+/// code that is called like it in the source. A lookup by that name finds both.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{promoted} is called {source_name} in the source, and so is a global symbol of {object}")]
 pub struct Clash {
-    /// The symbol.
+    /// The new name.
     pub promoted: String,
     /// Its name in the source.
     pub source_name: String,
-    /// The object of native code.
+    /// The native object with the global symbol.
     pub object: String,
 }
 
-/// The functions and objects of `elf`, a linked kernel or a module, whose names have a suffix that
-/// compilers append: by source name.
+/// Returns the functions and objects of `elf`, a linked kernel or a module, whose names have a suffix that
+/// compilers append, sorted by their names in the source.
 pub fn suffixed(elf: &Elf) -> BTreeSet<Suffixed> {
     let kind = |kind| match kind {
         SymbolKind::Function | SymbolKind::IndirectFunction => Some("function"),
@@ -59,7 +58,7 @@ pub fn suffixed(elf: &Elf) -> BTreeSet<Suffixed> {
         .collect()
 }
 
-/// The clashes of `suffixed` with the native objects of `inputs`, which they were linked from.
+/// Returns the clashes of `suffixed` with native objects among `inputs`, from which they were linked.
 pub fn clashes<'a>(
     suffixed: impl IntoIterator<Item = &'a Suffixed>,
     inputs: &[Input],
@@ -90,7 +89,7 @@ pub fn clashes<'a>(
 /// The first line of a [`suffix_map`].
 pub const SUFFIX_MAP_HEAD: &str = "# file\tsource name\tname\tkind\tvalue\n";
 
-/// Lines of a map from names in the source to those in `file`: the file, the name in the source,
+/// Returns lines of a map from names in the source to names in `file`: the file, the name in the source,
 /// the name in the file, `function` or `object`, and the value in hexadecimal, separated by tabs.
 pub fn suffix_map<'a>(file: &str, suffixed: impl IntoIterator<Item = &'a Suffixed>) -> String {
     let mut map = String::new();

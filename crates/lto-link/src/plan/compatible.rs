@@ -1,70 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Whether the objects of a link go together. A link that only generates code does not fail where they do
-//! not: it leaves out what it cannot take.
+//! The check that the objects of a link go together. A linker that only generates code does not fail where
+//! they do not: it leaves objects out.
 
 use object_model::{Architecture, Faults, Input, LtoKind, Object};
 
-use crate::inputs::{InputKind, Inputs, kind_of, object_name};
-use crate::link::LinkError;
-use crate::resolve::Resolution;
+use crate::error::{IncompatibleObject, LinkError};
+use crate::read::inputs::{Inputs, object_name};
+use crate::resolve::resolution::Resolution;
 
-/// An object that does not go together with the others.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum IncompatibleObject {
-    /// It is for another machine.
-    #[error("{object} is for {machine}, and {first} is for {expected}")]
-    Machine {
-        /// The object.
-        object: String,
-        /// Its machine.
-        machine: String,
-        /// The first object of the link.
-        first: String,
-        /// The machine of the first object.
-        expected: String,
-    },
-    /// It is bitcode for another kind of LTO.
-    #[error(
-        "{object} is bitcode for {kind} LTO, and {first} is for {expected} LTO; compile both with the \
-         same -flto"
-    )]
-    LtoKind {
-        /// The object.
-        object: String,
-        /// The kind of LTO that it was compiled for.
-        kind: &'static str,
-        /// The first bitcode object of the link.
-        first: String,
-        /// The kind of LTO that the first was compiled for.
-        expected: &'static str,
-    },
-    /// It is bitcode that does not say what it refers to.
-    #[error(
-        "{object} is bitcode without a summary, so that it does not take part in LTO; compile it with \
-         -flto=thin or -flto=full, or as native code"
-    )]
-    NoSummary {
-        /// The object.
-        object: String,
-    },
-}
-
-/// Checks all objects of `resolution` for a link that generates code of bitcode.
+/// Checks the linked objects for a link that generates code.
 ///
 /// # Errors
-/// Every object that does not go together with those before it; bitcode that is damaged.
-pub(crate) fn check_all(inputs: &Inputs, resolution: &Resolution) -> Result<(), LinkError> {
-    check(resolution.linked(inputs))
+/// Every object that does not go together with the objects before it; damaged bitcode.
+pub(crate) fn check_linked(resolution: &Resolution) -> Result<(), LinkError> {
+    check(resolution.linked())
 }
 
-/// Checks the objects of a link by distributed thin LTO: for it, code is generated of all `inputs`.
+/// Checks the objects of a link with distributed thin LTO, which generates code from all `inputs`.
 ///
 /// # Errors
-/// As [`check_all`], and bitcode of full LTO.
+/// The errors of [`check_linked`], and bitcode for full LTO.
 pub(crate) fn check_thin(inputs: &Inputs) -> Result<(), LinkError> {
     check(inputs.objects.iter())?;
-    // All bitcode is of one kind now.
+    // All bitcode is of one kind, as was just checked.
     let mut bitcode = inputs.objects.iter();
     let full = bitcode.find(|input| {
         let bitcode = input.object.as_bitcode();
@@ -130,14 +88,4 @@ fn name_of(kind: LtoKind) -> &'static str {
         LtoKind::Thin => "thin",
         LtoKind::Full => "full",
     }
-}
-
-/// Returns the kind of LTO of the linked bitcode, which is one for the whole link.
-pub(crate) fn kind_of_lto(inputs: &Inputs, resolution: &Resolution) -> LtoKind {
-    let mut bitcode = resolution
-        .linked(inputs)
-        .filter(|input| kind_of(input) == InputKind::Bitcode)
-        .filter_map(|input| input.object.as_bitcode());
-    let kind = bitcode.next().and_then(|bitcode| bitcode.lto_kind().ok());
-    kind.unwrap_or(LtoKind::Thin)
 }

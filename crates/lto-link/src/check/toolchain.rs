@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Whether a compiler and a linker can do LTO: tried with one small source, before anything is built.
+//! The check that a compiler and a linker can do LTO, by a trial with a small source.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -8,10 +8,10 @@ use std::process::{Command, Output};
 use object_model::{Bitcode, InputError};
 use tool_io::Files;
 
-/// Why a compiler and a linker cannot do LTO.
+/// The reason why a compiler and a linker cannot do LTO.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolchainError {
-    /// A program cannot be run.
+    /// A program cannot be started.
     #[error("{program} cannot be run: {source}")]
     Start {
         /// The program.
@@ -19,10 +19,10 @@ pub enum ToolchainError {
         /// The cause, as the system gives it.
         source: io::Error,
     },
-    /// A file for the trial cannot be written.
+    /// The trial's files cannot be written.
     #[error("no file for a trial can be written: {0}")]
     Write(#[from] io::Error),
-    /// The compiler or linker is another one.
+    /// The compiler is not clang, or the linker is not ld.lld.
     #[error("{program} is not {expected}")]
     Other {
         /// The program.
@@ -30,7 +30,7 @@ pub enum ToolchainError {
         /// The required program.
         expected: &'static str,
     },
-    /// The compiler does not compile.
+    /// The compiler does not compile the source to bitcode.
     #[error("{program} makes no bitcode: {said}")]
     Compile {
         /// The compiler.
@@ -38,7 +38,7 @@ pub enum ToolchainError {
         /// The first line of its output.
         said: String,
     },
-    /// The compiler's bitcode has a form that this version does not know.
+    /// The compiler's bitcode has a form that lto-link does not know.
     #[error("{program} makes bitcode that lto-link cannot read: {cause}")]
     Read {
         /// The compiler.
@@ -46,7 +46,7 @@ pub enum ToolchainError {
         /// The reader's error.
         cause: String,
     },
-    /// The linker does not read the compiler's bitcode: it is older.
+    /// The linker does not read the compiler's bitcode, because it is older.
     #[error("{linker} does not read the bitcode of {compiler}: {said}")]
     Link {
         /// The linker.
@@ -70,7 +70,7 @@ pub fn check_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Tool
             (program.as_os_str(), flags)
         });
     let (compiler, linker_name) = (name(program), name(linker));
-    // The first word may be a wrapper, such as ccache.
+    // The program may be a wrapper, such as ccache, so its output is checked and not its name.
     require(Command::new(program).args(flags), "clang", "clang")?;
     require(&mut Command::new(linker), "LLD", "ld.lld")?;
     let directory = tempfile::tempdir()?;
@@ -118,7 +118,7 @@ pub fn check_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Tool
     })
 }
 
-/// Checks that the version which a program gives contains `word`.
+/// Checks that the output of `--version` contains `word`.
 fn require(
     command: &mut Command,
     word: &str,
@@ -142,7 +142,7 @@ fn run(command: &mut Command) -> Result<Output, ToolchainError> {
     output.map_err(|source| ToolchainError::Start { program, source })
 }
 
-/// The first line of the errors, or of the output.
+/// Returns the first line that the program printed, to standard error if it printed anything there.
 fn first_line(output: &Output) -> String {
     let Output {
         status,

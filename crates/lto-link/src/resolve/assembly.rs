@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The names in assembly. The compiler must not change a definition that assembly names: it does not see
-//! that something other than C refers to it.
+//! The names in assembly. The compiler does not see references in assembly, so it must not change a
+//! definition that assembly names.
 //!
-//! The text is not parsed as an assembler parses it: that would take the machine and the operands. Every
-//! word that could be a symbol counts as one, so that there are too many names rather than too few.
+//! The text is not parsed like an assembler does it, which would need the machine and the operands. Every
+//! word that may be a symbol counts as one: there are too many names rather than too few.
 //!
 //! Sources: the manual of LLVM's language (inline assembly: `$0`, `${0:x}`, `$$`, `$(a$|b$)`); the manual
 //! of the GNU assembler (symbols, labels, macros).
@@ -14,22 +14,22 @@ use object_model::{Bitcode, ReadError, ValueIndex};
 
 /// The names in a text of assembly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AssemblyNames {
+pub(crate) struct AssemblyNames {
     /// Every word that may be the name of a symbol.
-    pub words: BTreeSet<String>,
-    /// The words of which a part is an operand or an argument of a macro.
-    pub patterns: BTreeSet<NamePattern>,
-    /// Whether it defines a symbol that other assembly, or another object, can refer to.
-    pub defines_symbol: bool,
+    pub(crate) words: BTreeSet<String>,
+    /// The words that contain an operand or an argument of a macro.
+    pub(crate) patterns: BTreeSet<NamePattern>,
+    /// Whether the text defines a symbol to which other assembly or another object can refer.
+    pub(crate) defines_symbol: bool,
 }
 
-/// A name of which only the parts between operands are known; something stands between each two of them.
+/// A name of which only the parts before, between and behind operands are known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NamePattern(Vec<String>);
+pub(crate) struct NamePattern(Vec<String>);
 
 impl NamePattern {
-    /// Whether `name` has the known parts in their order: the first at its start, the last at its end.
-    pub fn matches(&self, name: &str) -> bool {
+    /// Whether `name` starts with the first part, ends with the last, and has the others between them in order.
+    pub(crate) fn matches(&self, name: &str) -> bool {
         let [first, middle @ .., last] = &self.0[..] else {
             return false;
         };
@@ -46,22 +46,22 @@ impl NamePattern {
     }
 }
 
-/// The place of a text of assembly, which decides what a dollar sign means.
+/// The place of a text of assembly, which decides the meaning of a dollar sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AssemblySource {
-    /// Module-level: a dollar sign is a dollar sign.
+pub(crate) enum AssemblySource {
+    /// Module-level assembly, where a dollar sign stands for itself.
     Module,
-    /// Inline assembly of a function, in the notation of LLVM's IR.
+    /// Inline assembly of a function, where LLVM's IR uses a dollar sign for operands.
     Function,
 }
 
 /// The names in the assembly of one bitcode object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ObjectAssembly {
+pub(crate) struct ObjectAssembly {
     /// The names in module-level assembly.
-    pub module: AssemblyNames,
+    pub(crate) module: AssemblyNames,
     /// The names in the inline assembly of its functions.
-    pub functions: AssemblyNames,
+    pub(crate) functions: AssemblyNames,
     /// The functions whose inline assembly defines a symbol.
     defining: Vec<ValueIndex>,
 }
@@ -71,7 +71,7 @@ impl ObjectAssembly {
     ///
     /// # Errors
     /// The errors of [`Bitcode::assembly`].
-    pub fn of(bitcode: &Bitcode<'_>) -> Result<Self, ReadError> {
+    pub(crate) fn of(bitcode: &Bitcode<'_>) -> Result<Self, ReadError> {
         let assembly = bitcode.assembly()?;
         let mut found = Self::default();
         for text in &assembly.modules {
@@ -79,7 +79,7 @@ impl ObjectAssembly {
                 .module
                 .extend(&AssemblyNames::of(text, AssemblySource::Module));
         }
-        // Most functions have the same few texts.
+        // Functions share few different texts.
         let mut known: HashMap<&[u8], bool> = HashMap::new();
         for function in &assembly.functions {
             let mut defines_symbol = false;
@@ -97,7 +97,7 @@ impl ObjectAssembly {
         Ok(found)
     }
 
-    /// The functions whose inline assembly defines a symbol.
+    /// Returns the functions whose inline assembly defines a symbol.
     pub(crate) fn defining(&self) -> impl Iterator<Item = ValueIndex> + '_ {
         self.defining.iter().copied()
     }
@@ -107,22 +107,22 @@ impl ObjectAssembly {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    /// An operand, an argument of a macro, or a number that is counted up.
+    /// An operand, an argument of a macro, or a running number.
     Unknown,
 }
 
-/// A word, or what stands between two words.
+/// A word, or a character between words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
     Word(Vec<Piece>),
-    /// The text between two quotation marks, as it stands there.
+    /// The unchanged text between two quotation marks.
     Quoted(String),
     Other(char),
 }
 
 impl AssemblyNames {
-    /// The names in `text`.
-    pub fn of(text: &[u8], source: AssemblySource) -> Self {
+    /// Returns the names in `text`.
+    pub(crate) fn of(text: &[u8], source: AssemblySource) -> Self {
         let text = String::from_utf8_lossy(text);
         let tokens = tokens(&text, source);
         let mut names = Self::default();
@@ -131,7 +131,7 @@ impl AssemblyNames {
                 Token::Word(pieces) => names.add_word(pieces),
                 Token::Quoted(text) => {
                     names.words.insert(unescaped(text, source));
-                    // It may also be the name of a section, or a string.
+                    // It may also be a string that contains names.
                     for token in self::tokens(&text.replace('"', " "), source) {
                         if let Token::Word(pieces) = token {
                             names.add_word(&pieces);
@@ -145,8 +145,8 @@ impl AssemblyNames {
         names
     }
 
-    /// Returns the keys of `known` that the text may name. `fitting` keeps, from one call to the next, the
-    /// names that fit each pattern.
+    /// Returns the keys of `known` that the text may name. `fitting` keeps the names that match each
+    /// pattern for later calls.
     pub(crate) fn among<'data>(
         &self,
         known: &HashMap<&'data str, usize>,
@@ -174,7 +174,7 @@ impl AssemblyNames {
     fn add_word(&mut self, pieces: &[Piece]) {
         if let [Piece::Text(word)] = pieces {
             self.words.insert(word.clone());
-            // A dollar sign may mark a number, and a dot may separate an instruction from its size.
+            // A dollar sign may start an immediate number, and a dot may separate an instruction from its size.
             for part in word.split('$').chain(word.split('.')) {
                 if !part.is_empty() {
                     self.words.insert(part.to_owned());
@@ -189,14 +189,14 @@ impl AssemblyNames {
                 _ => parts.push(String::new()),
             }
         }
-        // An operand alone is known to the compiler, and an argument stands where it is given.
+        // The compiler sees a name that is only an operand, and a macro's argument stands in its call.
         if parts.iter().any(|part| !part.is_empty()) {
             self.patterns.insert(NamePattern(parts));
         }
     }
 }
 
-/// Returns the name that stands between quotation marks.
+/// Returns the name in quotation marks without its escapes.
 fn unescaped(quoted: &str, source: AssemblySource) -> String {
     let mut name = String::new();
     let mut characters = quoted.chars().peekable();
@@ -218,7 +218,7 @@ fn is_of_name(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '_' | '.') || !character.is_ascii()
 }
 
-/// Takes a text apart.
+/// Splits a text into words, quoted texts and other characters.
 fn tokens(text: &str, source: AssemblySource) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut word: Vec<Piece> = Vec::new();
@@ -241,7 +241,7 @@ fn tokens(text: &str, source: AssemblySource) -> Vec<Token> {
                     word.push(Piece::Unknown);
                     continue;
                 }
-                // A dollar sign, which may stand within a name or before a number.
+                // A dollar sign within a name, or before a number.
                 Some('$') if !word.is_empty() => {
                     push(&mut word, '$');
                     continue;
@@ -275,7 +275,7 @@ fn tokens(text: &str, source: AssemblySource) -> Vec<Token> {
                 if !word.is_empty() {
                     tokens.push(Token::Word(std::mem::take(&mut word)));
                 }
-                // One that is not closed, as in a comment, ends with its line.
+                // A quote that is not closed, as in a comment, ends with its line.
                 let mut quoted = String::new();
                 let mut ended = false;
                 while let Some(inner) = characters.next_if(|next| *next != '\n') {
@@ -314,16 +314,16 @@ fn tokens(text: &str, source: AssemblySource) -> Vec<Token> {
     tokens
 }
 
-/// Directives that define a symbol or let others see one. Source: the manual of the GNU assembler.
+/// Directives that define a symbol or make it global. Source: the manual of the GNU assembler.
 const DEFINING: [&str; 9] = [
     ".globl", ".global", ".weak", ".set", ".equ", ".equiv", ".comm", ".lcomm", ".symver",
 ];
 
-/// Whether the text defines a symbol that is not known to it alone: a label, a word before `=`, or what
-/// one of the directives above names. What begins with `.L` and labels that are numbers are known to it alone.
+/// Whether the text defines a symbol that can be used outside of it: a label, a word before `=`, or a
+/// symbol in one of the directives above. Names that begin with `.L`, and labels that are numbers, cannot.
 fn defines_symbol(tokens: &[Token]) -> bool {
     let mut starts_statement = true;
-    // The token behind a place, but for blanks.
+    // The token at a place, or behind the blanks there.
     let next_at = |mut at: usize| {
         while let Some(Token::Other(' ' | '\t')) = tokens.get(at) {
             at += 1;

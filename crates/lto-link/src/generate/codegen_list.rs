@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What make needs to generate code object by object: the objects, and for each the flags that it
-//! was compiled with.
+//! The list from which make generates code object by object: the objects, and the flags with which each was
+//! compiled.
 //!
-//! Sources: `make-cmd` in scripts/Kbuild.include and `print_cmdline` in scripts/basic/fixdep.c of
-//! the kernel (what stands in a `.cmd` file, as `cmd_…` and from 6.2 on as `savedcmd_…`); the manual
-//! of clang (`-fthinlto-index=`).
+//! Sources: `make-cmd` in scripts/Kbuild.include and `print_cmdline` in scripts/basic/fixdep.c of the kernel
+//! (the content of a `.cmd` file: `cmd_…`, since Linux 6.2 `savedcmd_…`); the manual of clang
+//! (`-fthinlto-index=`).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,63 +14,35 @@ use std::path::{Path, PathBuf};
 
 use object_model::Faults;
 
-use crate::inputs::{InputKind, Inputs, kind_of};
-use crate::link::LinkError;
-use crate::places::Places;
-use crate::plan::temporary;
+use crate::error::{CodegenError, CommandError, LinkError, io_error};
+use crate::paths::LinkPaths;
+use crate::read::inputs::{Inputs, is_bitcode};
 
-/// An object whose flags are not known.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {why}; it says how {} was compiled", command.display(), object.display())]
-pub struct CodegenError {
-    /// The bitcode object.
-    object: PathBuf,
-    /// The file that has the command it was made by.
-    command: PathBuf,
-    /// The fault.
-    why: CommandError,
-}
+/// The number of times that make generates code for one link with dropping. Three times have always been
+/// enough.
+const MAX_PASSES: usize = 7;
 
-/// A fault of a `.cmd` file.
-#[derive(Debug, thiserror::Error)]
-enum CommandError {
-    #[error("cannot be read ({0})")]
-    Read(#[from] io::Error),
-    #[error("has no line `cmd_… := …`")]
-    NoCommand,
-    #[error("its command has no `-o {0}`")]
-    NoOutput(String),
-    #[error("its command has quotes that do not end")]
-    Quotes,
-    #[error("its command has a word that no shell takes ({0})")]
-    Word(#[from] shlex::QuoteError),
-}
-
-/// Where the list for the link of `output` stands.
-pub fn list_path(output: &Path) -> PathBuf {
-    temporary(output, ".codegen.mk")
-}
-
-/// The list: Makefile text with `lto-bitcode`, all bitcode objects in link order; for each
-/// `lto-flags-of-<object>`, what the compiler must be told besides index and files; `lto-shared`, those
-/// among them that other links take too, and `lto-link-name`, what stands in the names for them.
+/// Returns the list as Makefile text. It sets `lto-bitcode` to all bitcode objects in link order,
+/// `lto-shared` to those that other links take, too, `lto-link-name` to the part of their files' names that
+/// tells the links apart, and for each object `lto-flags-of-<object>` to the compiler's flags except for
+/// index and files.
 ///
 /// # Errors
 /// Every object whose `.cmd` file cannot be read or understood.
-pub fn list(inputs: &Inputs, places: Places<'_>) -> Result<String, Faults<CodegenError>> {
+pub(crate) fn codegen_list(
+    inputs: &Inputs,
+    paths: LinkPaths<'_>,
+) -> Result<String, Faults<CodegenError>> {
     let mut objects = String::new();
     let mut flags_of = String::new();
     let mut runs = Runs::default();
     let mut faults = Vec::new();
-    let bitcode = inputs
-        .objects
-        .iter()
-        .filter(|input| kind_of(input) == InputKind::Bitcode);
+    let bitcode = inputs.objects.iter().filter(|input| is_bitcode(input));
     for object in bitcode.filter_map(|input| input.path.as_deref()) {
         let command = command_path(object);
         match flags(&command).and_then(|flags| Ok(runs.refer(object, &flags)?)) {
             Ok(flags) => {
-                let is_shared = places.is_shared(object);
+                let is_shared = paths.is_shared(object);
                 let object = object.display();
                 if is_shared {
                     let _ = writeln!(objects, "lto-shared += {object}");
@@ -87,7 +59,7 @@ pub fn list(inputs: &Inputs, places: Places<'_>) -> Result<String, Faults<Codege
     }
     let mut list = format!(
         "lto-bitcode :=\nlto-shared :=\nlto-link-name := {}\n",
-        places.link_name().display()
+        paths.link_name().display()
     );
     list.push_str(&objects);
     for (flags, number) in &runs.numbers {
@@ -97,15 +69,15 @@ pub fn list(inputs: &Inputs, places: Places<'_>) -> Result<String, Faults<Codege
     Faults::check(list, faults)
 }
 
-/// Runs of flags that most objects have in common, each written down once.
+/// Sequences of flags that objects have in common, each written once.
 #[derive(Default)]
 struct Runs {
     numbers: BTreeMap<String, usize>,
 }
 
 impl Runs {
-    /// Returns `flags` as text of a Makefile: flags with the name of `object` in them as they are, and
-    /// the runs between them by their numbers.
+    /// Returns `flags` as Makefile text: flags that contain the name of `object` as they are, and the sequences
+    /// between them by their numbers.
     fn refer(&mut self, object: &Path, flags: &[String]) -> Result<String, shlex::QuoteError> {
         // kbuild's macros have `_` in place of `-`.
         let plain = |text: &str| text.replace('-', "_");
@@ -129,34 +101,40 @@ impl Runs {
     }
 }
 
-/// Writes the response file with the arguments of the command that looks at generated code, and returns
-/// what is added to the list for it: `lto-complete`, which runs that command. The arguments name every
-/// object of a module, and may be more than fit into one word of a shell's command.
+/// Writes a response file with the arguments of `command`, which completes the thin link, and returns
+/// Makefile text that sets `lto-complete` to the command, and `lto-pass-limit` to the number of passes
+/// after which make gives up. The arguments name every object of a module, which may be too many for a
+/// command of the shell.
 ///
 /// # Errors
-/// A response file that cannot be written, a program that no shell can be told.
-pub fn completion(output: &Path, command: &[OsString]) -> Result<String, LinkError> {
+/// The response file cannot be written, no shell can be given the name of the program.
+pub(crate) fn write_completion(
+    paths: LinkPaths<'_>,
+    command: &[OsString],
+) -> Result<String, LinkError> {
     let program = command.first().cloned().unwrap_or_default();
     let arguments = command.get(1..).unwrap_or_default();
-    let path = temporary(output, ".complete.rsp");
+    let path = paths.completion();
     tool_io::write_if_changed(&path, &tool_io::argument_file(arguments))?;
     let program = program.display().to_string();
     let response = format!("@{}", path.display());
-    let command =
-        shlex::try_join([program.as_str(), &response]).map_err(|error| LinkError::Io {
-            what: "the command that completes the link".into(),
-            source: io::Error::new(io::ErrorKind::InvalidInput, error),
-        })?;
-    Ok(format!("lto-complete := {}\n", in_makefile(&command)))
+    let command = shlex::try_join([program.as_str(), &response]).map_err(|error| {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, error);
+        io_error("the command that completes the link")(error)
+    })?;
+    let command = in_makefile(&command);
+    Ok(format!(
+        "lto-complete := {command}\nlto-pass-limit := {MAX_PASSES}\n"
+    ))
 }
 
-/// `kernel/.fork.o.cmd` of `kernel/fork.o`.
+/// Returns the path of an object's `.cmd` file: `kernel/.fork.o.cmd` of `kernel/fork.o`.
 fn command_path(object: &Path) -> PathBuf {
     let name = object.file_name().unwrap_or_default().display();
     object.with_file_name(format!(".{name}.cmd"))
 }
 
-/// The flags that generate code as the command in the `.cmd` file at `path` would have.
+/// Returns the flags that generate code as the command in the `.cmd` file at `path` would have done.
 fn flags(path: &Path) -> Result<Vec<String>, CommandError> {
     let text = std::fs::read_to_string(path)?;
     let (object, command) = text
@@ -168,22 +146,22 @@ fn flags(path: &Path) -> Result<Vec<String>, CommandError> {
         .ok_or(CommandError::NoCommand)?;
     let command = command.replace("$(pound)", "#").replace("$$", "$");
     let mut words = shlex::split(&command).ok_or(CommandError::Quotes)?;
-    // What follows the compiler, such as objtool or a link, has flags of its own.
+    // Commands behind the compiler, such as objtool or a link, have other flags.
     words.truncate(of_first_command(&words));
     let prefix = format!("source_{object} := ");
     let source = text.lines().find_map(|line| line.strip_prefix(&prefix));
     of_code_generation(words, object, source)
 }
 
-/// How many of a shell's `words` are of the first command.
+/// Returns how many of a shell's `words` belong to the first command.
 fn of_first_command(words: &[String]) -> usize {
     let is_end = |word: &String| [";", "&&", "||", "|"].contains(&word.as_str());
     words.iter().position(is_end).unwrap_or(words.len())
 }
 
-/// Of the words of the command that compiled `object`, the options, in their order: all but the compiler,
-/// the `source` and the output. Which words are arguments of the option before them is not asked: clang,
-/// which took the words once, reads them again, and its preprocessor has nothing to do for bitcode.
+/// Returns the options in `words`, the command that compiled `object`, in their order: all words but the
+/// compiler, the `source` and the output. Options are not told from their arguments, because clang reads
+/// the same words once more, and ignores the options of its preprocessor for bitcode.
 fn of_code_generation(
     words: Vec<String>,
     object: &str,
@@ -193,14 +171,14 @@ fn of_code_generation(
         .windows(2)
         .rposition(|pair| pair[0] == "-o" && pair[1] == object);
     let output = output.ok_or_else(|| CommandError::NoOutput(object.to_owned()))?;
-    // Where nothing names the source, it is the last word, before or behind the output.
+    // If the file does not name the source, it is the last word, before or behind the output.
     let named = words.iter().rposition(|word| Some(word.as_str()) == source);
     let source = named.unwrap_or(if output + 2 < words.len() {
         words.len() - 1
     } else {
         output.saturating_sub(1)
     });
-    // A launcher, such as ccache, stands before the compiler.
+    // A launcher, such as ccache, may stand before the compiler.
     let first = words.iter().position(|word| word.starts_with('-'));
     let kept = words.into_iter().enumerate().filter(|(index, _)| {
         !(first.is_none_or(|first| *index < first)
@@ -210,9 +188,9 @@ fn of_code_generation(
     Ok(without_macros(kept.map(|(_, word)| word)))
 }
 
-/// Leaves out macros and folders of headers, of which a command has a hundred. Only what is known to be an
-/// option of its own goes: the first word of all, and a word behind another that has its argument joined
-/// to it; the first such word may belong to the option before it, as in `-Xclang -Ix`.
+/// Leaves out macros and folders of headers, of which a command has a hundred. A word is left out only if
+/// it cannot be the argument of the word before it (as in `-Xclang -Ix`): if it is the first word, or
+/// stands behind an option with a joined argument.
 fn without_macros(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept = Vec::new();
     let mut is_option = true;
@@ -228,7 +206,7 @@ fn without_macros(words: impl Iterator<Item = String>) -> Vec<String> {
     kept
 }
 
-/// As the value of a variable that make expands once, when the recipe runs.
+/// Returns `text` as the value of a variable that make expands once, when the recipe runs.
 fn in_makefile(text: &str) -> String {
     text.replace('$', "$$").replace('#', "$(pound)")
 }

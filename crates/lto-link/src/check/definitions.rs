@@ -1,74 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! One definition: nothing is linked twice, and nothing from bitcode and from its native form.
+//! The check that a link has everything once: no object twice, no bitcode together with its native form, no
+//! symbol with two definitions.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use object_model::{Elf, Input, SectionIndex};
 
-use crate::inputs::object_name;
-use crate::resolve::is_strong;
+use crate::error::DefinitionFault;
+use crate::read::inputs::object_name;
+use crate::resolve::resolution::is_strong;
 
-/// How the native forms of a bitcode object `foo.o` are called. Sources: `scripts/Makefile.build`
-/// of Linux 5.12 to 5.16 and of 5.17 to 6.0, `scripts/Makefile.thinlto` of 7.2, and our own
-/// [`Places`](crate::Places).
+/// Suffixes of the native forms of a bitcode object `foo.o`. Sources: `scripts/Makefile.build` of Linux 5.12 to
+/// 5.16 and of 5.17 to 6.0, `scripts/Makefile.thinlto` of 7.2, and [`LinkPaths`](crate::LinkPaths).
 pub const NATIVE_FORMS: [&str; 4] = [".lto.o", ".prelink.o", ".thinlto-native.o", ".native.o"];
 
-/// Something that one link has twice.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DefinitionFault {
-    /// The object is among the inputs again.
-    #[error("{object} is linked {times} times")]
-    LinkedTwice {
-        /// The object.
-        object: String,
-        /// How often.
-        times: usize,
-    },
-    /// An object and what was made of it.
-    #[error("{bitcode} is linked, and so is {native}, which was made of it")]
-    BothForms {
-        /// The object.
-        bitcode: String,
-        /// Its native form.
-        native: String,
-    },
-    /// Two objects define a global symbol, neither of them weakly.
-    #[error("{symbol} is defined by {first} and by {second}")]
-    DefinedTwice {
-        /// The symbol.
-        symbol: String,
-        /// The object that defines it first in link order.
-        first: String,
-        /// The object that defines it again.
-        second: String,
-    },
-}
-
-/// What was checked.
+/// The result of the check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Definitions {
-    /// Global symbols that are defined.
+    /// The number of global symbols that are defined.
     pub n_symbols: usize,
-    /// A duplicate.
+    /// Everything that is there twice.
     pub faults: Vec<DefinitionFault>,
 }
 
-/// Looks for what `inputs`, all of which are linked, have twice.
+/// Looks for objects and symbols that are twice in `inputs`, all of which are linked.
 pub fn definitions<'all, 'data: 'all>(
     inputs: impl IntoIterator<Item = &'all Input<'data>> + Clone,
 ) -> Definitions {
     let mut faults = Vec::new();
     let mut times: HashMap<String, usize> = HashMap::new();
     for input in inputs.clone() {
-        // Members of a regular archive may have one name and be two objects.
+        // Two members of a regular archive may have the same name.
         if input.path.is_some() {
             *times.entry(object_name(input)).or_default() += 1;
         }
     }
     let mut seen: HashMap<&str, &Input> = HashMap::new();
-    // An object that is there twice defines everything twice; that is said once.
+    // The symbols of an object that is there twice are not reported as well.
     let mut said = HashSet::new();
     let mut comdats = HashSet::new();
     for input in inputs {
@@ -100,7 +68,7 @@ pub fn definitions<'all, 'data: 'all>(
         });
         for symbol in symbols {
             match seen.get(symbol.name) {
-                // Its definition in module assembly, and a mention of it in the IR.
+                // A symbol of module assembly that the IR mentions, too.
                 Some(first) if std::ptr::eq(*first, input) => {}
                 Some(first) => faults.push(DefinitionFault::DefinedTwice {
                     symbol: symbol.name.to_owned(),
@@ -119,8 +87,8 @@ pub fn definitions<'all, 'data: 'all>(
     }
 }
 
-/// The sections of `input` in COMDAT groups of which an earlier object has the first: the link leaves them
-/// out. `known` are the signatures of the groups that were met. A damaged group is none.
+/// Returns the sections of `input` that the link leaves out, because an earlier object has the same COMDAT
+/// group. `known` are the signatures of earlier groups. Damaged groups are ignored.
 fn discarded<'data>(
     input: &Input<'data>,
     known: &mut HashSet<&'data str>,

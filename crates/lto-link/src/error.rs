@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The errors of a link: faults of its inputs, and what stopped it otherwise.
+//!
+//! This module knows no other of the crate, so that every phase can report by it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use object_model::{Faults, InputError};
+use tool_io::WriteError;
+
+/// The reason why a link left no output.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The order of the initcalls is not known.
+    #[error("the initcalls cannot be put in order:\n{0}")]
+    Initcalls(Box<dyn std::error::Error + Send + Sync>),
+    /// Exports have no CRC.
+    #[error("the exported symbols cannot be versioned:\n{0}")]
+    Crcs(Faults<modversions::Fault>),
+    /// Objects have no file that a linker and a compiler could be given.
+    #[error("the objects cannot be linked one by one:\n{0}")]
+    Embedded(Faults<EmbeddedError>),
+    /// The flags to generate code with are not known.
+    #[error("code cannot be generated:\n{0}")]
+    Codegen(Faults<CodegenError>),
+    /// Native code cannot be read.
+    #[error("native code cannot be read:\n{0}")]
+    Natives(Faults<InputError>),
+    /// Bitcode does not say what its definitions refer to.
+    #[error("the references of the bitcode cannot be read")]
+    Summary(#[source] InputError),
+    /// The roots are not known.
+    #[error("the roots cannot be collected")]
+    Roots(#[from] RootError),
+    /// The output refers to definitions that the link dropped.
+    #[error("the link dropped definitions that its code refers to:\n{}", .0.join("\n"))]
+    Dropped(Vec<String>),
+    /// An object or a symbol is there twice.
+    #[error("the objects cannot be linked into one:\n{0}")]
+    Definitions(Faults<DefinitionFault>),
+    /// The objects do not go together.
+    #[error("the objects cannot be linked into one:\n{0}")]
+    Incompatible(Faults<IncompatibleObject>),
+    /// No root reaches any definition.
+    #[error(
+        "{}: nothing of it would be left: no symbol is exported, marked as used, or looked up by the module \
+         loader (init_module); name in a file for --keep what is to stay", .0.display()
+    )]
+    NothingKept(PathBuf),
+    /// The output cannot be replaced.
+    #[error("{}: is no regular file; name a file to write to", .0.display())]
+    NoFile(PathBuf),
+    /// The linker that generates code for a link that drops failed.
+    #[error(
+        "{}: {} generated no code ({status}){}\n{}",
+        output.display(), linker.display(), saved(.capture.as_deref()), said.trim_end()
+    )]
+    CodeGeneration {
+        /// The output of the link.
+        output: PathBuf,
+        /// The program.
+        linker: PathBuf,
+        /// Its exit status.
+        status: ExitStatus,
+        /// Its messages.
+        said: String,
+        /// The script that runs the link again, if it was captured.
+        capture: Option<PathBuf>,
+    },
+    /// The linker that generates code for a link that drops succeeded, and left out objects.
+    #[error(
+        "{}: {} generated no code of {}{}\n{}",
+        output.display(), linker.display(), objects.join(", "), saved(.capture.as_deref()), said.trim_end()
+    )]
+    NoCode {
+        /// The output of the link.
+        output: PathBuf,
+        /// The program.
+        linker: PathBuf,
+        /// The bitcode objects without code.
+        objects: Vec<String>,
+        /// The linker's messages.
+        said: String,
+        /// The script that runs the link again, if it was captured.
+        capture: Option<PathBuf>,
+    },
+    /// The linker that makes the output failed.
+    #[error("{}: {} failed ({status}){}", output.display(), linker.display(), saved(.capture.as_deref()))]
+    Linker {
+        /// The output of the link.
+        output: PathBuf,
+        /// The program.
+        linker: PathBuf,
+        /// Its exit status.
+        status: ExitStatus,
+        /// Its messages, which have been shown.
+        said: String,
+        /// The script that runs the link again, if it was captured.
+        capture: Option<PathBuf>,
+    },
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// An operation on a file or a process failed.
+    #[error("{what}")]
+    Io {
+        /// The operation.
+        what: String,
+        /// The cause, as the system gives it.
+        source: io::Error,
+    },
+}
+
+impl LinkError {
+    /// Returns the messages of the linker that failed.
+    pub fn linker_messages(&self) -> Option<&str> {
+        match self {
+            Self::Linker { said, .. }
+            | Self::CodeGeneration { said, .. }
+            | Self::NoCode { said, .. } => Some(said),
+            _ => None,
+        }
+    }
+}
+
+fn saved(capture: Option<&Path>) -> String {
+    match capture {
+        Some(script) => format!("; the link is saved with its inputs: {}", script.display()),
+        None => {
+            "; LTO_CAPTURE=<directory> on make's command line saves the link with its inputs".into()
+        }
+    }
+}
+
+/// Returns a function that makes an error of the cause why the operation `what` failed.
+pub(crate) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> LinkError {
+    let what = what.into();
+    |source| LinkError::Io { what, source }
+}
+
+/// Returns a function that makes an error of the cause why `path` cannot be read.
+pub(crate) fn reading(path: &Path) -> impl Fn(io::Error) -> LinkError {
+    let what = format!("reading {}", path.display());
+    move |error| io_error(what.clone())(error)
+}
+
+/// Bitcode in a regular archive, which has no file that a compiler could be given.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0}: the bitcode is no file of its own; distributed LTO takes it from thin archives only (ar's option T)"
+)]
+pub struct EmbeddedError(pub(crate) String);
+
+/// An object that was compiled with unknown flags.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {why}; it says how {} was compiled", command.display(), object.display())]
+pub struct CodegenError {
+    /// The bitcode object.
+    pub(crate) object: PathBuf,
+    /// The file with the command that made it.
+    pub(crate) command: PathBuf,
+    /// The fault.
+    pub(crate) why: CommandError,
+}
+
+/// A fault of a `.cmd` file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error("cannot be read ({0})")]
+    Read(#[from] io::Error),
+    #[error("has no line `cmd_… := …`")]
+    NoCommand,
+    #[error("its command has no `-o {0}`")]
+    NoOutput(String),
+    #[error("its command has quotes that do not end")]
+    Quotes,
+    #[error("its command has a word that no shell takes ({0})")]
+    Word(#[from] shlex::QuoteError),
+}
+
+/// A fault of the files that say what to keep.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// The file cannot be read.
+    #[error("{}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// A line of a file of patterns is malformed.
+    #[error("{}: line {line}: {what}; a line is a pattern and, behind it, the reason", path.display())]
+    Pattern {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line, from 1.
+        line: usize,
+        /// The fault.
+        what: String,
+    },
+    /// A pattern matches no definition of the link.
+    #[error("{}: `{pattern}` matches no definition; remove it, or correct the name", path.display())]
+    Unmatched {
+        /// The file.
+        path: PathBuf,
+        /// The pattern.
+        pattern: String,
+    },
+}
+
+/// An object that does not go together with the others of its link.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IncompatibleObject {
+    /// It is for another machine.
+    #[error("{object} is for {machine}, and {first} is for {expected}")]
+    Machine {
+        /// The object.
+        object: String,
+        /// Its machine.
+        machine: String,
+        /// The first object of the link.
+        first: String,
+        /// The machine of the first object.
+        expected: String,
+    },
+    /// It is bitcode for another kind of LTO.
+    #[error(
+        "{object} is bitcode for {kind} LTO, and {first} is for {expected} LTO; compile both with the \
+         same -flto"
+    )]
+    LtoKind {
+        /// The object.
+        object: String,
+        /// The kind of LTO that it was compiled for.
+        kind: &'static str,
+        /// The first bitcode object of the link.
+        first: String,
+        /// The kind of LTO that the first was compiled for.
+        expected: &'static str,
+    },
+    /// It is bitcode that does not say what it refers to.
+    #[error(
+        "{object} is bitcode without a summary, so that it does not take part in LTO; compile it with \
+         -flto=thin or -flto=full, or as native code"
+    )]
+    NoSummary {
+        /// The object.
+        object: String,
+    },
+}
+
+/// An object or a symbol that one link has twice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DefinitionFault {
+    /// The object is among the inputs more than once.
+    #[error("{object} is linked {times} times")]
+    LinkedTwice {
+        /// The object.
+        object: String,
+        /// How often it is linked.
+        times: usize,
+    },
+    /// A bitcode object and its native form are both linked.
+    #[error("{bitcode} is linked, and so is {native}, which was made of it")]
+    BothForms {
+        /// The bitcode object.
+        bitcode: String,
+        /// Its native form.
+        native: String,
+    },
+    /// Two objects define a global symbol, neither of them weakly.
+    #[error("{symbol} is defined by {first} and by {second}")]
+    DefinedTwice {
+        /// The symbol.
+        symbol: String,
+        /// The object that defines it first in link order.
+        first: String,
+        /// The second object that defines it.
+        second: String,
+    },
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Generating code in the way that the link's options say.
+
+use std::path::Path;
+
+use crate::error::LinkError;
+use crate::generate::dropping::generate_kept;
+use crate::generate::folders::make_dir;
+use crate::generate::link_files::{Code, LinkFiles, ObjectFiles};
+use crate::generate::references::GeneratedRoots;
+use crate::plan::options::{CodeGeneration, LinkOptions};
+use crate::read::inputs::{InputKind, Inputs, is_elf};
+use crate::resolve::resolution::Resolution;
+
+/// Resolves the symbols of `inputs`, with the references of generated code where that is not left to the
+/// linker.
+///
+/// # Errors
+/// Damaged objects, a list of references that cannot be read.
+pub(crate) fn resolve<'all, 'data>(
+    options: &LinkOptions,
+    inputs: &'all Inputs<'data>,
+) -> Result<Resolution<'all, 'data>, LinkError> {
+    match options.code {
+        CodeGeneration::InLinker { .. } => Resolution::of(inputs, []).map_err(LinkError::Natives),
+        CodeGeneration::Dropping(_) | CodeGeneration::Distributed { .. } => {
+            GeneratedRoots::read(options.paths())?.resolve(inputs)
+        }
+    }
+}
+
+/// Generates the code of `inputs` in a folder that the caller removes, or finds the code that make has
+/// generated.
+///
+/// # Errors
+/// The roots cannot be collected, the linker fails or leaves out objects, files cannot be written.
+pub(crate) fn generate_code<'all, 'data>(
+    options: &LinkOptions,
+    inputs: &'all Inputs<'data>,
+    resolution: Resolution<'all, 'data>,
+) -> Result<Code<'all, 'data>, LinkError> {
+    let paths = options.paths();
+    let dir = paths.code_dir();
+    match &options.code {
+        CodeGeneration::InLinker { .. } => Ok(Code {
+            files: None,
+            resolution,
+        }),
+        CodeGeneration::Dropping(roots) => {
+            make_dir(&dir)?;
+            generate_kept(options, roots, inputs, resolution)
+        }
+        CodeGeneration::Distributed { .. } => {
+            make_dir(&dir)?;
+            let files = ObjectFiles::write_members(inputs, &dir, is_elf)?;
+            let native = |kind, path: &Path| match kind {
+                InputKind::Bitcode => paths.native(path),
+                InputKind::Elf => path.to_owned(),
+            };
+            let files = LinkFiles::object_by_object(inputs, &resolution, &files, native);
+            Ok(Code {
+                files: Some(files.map_err(LinkError::Embedded)?),
+                resolution,
+            })
+        }
+    }
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Fourth phase: native code of the bitcode.
+
+pub(crate) mod code;
+mod codegen_list;
+pub(crate) mod distributed;
+mod dropping;
+pub(crate) mod folders;
+pub(crate) mod link_files;
+pub(crate) mod references;
+pub(crate) mod root_lists;
