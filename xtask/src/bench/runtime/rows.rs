@@ -295,9 +295,9 @@ pub fn page(arch: Arch, results: &Path) -> anyhow::Result<String> {
         "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n\
          # What kernels execute: {} {}, profile ci\n\n\
          Made by `cargo xtask bench runtime --arch {} --row NAME`, row by row; [how it is measured](../runtime.md).\n\
-         Each number is of the same work, so fewer is better; a percentage compares with the kernel without LTO (of\n\
-         trimmed kernels, with the trimmed one without LTO). **Instructions are not cycles**: no pipeline, no memory and\n\
-         no branch predictor is in them; the columns of branches and cache misses say a little of what they leave out.\n\n",
+         All kernels did the same work, so fewer is better. A percentage compares with the kernel without LTO (for trimmed\n\
+         kernels, with the trimmed one without LTO). **Instructions are not cycles**: they know no pipeline, no memory and no\n\
+         branch predictor; the columns of branches and cache misses show a little of the difference.\n\n",
         demo::KERNEL,
         arch.name(),
         arch.name(),
@@ -362,7 +362,7 @@ fn add_summary<'a>(
 ) -> anyhow::Result<()> {
     page.push_str(
         "## Speed and size\n\
-         Instructions of the kernel, as geometric means over each set; taken branches and misses of a simulated\n\
+         Executed instructions of the kernel, as geometric means over each set; taken branches and misses of a simulated\n\
          instruction cache, over the test set; text and data of `vmlinux.o`.\n\n\
          | kernel | training | test | shell | start to init | taken branches | cache misses | text and data |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|\n",
@@ -389,7 +389,7 @@ fn add_summary<'a>(
             percent(sized),
         )?;
     }
-    page.push_str("\nEach row by its command:\n\n```\n");
+    page.push_str("\nThe command of each row:\n\n```\n");
     for (row, _) in recorded {
         writeln!(page, "{}", row.command())?;
     }
@@ -404,7 +404,7 @@ fn add_sizes<'a>(
 ) -> anyhow::Result<()> {
     page.push_str(
         "## Bytes, and instructions from the start to init\n\
-         `vmlinux` as `llvm-size` has it; the image, and the same by gzip; what the kernel says of its memory.\n\n\
+         Sizes of `vmlinux` by `llvm-size`; of the image, plain and compressed with gzip; memory as the kernel reports it.\n\n\
          | kernel | text | data | bss | image | | image.gz | | start to init | memory |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
     );
@@ -446,7 +446,7 @@ fn add_kinds<'a>(
     };
     writeln!(page, "## The set {}, kind by kind", set.name())?;
     page.push_str(
-        "Instructions of the kernel that the first kernel takes for one time, and how the others compare.\n\n| kind |",
+        "Instructions that the first kernel executes for one repetition, and the difference of the other kernels.\n\n| kind |",
     );
     let mut columns = Vec::new();
     for (row, record) in recorded {
