@@ -3,7 +3,7 @@
 
 use kernel_tree::{GlueFile, Plugin};
 
-/// A section per initcall, for the linker script to put in order.
+/// Returns the plugin: a section per initcall, which the linker script puts in order.
 pub fn plugin() -> Plugin {
     Plugin {
         name: env!("CARGO_PKG_NAME"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The record of an install: which files were edited or made, and how the edited ones were before.
+//! The record of an install: the edited and new files, and the originals of the edited ones.
 
 use crate::error::{Error, Result};
 use crate::tree::{full_path, read_if_there};
@@ -13,10 +13,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where the record, the journal and the originals stand.
+/// The directory of the record, the journal and the originals.
 ///
-/// The names in it are chosen so that neither the kernel's `make clean` nor `make distclean`,
-/// which remove files by name in the whole tree, takes one of them.
+/// The kernel's `make clean` and `make distclean` remove files by name in the whole tree. The names in
+/// this directory are chosen so that neither command removes one of them.
 pub(crate) const RECORD_DIR: &str = "scripts/lto/.install";
 pub(crate) const MANIFEST: &str = "scripts/lto/.install/manifest.json";
 pub(crate) const ORIGINALS_DIR: &str = "scripts/lto/.install/originals";
@@ -24,7 +24,7 @@ pub(crate) const ORIGINALS_DIR: &str = "scripts/lto/.install/originals";
 /// The form of the manifest that this version reads and writes.
 const FORMAT: u32 = 1;
 
-/// What an install did.
+/// The record of an install.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
@@ -32,12 +32,12 @@ pub(crate) struct Manifest {
     /// The version of the plugins.
     pub version: String,
     pub plugins: Vec<String>,
-    /// Files that were there before, by path. One that the present plugins leave as it was, but
-    /// that others once edited, stays recorded for its time stamp.
+    /// Edited files, by path. A file that earlier plugins edited and the present ones do not stays
+    /// recorded because of its time stamp.
     pub edited: BTreeMap<String, EditedRecord>,
-    /// Files that were not there before, by path.
+    /// New files, by path.
     pub created: BTreeMap<String, CreatedRecord>,
-    /// Directories that were not there before.
+    /// New directories.
     pub directories: BTreeSet<String>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Manifest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EditedRecord {
     pub original: Original,
-    /// The SHA-256 of what the install wrote.
+    /// The SHA-256 of the installed content.
     pub installed: String,
     pub plugins: Vec<String>,
 }
@@ -53,12 +53,12 @@ pub(crate) struct EditedRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreatedRecord {
-    /// The SHA-256 of what the install wrote.
+    /// The SHA-256 of the installed content.
     pub installed: String,
     pub plugins: Vec<String>,
 }
 
-/// How a file was before it was edited. Its content is in [`ORIGINALS_DIR`], named by its hash.
+/// The state of a file before it was edited. Its content is in [`ORIGINALS_DIR`], named by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Original {
@@ -84,7 +84,7 @@ impl TimeStamp {
         }
     }
 
-    /// `None` if the system's clock cannot express it.
+    /// Returns the time for the system's clock; `None` if the clock cannot express it.
     pub fn to_system_time(self) -> Option<SystemTime> {
         let seconds = Duration::from_secs(self.seconds.unsigned_abs());
         let whole = if self.seconds < 0 {
@@ -120,7 +120,7 @@ impl Manifest {
     }
 
     fn parse(text: &[u8], dir: &Path) -> std::result::Result<Self, String> {
-        /// Read first: another form may differ in everything else.
+        /// This field is read first, because another form may differ in everything else.
         #[derive(Deserialize)]
         struct Format {
             format: u32,
@@ -144,21 +144,21 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The text of the manifest file. The same manifest gives the same bytes.
+    /// Returns the text of the manifest file. The same manifest gives the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');
         text
     }
 
-    /// Whether `path` is there only because of an install.
+    /// Returns whether `path` exists only because of an install.
     pub fn made(&self, path: &str) -> bool {
         self.created.contains_key(path)
             || self.directories.contains(path)
             || is_under(path, RECORD_DIR)
     }
 
-    /// The hash of a tool, if it is installed.
+    /// Returns the hash of a tool, if it is installed.
     pub fn tool(&self, name: &str) -> Option<&str> {
         self.created
             .get(&format!("{BIN_DIR}/{name}"))
@@ -166,23 +166,23 @@ impl Manifest {
     }
 }
 
-/// Whether `path` is `dir` or something in it.
+/// Returns whether `path` is `dir` or below it.
 pub(crate) fn is_under(path: &str, dir: &str) -> bool {
     path.strip_prefix(dir)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether `path` is part of the record and not of what is installed.
+/// Returns whether `path` is part of the record, and not an installed file.
 pub(crate) fn is_record(path: &str) -> bool {
     is_under(path, RECORD_DIR)
 }
 
-/// Where the original of that hash is kept, relative to the tree.
+/// Returns the path of the original with this hash, relative to the tree.
 pub(crate) fn original_path(hash: &str) -> String {
     format!("{ORIGINALS_DIR}/{hash}")
 }
 
-/// The SHA-256 of some bytes, in hexadecimal.
+/// Returns the SHA-256 of some bytes, in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
@@ -192,12 +192,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     text
 }
 
-/// The directories that must be there for `path`, the outermost first.
+/// Returns the directories above `path`, the outermost first.
 pub(crate) fn parents(path: &str) -> impl DoubleEndedIterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at])
 }
 
-/// Everything that stands in `scripts/lto` and is in no record, relative to the tree, in order.
+/// Returns all files in `scripts/lto` that are in no record, sorted, relative to the tree.
 pub(crate) fn foreign_files(dir: &Path, manifest: Option<&Manifest>) -> Result<Vec<String>> {
     let root = dir.join(LTO_DIR);
     let mut found = Vec::new();

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Whether a tree knows LTO without us, and what a plugin is to one that does.
+//! Finds out whether a tree has its own LTO, and what plugins offer to such trees.
 
 use crate::edits::{Adoption, Need};
 use crate::error::Result;
 use crate::plugin::{Plugin, Resolved};
 use crate::tree::Tree;
 
-/// What a tree, as it was before any install, knows of LTO.
+/// The LTO of a tree before any install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KnownLto {
-    /// Nothing, or parts that the plugins know how to meet.
+    /// The tree has no LTO, or only parts that the plugins can handle.
     None,
-    /// Its own build knows `LTO_CLANG`.
+    /// The tree's own build knows `LTO_CLANG`.
     Native,
-    /// Some of it, as one gets it by patching by hand.
+    /// The tree has some of upstream's LTO, as after patching by hand.
     ByHand {
-        /// What shows it.
+        /// The fact that shows it.
         facts: Vec<String>,
     },
 }
 
 impl KnownLto {
-    /// Asks a tree for the facts that show it.
+    /// Asks a tree for the facts that show its LTO.
     pub(crate) fn of(tree: &Tree) -> Result<Self> {
         const OPTION: (&str, &str) = ("arch/Kconfig", "\nconfig LTO_CLANG\n");
         const SHOWN_BY: [(&str, &str, &str); 3] = [
@@ -33,7 +33,7 @@ impl KnownLto {
                 "`__initcall_stub`",
             ),
         ];
-        // Without the option, the rest may be a back-ported part that plugins know how to meet.
+        // Without the option, the rest may be a back-ported part that the plugins can handle.
         if !tree.contains(OPTION.0, OPTION.1)? {
             return Ok(Self::None);
         }
@@ -43,7 +43,7 @@ impl KnownLto {
                 facts.push(format!("{file} has {name}"));
             }
         }
-        // Upstream came to all of these together; a hand-made port seldom has them all.
+        // Upstream has all of these; a port by hand seldom does.
         let all = facts.len() == SHOWN_BY.len() + 1;
         if all || tree.has("scripts/Makefile.vmlinux_o")? {
             return Ok(Self::Native);
@@ -52,14 +52,14 @@ impl KnownLto {
     }
 }
 
-/// What a plugin is to a tree whose own build knows LTO.
+/// The offer of a plugin to a tree whose own build knows LTO.
 #[derive(Debug, Clone)]
 pub struct Offer<'table> {
     /// The plugin.
     pub plugin: &'table Plugin,
-    /// What it replaces or checks there; nothing if it is of no use in any such tree.
+    /// The step that it replaces or checks there; empty if it has no use in any such tree.
     pub does: Option<&'table str>,
-    /// Why it cannot be taken in this tree.
+    /// The reason why it cannot be taken in this tree.
     pub refused: Option<&'table str>,
 }
 
@@ -80,13 +80,13 @@ impl<'table> Offer<'table> {
         })
     }
 
-    /// Whether the plugin can be taken.
+    /// Returns whether the plugin can be taken.
     pub fn is_made(&self) -> bool {
         self.refused.is_none()
     }
 }
 
-/// The explanation of the first fact that does not hold.
+/// Returns the explanation of the first fact that does not hold.
 fn unmet<'a>(needs: &'a [Need], tree: &Tree) -> Result<Option<&'a str>> {
     for Need { fact, otherwise } in needs {
         if !fact.holds(tree)? {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Plugins, the table they stand in, and a choice of them.
+//! Plugins, the table of all plugins, and selections of them.
 
 use crate::edits::{Edits, EditsError, Hook};
 use crate::error::{Error, Refusal, Result};
@@ -7,7 +7,7 @@ use crate::native::{KnownLto, Offer};
 use crate::tree::Tree;
 use std::collections::BTreeSet;
 
-/// One text that a plugin brings, from `kconfig/<plugin>/`.
+/// One text of a plugin, from `kconfig/<plugin>/`.
 #[derive(Debug, Clone, Copy)]
 pub struct GlueFile {
     /// Its name in that directory.
@@ -19,39 +19,39 @@ pub struct GlueFile {
 /// A file that a plugin computed from the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
-    /// Where it goes, relative to the tree. Nothing may stand there in the pristine tree.
+    /// Its path, relative to the tree. The pristine tree must have no file there.
     pub path: String,
     /// Its content.
     pub text: String,
-    /// What the user should read about it, for instance a pattern that matched nothing.
+    /// Notes to the user about it, for instance on a pattern that matched nothing.
     pub notes: Vec<String>,
 }
 
-/// What [`Plugin::generate`] returns.
+/// The result of [`Plugin::generate`].
 pub type GenerateResult =
     std::result::Result<Vec<Generated>, Box<dyn std::error::Error + Send + Sync>>;
 
-/// One plugin, as its crate's `glue.rs` describes it.
+/// A plugin, as its crate's `glue.rs` describes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Plugin {
     /// The name of its crate and of its directory in `kconfig/`.
     pub name: &'static str,
-    /// One line, as the subject of a patch has it: imperative, no full stop.
+    /// The subject of its patch: one line, imperative, no full stop.
     pub title: &'static str,
-    /// The titles of the patches of the Clang LTO series that it stands for.
+    /// The titles of the patches of the Clang LTO series that it replaces.
     pub upstream: &'static [&'static str],
-    /// The plugins without which it does not work. They stand before it in the table.
+    /// The plugins that it requires, which precede it in the table.
     pub requires: &'static [&'static str],
-    /// The binaries that it installs; each is built by the package of the same name.
+    /// The binaries that it installs; the package of the same name builds each.
     pub tools: &'static [&'static str],
-    /// Its texts; the one named `edits.toml` says what is done with the others.
+    /// Its texts; `edits.toml` is one of them and says how the others are used.
     pub glue: &'static [GlueFile],
     /// Computes more files from the facts of a tree.
     pub generate: Option<fn(&Tree) -> GenerateResult>,
 }
 
 impl Plugin {
-    /// The glue text of that name.
+    /// Returns the glue text of this name.
     pub fn glue_text(&self, name: &str) -> Option<&'static str> {
         self.glue
             .iter()
@@ -67,7 +67,7 @@ pub(crate) struct Resolved {
     pub edits: Edits,
 }
 
-/// All plugins there are, in the order in which they are installed, and the hooks they use.
+/// All plugins, in the order in which they are installed, and their hooks.
 #[derive(Debug, Clone)]
 pub struct Table {
     hooks: Edits,
@@ -75,10 +75,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// Makes the table of `kconfig/hooks/edits.toml` and the plugins.
+    /// Makes the table from `kconfig/hooks/edits.toml` and the plugins.
     ///
-    /// Errors: an `edits.toml` that cannot be read or names a text or hook that is not there; two
-    /// plugins or two tools of one name; a plugin that stands before one it requires.
+    /// Errors: an `edits.toml` that cannot be read or names a missing text or hook; two plugins or
+    /// two tools of one name; a plugin that precedes one that it requires.
     pub fn new(hooks: &str, plugins: Vec<Plugin>) -> Result<Self> {
         let hooks = Edits::parse(hooks).map_err(|source| Error::Edits {
             plugin: "hooks".into(),
@@ -118,12 +118,12 @@ impl Table {
         Ok(Self { hooks, plugins })
     }
 
-    /// The plugins, in the order of the table.
+    /// Returns the plugins, in the order of the table.
     pub fn plugins(&self) -> impl Iterator<Item = &Plugin> {
         self.plugins.iter().map(|resolved| &resolved.plugin)
     }
 
-    /// All plugins.
+    /// Returns a selection of all plugins.
     pub fn all(&self) -> Selection<'_> {
         Selection {
             hooks: &self.hooks,
@@ -132,14 +132,14 @@ impl Table {
         }
     }
 
-    /// What each plugin is to `tree`, if its own build knows LTO.
+    /// Returns the offer of each plugin to `tree`, if its own build knows LTO.
     pub fn offers(&self, tree: &Tree) -> Result<Vec<Offer<'_>>> {
         let plugins = self.plugins.iter();
         plugins.map(|resolved| Offer::of(resolved, tree)).collect()
     }
 
-    /// The plugins of these names for `tree`, in the order of the table; all that make sense there
-    /// if no name is given. Where the tree's own build knows LTO, each stands alone.
+    /// Returns the plugins with these names for `tree`, in the order of the table; without names, all
+    /// plugins that make sense there. If the tree's own build knows LTO, each stands alone.
     ///
     /// Errors: as for [`Self::select`]; a plugin that makes no sense in the tree.
     pub fn choose<S: AsRef<str>>(&self, tree: &Tree, names: &[S]) -> Result<Selection<'_>> {
@@ -156,7 +156,7 @@ impl Table {
         }
     }
 
-    /// The plugins of these names for a tree whose own build knows LTO.
+    /// Returns the plugins with these names for a tree whose own build knows LTO.
     fn adopted<S: AsRef<str>>(&self, tree: &Tree, names: &[S]) -> Result<Selection<'_>> {
         let plugins = self.named(names)?;
         let mut refusals = Vec::new();
@@ -181,9 +181,9 @@ impl Table {
         })
     }
 
-    /// The plugins of these names, in the order of the table, for a tree without LTO.
+    /// Returns the plugins with these names, in the order of the table, for a tree without LTO.
     ///
-    /// Errors: a name that is in no table, a plugin without one that it requires, no name at all.
+    /// Errors: an unknown name, a plugin without one that it requires, no name at all.
     pub fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Selection<'_>> {
         let plugins = self.named(names)?;
         let chosen = |name: &str| plugins.iter().any(|chosen| chosen.plugin.name == name);
@@ -239,13 +239,13 @@ impl Table {
     }
 }
 
-/// Plugins to be installed together, in the table's order: each with all that it requires, or each
-/// as it is taken alone by a tree whose own build knows LTO.
+/// Plugins to be installed together, in the order of the table. They include all plugins that they
+/// require, or, for a tree whose own build knows LTO, each stands alone.
 #[derive(Debug, Clone)]
 pub struct Selection<'table> {
     pub(crate) hooks: &'table Edits,
     pub(crate) plugins: Vec<&'table Resolved>,
-    /// For a tree whose own build knows LTO.
+    /// Whether they are for a tree whose own build knows LTO.
     pub(crate) native: bool,
 }
 
@@ -255,7 +255,7 @@ impl Selection<'_> {
         self.plugins.iter().map(|resolved| &resolved.plugin)
     }
 
-    /// The first `n` plugins. They need nothing of those after them.
+    /// Returns the first `n` plugins, which need none of the others.
     #[must_use]
     pub fn prefix(&self, n: usize) -> Self {
         Self {
@@ -265,8 +265,8 @@ impl Selection<'_> {
         }
     }
 
-    /// Each plugin for itself, if they are for a tree whose own build knows LTO: there none needs
-    /// another. Nothing otherwise.
+    /// Returns a selection per plugin if they are for a tree whose own build knows LTO, where no
+    /// plugin needs another; nothing otherwise.
     #[must_use]
     pub fn each_alone(&self) -> Vec<Self> {
         if !self.native {
@@ -323,7 +323,7 @@ fn resolve(plugin: Plugin) -> Result<Resolved> {
     Ok(Resolved { plugin, edits })
 }
 
-/// The file of the hooks may hold hooks and their edits, and no hook may be without an edit.
+/// Checks that the file of the hooks has only hooks and their edits, and that each hook has an edit.
 fn check_hooks(hooks: &Edits) -> Result<()> {
     let wrong = |entry: String, reason: &str| {
         Err(Error::Edits {

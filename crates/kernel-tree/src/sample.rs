@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A kernel tree in a directory of its own.
+/// A kernel tree in a temporary directory.
 pub(crate) struct SampleTree {
     /// Removed with the value.
     _parent: TempDir,
@@ -82,7 +82,7 @@ impl SampleTree {
         tree
     }
 
-    /// One whose own build knows LTO.
+    /// A tree whose own build knows LTO.
     pub fn native() -> Self {
         let sample = Self::new();
         sample.append("arch/Kconfig", "\nconfig LTO_CLANG\n\tbool\n");
@@ -107,7 +107,7 @@ impl SampleTree {
         String::from_utf8_lossy(&content).into_owned()
     }
 
-    /// Writes a file, with its directories. A file that is there keeps its mode.
+    /// Writes a file and makes its directories. An existing file keeps its mode.
     pub fn write(&self, path: &str, content: &[u8]) {
         let full = self.path(path);
         fs::create_dir_all(full.parent().expect("a directory")).expect("a directory");
@@ -137,7 +137,7 @@ impl SampleTree {
         fs::remove_file(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
     }
 
-    /// Everything in the tree: files with all that is known of them, directories and links.
+    /// Returns the state of everything in the tree: files, directories and links.
     pub fn snapshot(&self) -> Snapshot {
         let mut entries = BTreeMap::new();
         for entry in walkdir::WalkDir::new(&self.dir) {
@@ -204,7 +204,7 @@ impl Snapshot {
         self
     }
 
-    /// Fails with the names of what differs, rather than with all contents.
+    /// Fails with the names of the differing files, not with all contents.
     #[track_caller]
     pub fn assert_eq(&self, other: &Self, what: &str) {
         let names = self.entries.keys().chain(other.entries.keys());
@@ -408,7 +408,7 @@ pub(crate) fn table() -> Table {
     Table::new(HOOKS, vec![CORE, EXTRA, SOLO]).expect("the table of the sample")
 }
 
-/// What the tools of the sample are built to.
+/// The content of the tools of the sample.
 pub(crate) fn binaries() -> BTreeMap<String, Vec<u8>> {
     let binary = |name: &str| (name.to_owned(), format!("\0ELF {name}").into_bytes());
     [binary("core-tool"), binary("solo")].into()

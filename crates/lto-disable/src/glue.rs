@@ -5,10 +5,10 @@ use kernel_tree::{GenerateResult, Generated, GlueFile, Plugin, Tree};
 
 use crate::{DisabledEntry, List};
 
-/// The list as it stands in `kconfig/`.
+/// The list in `kconfig/`.
 pub const LIST: &str = include_str!("../../../kconfig/lto-disable/objects.toml");
 
-/// The list of objects that stay native code.
+/// Returns the plugin: the list of objects that stay native code.
 pub fn plugin() -> Plugin {
     Plugin {
         name: env!("CARGO_PKG_NAME"),
@@ -48,7 +48,7 @@ pub fn plugin() -> Plugin {
     }
 }
 
-/// Resolves the list against the tree; a pattern that matches nothing is worth a note.
+/// Resolves the list for the tree; adds a note for each pattern that matches nothing.
 fn generate(tree: &Tree) -> GenerateResult {
     let entries = List::parse(LIST)?.resolve(tree.dir(), &tree.known_lto()?)?;
     let unmatched = entries.iter().filter(|entry| entry.objects.is_empty());

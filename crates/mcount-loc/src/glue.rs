@@ -3,7 +3,7 @@
 
 use kernel_tree::{GlueFile, Plugin};
 
-/// The table of ftrace's call sites, made when there is code.
+/// Returns the plugin: the table of ftrace's call sites, made as soon as there is code.
 pub fn plugin() -> Plugin {
     Plugin {
         name: env!("CARGO_PKG_NAME"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The code that tables refer to.
+//! Finds the code that tables refer to.
 
 use object_model::{
     Elf, ReadError, Section, SectionIndex, Symbol, SymbolIndex, SymbolKind, SymbolMap,
@@ -8,23 +8,23 @@ use object_model::{
 use crate::entry_call::Machine;
 use crate::{Error, PATCHABLE, TABLE, entry, machine_of};
 
-/// A place that ftrace patches, by a table.
+/// A place that ftrace patches, according to a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// The section of code.
+    /// Its section.
     pub section: SectionIndex,
-    /// Where in it the place is, in bytes.
+    /// Its offset in the section, in bytes.
     pub offset: u64,
-    /// The function that is patched there; `None` for code that lost its name, as that of a weak
-    /// function which another definition replaces.
+    /// The function that is patched there; `None` for code without a name, such as that of a weak function
+    /// that another definition replaced.
     pub function: Option<SymbolIndex>,
 }
 
-/// The places that the tables of `elf`, an object or a linked kernel, refer to, in table order.
-/// Entries that refer to nothing are left out: [`check`](crate::check()) tells of them.
+/// Returns the places that the tables of `elf`, an object or a linked kernel, refer to, in table order,
+/// without entries that refer to nothing, which [`check`](crate::check()) reports.
 ///
 /// # Errors
-/// A file for another machine, a damaged one.
+/// The file is for another machine, or damaged.
 pub fn sites(elf: &Elf) -> Result<Vec<Site>, Error> {
     let machine = machine_of(elf)?;
     let code = Code::new(elf, machine);
@@ -75,7 +75,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
         }
     }
 
-    /// The section of a linked file that has code at this address.
+    /// Returns the section of a linked file that has code at this address.
     pub(crate) fn section_at(&self, address: u64) -> Option<&'elf Section<'data>> {
         let holds = |section: &&&Section| {
             let offset = address.checked_sub(section.address);
@@ -84,7 +84,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
         self.executable.iter().find(holds).copied()
     }
 
-    /// What a symbol at this place has as value.
+    /// Returns the value of a symbol at this place.
     fn value(&self, section: SectionIndex, offset: u64) -> u64 {
         if self.elf.is_relocatable() {
             return offset;
@@ -93,8 +93,8 @@ impl<'elf, 'data> Code<'elf, 'data> {
         section.map_or(offset, |section| section.address.wrapping_add(offset))
     }
 
-    /// The function that is patched at a place: the one that it is in, or the one behind no-ops
-    /// there.
+    /// Returns the function that is patched at a place: the function that contains it, or the one after the
+    /// no-ops there.
     pub(crate) fn function_at(
         &self,
         section: SectionIndex,
@@ -111,7 +111,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
             .or_else(|| self.function_behind(section, offset))
     }
 
-    /// The function that begins within or right behind the no-ops at this place.
+    /// Returns the function that begins within or directly after the no-ops at this place.
     fn function_behind(&self, section: SectionIndex, offset: u64) -> Option<&'elf Symbol<'data>> {
         let n_nops = self.n_nops(section, offset) as u64;
         let length = self.machine.nop().len() as u64;
@@ -121,9 +121,9 @@ impl<'elf, 'data> Code<'elf, 'data> {
         symbols.find(|symbol| is_function(symbol)).copied()
     }
 
-    /// Whether ftrace finds what it expects at this place: a call, or no-ops at the entry of a
-    /// function. A weak function that lost against another keeps its code and its record in a
-    /// kernel without LTO, and has no symbol: code that belongs to no function may be one.
+    /// Returns whether ftrace can patch this place: a call, or no-ops at the entry of a function. In a kernel
+    /// without LTO, a replaced weak function keeps its code and its record and has no symbol, so code
+    /// that belongs to no function is accepted.
     pub(crate) fn is_patched(&self, section: SectionIndex, offset: u64) -> bool {
         self.is_entry_call(section, offset)
             || self.n_nops(section, offset) >= self.machine.nops_per_entry()
@@ -132,7 +132,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
                     || self.function_at(section, offset).is_none())
     }
 
-    /// Whether a function begins with a landing pad for indirect branches, and then this place.
+    /// Returns whether a function begins with a landing pad for indirect branches, followed by this place.
     fn is_behind_landing_pad(&self, section: SectionIndex, offset: u64) -> bool {
         let pad = self.machine.landing_pad();
         let Some(start) = offset.checked_sub(pad.len() as u64) else {
@@ -143,7 +143,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
         bytes.starts_with(pad) && symbols.iter().any(|symbol| is_function(symbol))
     }
 
-    /// The number of no-ops at this place, as far as entries have them.
+    /// Returns the number of no-ops at this place, up to the largest number at entries.
     fn n_nops(&self, section: SectionIndex, offset: u64) -> usize {
         const MOST: usize = 8;
         let nop = self.machine.nop();
@@ -152,7 +152,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
         nops.take_while(|bytes| *bytes == nop).count()
     }
 
-    /// Whether a call of an entry symbol stands at this place of a linked file.
+    /// Returns whether this place of a linked file has a call of an entry symbol.
     fn is_entry_call(&self, section: SectionIndex, offset: u64) -> bool {
         let Some(code) = self.elf.section(section) else {
             return false;
@@ -163,7 +163,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
         let place = code.address.wrapping_add(offset);
         let bytes = self.bytes(section, offset).unwrap_or_default();
         self.machine.called_at(place, bytes).is_some_and(|called| {
-            // A kernel has one of them; a driver's function may have the name of the other.
+            // A kernel has one of these symbols; a driver's function may have the name of the other.
             let names = self.machine.entry_names().into_iter();
             let mut targets = names.map(|name| self.symbols.named(name));
             let target = targets.find(|symbols| !symbols.is_empty());

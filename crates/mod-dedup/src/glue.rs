@@ -3,7 +3,7 @@
 
 use kernel_tree::{GlueFile, Plugin};
 
-/// The `.mod` files are written by one process each, complete and unique.
+/// Returns the plugin: one process writes each `.mod` file, complete and without duplicates.
 pub fn plugin() -> Plugin {
     Plugin {
         name: env!("CARGO_PKG_NAME"),

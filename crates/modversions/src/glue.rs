@@ -3,7 +3,7 @@
 
 use kernel_tree::{GlueFile, Plugin};
 
-/// CRCs are kept beside bitcode objects until the link.
+/// Returns the plugin: CRCs are kept beside bitcode objects until the link.
 pub fn plugin() -> Plugin {
     Plugin {
         name: env!("CARGO_PKG_NAME"),

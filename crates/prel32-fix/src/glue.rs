@@ -3,7 +3,7 @@
 
 use kernel_tree::{GlueFile, Plugin};
 
-/// Table entries refer to global stubs.
+/// Returns the plugin: table entries refer to global stubs.
 pub fn plugin() -> Plugin {
     Plugin {
         name: env!("CARGO_PKG_NAME"),

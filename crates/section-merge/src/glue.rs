@@ -3,7 +3,7 @@
 
 use kernel_tree::{GlueFile, Plugin};
 
-/// The patterns of vmlinux.lds and module.lds under LTO.
+/// Returns the plugin: the patterns of vmlinux.lds and module.lds under LTO.
 pub fn plugin() -> Plugin {
     Plugin {
         name: env!("CARGO_PKG_NAME"),
