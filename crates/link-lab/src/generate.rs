@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The generator: a program from a seed.
+//! The generator: makes a program from a seed.
 //!
 //! A program starts as `main` and a few files. Each construct is then added to it with all that it
 //! needs to be valid: a function is called only by functions that were there before it, so that every

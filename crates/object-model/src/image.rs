@@ -45,7 +45,7 @@ pub struct TablePart<'elf, 'data> {
 const UNDEFINED: u64 = 1 << 48;
 /// The distance of undefined symbols, so that flags in low bits and small addends lead to no other symbol.
 const UNDEFINED_STRIDE: u64 = 0x100;
-/// The alignment of sections, which keeps flags in low bits out of addresses, and a gap between sections.
+/// The alignment of sections and the gap between them, so that flags in low bits lead to no other section.
 const SECTION_GAP: u64 = 0x100;
 
 impl<'elf, 'data> Image<'elf, 'data> {

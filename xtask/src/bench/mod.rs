@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask bench`: what the plugins cost, as ratios against what they replace.
+//! `cargo xtask bench`: measures the cost of the plugins, as ratios to the steps that they replace.
 
 mod checks;
 mod dropping;
@@ -27,19 +27,19 @@ use crate::outcome::{Failure, Outcome};
 use crate::setup;
 use crate::{process, table, workspace};
 
-/// Measures what the plugins cost, as ratios in one run, and writes docs/results/.
+/// Measures the cost of the plugins, as ratios in one run, and writes docs/results/.
 ///
-/// Builds the same kernel from nothing without LTO and with thin LTO; with --rebuilds, without LTO, with
-/// distributed thin LTO and with thin LTO, and each again after small changes. Leave the machine alone
-/// meanwhile.
+/// By default, builds the same kernel from nothing without LTO and with thin LTO. With --rebuilds, builds it
+/// without LTO, with distributed thin LTO and with thin LTO, and rebuilds each after small changes. Run
+/// nothing else on the machine meanwhile.
 ///
-/// With --dropping, builds it without LTO and with each kind of LTO, with and without dropping what
-/// nothing references; with --levers, with what else makes it smaller, each booted; with --inlining,
-/// with full LTO, by how far that inlines.
+/// With --dropping, builds it without LTO and with each kind of LTO, with and without dropping what nothing
+/// references. With --levers, builds and boots it with the other options for smaller code. With --inlining,
+/// builds it with full LTO and several inlining limits.
 ///
-/// With --initcalls or --checks, nothing is built but the tools, which are run on what a build of a
-/// tree that has LTO of its own made: initcall-order against the Perl script of that tree, or the
-/// checks that single plugins add to such a build, and verify.
+/// With --initcalls or --checks, only the tools are built, and run on a finished build of a tree with its own
+/// LTO: initcall-order is compared with the Perl script of that tree, or the checks that single plugins add
+/// to such a build are measured, and verify.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
@@ -53,29 +53,29 @@ use crate::{process, table, workspace};
   cargo xtask bench --initcalls /build/6.12-thin
   cargo xtask bench --checks /build/6.12-thin")]
 pub struct Args {
-    /// What the kernel is to have.
+    /// The profile of the kernel.
     #[arg(long, value_enum, default_value = "wide")]
     profile: Profile,
     /// The architecture the kernel is built for.
     #[arg(long, value_enum, default_value = "arm64")]
     arch: Arch,
-    /// Where the kernels are built [default: target/bench of this repository].
+    /// The directory in which the kernels are built [default: target/bench of this repository].
     #[arg(long, value_name = "DIR")]
     workdir: Option<PathBuf>,
-    /// Where the result is written [default: docs/results of this repository].
+    /// The directory for the result [default: docs/results of this repository].
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// With unused exports trimmed in all of them.
+    /// Trim unused exports in all kernels.
     #[arg(long, requires = "drops")]
     trim: bool,
-    /// The version of the kernel: one that has distributed thin LTO of its own is built as it comes and
-    /// with lto-link [default: 5.10].
+    /// The version of the kernel. One with its own distributed thin LTO is built with that and with lto-link
+    /// [default: 5.10].
     #[arg(long, value_name = "VERSION", requires = "rebuilds")]
     kernel: Option<String>,
-    /// Build nothing from nothing: measure the changes only, on what an earlier run built.
+    /// Measure only the changes, on kernels that an earlier run built.
     #[arg(long, requires = "rebuilds")]
     built: bool,
-    /// Install no system package: stop, and name what is missing.
+    /// Install no system packages: stop, and name the missing ones.
     #[arg(long)]
     no_install: bool,
     #[command(flatten)]
@@ -84,13 +84,13 @@ pub struct Args {
     command: Option<Sub>,
 }
 
-/// What is measured of kernels that were built.
+/// The measurements of kernels that are built.
 #[derive(clap::Subcommand)]
 enum Sub {
     Runtime(runtime::Args),
 }
 
-/// What is measured, if it is not what the plugins cost in a build from nothing.
+/// The measurement, if it is not the cost of the plugins in a build from nothing.
 #[derive(clap::Args)]
 #[group(multiple = false)]
 #[expect(
@@ -98,36 +98,36 @@ enum Sub {
     reason = "options of the command line, of which one is given"
 )]
 struct What {
-    /// Measure what it costs to build again, instead.
+    /// Measure the cost of rebuilding instead.
     #[arg(long)]
     rebuilds: bool,
-    /// Measure what it costs and gains to drop what nothing references, instead.
+    /// Measure the cost and gain of dropping what nothing references instead.
     #[arg(long, group = "drops")]
     dropping: bool,
-    /// Measure what the options for smaller code gain, on top of that, instead.
+    /// Measure the additional gain of the options for smaller code instead.
     #[arg(long, group = "drops")]
     levers: bool,
-    /// Measure the size of the kernel with full LTO against how far it inlines, instead.
+    /// Measure the size of the kernel with full LTO and several inlining limits instead.
     #[arg(long)]
     inlining: bool,
-    /// The object tree of a kernel that was built with LTO by a tree that knows LTO itself.
+    /// Compare initcall-order with the Perl script, on this object tree of a kernel with its own LTO.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir"])]
     initcalls: Option<PathBuf>,
-    /// The same, for what the checks of single plugins cost.
+    /// Measure the cost of the checks of single plugins, on this object tree of a kernel with its own LTO.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "arch", "workdir"])]
     checks: Option<PathBuf>,
 }
 
-/// How often a short command is run, so that its CPU time can be measured.
+/// The number of runs of a short command, so that its CPU time can be measured.
 const REPEATS: u32 = 20;
 
 /// One measured ratio.
 struct Ratio {
     what: &'static str,
-    /// What is asked of it.
+    /// The goal for it.
     goal: &'static str,
     value: String,
-    /// What it was computed from.
+    /// The figures that it was computed from.
     from: String,
 }
 
@@ -206,7 +206,7 @@ impl Kernels<'_> {
         demo::prepare(None, self.workdir, self.arch, self.install)
     }
 
-    /// Keeps a table as a page, whose name begins with `name`.
+    /// Writes a table as a page whose name begins with `name`.
     fn keep(&self, name: &str, version: &str, title: &str, option: &str, table: &str) -> Outcome {
         let Self {
             arch,
@@ -262,7 +262,7 @@ impl Kernels<'_> {
         }
     }
 
-    /// Keeps the table of kernels that drop, of which all may have unused exports trimmed.
+    /// Writes the table of kernels that drop; all of them may have unused exports trimmed.
     fn keep_trimmed(&self, name: &str, title: &str, trims: bool, table: &str) -> Outcome {
         let option = format!("--{name}");
         if trims {
@@ -321,12 +321,12 @@ impl Kernels<'_> {
     }
 }
 
-/// How the names of pages about a kernel end.
+/// Returns the end of the names of pages about a kernel.
 fn page_name(version: &str, arch: Arch, profile: Profile) -> String {
     format!("{}-{version}-{}.md", arch.name(), profile.name())
 }
 
-/// A tree of `version` as it comes, and one with lto-link.
+/// Returns an unchanged tree of `version`, and one with lto-link.
 fn native_trees(version: &str, workdir: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     let fetch = |into: &Path| {
         fetch::fetch(fetch::Options {
@@ -351,20 +351,20 @@ fn keep(path: &Path, page: &str) -> Outcome {
     Ok(())
 }
 
-/// The release of the kernel that was built in `objtree`.
+/// Returns the release of the kernel that was built in `objtree`.
 fn release(objtree: &Path) -> anyhow::Result<String> {
     let path = objtree.join("include/config/kernel.release");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     Ok(text.trim().to_owned())
 }
 
-/// initcall-order against the Perl script of the tree that was built in `objtree`, on what that
-/// build gave to it.
+/// Compares initcall-order with the Perl script of the tree that was built in `objtree`, on the inputs of that
+/// build.
 fn against_perl(objtree: &Path, results: &Path) -> Outcome {
     let inputs = Inputs::of(objtree)?;
     let release = release(objtree)?;
     let tool = install::built_tool("initcall-order")?;
-    // First, so that the inputs are in memory when the others read them.
+    // This runs first, so that the inputs are in memory when the others read them.
     let (script, ours) = inputs.by_tool(&tool)?;
     let sections = script.lines().filter(|line| line.starts_with("\t\t*("));
     let mut rows = Vec::new();
@@ -420,8 +420,8 @@ fn clean_build(variant: Variant, tree: &Path, workdir: &Path) -> Result<build::U
     variant.build(tree, workdir)
 }
 
-/// Builds `target` of a configured kernel in a process of its own, which has no other children whose memory
-/// counts.
+/// Builds `target` of a configured kernel in a separate process, which has no other children whose memory
+/// would count.
 fn build_apart(
     tree: &Path,
     arch: Arch,
@@ -450,8 +450,8 @@ fn build_ratio(none: f64, thin: f64) -> Ratio {
     }
 }
 
-/// All that our tools did in the build at `objtree`, against all of the build: the links say what
-/// they cost, the others run once more.
+/// Compares the CPU time of our tools in the build at `objtree` with that of the whole build. The links have
+/// recorded their cost; the other tools run once more.
 fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio> {
     let mut links = 0.0;
     let mut bitcode = Vec::new();
@@ -503,7 +503,7 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
     let has_mcount_loc = config.contains("CONFIG_FTRACE_MCOUNT_USE_MCOUNT_LOC=y");
     let tables = cpu_of(|| {
         if has_mcount_loc {
-            // It reads as much as when it made the tables, which are there now.
+            // The tables exist now, but it reads as much as when it made them.
             let mut command = Command::new(tools.join("mcount-loc"));
             command.arg("--check").arg(objtree.join("vmlinux.o"));
             process::output(command.args(&modules))?;
@@ -523,8 +523,7 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
     })
 }
 
-/// initcall-order against the script that comes with kernels that have native LTO, over the same
-/// archives.
+/// Compares initcall-order with the script of kernels with native LTO, over the same archives.
 fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
     let scripts = fetch::fetch(fetch::Options {
         version: "6.1",
@@ -564,8 +563,8 @@ fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
     })
 }
 
-/// mcount-loc against the kernel's own recordmcount, over the objects of a build without LTO that
-/// recordmcount made a table for; without it first. Nothing where the compiler makes the tables.
+/// Compares mcount-loc with the kernel's own recordmcount, over the objects of a build without LTO for which
+/// recordmcount made a table. The tables are removed first. Returns nothing if the compiler makes them.
 fn mcount_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Option<Ratio>> {
     let recordmcount = objtree.join("scripts/recordmcount");
     if !recordmcount.exists() {
@@ -615,7 +614,7 @@ fn mcount_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Option<Ratio>> {
     }))
 }
 
-/// Whether it is an object, vmlinux.o aside, with the table of entry calls.
+/// Returns whether it is an object other than vmlinux.o with the table of entry calls.
 fn has_mcount_table(path: &Path) -> bool {
     let is_object = path.extension().is_some_and(|extension| extension == "o");
     if !is_object || path.file_name().is_some_and(|name| name == "vmlinux.o") {
@@ -627,7 +626,7 @@ fn has_mcount_table(path: &Path) -> bool {
         .is_ok_and(|elf| elf.section_by_name(mcount_loc::TABLE).is_some())
 }
 
-/// The archives of the object tree's top directories, which between them hold all of vmlinux.
+/// Returns the archives of the object tree's top directories, which together contain all of vmlinux.
 fn archives(objtree: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut archives = Vec::new();
     for entry in fs::read_dir(objtree).with_context(|| objtree.display().to_string())? {
@@ -640,7 +639,7 @@ fn archives(objtree: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(archives)
 }
 
-/// The CPU seconds of the processes that `work` runs.
+/// Returns the CPU seconds of the processes that `work` runs.
 fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let before = build::children_seconds()?;
     work()?;
@@ -655,7 +654,7 @@ fn arguments(arch: Arch, profile: Profile) -> String {
     format!("--arch {} --profile {}", arch.name(), profile.name())
 }
 
-/// What every page begins with: how it was made, and on what.
+/// Returns the head of every page: the command that made it, and the machine.
 fn head(title: &str, command: &str) -> anyhow::Result<String> {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model
@@ -672,7 +671,7 @@ fn head(title: &str, command: &str) -> anyhow::Result<String> {
     ))
 }
 
-/// The result as it is kept.
+/// Returns the page with the result.
 fn page(arch: Arch, profile: Profile, ratios: &[Ratio]) -> anyhow::Result<String> {
     let title = format!(
         "Cost of the plugins: {}",

@@ -30,11 +30,10 @@ use table::Measurement;
 
 /// Counts the instructions that kernels execute for the same work.
 ///
-/// Each kernel runs in QEMU with one processor, whose clock counts instructions, so that two runs of a
-/// kernel give the same. A plugin of QEMU counts the kernel's instructions apart from those of
-/// programs, its taken branches, and its misses in a simulated instruction cache. Instructions are not
-/// cycles: a kernel that executes more of them may still be faster. The result is kept in
-/// bench-runtime.json of the object tree.
+/// Each kernel runs in QEMU with one processor, whose clock counts instructions, so two runs of a kernel give
+/// the same numbers. A QEMU plugin counts the kernel's instructions without those of programs, its taken
+/// branches, and its misses in a simulated instruction cache. Instructions are not cycles: a kernel that
+/// executes more of them may still be faster. The result is stored in bench-runtime.json of the object tree.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench runtime --arch arm64 --objtree /build/thin --against /build/none
@@ -43,7 +42,7 @@ use table::Measurement;
   cargo xtask bench runtime --arch arm64 --row thin-dist-drop
   cargo xtask bench runtime --arch arm64 --rows --resume --shard 1/4")]
 pub struct Args {
-    /// The architecture the kernels were built for.
+    /// The architecture of the kernels.
     #[arg(long, value_enum)]
     arch: Arch,
     /// The object tree of a kernel; may be given several times.
@@ -52,13 +51,13 @@ pub struct Args {
     /// The object tree of the kernel that the others are compared with.
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
-    /// What is run; may be given several times [default: training, test and shell].
+    /// The set of work to run; may be given several times [default: training, test and shell].
     #[arg(long, value_enum)]
     set: Vec<Set>,
-    /// A program or script of your own, linked statically or for busybox's shell, that is run instead.
+    /// Run your own program, which is statically linked, or your own script for busybox's shell, instead.
     #[arg(long, value_name = "FILE", conflicts_with = "set")]
     workload: Option<PathBuf>,
-    /// How the result is printed.
+    /// The format of the result.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Build and measure this row of the results page, or measure --objtree as this row, and write the
@@ -68,18 +67,18 @@ pub struct Args {
     /// The same for all rows of the results page.
     #[arg(long, conflicts_with_all = ["row", "objtree", "against", "set", "workload"])]
     rows: bool,
-    /// Only write the results page, from what is kept of its rows.
+    /// Only write the results page, from the stored rows.
     #[arg(long, conflicts_with_all = ["row", "rows", "objtree", "against", "set", "workload"])]
     page: bool,
     #[command(flatten)]
     resume: Resume,
-    /// Where the kernels of rows are built [default: target/bench of this repository].
+    /// The directory in which the kernels of rows are built [default: target/bench of this repository].
     #[arg(long, value_name = "DIR")]
     workdir: Option<PathBuf>,
-    /// Install no system package: stop, and name what is missing.
+    /// Install no system packages: stop, and name the missing ones.
     #[arg(long)]
     no_install: bool,
-    /// After how many seconds a guest that did not end is a fault. There is one for each set.
+    /// The time limit of a guest in seconds; there is one guest for each set.
     #[arg(long, value_name = "SECONDS", default_value_t = TIME)]
     timeout: u64,
 }
@@ -140,13 +139,13 @@ pub fn run(args: &Args) -> Outcome {
     Ok(())
 }
 
-/// After how long a guest that did not end has failed.
+/// The default time limit of a guest.
 const TIME: u64 = 600;
 
 /// Measures the kernel in `objtree` with these sets.
 ///
 /// # Errors
-/// As a fault, a kernel that is not well, or work that failed; a set that needs a file of the user's.
+/// As a fault, the kernel has faults, or work failed; a set needs a file of the user.
 pub fn measure(arch: Arch, objtree: &Path, sets: &[Set]) -> Result<Runtime, Failure> {
     let meter = Meter::new(arch, Duration::from_secs(TIME))?;
     meter.measure(objtree, &workloads(arch, sets, None)?)
@@ -216,7 +215,7 @@ fn write_page(arch: Arch, results: &Path) -> Outcome {
     Ok(())
 }
 
-/// The rows that are asked for.
+/// Returns the requested rows.
 fn asked_rows(
     arch: Arch,
     name: Option<&str>,
@@ -239,7 +238,7 @@ fn asked_rows(
     Ok(asked)
 }
 
-/// Builds the kernel of a row, and gives its object tree.
+/// Builds the kernel of a row, and returns its object tree.
 fn build_row(row: &rows::Row, workdir: &Path, install: bool) -> Result<PathBuf, Failure> {
     let arch = row.variant.arch;
     let tree = demo::prepare(None, workdir, arch, install)?;
