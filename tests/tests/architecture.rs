@@ -21,7 +21,7 @@ const FOUNDATION: [(&str, &[&str]); 5] = [
     ("test-support", &[]),
 ];
 
-/// What a plugin may depend on.
+/// The crates that a plugin may depend on.
 const KNOWN_TO_PLUGINS: [&str; 3] = ["object-model", "tool-io", "kernel-tree"];
 
 /// The plugin that may depend on other plugins.
@@ -30,10 +30,10 @@ const COMPOSER: &str = "lto-link";
 /// The crates that only tests may depend on. The link lab is run by a command of xtask, too.
 const FOR_TESTS: [&str; 2] = ["test-support", "link-lab"];
 
-/// What no library names: options come as plain structs, results are returned.
+/// Names that no library uses: options are plain structs, and results are returned.
 const IN_NO_LIBRARY: [&str; 6] = ["clap", "print", "println", "eprint", "eprintln", "dbg"];
 
-/// What some libraries do not name, because of what their invariants say.
+/// Names that some libraries do not use, because of their invariants.
 const IN_SOME_LIBRARY: [(&str, &[&str]); 9] = [
     ("object-model", &["fs", "env", "net", "process", "Command"]),
     ("tool-io", &["Command"]),
@@ -231,7 +231,7 @@ fn libraries_name_nothing_that_they_must_not_know() {
     assert_eq!(faults, [""; 0]);
 }
 
-/// Those of `forbidden` that are identifiers in `code`; comments, texts and test modules do not
+/// Returns those of `forbidden` that are identifiers in `code`; comments, texts and test modules do not
 /// count.
 fn forbidden_words<'word>(code: &str, forbidden: &[&'word str]) -> Vec<&'word str> {
     let tokens: TokenStream = code.parse().unwrap_or_else(|e| panic!("{e} in:\n{code}"));
@@ -438,7 +438,7 @@ fn licence_fault(file: &str) -> Option<String> {
     licence_line_fault(file, &String::from_utf8_lossy(&bytes))
 }
 
-/// A licence line stands among the first three; what goes into a kernel tree is GPL-2.0-only.
+/// Checks that one of the first three lines is the licence line; files for kernel trees are GPL-2.0-only.
 fn licence_line_fault(file: &str, text: &str) -> Option<String> {
     let expected = if file.starts_with("kconfig/") {
         "GPL-2.0-only"
@@ -648,7 +648,7 @@ fn as_printed(source: &str) -> String {
     joined.replace("\\\"", "\"")
 }
 
-/// Whether all parts of a message stand in the sources.
+/// Returns whether the sources contain all parts of a message.
 fn is_printed(message: &str, printed: &str) -> bool {
     let mut parts = message
         .split('…')

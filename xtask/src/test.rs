@@ -54,10 +54,10 @@ pub struct Args {
 /// The environment variable by which tests find the scripts of a kernel with native LTO.
 const LINUX_SCRIPTS: &str = "KBUILD_LTO_LINUX61_SCRIPTS";
 
-/// What the tests of all crates take on the disk from nothing, in GiB.
+/// The disk space that the tests of all crates need from nothing, in GiB.
 const ROOM_FOR_TESTS: u64 = 5;
 
-/// What they and the kernels take that are built without `--wide`, in GiB.
+/// The disk space that these tests and the kernels without `--wide` need, in GiB.
 const ROOM_FOR_KERNELS: u64 = 14;
 
 /// The outcome of a step.

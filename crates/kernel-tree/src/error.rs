@@ -183,7 +183,7 @@ pub enum Refusal {
     NotPlain {
         /// The file.
         file: String,
-        /// What it is.
+        /// Its kind.
         what: String,
     },
     /// `scripts/lto` exists, but no install made it.

@@ -144,15 +144,15 @@ pub enum Fault {
         /// Entries in this one.
         found: usize,
     },
-    /// An export that gives modules something else.
+    /// The entry of an export leads to another symbol.
     #[error("the entry of {export} in the table of exports leads to {found}")]
     Export {
         /// The exported name.
         export: String,
-        /// What the entry refers to.
+        /// The target of the entry.
         found: String,
     },
-    /// An export that the module loader finds by another name.
+    /// The entry of an export leads to another name.
     #[error("the entry of {export} in the table of exports has the name {found}")]
     ExportName {
         /// The exported name.
@@ -160,16 +160,16 @@ pub enum Fault {
         /// The string that the entry refers to.
         found: String,
     },
-    /// A jump label that the kernel would patch wrongly.
+    /// The kernel would patch a jump label wrongly.
     #[error(
         "jump label entry {index}: at {place} expected a no-op or a jump to its target, found {found}"
     )]
     JumpLabel {
-        /// Which entry, from 0; of its section in a relocatable object.
+        /// The number of the entry, counted from 0; in a relocatable object, within its section.
         index: usize,
-        /// Where the instruction is.
+        /// The place of the instruction.
         place: String,
-        /// What is wrong there.
+        /// The fault.
         found: String,
     },
     /// The symbols around the table do not enclose one.
