@@ -2,10 +2,10 @@
 //! Reads the summary that LLVM writes for a link: the global values of a module, and the references of
 //! each definition.
 //!
-//! The values are records of the module; the rest is in a separate block, with numbers for values. Source: `llvm/Bitcode/LLVMBitCodes.h` (records), `llvm/IR/ModuleSummaryIndex.h` (their
-//! meaning, and the version), `llvm/IR/GlobalValue.h` (linkage); versions 9 (LLVM 12
-//! to 18) to 12 (LLVM 22). They differ in the form of a GUID, and in records that have no
-//! references.
+//! The values are records of the module; the rest is in a separate block, with numbers for values.
+//! Source: `llvm/Bitcode/LLVMBitCodes.h` (records), `llvm/IR/ModuleSummaryIndex.h` (their meaning, and
+//! the version), `llvm/IR/GlobalValue.h` (linkage); versions 9 (LLVM 12 to 18) to 12 (LLVM 22). They
+//! differ in the form of a GUID, and in records that have no references.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
