@@ -4,14 +4,14 @@
 
 /*
  * Initcalls of one level run in link order. With LTO the linker sees all files
- * at once and keeps no order among them, so each initcall is put into a section
- * of its own, and a linker script made by initcall-order names these sections in
- * link order. Section and label carry what that takes:
+ * at once and keeps no order among them. So each initcall is put into a separate
+ * section, and a linker script made by initcall-order lists these sections in
+ * link order. Section and label contain
  *
  *	<module>__<counter>_<line>_<function>
  *
- * The counter gives the order within a file, and makes two initcalls of the
- * same function and line differ. The label ends in the level.
+ * The counter gives the order within a file, and distinguishes two initcalls of
+ * the same function and line. The label ends in the level.
  */
 #include <linux/stringify.h>
 #include <linux/compiler_types.h>
@@ -25,7 +25,7 @@
 
 #define __initcall_section(sec, iid)	#sec ".init.." #iid
 
-/* prel32-fix has its own idea of what the table entry refers to. */
+/* prel32-fix defines these so that the table entry refers to a stub. */
 #ifndef __initcall_entry
 #define __initcall_entry(fn, iid, id)		fn
 #define __define_initcall_entry(fn, entry)	__ADDRESSABLE(fn)

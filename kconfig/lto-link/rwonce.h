@@ -3,11 +3,11 @@
 #define __ASM_RWONCE_H
 
 /*
- * With LTO the compiler sees across files, and may turn an address dependency
- * that orders two loads into a control dependency, which orders none. So every
- * READ_ONCE() of a size that the CPU loads in one go is an acquire.
+ * With LTO the compiler optimizes across files, and may turn an address
+ * dependency, which orders two loads, into a control dependency, which does not.
+ * So every READ_ONCE() of a size that the CPU reads with one load is an acquire.
  *
- * The 32-bit vDSO reads these headers too, and is built without LTO.
+ * The 32-bit vDSO includes this header, too, and is built without LTO.
  */
 #if defined(CONFIG_LTO) && defined(__aarch64__) && !defined(__ASSEMBLY__)
 
@@ -47,7 +47,7 @@
 			(const volatile __u64 *)__from, &__to.u64);	\
 		break;							\
 	}								\
-	/* What no single load covers is read as it always was. */	\
+	/* Other sizes need several loads, and are read as before. */	\
 	__builtin_choose_expr(sizeof(x) == 1 || sizeof(x) == 2 ||	\
 			      sizeof(x) == 4 || sizeof(x) == 8,		\
 			      __to.value, *__from);			\

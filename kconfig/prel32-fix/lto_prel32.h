@@ -4,10 +4,10 @@
 
 /*
  * Entries of PREL32 tables are written in assembly and name a static function.
- * LTO may rename that function, because two files have one of this name or
- * because it is inlined into another file, and does not look into assembly. So
- * the entry names a global function instead, whose name says where it is from
- * and what it calls, and which nobody has a reason to rename.
+ * LTO may rename that function, if two files have one of this name or if it is
+ * inlined into another file, and does not change the assembly. So the entry
+ * names a global stub instead, which LTO has no reason to rename. The name of
+ * the stub contains the module and the function that it calls.
  */
 #include <linux/compiler.h>
 
@@ -29,8 +29,8 @@
 			__PASTE(_, hook)))))))
 
 /*
- * Many devices share a hook: their entries jump to it, in place of a copy of it
- * each. Underscores, because noinline is a macro of the kernel.
+ * Many devices share a hook: their stubs jump to it instead of inlining a copy.
+ * The attributes have underscores because noinline is a macro of the kernel.
  */
 #if __clang_major__ >= 17 && !defined(__CHECKER__)
 #define __lto_tail_call		[[clang::__noinline__, clang::__musttail__]] return

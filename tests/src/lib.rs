@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What tests over several crates share.
+//! Helpers for tests over several crates.
 #![warn(missing_docs)]
 
 pub mod imports;

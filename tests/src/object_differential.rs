@@ -51,7 +51,7 @@ fn first_bytes(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// Compares the symbols of `files` with what `llvm-nm` prints: names, class letters (and with them
+/// Compares the symbols of `files` with the output of `llvm-nm`: names, class letters (and with them
 /// binding and definedness), and order.
 ///
 /// # Panics
@@ -85,7 +85,7 @@ fn read(path: &Path) -> Vec<u8> {
 /// Name and class of a symbol, in a form to compare and print.
 type NameAndClass = (String, char);
 
-/// What `llvm-nm` says of each file.
+/// Returns the output of `llvm-nm` for each file.
 fn llvm_nm(files: &[PathBuf]) -> HashMap<PathBuf, Vec<NameAndClass>> {
     let mut command = Command::new(test_support::llvm_tool("llvm-nm"));
     command.args(["--no-sort", "--quiet", "--format=posix", "-A"]);
@@ -113,8 +113,8 @@ fn symbols_as_nm_shows_them(object: &Object<'_>) -> Vec<NameAndClass> {
         .collect()
 }
 
-/// The letter that `nm` prints for a symbol. Source: the manual page of nm, and for what it leaves
-/// open (bitcode, sections without memory) what llvm-nm prints.
+/// Returns the letter that `nm` prints for a symbol. Source: the manual page of nm; for cases that it leaves open
+/// (bitcode, sections without memory), the output of llvm-nm.
 fn nm_class(object: &Object<'_>, symbol: &Symbol<'_>) -> char {
     let elf = object.as_elf();
     let section = elf.and_then(|elf| elf.section(symbol.section?));
@@ -148,7 +148,7 @@ fn nm_class(object: &Object<'_>, symbol: &Symbol<'_>) -> char {
     }
 }
 
-/// Compares everything that object-model says of the ELF file in `data` with what goblin says:
+/// Compares everything that object-model reads from the ELF file in `data` with what goblin reads:
 /// header, sections, symbols and relocations.
 pub fn against_goblin(data: &[u8]) -> Vec<String> {
     let (ours, theirs) = match (Elf::parse(data), goblin::elf::Elf::parse(data)) {

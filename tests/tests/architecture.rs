@@ -65,7 +65,7 @@ const FOUNDATION: [(&str, &[&str]); 12] = [
     ("test-support", &[]),
 ];
 
-/// What a plugin may depend on.
+/// The crates that a plugin may depend on.
 const KNOWN_TO_PLUGINS: [&str; 3] = ["object-model", "tool-io", "kernel-facts"];
 
 /// The plugin that may depend on other plugins.
@@ -75,14 +75,14 @@ const COMPOSER: &str = "lto-link";
 /// labs, too.
 const FOR_TESTS: [&str; 3] = ["test-support", "link-lab", "kernel-lab"];
 
-/// What no library names: options come as plain structs, results are returned.
+/// Names that no library uses: options are plain structs, and results are returned.
 const IN_NO_LIBRARY: [&str; 6] = ["clap", "print", "println", "eprint", "eprintln", "dbg"];
 
 /// What no library names but tool-io: the command ends the process. tool-io makes the exit code, and
 /// ends a process whose input file was shortened while it was read.
 const ENDS_THE_PROCESS: [&str; 3] = ["exit", "_exit", "abort"];
 
-/// What some libraries do not name, because of what their invariants say.
+/// Names that some libraries do not use, because of their invariants.
 const IN_SOME_LIBRARY: [(&str, &[&str]); 13] = [
     ("object-model", &["fs", "env", "net", "process", "Command"]),
     ("tool-io", &["Command"]),
@@ -299,7 +299,7 @@ fn libraries_name_nothing_that_they_must_not_know() {
     assert_eq!(faults, [""; 0]);
 }
 
-/// Those of `forbidden` that are identifiers in `code`; comments, texts and test modules do not
+/// Returns those of `forbidden` that are identifiers in `code`; comments, texts and test modules do not
 /// count.
 fn forbidden_words<'word>(code: &str, forbidden: &[&'word str]) -> Vec<&'word str> {
     let tokens: TokenStream = code.parse().unwrap_or_else(|e| panic!("{e} in:\n{code}"));
@@ -584,7 +584,7 @@ fn licence_fault(file: &str) -> Option<String> {
     licence_line_fault(file, &String::from_utf8_lossy(&bytes))
 }
 
-/// A licence line stands among the first three; what goes into a kernel tree is GPL-2.0-only.
+/// Checks that one of the first three lines is the licence line; files for kernel trees are GPL-2.0-only.
 fn licence_line_fault(file: &str, text: &str) -> Option<String> {
     let expected = if file.starts_with("kconfig/") {
         "GPL-2.0-only"
@@ -794,7 +794,7 @@ fn as_printed(source: &str) -> String {
     joined.replace("\\\"", "\"")
 }
 
-/// Whether all parts of a message stand in the sources.
+/// Returns whether the sources contain all parts of a message.
 fn is_printed(message: &str, printed: &str) -> bool {
     let mut parts = message
         .split('…')

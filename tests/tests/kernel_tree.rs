@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What is said of a kernel tree, held against the sources of one.
+//! Compares statements about kernel trees with the sources of one.
 
 use std::env;
 use std::fs;

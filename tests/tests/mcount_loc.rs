@@ -38,7 +38,7 @@ fn recordmcount(dir: &TestDir) -> PathBuf {
     program
 }
 
-/// What both tools have to agree on: what the table refers to, and the code.
+/// The results that must be equal for both tools: the targets of the table, and the code.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     /// Section, by name and index, and offset.
@@ -70,7 +70,7 @@ fn outcome(bytes: &[u8]) -> Outcome {
     Outcome { records, code }
 }
 
-/// What mcount-loc makes of the object.
+/// Returns the object after mcount-loc.
 fn ours(bytes: &[u8]) -> Outcome {
     match plan(&Elf::parse(bytes).unwrap()).unwrap() {
         Some(records) => outcome(&rewrite(bytes, &records).unwrap()),
@@ -187,7 +187,7 @@ fn kernel_objects() -> Vec<(PathBuf, Vec<u8>)> {
     objects
 }
 
-/// Whether the option is set in the configuration of the built kernel.
+/// Returns whether the option is set in the configuration of the built kernel.
 fn is_set(option: &str) -> bool {
     let objtree = directory(OBJTREE_VARIABLE, "a built kernel");
     let config = fs::read_to_string(objtree.join(".config")).expect("a configuration");

@@ -27,12 +27,12 @@ use std::path::PathBuf;
 
 pub use kernel_lab::KERNEL;
 
-/// Gives a real kernel LTO, and shows what that gains over the same kernel without LTO.
+/// Gives a real kernel LTO, and shows the gain over the same kernel without LTO.
 ///
 /// Installs missing system packages, fetches the source of linux 5.10, installs all plugins into it,
-/// builds it with LTO and without, boots both, loads every module, and checks that what must be the
-/// same is the same. The table begins with the gains: size, executed instructions, and what a rebuild
-/// costs; the checks follow. Kernels from an earlier run are used again.
+/// builds it with LTO and without, boots both, loads every module, and compares them. The table begins with the
+/// gains: size, executed instructions, and the cost of a rebuild; the checks follow. Kernels from an earlier run
+/// are used again.
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 #[command(after_help = "Examples:
@@ -43,47 +43,47 @@ pub use kernel_lab::KERNEL;
 
 The last line is `demo: ok` (exit code 0) or `demo: FAILED: <what>` (exit code 1).")]
 pub struct Args {
-    /// A kernel tree that is already there [default: fetched by package name].
+    /// An existing kernel tree [default: fetched by package name].
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
-    /// Which link time optimization is shown [default: thin-dist with --drop].
+    /// The kind of link time optimization [default: thin-dist with --drop].
     #[arg(long, value_parser = values::lto())]
     lto: Option<Lto>,
-    /// Where the kernel is fetched to and built [default: target/demo of this repository].
+    /// The directory for the kernel and its builds [default: target/demo of this repository].
     #[arg(long, value_name = "DIR")]
     workdir: Option<PathBuf>,
-    /// The architecture the kernel is built for.
+    /// The architecture of the kernel.
     #[arg(long, value_parser = values::arch(), default_value = "arm64")]
     arch: Arch,
-    /// What the kernel is to have.
+    /// The profile of the kernel.
     #[arg(long, value_parser = values::profile(), default_value = "ci")]
     profile: Profile,
-    /// Let the link drop what nothing references: the kernel must get smaller than without LTO.
+    /// Drop what nothing references; the kernel must get smaller than without LTO.
     #[arg(long)]
     drop: bool,
-    /// Leave only the exports that the modules use, without LTO too.
+    /// Trim exports that no module uses, also in the kernel without LTO.
     #[arg(long)]
     trim: bool,
-    /// Take the options for smaller code, too: less is inlined, equal functions are shared, on
-    /// arm64 sequences of instructions as well, and on 64-bit x86 functions stand closer.
+    /// Use the options for smaller code, too: less is inlined, equal functions are merged, repeated sequences of
+    /// instructions become functions on arm64, and functions have a smaller alignment on 64-bit x86.
     #[arg(long)]
     smaller: bool,
     /// Measure neither executed instructions nor a rebuild, which saves minutes.
     #[arg(long)]
     no_measure: bool,
-    /// Install no system package: stop, and name what is missing.
+    /// Install no system packages: stop, and name the missing ones.
     #[arg(long)]
     no_install: bool,
 }
 
-/// What to show, and where.
+/// The options of a demo.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// A kernel tree; fetched if it is not said.
+    /// A kernel tree; fetched if it is `None`.
     pub tree: Option<&'a Path>,
     /// The kernel that is shown.
     pub variant: Variant,
-    /// Where the kernel is fetched to and built.
+    /// The directory for the kernel and its builds.
     pub workdir: &'a Path,
     /// Whether missing system packages are installed.
     pub install: bool,
@@ -101,7 +101,7 @@ struct Row {
 }
 
 impl Row {
-    /// A figure that nothing is asked of.
+    /// Returns a line with a figure without a goal.
     fn figure(what: &str, figure: String) -> Self {
         Self {
             what: what.to_owned(),
@@ -111,7 +111,7 @@ impl Row {
         }
     }
 
-    /// A figure that is good if there are no faults.
+    /// Returns a line with a figure that is good if there are no faults.
     fn checked(what: String, figure: String, faults: Vec<String>) -> Self {
         let verdict = if faults.is_empty() {
             Verdict::Ok
@@ -169,16 +169,15 @@ pub fn run(args: &Args) -> Outcome {
     outcome
 }
 
-/// The kernel that is shown, and whether it drops: unless a kind of LTO is named, the one that the
-/// project is for.
+/// Returns the kernel that is shown, and whether it drops; by default distributed thin LTO that drops.
 fn shown(lto: Option<Lto>, drops: bool) -> (Lto, bool) {
     lto.map_or((Lto::ThinDist, true), |lto| (lto, drops))
 }
 
-/// Does everything, and prints the table: gains first, checks last.
+/// Runs all steps and prints the table: gains first, checks last.
 ///
 /// # Errors
-/// A step could not be done; as a fault, a build that fails or a check that finds something.
+/// A step cannot run; as a fault, a build fails or a check finds a fault.
 pub fn demonstrate(options: &Options<'_>) -> Outcome {
     let Options {
         tree,
@@ -219,11 +218,11 @@ pub fn demonstrate(options: &Options<'_>) -> Outcome {
     judge(&rows)
 }
 
-/// Gives a kernel tree that has all plugins: `tree`, or if that is not said one that is fetched into
-/// `workdir`. If `install`, system packages that are missing for `arch` are installed.
+/// Returns a kernel tree with all plugins: `tree`, or one that is fetched into `workdir`. If `install`, missing
+/// system packages for `arch` are installed.
 ///
 /// # Errors
-/// A package or the tree cannot be had, or the tree does not take the plugins.
+/// A package or the tree cannot be fetched, or the plugins cannot be installed into the tree.
 pub fn prepare(
     tree: Option<&Path>,
     workdir: &Path,
@@ -287,7 +286,7 @@ fn verified(report: &kernel_checks::Report) -> Vec<Row> {
         .collect()
 }
 
-/// Warnings of the compiler, the linker or modpost that the build without LTO does not have.
+/// Returns the warnings of the compiler, the linker or modpost that the build without LTO does not have.
 fn warnings_row(tree: &Path, one: &Kernel, other: &Kernel) -> anyhow::Result<Row> {
     let mut new = build::new_warnings(tree, &one.objtree, &other.objtree)?;
     let figure = new.len().to_string();
@@ -300,7 +299,7 @@ fn warnings_row(tree: &Path, one: &Kernel, other: &Kernel) -> anyhow::Result<Row
     Ok(Row::checked("new warnings".to_owned(), figure, new))
 }
 
-/// How large the kernels are.
+/// Returns the lines with the sizes of the kernels.
 fn size_rows(
     report: &kernel_checks::Report,
     workdir: &Path,
@@ -333,7 +332,7 @@ fn size_rows(
     Ok(rows)
 }
 
-/// One that drops is to be the smaller.
+/// A kernel that drops must be smaller.
 fn object_row(with: u64, without: Option<u64>, drops: bool) -> Row {
     let figure = compared(with, without);
     let larger = without.is_some_and(|without| with >= without);
@@ -346,7 +345,7 @@ fn object_row(with: u64, without: Option<u64>, drops: bool) -> Row {
     Row::checked(what, figure, faults)
 }
 
-/// A size in bytes, next to that without LTO.
+/// Returns a line with a size in bytes and that without LTO.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a percentage of kernel sizes, which are far below 2^52"
@@ -361,7 +360,7 @@ fn compared(with: u64, without: Option<u64>) -> String {
     }
 }
 
-/// How many instructions the kernels execute for the same work.
+/// Returns the lines with the instructions that the kernels execute for the same work.
 fn executed_row(one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
     const SET: Set = Set::Training;
     let arch = one.variant.arch;
@@ -385,7 +384,7 @@ fn executed_row(one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
 /// A driver that nothing else includes.
 const LEAF: &str = "drivers/char/mem.c";
 
-/// What it costs to build the kernels again after a change of one driver.
+/// Returns the lines with the cost of rebuilding the kernels after a change of one driver.
 fn rebuild_row(tree: &Path, one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
     files::touch(&tree.join(LEAF))?;
     let rebuilt = |kernel: &Kernel| {
@@ -407,7 +406,7 @@ fn rebuild_row(tree: &Path, one: &Kernel, other: &Kernel) -> Result<Row, Failure
     ))
 }
 
-/// What the link of vmlinux.o cost.
+/// Returns the lines with the cost of the link of vmlinux.o.
 #[expect(clippy::cast_precision_loss, reason = "memory in MiB with no decimals")]
 fn link_row(objtree: &Path) -> anyhow::Result<Row> {
     let path = lto_link::usage_path(&objtree.join("vmlinux.o"));
@@ -431,7 +430,7 @@ fn cells(row: &Row) -> [String; 3] {
     [row.what.clone(), verdict, row.figure.clone()]
 }
 
-/// A fault that names what was found wrong first, and all of it below.
+/// Returns a fault with a summary line, and all findings below it.
 fn judge(rows: &[Row]) -> Outcome {
     let wrong: Vec<&Row> = rows
         .iter()

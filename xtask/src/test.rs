@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask test`: everything that is checked before a change is taken.
+//! `cargo xtask test`: all checks that a change must pass.
 
 use crate::kernel_tests::{KernelTest, TESTS, WIDE};
 use crate::outcome::Failure;
@@ -37,30 +37,30 @@ pub struct Args {
     /// Build no kernel.
     #[arg(long)]
     quick: bool,
-    /// Build a kernel with -j1 from nothing, and kernels of trees that have LTO of their own: verify
-    /// them untouched, and give one our initcall-order. It takes hours.
+    /// Also run the tests that take hours: a kernel built with -j1 from nothing, and kernels of trees with their
+    /// own LTO, unchanged and with plugins.
     #[arg(long, conflicts_with = "quick")]
     wide: bool,
-    /// Run only the kernel tests whose name contains this, and no others.
+    /// Run only the kernel tests whose name contains this text.
     #[arg(long, value_name = "TEXT", conflicts_with = "quick")]
     only: Option<String>,
-    /// Install no system package: stop, and name what is missing.
+    /// Install no system packages: stop, and name the missing ones.
     #[arg(long)]
     no_install: bool,
     #[command(flatten)]
     resume: Resume,
 }
 
-/// The environment variable by which tests find the scripts of a kernel that has native LTO.
+/// The environment variable by which tests find the scripts of a kernel with native LTO.
 const LINUX_SCRIPTS: &str = "KBUILD_LTO_LINUX61_SCRIPTS";
 
-/// What the tests of all crates take on the disk from nothing, in GiB.
+/// The disk space that the tests of all crates need from nothing, in GiB.
 const ROOM_FOR_TESTS: u64 = 5;
 
-/// What they and the kernels take that are built without `--wide`, in GiB.
+/// The disk space that these tests and the kernels without `--wide` need, in GiB.
 const ROOM_FOR_KERNELS: u64 = 14;
 
-/// How one step went.
+/// The outcome of a step.
 #[derive(Debug, PartialEq)]
 struct Step {
     name: String,
@@ -97,7 +97,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     let root = workspace::root();
     let workdir = root.join("target/kernel-tests");
-    // What an earlier run has built is built upon.
+    // The results of an earlier run are used again.
     let (room, purpose) = if quick || workdir.exists() {
         (ROOM_FOR_TESTS, "the tests")
     } else {
@@ -143,7 +143,7 @@ pub fn run(args: &Args) -> Outcome {
     summarize(&steps)
 }
 
-/// The kernel tests, with those of WIDE if `wide`, whose name contains `only`; at least one.
+/// Returns the kernel tests whose name contains `only`, at least one; those of WIDE only if `wide`.
 fn kernel_tests(wide: bool, only: Option<&str>) -> anyhow::Result<Vec<(&'static str, KernelTest)>> {
     let only = only.unwrap_or_default();
     let asked = |(name, _): &(&str, KernelTest)| name.contains(only);
@@ -161,7 +161,7 @@ fn kernel_tests(wide: bool, only: Option<&str>) -> anyhow::Result<Vec<(&'static 
     Ok(tests)
 }
 
-/// The steps that cargo runs.
+/// Returns the steps that cargo runs.
 fn cargo_steps(
     root: &Path,
     linux_scripts: &Path,
@@ -197,7 +197,7 @@ fn cargo_steps(
                 "clippy",
                 "--workspace",
                 "--all-targets",
-                // What needs a kernel to run needs none to compile.
+                // Tests that need a kernel to run need none to compile.
                 "--all-features",
                 "--",
                 "-D",
@@ -213,7 +213,7 @@ fn cargo_steps(
     ])
 }
 
-/// Whether cargo-nextest, which runs tests side by side, is installed.
+/// Returns whether cargo-nextest, which runs tests side by side, is installed.
 fn has_nextest() -> bool {
     Command::new("cargo-nextest")
         .args(["nextest", "--version"])
@@ -244,8 +244,8 @@ fn cargo_step(name: &str, command: Command) -> anyhow::Result<Step> {
     })
 }
 
-/// Passed and failed tests in the output of cargo. What fails without a failed test, such as a
-/// crate that does not compile, is one failure.
+/// Returns the numbers of passed and failed tests in the output of cargo. A failure without a failed test, such
+/// as a crate that does not compile, counts as one failure.
 fn count(output: &str, good: bool) -> (usize, usize) {
     let summaries: Vec<&str> = output
         .lines()
@@ -265,7 +265,7 @@ fn count(output: &str, good: bool) -> (usize, usize) {
     }
 }
 
-/// The number in front of `word`: `12 passed`.
+/// Returns the number before `word`: `12 passed`.
 fn number_before(line: &str, word: &str) -> Option<usize> {
     let (before, _) = line.split_once(&format!(" {word}"))?;
     before

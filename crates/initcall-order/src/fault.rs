@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What can be wrong with the initcalls of a link.
+//! The faults of the initcalls of a link.
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A label that is not as the kernel's macros make it.
+    /// A label differs from those that the kernel's macros make.
     #[error("{object}: initcall {symbol} {why}")]
     Malformed {
         /// The object.
@@ -15,7 +15,7 @@ pub enum Fault {
         /// The fault.
         why: Malformed,
     },
-    /// Two initcalls whose sections have one name, so that a script cannot order them.
+    /// The sections of two initcalls have the same name, so a script cannot order them.
     #[error("{second}: section {section} is also in {first}; is one object linked twice?")]
     Duplicate {
         /// The section name.
@@ -25,8 +25,8 @@ pub enum Fault {
         /// The object that has it again, which may be the same.
         second: String,
     },
-    /// Initcalls that the script does not list, as an object has them that was compiled without the
-    /// headers of this kernel.
+    /// The script does not list initcalls of an object, which was compiled without the headers of this
+    /// kernel.
     #[error(
         "{object}: section {section} has initcalls without a label __initcall__…, so that they would run \
          after all others; compile it with the headers of this kernel"
@@ -37,7 +37,7 @@ pub enum Fault {
         /// The section.
         section: String,
     },
-    /// An object of another architecture than the first one.
+    /// An object has another architecture than the first one.
     #[error(
         "{object}: is for {architecture}, and {first} is for {expected}; give the objects of one \
          kernel"
@@ -52,15 +52,15 @@ pub enum Fault {
         /// The architecture of the first object.
         expected: String,
     },
-    /// Bitcode that does not say in which sections its labels are.
+    /// Bitcode does not tell in which sections its labels are.
     #[error("{object}: {reason}; remove it and run make again")]
     Assembly {
         /// The object.
         object: String,
-        /// Why its assembly cannot be read.
+        /// The reason why its assembly cannot be read.
         reason: String,
     },
-    /// Two initcalls of one object whose order is unknown.
+    /// The order of two initcalls of one object is unknown.
     #[error(
         "{object}: initcalls {first} and {second} have the same counter; \
          give the objects that it was joined from instead"
@@ -73,7 +73,7 @@ pub enum Fault {
         /// The other label.
         second: String,
     },
-    /// No kernel is without initcalls.
+    /// There are no initcalls, although every kernel has some.
     #[error(
         "no initcalls in {objects} objects; were they compiled with CONFIG_LTO_CLANG, \
          and are they all of vmlinux's objects?"
@@ -102,9 +102,9 @@ pub enum Malformed {
     /// The label is not in the section that the script would name.
     #[error("is in section {found} instead of {expected}")]
     Section {
-        /// Where it is.
+        /// Its section.
         found: String,
-        /// Where it should be.
+        /// The expected section.
         expected: String,
     },
 }

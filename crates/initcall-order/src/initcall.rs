@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The name of an initcall and what it says.
+//! Parses the names of initcalls.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::fault::Malformed;
 
-/// What the names of all initcall labels begin with.
+/// The prefix of all initcall labels.
 pub const MARK: &str = "__initcall__";
 
 /// One initcall.
@@ -18,28 +18,28 @@ pub const MARK: &str = "__initcall__";
 pub struct Initcall {
     /// The whole name of the label.
     pub symbol: String,
-    /// The object that it is in, as messages name it.
+    /// Its object, as messages name it.
     pub object: String,
     /// `kmod_` and the name of the module that the source file belongs to.
     pub module: String,
-    /// How many initcalls and other counted things stand before it in the source.
+    /// The number of initcalls and other counted items before it in the source.
     pub counter: u64,
     /// The source line, as text.
     pub line: String,
     /// The function that is called.
     pub function: String,
-    /// When it is called.
+    /// Its level.
     pub level: Level,
 }
 
 impl Initcall {
-    /// Takes apart the name of a label, which begins with [`MARK`], found in `object`.
+    /// Parses the name of a label in `object`, which begins with [`MARK`].
     ///
-    /// The counter and line are the last two numbers that stand as `__COUNTER_LINE_`; a module or
-    /// function name that looks the same is told apart as `generate_initcall_order.pl` does it.
+    /// The counter and line are the last two numbers of the form `__COUNTER_LINE_`. A module or function
+    /// name of this form is handled as in `generate_initcall_order.pl`.
     ///
     /// # Errors
-    /// A name of another form, or a level that the kernel does not have.
+    /// The name has another form, or the kernel does not have the level.
     pub fn parse(symbol: &str, object: &str) -> Result<Self, Malformed> {
         let rest = symbol.strip_prefix(MARK).ok_or(Malformed::Form)?;
         let (module, counter, line, name) = split(rest).ok_or(Malformed::Form)?;
@@ -56,9 +56,9 @@ impl Initcall {
         })
     }
 
-    /// The name of its input section, such as `.initcall6.init..kmod_dev__1_7_net_dev_init`.
+    /// Returns the name of its input section, such as `.initcall6.init..kmod_dev__1_7_net_dev_init`.
     pub fn section(&self) -> String {
-        // What stands between the mark and the level, as it is in the symbol.
+        // The part of the symbol between the mark and the level.
         let end = self.symbol.len() - self.level.name().len();
         format!(
             "{}..{}",
@@ -68,7 +68,7 @@ impl Initcall {
     }
 }
 
-/// `MODULE__COUNTER_LINE_NAME`, split at the last place where that is possible.
+/// Splits `MODULE__COUNTER_LINE_NAME` at the last possible place.
 fn split(text: &str) -> Option<(&str, &str, &str, &str)> {
     let at = |position: usize| {
         let rest = text[position..].strip_prefix("__")?;
@@ -86,12 +86,12 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// When an initcall is called. The order is that of the linker script, which sorts by name.
+/// The level of an initcall. Levels are ordered as in the linker script, which sorts by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(&'static str);
 
 impl Level {
-    /// Every level of the kernel: numbered, their `_sync` forms, and the named ones. Source:
+    /// Every level of the kernel: the numbered ones, their `_sync` forms, and the named ones. Source:
     /// `include/linux/init.h`.
     const ALL: [&'static str; 19] = [
         "0", "0s", "1", "1s", "2", "2s", "3", "3s", "4", "4s", "5", "5s", "6", "6s", "7", "7s",
@@ -106,12 +106,12 @@ impl Level {
             .filter(|(function, _)| !function.is_empty())
     }
 
-    /// The level as the names of labels end: `6`, `6s`, `early`, `rootfs`, `con`.
+    /// Returns the level as in the names of labels: `6`, `6s`, `early`, `rootfs`, `con`.
     pub fn name(self) -> &'static str {
         self.0
     }
 
-    /// The name of its output section, such as `.initcall6.init`.
+    /// Returns the name of its output section, such as `.initcall6.init`.
     pub fn section(self) -> String {
         if self.0 == "con" {
             ".con_initcall.init".to_owned()

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Finds the initcalls of a link and writes the linker script that keeps them in order.
 //!
-//! Initcalls run in link order. LTO compiles all objects as one and knows no link order, so a
-//! kernel with LTO gives every initcall a section of its own, named like the initcall, and hands
-//! the linker a script that lists these sections in the order of the objects, and within an object
-//! in the order of the source.
+//! Initcalls run in link order. LTO compiles all objects as one and keeps no link order. So a kernel
+//! with LTO gives every initcall a separate section with its name, and passes the linker a script that
+//! lists these sections in the order of the objects, and within an object in the order of the source.
 //!
-//! In: objects in link order. Out: the script, or the same list as JSON.
+//! The input is a list of objects in link order; the output is the script, or the same list as JSON.
 //!
 //! **Invariant:** knows names of initcalls and the order of objects; starts no process, opens no
 //! file and knows no other plugin.
@@ -27,7 +26,7 @@ pub use fault::{Fault, Malformed};
 pub use initcall::{Initcall, Level, MARK};
 pub use tables::{OrderFault, Tables};
 
-/// All initcalls of a link, by level, in the order in which they are to run.
+/// All initcalls of a link, by level, in the order in which they must run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Initcalls {
     levels: BTreeMap<Level, Vec<Initcall>>,
@@ -45,7 +44,7 @@ pub fn collect(inputs: &[Input<'_>]) -> Result<Initcalls, Faults<Fault>> {
     collector.finish()
 }
 
-/// Collects the initcalls of objects that come one after the other, in link order.
+/// Collects the initcalls of objects one by one, in link order.
 ///
 /// An initcall is a defined symbol whose name begins with `__initcall__`.
 #[derive(Debug, Default)]
@@ -60,7 +59,7 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Takes the initcalls of the next object.
+    /// Adds the initcalls of the next object.
     pub fn add(&mut self, input: &Input<'_>) {
         self.objects += 1;
         self.check_architecture(input);
@@ -103,10 +102,10 @@ impl Collector {
         }
     }
 
-    /// All initcalls that were collected.
+    /// Returns all collected initcalls.
     ///
     /// # Errors
-    /// All faults found: names that cannot be taken apart, labels that are not local or not in the
+    /// All faults found: names that cannot be parsed, labels that are not local or not in the
     /// section that the script will name, initcalls without a label, two initcalls of one section or
     /// of one counter within an object, objects of two architectures, and no initcall at all.
     pub fn finish(mut self) -> Result<Initcalls, Faults<Fault>> {
@@ -119,7 +118,7 @@ impl Collector {
     }
 }
 
-/// The initcalls of one object in the order of its source, which is that of their counters.
+/// Returns the initcalls of one object in the order of its source, which is that of their counters.
 fn of_object(input: &Input<'_>, faults: &mut Vec<Fault>) -> Vec<Initcall> {
     let mut initcalls = Vec::new();
     let symbols = input.object.linker_symbols();
@@ -139,7 +138,7 @@ fn of_object(input: &Input<'_>, faults: &mut Vec<Fault>) -> Vec<Initcall> {
     }
     let sections = object::sections_of_labels(&assembly);
     for symbol in symbols {
-        // The symbol table of bitcode does not say in which section assembly defines a label.
+        // The symbol table of bitcode does not tell in which section assembly defines a label.
         let section = symbol
             .section_name
             .or_else(|| sections.get(symbol.name).copied());
@@ -152,7 +151,7 @@ fn of_object(input: &Input<'_>, faults: &mut Vec<Fault>) -> Vec<Initcall> {
             }),
         }
     }
-    // The name settles what no counter should leave open, so that messages are the same each time.
+    // Equal counters are a fault; sorting by name makes the messages the same each time.
     initcalls.sort_by(|a, b| (a.counter, &a.symbol).cmp(&(b.counter, &b.symbol)));
     for pair in initcalls.windows(2) {
         if pair[0].counter == pair[1].counter && pair[0].section() != pair[1].section() {
@@ -185,7 +184,7 @@ fn of_symbol(
 }
 
 impl Initcalls {
-    /// The levels that have initcalls, in the order of the linker script, each with its initcalls
+    /// Returns the levels that have initcalls, in the order of the linker script, each with its initcalls
     /// in the order in which they run.
     pub fn levels(&self) -> impl Iterator<Item = (Level, &[Initcall])> {
         self.levels
@@ -193,18 +192,18 @@ impl Initcalls {
             .map(|(&level, initcalls)| (level, initcalls.as_slice()))
     }
 
-    /// The number of initcalls.
+    /// Returns the number of initcalls.
     pub fn len(&self) -> usize {
         self.levels.values().map(Vec::len).sum()
     }
 
-    /// Whether there are none, which [`collect`] never returns.
+    /// Returns whether there are none; [`collect`] never returns an empty list.
     pub fn is_empty(&self) -> bool {
         self.levels.is_empty()
     }
 
-    /// The linker script: for each level the input sections in order. Byte for byte what
-    /// `scripts/generate_initcall_order.pl` of Linux 5.12 and later prints.
+    /// Returns the linker script, which has for each level the input sections in order. It is byte for
+    /// byte the output of `scripts/generate_initcall_order.pl` of Linux 5.12 and later.
     pub fn linker_script(&self) -> String {
         let mut script = String::from("SECTIONS {\n");
         for (level, initcalls) in self.levels() {
@@ -219,7 +218,7 @@ impl Initcalls {
         script
     }
 
-    /// The list as JSON, in the order of the linker script: an array of levels, each with its
+    /// Returns the list as JSON, in the order of the linker script: an array of levels, each with its
     /// `level`, its output `section` and its `initcalls`.
     pub fn json(&self) -> String {
         #[derive(Serialize)]

@@ -22,13 +22,13 @@ Exit codes: 0 done, 1 a fault in the initcalls, 2 could not run.";
 #[command(version, after_help = EXAMPLES)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
-    /// What to write: a linker script, or the list with its details.
+    /// The format of the output: a linker script, or the list with its details.
     #[arg(long, value_enum, default_value_t = Format::Lds)]
     format: Format,
-    /// Where to write it; `-` is standard output.
+    /// The output file; `-` is standard output.
     #[arg(short, long, value_name = "FILE", required = true)]
     output: Option<PathBuf>,
-    /// Objects and archives in link order, ELF or LLVM bitcode; `@FILE` holds more of them.
+    /// Objects and archives in link order, ELF or LLVM bitcode; `@FILE` is a file with more of them.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     #[command(subcommand)]
@@ -41,7 +41,7 @@ enum Command {
     Check {
         /// The linked kernel.
         vmlinux: PathBuf,
-        /// Objects and archives that it was linked from, in link order.
+        /// The objects and archives that it was linked from, in link order.
         #[arg(long, num_args = 1.., value_name = "INPUT", required_unless_present = "against")]
         inputs: Vec<PathBuf>,
         /// The kernel to compare with, such as one without LTO.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Sections of initcalls within one object, and the labels in them.
+//! Finds the sections of initcalls in one object, and the labels in them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,7 +7,7 @@ use object_model::Object;
 
 use crate::initcall::MARK;
 
-/// The sections of initcalls, in byte order, in which the object has something and no label.
+/// Returns the sections of initcalls, in byte order, that are not empty and have no label.
 pub(crate) fn unlabelled_sections<'data>(object: &Object<'data>) -> BTreeSet<&'data str> {
     let mut labelled = BTreeSet::new();
     let mut sections = BTreeSet::new();
@@ -43,7 +43,7 @@ fn is_of_initcalls(section: &str) -> bool {
     section.starts_with(".initcall") || section.starts_with(".con_initcall")
 }
 
-/// The section of each label of an initcall in the `text` of module-level assembly.
+/// Returns the section of each initcall label in the `text` of module-level assembly.
 pub(crate) fn sections_of_labels(text: &str) -> HashMap<&str, &str> {
     let mut labels = HashMap::new();
     let mut section = None;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The tables of initcalls that a linked kernel runs through.
+//! Reads the tables of initcalls of a linked kernel.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -9,12 +9,12 @@ use object_model::{Elf, Image, ReadError, Symbol, TableName, source_name};
 use crate::Initcalls;
 use crate::initcall::{Initcall, MARK};
 
-/// What the name of a stub begins with, which calls an initcall and keeps its name under LTO; the
-/// rest of it is that of the initcall's label. Source: `__initcall_stub` in `include/linux/init.h`
+/// The prefix of stubs, which call an initcall and keep their names under LTO; the rest of the name is
+/// that of the initcall's label. Source: `__initcall_stub` in `include/linux/init.h`
 /// of Linux 5.12 and later.
 const STUB: &str = "__initstub__";
 
-/// Levels and the symbols around their tables, in the order in which they stand in memory; the
+/// The levels and the symbols around their tables, in memory order; the
 /// table of a level ends with the initcalls of its `_sync` form. Source: `INIT_CALLS` and
 /// `CON_INITCALL` in `include/asm-generic/vmlinux.lds.h`.
 const TABLES: [(&str, &str, &str); 11] = [
@@ -31,7 +31,7 @@ const TABLES: [(&str, &str, &str); 11] = [
     ("con", "__con_initcall_start", "__con_initcall_end"),
 ];
 
-/// Size of an entry, which is the distance to the function. Source: `initcall_entry_t` with
+/// The size of an entry, which is the distance to the function. Source: `initcall_entry_t` with
 /// `HAVE_ARCH_PREL32_RELOCATIONS`.
 const ENTRY_SIZE: u64 = 4;
 
@@ -40,8 +40,8 @@ const ENTRY_SIZE: u64 = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
     levels: BTreeMap<&'static str, Vec<Entry>>,
-    /// Whether they are those of a link, whose labels have the same lines as those of its kernel. In
-    /// another build the line of a macro with several lines may be another one.
+    /// Whether they are those of a link, whose labels have the same lines as its kernel. In another build,
+    /// a macro with several lines may have another line.
     is_of_link: bool,
 }
 
@@ -49,7 +49,7 @@ pub struct Tables {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     function: String,
-    /// Module and line by its label or stub. Kernels before 5.12 have neither.
+    /// Module and line, from its label or stub. Kernels before 5.12 have neither.
     source: Option<(String, String)>,
 }
 
@@ -61,7 +61,7 @@ impl Entry {
         }
     }
 
-    /// Whether they can be the same, as far as they are known.
+    /// Returns whether the two can be the same, as far as module and line are known.
     fn goes_with(&self, other: &Self, has_same_lines: bool) -> bool {
         let is_same = match (&self.source, &other.source) {
             (Some((module, line)), Some((other_module, other_line))) => {
@@ -72,7 +72,7 @@ impl Entry {
         self.function == other.function && is_same
     }
 
-    /// The function; with module and line if `other` has the same name.
+    /// Returns the name of the function; with module and line if `other` has the same name.
     fn describe(&self, other: Option<&Self>) -> String {
         match (&self.source, other) {
             (Some((module, line)), Some(other)) if other.function == self.function => {
@@ -83,11 +83,11 @@ impl Entry {
     }
 }
 
-/// Something that is wrong with the tables of a kernel.
+/// A fault of the tables of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OrderFault {
-    /// Another function stands in a place.
+    /// An entry has another function than expected.
     #[error(
         "initcall level {level}, place {place}: expected {expected} by {reference}, found {found}"
     )]
@@ -96,11 +96,11 @@ pub enum OrderFault {
         level: &'static str,
         /// Which entry of the level, from 0.
         place: usize,
-        /// The function that should be there, or `none`.
+        /// The expected function, or `none`.
         expected: String,
-        /// The function that is, or `none`.
+        /// The function found, or `none`.
         found: String,
-        /// What says so.
+        /// The name of the reference.
         reference: String,
     },
     /// The symbols around a table do not enclose one.
@@ -114,10 +114,10 @@ pub enum OrderFault {
 }
 
 impl Tables {
-    /// The tables of the linked kernel `vmlinux`, and what is wrong with their bounds.
+    /// Returns the tables of the linked kernel `vmlinux`, and the faults of their bounds.
     ///
     /// # Errors
-    /// A kernel without symbols, whose tables nobody can find, and relocations that cannot be read.
+    /// The kernel has no symbols, so its tables cannot be found, or the relocations cannot be read.
     pub fn of_kernel(vmlinux: &Elf) -> Result<(Self, Vec<OrderFault>), ReadError> {
         if !vmlinux.has_symbol_table() {
             return Err(ReadError::ElfContent("no symbol table".into()));
@@ -126,7 +126,7 @@ impl Tables {
         let mut tables = BTreeMap::new();
         let mut faults = Vec::new();
         for (level, start, stop) in TABLES {
-            // A kernel without consoles, or of a time without the level.
+            // The kernel has no consoles, or its version does not have the level.
             if image.symbols.named(start).is_empty() {
                 continue;
             }
@@ -164,7 +164,7 @@ impl Tables {
         Ok((tables, faults))
     }
 
-    /// The tables that a link of these initcalls should have.
+    /// Returns the tables that a link of these initcalls should have.
     pub fn of_link(initcalls: &Initcalls) -> Self {
         let mut tables: BTreeMap<_, Vec<Entry>> = BTreeMap::new();
         // The order is that of names, in which the _sync form of a level comes after it.
@@ -183,18 +183,18 @@ impl Tables {
         }
     }
 
-    /// How many initcalls there are.
+    /// Returns the number of initcalls.
     pub fn len(&self) -> usize {
         self.levels.values().map(Vec::len).sum()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.levels.is_empty()
     }
 
-    /// A fault for every place at which another function stands than in `expected`, which is what
-    /// messages call `reference`. Functions of one name are told apart by their modules, and by their
+    /// Returns a fault for every place with another function than in `expected`, which messages call
+    /// `reference`. Functions of one name are told apart by their modules, and by their
     /// lines if one of the two is a link, where both are known.
     pub fn differences(&self, expected: &Self, reference: &str) -> Vec<OrderFault> {
         let has_same_lines = self.is_of_link || expected.is_of_link;
@@ -229,7 +229,8 @@ impl Tables {
     }
 }
 
-/// The entry at the address `place`, which refers to `target`; its function is `?` where none begins.
+/// Returns the entry at the address `place`, which refers to `target`; its function is `?` if none begins
+/// there.
 fn entry(image: &Image, target: Option<u64>, place: u64) -> Entry {
     let symbols = target.map_or(&[][..], |target| image.symbols_at(target));
     let rank = |symbol: &Symbol| match symbol {
@@ -241,7 +242,7 @@ fn entry(image: &Image, target: Option<u64>, place: u64) -> Entry {
     let Some(name) = found.map(|symbol| source_name(symbol.name)) else {
         return Entry::new("?", None);
     };
-    // The stub says what runs; the label of the entry only what was meant to.
+    // The stub tells which function runs; the label of the entry only tells which one was meant.
     let stub = name.strip_prefix(STUB);
     let stub = stub.and_then(|rest| Initcall::parse(&format!("{MARK}{rest}"), "").ok());
     if let Some(stub) = stub {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use support::object;
 use test_support::{FORMS, TestDir};
 
-/// What the script of Linux prints for these files.
+/// Returns the output of Linux's script for these files.
 fn perl(dir: &TestDir, names: &[&str]) -> String {
     let script = test_support::linux61_scripts().join("generate_initcall_order.pl");
     let mut command = Command::new("perl");
@@ -21,7 +21,7 @@ fn perl(dir: &TestDir, names: &[&str]) -> String {
     test_support::stdout(&mut command)
 }
 
-/// What our tool prints for these files.
+/// Returns the output of our tool for these files.
 fn ours(dir: &TestDir, names: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_initcall-order"));
     command

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What the checks cost that single plugins make in the build of a tree that has LTO of its own.
+//! Measures the cost of the checks that single plugins add to the build of a tree with its own LTO.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,19 +13,18 @@ use kernel_lab::process;
 
 use crate::initcall_script::{Cost, Inputs, cost_of};
 
-/// How often each is run, so that its CPU time can be measured.
+/// The number of runs of each check, so that its CPU time can be measured.
 const REPEATS: u32 = 5;
 
-/// A check as the build calls it: the plugin, its arguments, and what it looks at.
+/// A check as the build calls it: the plugin, its arguments, and its inputs.
 type CheckCommand = (&'static str, Vec<PathBuf>, &'static str);
 
-/// Runs each check on what a build left in `objtree`, and `cargo xtask verify` once, and gives a
-/// table, in Markdown, of the CPU and wall time of one run and of its share in the CPU time of that
-/// build. `tool` gives the program of a plugin.
+/// Runs each check on the built `objtree`, and `cargo xtask verify` once. Returns a table, in Markdown, of
+/// the CPU and wall time of one run and of its share in the CPU time of the build.
 ///
 /// # Errors
-/// The object tree is not one of a finished build with LTO by a tree that knows LTO itself; a check
-/// that fails, or finds a fault.
+/// The object tree is not a finished build with LTO from a tree with its own LTO; a check fails, or finds a
+/// fault.
 pub fn measure(
     objtree: &Path,
     tool: impl Fn(&str) -> anyhow::Result<PathBuf>,

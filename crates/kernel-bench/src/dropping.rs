@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What it costs to drop what nothing references, and what it gains; what else makes a kernel smaller;
-//! and how far full LTO is to inline.
+//! Measures the cost and gain of dropping what nothing references, of the other options for smaller code,
+//! and of the inlining limits of full LTO.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,7 +16,7 @@ use kernel_lab::{Failure, Outcome};
 
 use crate::BuildApart;
 
-/// The limits of inlining that are tried: LLVM's own for code and for size are 225 and 50.
+/// The inlining limits that are tried: LLVM's own for code and for size are 225 and 50.
 const LIMITS: [u32; 6] = [0, 5, 20, 50, 100, 225];
 
 /// The kernels that are compared: `none`, and each kind of LTO, without dropping and with.
@@ -30,7 +30,7 @@ fn variants(none: Variant) -> Vec<Variant> {
     variants
 }
 
-/// What a build cost and what came out.
+/// The cost and the result of a build.
 struct Built {
     usage: Usage,
     /// Text and data of vmlinux.o, in bytes.
@@ -39,12 +39,11 @@ struct Built {
     image: u64,
 }
 
-/// Builds every kind of kernel from nothing, and gives a table, in Markdown, of its cost, with the
-/// ratio to that with thin LTO that drops nothing, and of its size, compared with `none`, that without
-/// LTO.
+/// Builds every kind of kernel from nothing. Returns a table, in Markdown, of its cost, relative to thin LTO
+/// that drops nothing, and of its size, compared with `none`, the kernel without LTO.
 ///
 /// # Errors
-/// Those of the builds.
+/// A build fails.
 pub fn measure(
     tree: &Path,
     workdir: &Path,
@@ -92,12 +91,12 @@ pub fn measure(
     Ok(table)
 }
 
-/// Links the kernel with full LTO with each limit of inlining, and gives a table and a picture, in
-/// Markdown and Mermaid, of its size, compared with `none`, that without LTO, if all is kept and if what
-/// nothing references is dropped.
+/// Links the kernel with full LTO and each inlining limit, with and without dropping what nothing
+/// references. Returns a table and a picture, in Markdown and Mermaid, of its size, compared with `none`,
+/// the kernel without LTO.
 ///
 /// # Errors
-/// Those of the builds.
+/// A build fails.
 pub fn inlining(
     tree: &Path,
     workdir: &Path,
@@ -135,9 +134,9 @@ pub fn inlining(
     Ok(table + &chart(&curves))
 }
 
-/// Curves over [`LIMITS`], as Mermaid draws them.
+/// Returns curves over [`LIMITS`] for Mermaid.
 fn chart(curves: &[Vec<String>]) -> String {
-    // Categories: they are not evenly spaced.
+    // The limits are categories, because they are not evenly spaced.
     let limits = LIMITS.map(|limit| limit.to_string());
     let mut chart = format!(
         "\nIn percent of the kernel without LTO; the upper curve keeps all, the lower one drops:\n\n\
@@ -150,12 +149,12 @@ fn chart(curves: &[Vec<String>]) -> String {
     chart + "```\n"
 }
 
-/// Builds the kernel that drops with distributed thin LTO and with full LTO, without and with the options
-/// for smaller code, boots and verifies it, and gives a table, in Markdown, of its size, compared with
-/// `none`, that without LTO.
+/// Builds, boots and verifies the kernel that drops, with distributed thin LTO and with full LTO, without
+/// and with the options for smaller code. Returns a table, in Markdown, of its size, compared with `none`,
+/// the kernel without LTO.
 ///
 /// # Errors
-/// Those of the builds and boots; as a fault, a kernel that does not boot, or that verify finds wrong.
+/// A build or boot cannot run; as a fault, a kernel does not boot, or verify finds a fault in it.
 pub fn levers(
     tree: &Path,
     workdir: &Path,
@@ -222,9 +221,9 @@ fn verified(objtree: &Path, against: &Path) -> Outcome {
     }
 }
 
-/// Which options for smaller code are tried together, with which kind of LTO: all that there are with each
-/// kind; unless exports are trimmed, none, too, and each alone where code is made object by object, which
-/// tells what it gains.
+/// Returns the combinations of options for smaller code and kinds of LTO: all options with each kind. Unless
+/// exports are trimmed, also no option, and, where code is made object by object, each option alone, which
+/// shows its gain.
 fn chosen(none: Variant) -> Vec<(Lto, Vec<&'static str>)> {
     let all = variant::for_smaller_code(none.arch);
     let mut chosen = Vec::new();
@@ -240,13 +239,13 @@ fn chosen(none: Variant) -> Vec<(Lto, Vec<&'static str>)> {
     chosen
 }
 
-/// Text and data of vmlinux.o, which has been built.
+/// Returns the size of text and data of the built vmlinux.o.
 fn object_size(variant: Variant, workdir: &Path) -> anyhow::Result<u64> {
     let size = variant.object_size(workdir)?;
     size.with_context(|| format!("{}: no vmlinux.o", variant.objtree(workdir).display()))
 }
 
-/// The option with the limit.
+/// Returns the option with the limit.
 const LIMIT: &str = "LTO_CLANG_FULL_INLINE_LIMIT";
 
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
@@ -254,7 +253,7 @@ fn ratio(one: u64, other: u64) -> f64 {
     one as f64 / other as f64
 }
 
-/// By how much `one` is larger than `other`, in percent.
+/// Returns by how many percent `one` is larger than `other`.
 fn growth(one: u64, other: u64) -> f64 {
     (ratio(one, other) - 1.0) * 100.0
 }

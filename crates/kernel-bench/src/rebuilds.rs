@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What it costs to build a kernel again after a change, without LTO and with each kind of thin LTO.
+//! Measures the cost of rebuilding a kernel after a change, without LTO and with each kind of thin LTO.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -22,15 +22,15 @@ use crate::BuildApart;
 pub struct Kernel<'a> {
     /// How it is built.
     pub build: BuildApart<'a>,
-    /// Its source: with all plugins, or as it comes if it has LTO of its own.
+    /// Its source: with all plugins, or unchanged if it has its own LTO.
     pub tree: &'a Path,
-    /// The source of the same kernel with lto-link, if it has LTO of its own.
+    /// The source of the same kernel with lto-link, if it has its own LTO.
     pub with_lto_link: Option<&'a Path>,
-    /// Where it is built.
+    /// The directory in which it is built.
     pub workdir: &'a Path,
-    /// The architecture it is built for.
+    /// Its architecture.
     pub arch: Arch,
-    /// What it has.
+    /// Its profile.
     pub profile: Profile,
 }
 
@@ -38,9 +38,9 @@ pub struct Kernel<'a> {
 struct Way {
     name: &'static str,
     lto: Lto,
-    /// Whether the linker finds the code that it has generated before.
+    /// Whether the linker finds code from earlier links in its cache.
     has_cache: bool,
-    /// Whether it is the source with lto-link.
+    /// Whether it uses the source with lto-link.
     with_lto_link: bool,
 }
 
@@ -55,7 +55,7 @@ impl Way {
     }
 }
 
-/// The first is what the others are compared with. The last two have one object tree.
+/// The ways to build. The others are compared with the first. The last two share an object tree.
 const WAYS: &[Way] = &[
     Way::new("no LTO", Lto::None),
     Way::new("distributed thin LTO", Lto::ThinDist),
@@ -66,7 +66,7 @@ const WAYS: &[Way] = &[
     },
 ];
 
-/// Those of a kernel that has distributed thin LTO of its own, which is what ours is compared with.
+/// The ways to build a kernel with its own distributed thin LTO, with which ours is compared.
 const NATIVE_WAYS: &[Way] = &[
     Way::new("distributed thin LTO of the kernel", Lto::ThinDist),
     Way {
@@ -75,17 +75,17 @@ const NATIVE_WAYS: &[Way] = &[
     },
 ];
 
-/// What is done to the tree before it is built again.
+/// A change of the tree before a rebuild.
 #[derive(Clone, Copy)]
 enum Change {
-    /// The file is as new as if it had been written.
+    /// The file gets the current time.
     Touch(&'static str),
-    /// The file has one more function.
+    /// The file gets another function.
     Edit(&'static str),
     Nothing,
 }
 
-/// In the order in which they are done: what the others leave must be built when nothing changes.
+/// The changes, in their order: without a change, the results of the others must be built.
 const CHANGES: [(&str, Change); 5] = [
     (
         "a leaf driver touched (`drivers/char/mem.c`)",
@@ -103,13 +103,13 @@ const CHANGES: [(&str, Change); 5] = [
     ("nothing", Change::Nothing),
 ];
 
-/// Builds the kernel in every way, from nothing and after each change, and gives a table, in Markdown,
-/// of the CPU and wall time, each with its ratio to that of the first way. If `is_built`, what an earlier
-/// run built is brought up to date instead of building from nothing, and not measured. Each line is
-/// also told when it is known.
+/// Builds the kernel in every way, from nothing and after each change. Returns a table, in Markdown, of the CPU
+/// and wall time, each with its ratio to that of the first way. If `is_built`, the kernels of an earlier run
+/// are brought up to date, without measuring, instead of being built from nothing. Each line is also printed
+/// as soon as it is known.
 ///
 /// # Errors
-/// Those of the builds, and of files that cannot be changed. The tree is as it was, then too.
+/// A build fails, or a file cannot be changed. The tree is restored in any case.
 pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
     let ways = match kernel.with_lto_link {
         None => WAYS,
@@ -158,7 +158,7 @@ pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
                 usages.push(kernel.build(way)?);
             } else {
                 files::remove_dir(&kernel.objtree(way).join(".thinlto-cache"))?;
-                // Its object tree has seen the change; the others must not see it again.
+                // This object tree has seen the change; the other ways must not see it again.
                 let again = Again::of(tree, change)?;
                 usages.push(kernel.build(way)?);
                 again.restore()?;
@@ -192,7 +192,7 @@ impl Kernel<'_> {
     }
 
     fn build(&self, way: &Way) -> anyhow::Result<Usage> {
-        // One object tree may serve two ways, and two may be called the same.
+        // One object tree may serve two ways, and two ways may have the same name.
         progress::note(way.name);
         (self.build)(build::Options {
             tree: self.tree(way),
@@ -204,13 +204,13 @@ impl Kernel<'_> {
     }
 }
 
-/// A name that no other edited file has: all are linked into one kernel.
+/// Returns a name that no other edited file has, because all are linked into one kernel.
 fn function_in(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     format!("changed_for_a_bench_in_{stem}")
 }
 
-/// One line of the table.
+/// Returns a line of the table.
 fn row(name: &str, usages: &[Usage]) -> String {
     let mut row = format!("| {name} |");
     let first = usages.first();
@@ -224,7 +224,7 @@ fn row(name: &str, usages: &[Usage]) -> String {
     row
 }
 
-/// A file that is newer than what was built of it, and how old it is.
+/// A file that is newer than its object, and its original time.
 struct Again(Option<(PathBuf, SystemTime)>);
 
 impl Again {
@@ -239,7 +239,7 @@ impl Again {
         Ok(Self(Some((path, modified))))
     }
 
-    /// Makes it as old as it was.
+    /// Restores its time.
     fn restore(self) -> anyhow::Result<()> {
         let Some((path, modified)) = self.0 else {
             return Ok(());
@@ -250,11 +250,11 @@ impl Again {
     }
 }
 
-/// The files that were edited, as they were; written back when this goes.
+/// The originals of the edited files, which are restored when this value is dropped.
 #[derive(Default)]
 struct Edited(BTreeMap<PathBuf, String>);
 
-/// Begins what is added to a file, so that it is known when a run that was killed left it there.
+/// The beginning of the added text, by which it is recognized after a killed run.
 const MARK: &str = "\n/* changed for a bench */\n";
 
 impl Edited {
@@ -328,7 +328,7 @@ mod tests {
         fs::write(&path, "int a;\n").unwrap();
         assert_ne!(function_in(&path), function_in(&tree.path().join("b.c")));
         let mut edited = Edited::default();
-        // As a run leaves it that is killed.
+        // The state after a killed run.
         for _ in 0..2 {
             edited.apply(tree.path(), Change::Edit("a.c")).unwrap();
             let text = fs::read_to_string(&path).unwrap();

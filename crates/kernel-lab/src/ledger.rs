@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The ledger of what takes hours: `tests/ledger.toml`, which is committed, so that a fresh clone goes on
-//! where another one stopped; and the page that is made of it.
+//! The ledger of tests and measurements that take hours, `tests/ledger.toml`, and the page made from it.
+//!
+//! The ledger is committed, so that a fresh clone continues where another one stopped.
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,18 +13,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{process, workspace};
 
-/// Where the ledger is in the repository.
+/// Path of the ledger in the repository.
 const LEDGER: &str = "tests/ledger.toml";
 
-/// The page of the tests of `cargo xtask test --wide`.
+/// Path of the page about the tests of `cargo xtask test --wide`.
 const PAGE: &str = "docs/results/wide.md";
 
-/// What the ledger begins with.
+/// The first lines of the ledger.
 const HEAD: &str = "# SPDX-License-Identifier: GPL-2.0-only OR MIT\n\
-# What takes hours, and when it was last done: `cargo xtask test --wide` and `cargo xtask bench runtime`\n\
-# write it, and with --resume leave out what it says has passed.\n";
+# Tests and measurements that take hours, and when each was last run. `cargo xtask test --wide` and\n\
+# `cargo xtask bench runtime` write this file; with --resume they skip the entries that have passed.\n";
 
-/// What a test or a measurement depends on: the rest of the repository only tells of it.
+/// The files that tests and measurements depend on; the rest of the repository only describes them.
 const SOURCES: [&str; 6] = [
     "Cargo.lock",
     "Cargo.toml",
@@ -33,7 +34,7 @@ const SOURCES: [&str; 6] = [
     "xtask",
 ];
 
-/// How a test went.
+/// The outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -43,18 +44,18 @@ pub enum Verdict {
     Failed,
 }
 
-/// A test or measurement that was run.
+/// A run of a test or measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// Its name.
     pub test: String,
-    /// The commit that it was run at; with `+` behind it, there were changes that are in no commit.
+    /// The commit at which it ran, with a `+` if there were uncommitted changes.
     pub commit: String,
-    /// What its random choices were made of, if it makes any.
+    /// The seed of its random choices, if it makes any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// How it went.
+    /// Its outcome.
     pub result: Verdict,
     /// How long it took, in seconds.
     pub seconds: u64,
@@ -62,7 +63,7 @@ pub struct Entry {
     pub time: String,
 }
 
-/// All that was run, each test as it last passed and, if it has failed since, as it last failed.
+/// All runs: for each test the last that passed and, if it has failed since, the last that failed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
@@ -84,10 +85,10 @@ impl Ledger {
         toml::from_str(&text).with_context(|| path.display().to_string())
     }
 
-    /// Adds an entry, in place of older ones of the same test that it makes superfluous.
+    /// Adds an entry, and removes older ones of the same test that it makes superfluous.
     pub fn add(&mut self, entry: Entry) {
         self.entry.retain(|old| {
-            // That it passed once is kept until it passes again.
+            // The last pass is kept until the test passes again.
             old.test != entry.test
                 || (entry.result == Verdict::Failed && old.result == Verdict::Passed)
         });
@@ -95,7 +96,7 @@ impl Ledger {
         self.entry.sort_by(|one, other| one.test.cmp(&other.test));
     }
 
-    /// When a test last passed.
+    /// Returns the last run in which a test passed.
     pub fn passed(&self, test: &str) -> Option<&Entry> {
         self.last(test, Verdict::Passed)
     }
@@ -117,13 +118,13 @@ impl Ledger {
             .with_context(|| path.display().to_string())
     }
 
-    /// The page of these tests.
+    /// Returns the page of these tests.
     pub fn page(&self, tests: &[&str]) -> String {
         let mut page = String::from(
             "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# Tests that take hours\n\n\
-             When each test of `cargo xtask test --wide` last passed, and at which commit. `cargo xtask test \
-             --wide`\nwrites this page from `tests/ledger.toml`; with `--resume` it leaves out what has passed since \
-             the sources last\nchanged, and `--shard 1/4` runs a quarter of the tests.\n\n\
+             This table says when each test of `cargo xtask test --wide` last passed, and at which commit. \
+             `cargo xtask test\n--wide` writes this page from `tests/ledger.toml`. With `--resume` it skips the tests \
+             that have passed since the\nsources last changed; `--shard 1/4` runs a quarter of the tests.\n\n\
              | test | last passed | at commit | took |\n|---|---|---|---:|\n",
         );
         for test in tests {
@@ -151,7 +152,7 @@ impl Ledger {
     }
 }
 
-/// The ledger of this repository, and what is run at.
+/// The ledger of this repository, and the commit of the current run.
 pub struct Book {
     ledger: Ledger,
     repository: Repository,
@@ -160,7 +161,7 @@ pub struct Book {
     resumes: bool,
 }
 
-/// What of the ledger is used again.
+/// The options that decide which entries of the ledger are used again.
 #[derive(Clone, Debug, Default)]
 pub struct Resume {
     /// What has passed since the sources last changed is left out.
@@ -191,7 +192,7 @@ impl Book {
         })
     }
 
-    /// When a test passed, if it need not be run again.
+    /// Returns the last pass of a test, if it need not run again.
     ///
     /// # Errors
     /// git does not know a commit.
@@ -210,7 +211,7 @@ impl Book {
         Ok(counts.then_some(entry))
     }
 
-    /// Keeps how a test went, at once: whatever comes after it may be stopped.
+    /// Records the outcome of a test at once, because the run may be stopped later.
     ///
     /// # Errors
     /// The ledger cannot be written.
@@ -222,7 +223,7 @@ impl Book {
         seconds: u64,
     ) -> anyhow::Result<()> {
         let time = process::output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"]))?;
-        // Another run may have added to it meanwhile.
+        // Another run may have changed the ledger meanwhile.
         self.ledger = Ledger::read(&self.repository.root)?;
         self.ledger.add(Entry {
             test: test.to_owned(),
@@ -245,7 +246,7 @@ impl Book {
     }
 }
 
-/// What git knows of a repository.
+/// A repository, as git sees it.
 struct Repository {
     root: PathBuf,
 }
@@ -257,7 +258,7 @@ impl Repository {
         git
     }
 
-    /// The commit that is checked out, with `+` if the sources differ from it.
+    /// Returns the checked-out commit, with a `+` if the sources differ from it.
     fn commit(&self) -> anyhow::Result<String> {
         let commit = process::output(self.git().args(["rev-parse", "--short=12", "HEAD"]))?;
         let mut changed = self.git();
@@ -270,8 +271,8 @@ impl Repository {
         ))
     }
 
-    /// Whether the sources are what they were at `commit`. One that this repository does not have is
-    /// of no help.
+    /// Returns whether the sources are the same as at `commit`; false if this repository does not
+    /// have that commit.
     fn same_sources(&self, commit: &str) -> anyhow::Result<bool> {
         if !self.has(commit) {
             return Ok(false);
@@ -300,7 +301,7 @@ impl Repository {
     }
 }
 
-/// One part of a run that is split into several.
+/// One part of a run that is split into several parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     index: usize,
@@ -308,7 +309,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Whether what stands at this position is in it.
+    /// Returns whether the item at this position belongs to this part.
     pub fn has(self, position: usize) -> bool {
         position % self.of == self.index
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! One edit of one text: find the anchor exactly as often as it should be there, change it there.
+//! Applies one edit to one text: finds the anchor exactly as often as expected, and changes it there.
 
 use similar::TextDiff;
 
@@ -9,7 +9,7 @@ use crate::mismatch::{Mismatch, Nearest};
 /// Applies one edit to a text.
 ///
 /// An anchor that ends with a newline stands for whole lines: it is found only where a line
-/// begins. Nothing else about a match is inexact, white space included.
+/// begins. Everything else must match exactly, white space included.
 pub(crate) fn apply(text: &[u8], edit: &Edit) -> Result<Vec<u8>, Mismatch> {
     let anchor = edit.anchor.as_bytes();
     let starts = places(text, anchor);
@@ -55,7 +55,7 @@ pub(crate) fn apply(text: &[u8], edit: &Edit) -> Result<Vec<u8>, Mismatch> {
     Ok(result)
 }
 
-/// Where the anchor begins, every place, those that overlap included.
+/// Returns every place at which the anchor begins, overlapping places included.
 fn places(text: &[u8], anchor: &[u8]) -> Vec<usize> {
     let whole_lines = anchor.ends_with(b"\n");
     let mut places = Vec::new();
@@ -70,12 +70,12 @@ fn places(text: &[u8], anchor: &[u8]) -> Vec<usize> {
     places
 }
 
-/// The number, from 1, of the line in which the byte at `at` stands.
+/// Returns the line, counted from 1, that contains the byte at `at`.
 fn line_of(text: &[u8], at: usize) -> usize {
     text[..at].split(|&byte| byte == b'\n').count()
 }
 
-/// Where `needle` first stands in `haystack`.
+/// Returns the first place of `needle` in `haystack`.
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     if needle.is_empty() {
         return Some(0);
@@ -85,7 +85,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         .position(|window| window == needle)
 }
 
-/// The first line of an anchor that has a letter or digit, by which a reader knows it again.
+/// Returns the first line of an anchor that has a letter or digit, by which a reader recognizes it.
 pub(crate) fn headline(anchor: &str) -> &str {
     let says_something = |line: &&str| line.contains(char::is_alphanumeric);
     let lines = || anchor.lines().map(str::trim);
@@ -95,8 +95,8 @@ pub(crate) fn headline(anchor: &str) -> &str {
         .unwrap_or(anchor)
 }
 
-/// Looks for the place that shares most lines with the anchor, and there for the first line that
-/// does not; if none is shared, for the line most like the anchor's first.
+/// Returns the first differing line of the place that shares most lines with the anchor. If no line
+/// is shared, returns the line most similar to the first line of the anchor.
 fn nearest(text: &[u8], anchor: &[u8]) -> Option<Nearest> {
     let text = String::from_utf8_lossy(text);
     let anchor = String::from_utf8_lossy(anchor);
@@ -135,7 +135,7 @@ fn nearest(text: &[u8], anchor: &[u8]) -> Option<Nearest> {
         .map(|line| likeness(line))
         .enumerate()
         .max_by(|a, b| a.1.total_cmp(&b.1))?;
-    // Below this, lines of code are alike only in their letters.
+    // Below this value, lines of code have only letters in common.
     (ratio > 0.6).then(|| Nearest {
         line: index + 1,
         found: lines[index].trim().to_owned(),
@@ -222,7 +222,7 @@ mod tests {
             apply(b"ababa", &twice),
             Err(Mismatch::Overlap { lines: (1, 1) })
         );
-        // And they are counted, so that one of them cannot pass for the only one.
+        // They are counted, too, so that none of them is taken for the only one.
         let once = edit("aba", 1, Placement::Replace("x".into()));
         assert!(matches!(
             apply(b"ababa", &once),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Which files must be written to make a tree what a plan says, or what it was.
+//! Computes the files that must be written to install a plan into a tree, or to restore the tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +17,7 @@ use crate::plan::{Plan, Tool};
 use crate::time_stamp::TimeStamp;
 use crate::tree::{Tree, read_original};
 
-/// The permission bits of a new text, and of a new binary.
+/// The permission bits of a new text file, and of a new binary.
 const TEXT_MODE: u32 = 0o644;
 const BINARY_MODE: u32 = 0o755;
 /// All permission bits of a file's mode.
@@ -30,8 +30,8 @@ pub(crate) struct Writes {
     pub refusals: Vec<Refusal>,
 }
 
-/// Computes what must be written for a plan. Without `binaries`, those that are recorded stay, and
-/// those that are not are left out.
+/// Computes the changes that a plan needs. Without `binaries`, recorded binaries stay, and others are
+/// left out.
 pub(crate) fn to_install(
     tree: &Tree,
     plan: &Plan,
@@ -66,7 +66,7 @@ struct Collector<'a> {
     tree: &'a Tree,
     before: &'a Manifest,
     after: Manifest,
-    /// By path.
+    /// The changes, by path.
     originals: BTreeMap<String, Vec<u8>>,
     changes: Vec<Change>,
     refusals: Vec<Refusal>,
@@ -87,7 +87,7 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Leaves the record of these files as it is.
+    /// Keeps the record of these files unchanged.
     fn keep(&mut self, paths: &BTreeSet<String>) {
         let records = self.before.created.iter();
         self.after.created.extend(
@@ -97,7 +97,7 @@ impl Collector<'_> {
         );
     }
 
-    /// Edits a file, or gives it back if only plugins of before edited it.
+    /// Edits a file, or restores it if only previously installed plugins edited it.
     fn edit(&mut self, plan: &Plan, path: &str) -> Result<()> {
         let present = present(self.tree, path)?;
         let (original, pristine) = original_of(self.tree, self.before, path, present.as_ref())?;
@@ -130,7 +130,7 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Removes what plugins of before made and those of now do not.
+    /// Removes files that previously installed plugins made and the present ones do not make.
     fn remove_others(&mut self, kept: &BTreeSet<String>) -> Result<()> {
         for (path, record) in &self.before.created {
             if self.after.created.contains_key(path) || kept.contains(path) {
@@ -143,12 +143,12 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Notes a refusal if the file has none of the known contents.
+    /// Records a refusal if the file has none of the known contents.
     fn refuse_foreign(&mut self, path: &str, present: Option<&Content>, known: &[Option<&String>]) {
         self.refusals.extend(refusal(path, present, known));
     }
 
-    /// Puts the originals before and the manifest after everything else.
+    /// Orders the changes: originals first, the manifest last.
     fn finish(mut self) -> Result<Writes> {
         self.after.directories = directories(self.tree.dir(), self.before, &self.after);
         let mut files = Vec::new();
@@ -172,7 +172,7 @@ impl Collector<'_> {
     }
 }
 
-/// Computes what must be written to give a tree back.
+/// Computes the changes that restore a tree.
 pub(crate) fn to_uninstall(tree: &Tree, manifest: &Manifest) -> Result<Writes> {
     let mut files = Vec::new();
     let mut refusals = Vec::new();
@@ -218,13 +218,13 @@ pub(crate) fn to_uninstall(tree: &Tree, manifest: &Manifest) -> Result<Writes> {
     })
 }
 
-/// A new file, and for whom it is made.
+/// A new file, and the plugins that it is made for.
 struct Wanted {
     content: Content,
     plugins: Vec<String>,
 }
 
-/// All new files of a plan: texts, and the binaries if there are any.
+/// Returns all new files of a plan: texts, and binaries if there are any.
 fn created_files(
     plan: &Plan,
     binaries: Option<&BTreeMap<String, Vec<u8>>>,
@@ -269,7 +269,7 @@ fn text_content(bytes: Vec<u8>) -> Content {
     }
 }
 
-/// How a file was before any install, and its content then.
+/// Returns the state and content of a file before any install.
 fn original_of(
     tree: &Tree,
     before: &Manifest,
@@ -281,7 +281,7 @@ fn original_of(
         let content = read_original(tree.dir(), &original.sha256)?;
         return Ok((original, content));
     }
-    // The plan has read it, so that it is missing only if someone removed it since.
+    // The plan has read this file, so it can only be missing if someone has just removed it.
     let Some(Content {
         bytes,
         mode,
@@ -299,7 +299,7 @@ fn original_of(
     Ok((original, bytes.clone()))
 }
 
-/// The refusal of a file whose content is neither the original nor one that an install writes.
+/// Returns the refusal of a file whose content is neither the original nor one that an install writes.
 fn refusal(path: &str, present: Option<&Content>, known: &[Option<&String>]) -> Option<Refusal> {
     let hash = sha256(&present?.bytes);
     let is_known = known.iter().flatten().any(|known| **known == hash);
@@ -308,7 +308,7 @@ fn refusal(path: &str, present: Option<&Content>, known: &[Option<&String>]) -> 
     })
 }
 
-/// What stands at `path` now.
+/// Returns the present content of `path`.
 fn present(tree: &Tree, path: &str) -> Result<Option<Content>> {
     let full = tree.full(path)?;
     let Some(bytes) = tree.read_present(path)? else {
@@ -322,8 +322,8 @@ fn present(tree: &Tree, path: &str) -> Result<Option<Content>> {
     }))
 }
 
-/// Adds the change of a file, unless it has the content already, and is executable if it should
-/// be. Other permission bits are the user's: a tree may be shared with a group, or not.
+/// Adds the change of a file, unless the file already has the content and, if needed, is executable.
+/// Other permission bits are the user's choice: a tree may be shared with a group, or not.
 fn push_unless_equal(files: &mut Vec<Change>, path: &str, old: Option<Content>, new: Content) {
     const EXECUTABLE: u32 = 0o100;
     let equal = old.as_ref().is_some_and(|old| {
@@ -338,7 +338,7 @@ fn push_unless_equal(files: &mut Vec<Change>, path: &str, old: Option<Content>, 
     }
 }
 
-/// The removal of a file, if it is there.
+/// Returns the removal of a file, if the file exists.
 fn removal(path: &str, present: Option<Content>) -> Option<Change> {
     present.map(|old| Change {
         path: path.to_owned(),
@@ -347,7 +347,7 @@ fn removal(path: &str, present: Option<Content>) -> Option<Change> {
     })
 }
 
-/// The directories that are there, or will be, only for what is installed.
+/// Returns the directories that exist, or will exist, only for installed files.
 fn directories(dir: &Path, before: &Manifest, after: &Manifest) -> BTreeSet<String> {
     after
         .created

@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
-/// The difference of two contents of the file `path`; nothing if they are equal. `None` stands for
-/// no file.
+/// Returns the difference of two contents of the file `path`, which is empty if they are equal.
+/// `None` stands for a missing file.
 pub(crate) fn unified(path: &str, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<u8> {
     if old == new {
         return Vec::new();
@@ -37,7 +37,7 @@ pub(crate) fn unified(path: &str, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec
     text
 }
 
-/// How many lines a difference adds and removes.
+/// Returns the numbers of lines that a difference adds and removes.
 pub(crate) fn count(old: &[u8], new: &[u8]) -> (usize, usize) {
     let difference = TextDiff::from_lines(old, new);
     let of = |tag| {
@@ -49,9 +49,9 @@ pub(crate) fn count(old: &[u8], new: &[u8]) -> (usize, usize) {
     (of(ChangeTag::Insert), of(ChangeTag::Delete))
 }
 
-/// A table of files with the lines added and removed in each, as `git diff --stat` writes it.
+/// Returns a table of files with the added and removed lines of each, as `git diff --stat` prints it.
 pub(crate) fn stat(files: &[(String, (usize, usize))]) -> String {
-    /// Signs per file at most.
+    /// The largest number of signs per file.
     const WIDTH: usize = 40;
     let longest = files.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
     let most = files.iter().map(|(_, (a, r))| a + r).max().unwrap_or(0);

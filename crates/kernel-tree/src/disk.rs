@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Every change of a disk that this crate makes goes through [`Disk`], so that tests can let any
-//! one of them fail, or be the last.
+//! Changes of the disk. This crate makes all of them through [`Disk`], so that tests can let any single
+//! one fail, or be the last.
 
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -9,34 +9,33 @@ use std::path::Path;
 
 use crate::time_stamp::TimeStamp;
 
-/// What a file is to be, or was.
+/// The state that a file had or gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Content {
     pub bytes: Vec<u8>,
     /// The permission bits.
     pub mode: u32,
-    /// `None`: the time at which it is written.
+    /// The time of modification; `None` for the time of writing.
     pub modified: Option<TimeStamp>,
 }
 
-/// Changes of a disk.
+/// The changes of a disk.
 pub(crate) trait Disk {
-    /// Makes a directory, which is to belong to whom `like` belongs.
+    /// Makes a directory with the owner of `like`.
     fn make_dir(&mut self, path: &Path, like: &Path) -> io::Result<()>;
-    /// Makes a file, or makes it anew, and has it written out to the disk. It is to belong to
-    /// whom `like` belongs.
+    /// Makes or overwrites a file with the owner of `like`, and syncs it.
     fn write(&mut self, path: &Path, content: &Content, like: &Path) -> io::Result<()>;
-    /// Renames a file over another or over nothing.
+    /// Renames a file; an existing target is replaced.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove_file(&mut self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&mut self, path: &Path) -> io::Result<()>;
-    /// Has a directory's names written out to the disk.
+    /// Syncs the names in a directory.
     fn sync_dir(&mut self, path: &Path) -> io::Result<()>;
 }
 
-/// The disk that is there.
+/// The real disk.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RealDisk;
 
@@ -54,7 +53,7 @@ impl Disk for RealDisk {
             .open(path)?;
         file.write_all(&content.bytes)?;
         give_to_owner_of(path, like)?;
-        // After the owner, whose change clears some of these bits.
+        // Set after the owner, because changing the owner clears some of these bits.
         file.set_permissions(Permissions::from_mode(content.mode))?;
         if let Some(time) = content.modified.and_then(TimeStamp::to_system_time) {
             file.set_times(FileTimes::new().set_modified(time))?;
@@ -79,8 +78,8 @@ impl Disk for RealDisk {
     }
 }
 
-/// Makes what was just made belong to whom `like` belongs, so that an install by root leaves no
-/// file of root in another's tree. Who may not give files away keeps them.
+/// Gives a new file the owner of `like`, so that an install by root leaves no file of root in another
+/// user's tree. A user who may not change the owner keeps the file.
 fn give_to_owner_of(path: &Path, like: &Path) -> io::Result<()> {
     let wanted = fs::metadata(like)?;
     let made = fs::metadata(path)?;
@@ -93,7 +92,7 @@ fn give_to_owner_of(path: &Path, like: &Path) -> io::Result<()> {
     }
 }
 
-/// Disks that fail, for tests.
+/// Failing disks, for tests.
 #[cfg(test)]
 pub(crate) mod faulty {
     use std::io;
@@ -101,22 +100,22 @@ pub(crate) mod faulty {
 
     use super::{Content, Disk, RealDisk};
 
-    /// What happens at the chosen change.
+    /// The failure at the chosen change.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) enum Fault {
-        /// It is the last one: it is done by half if it can be, and nothing is done after it.
+        /// The change is the last one, and only half of it is done if possible.
         Kill,
-        /// It fails, and only it.
+        /// Only this change fails.
         Error,
-        /// From it on nothing can be written, but names can still be changed and removed.
+        /// From this change on nothing can be written, but names can still be changed and removed.
         Full,
     }
 
-    /// Counts changes, and lets one of them go wrong.
+    /// A disk that counts changes, and lets one of them fail.
     pub(crate) struct FaultyDisk {
         disk: RealDisk,
         fault: Fault,
-        /// The number, from 0, of the change that goes wrong.
+        /// The number of the failing change, counted from 0.
         at: usize,
         done: usize,
     }
@@ -131,12 +130,12 @@ pub(crate) mod faulty {
             }
         }
 
-        /// Whether so many changes were asked for that one went wrong.
+        /// Returns whether the failing change was reached.
         pub fn went_wrong(&self) -> bool {
             self.done > self.at
         }
 
-        /// Whether this change fails. `writes`: it needs space.
+        /// Returns whether this change fails. `writes` says that it needs space.
         fn fails(&mut self, writes: bool) -> bool {
             let now = self.done;
             self.done += 1;
@@ -168,7 +167,7 @@ pub(crate) mod faulty {
             let first = self.done == self.at;
             if self.fails(true) {
                 if first {
-                    // What a kill or a full disk leaves: the beginning of the file.
+                    // A kill or a full disk leaves the beginning of the file.
                     let half = Content {
                         bytes: content.bytes[..content.bytes.len() / 2].to_vec(),
                         ..content.clone()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `edits.toml`: a plugin's description and what it changes in a tree. The format is described in `docs/install.md`.
+//! Reads `edits.toml`, which lists the changes that a plugin makes. `docs/install.md` describes the format.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use serde::Deserialize;
 /// A fault of an `edits.toml`.
 #[derive(Debug, thiserror::Error)]
 pub enum EditsError {
-    /// It is no TOML, or has an entry that is not known.
+    /// The text is not TOML, or has an unknown entry.
     #[error(transparent)]
     Toml(#[from] toml::de::Error),
     /// An entry makes no sense.
     #[error("{entry}: {reason}")]
     Entry {
-        /// Which entry: its kind and its file or hook.
+        /// The kind of the entry, and its file or hook.
         entry: String,
         /// The fault.
         reason: String,
@@ -47,38 +47,38 @@ pub(crate) struct Description {
     pub order: Option<u32>,
 }
 
-/// A place where the tree reads a generated file of that name under `scripts/lto`.
+/// A place where the tree reads a generated file of this name under `scripts/lto`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hook {
     pub name: String,
-    /// What begins a comment in the generated file; `/*` is closed with `*/`.
+    /// The beginning of a comment in the generated file; `/*` is closed with `*/`.
     #[serde(default = "hash")]
     pub comment: String,
-    /// What stands in the generated file before the fragments.
+    /// The text before the fragments in the generated file.
     #[serde(default)]
     pub text: String,
 }
 
-/// What a plugin is to a tree whose own build knows LTO.
+/// The offer of a plugin to trees whose own build knows LTO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Adoption {
-    /// It can be taken alone.
+    /// The plugin can be taken alone.
     Offered {
-        /// The subject of its patch there: imperative, no full stop.
+        /// The subject of its patch: imperative, no full stop.
         title: String,
-        /// What it replaces or checks, on one line.
+        /// The step that it replaces or checks, on one line.
         does: String,
-        /// The measured gain: the first paragraph of its patch.
+        /// The measured gain, which is the first paragraph of its patch.
         gain: String,
-        /// What the tree must have for it.
+        /// The facts that the tree must have.
         needs: Vec<Need>,
         /// Whether the files that the plugin computes are made there, too.
         generate: bool,
     },
-    /// It makes no sense there.
+    /// The plugin makes no sense in such trees.
     Refused {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -101,12 +101,12 @@ pub(crate) enum Trees {
     None,
     /// Trees whose own build has LTO.
     Native,
-    /// All.
+    /// All trees.
     Any,
 }
 
 impl Trees {
-    /// Whether a tree is among them; `native`: its own build knows LTO.
+    /// Returns whether a tree is among them. `native` says that its own build knows LTO.
     pub fn include(self, native: bool) -> bool {
         match self {
             Self::None => !native,
@@ -119,7 +119,7 @@ impl Trees {
 /// A change of an existing file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Edit {
-    /// Made only if an installed plugin has a fragment for this hook.
+    /// The hook of this edit. The edit is made only if an installed plugin has a fragment for it.
     pub hook: Option<String>,
     pub file: String,
     pub anchor: String,
@@ -183,17 +183,19 @@ pub(crate) enum Condition {
         #[serde(rename = "contains")]
         text: String,
     },
-    /// Holds for a file that is not there, too: an edit of such a file is to be refused, not passed
-    /// over.
+    /// The file does not contain the text. This also holds for a missing file, so that an edit of
+    /// it is refused and not skipped.
     Lacks {
         file: String,
         #[serde(rename = "lacks")]
         text: String,
     },
+    /// The file or directory exists.
     Exists {
         #[serde(rename = "exists")]
         path: String,
     },
+    /// The file or directory does not exist.
     Absent {
         #[serde(rename = "absent")]
         path: String,
@@ -244,7 +246,7 @@ fn one() -> usize {
     1
 }
 
-/// The file as TOML gives it, before it is checked.
+/// The parsed file, before it is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawEdits {
@@ -278,7 +280,7 @@ struct RawEdit {
     when: Vec<Condition>,
 }
 
-/// Either what is offered, or why nothing is.
+/// The offer, or the reason why there is none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawAdoption {
@@ -326,7 +328,7 @@ fn checked_description(description: Description) -> Result<Description, EditsErr
 }
 
 fn checked_hook(hook: Hook) -> Result<Hook, EditsError> {
-    // The generated file stands in scripts/lto, beside these.
+    // The generated file is in scripts/lto, beside these files.
     let taken = ["bin", "VERSION", ".install"];
     if hook.name.is_empty() || hook.name.contains('/') || taken.contains(&hook.name.as_str()) {
         return Err(EditsError::Entry {

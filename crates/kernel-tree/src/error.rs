@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What can go wrong, in the words a user reads.
+//! The errors of this crate, in the words that a user reads.
 
 use std::fmt;
 use std::io;
@@ -11,16 +11,15 @@ use crate::mismatch::Mismatch;
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why something could not be done. Each names the file it is about and, where the reader can
-/// do something, what.
+/// An error of this crate. Each names its file and, if the user can do something, says what.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The directory lacks what every kernel tree has.
+    /// The directory lacks a file that every kernel tree has.
     #[error("{} is not a kernel tree: it has no {}", dir.display(), missing.join(", no "))]
     NotAKernelTree {
         /// The directory.
         dir: PathBuf,
-        /// What it lacks.
+        /// The missing file.
         missing: Vec<&'static str>,
     },
     /// A file or directory could not be read or written.
@@ -30,13 +29,13 @@ pub enum Error {
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A path leaves the tree, or goes through something that is no plain directory.
+    /// A path leaves the tree, or goes through something other than a plain directory.
     #[error("{path}: {reason}")]
     Path {
-        /// The path as it was given.
+        /// The path as given.
         path: String,
         /// The fault.
         reason: String,
@@ -60,18 +59,18 @@ pub enum Error {
     Generate {
         /// The plugin.
         plugin: String,
-        /// What it said.
+        /// Its error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The tree is not as the plugins know it. All reasons are listed; nothing was written.
+    /// The tree differs from what the plugins expect. All reasons are listed; nothing was written.
     #[error("{}: the tree was not changed:{}", dir.display(), listed(refusals))]
     Refused {
         /// The tree.
         dir: PathBuf,
-        /// Every reason that was found.
+        /// All reasons.
         refusals: Vec<Refusal>,
     },
-    /// An earlier install or uninstall did not end, and this command must not write.
+    /// An earlier install or uninstall was interrupted, and this command must not write.
     #[error(
         "{}: an install or uninstall was interrupted; `cargo xtask status --tree {}` finishes it",
         dir.display(), dir.display()
@@ -103,7 +102,7 @@ pub enum Error {
         /// The fault.
         reason: String,
     },
-    /// While files were being replaced, one was found that is neither as before nor as after.
+    /// While files were being replaced, one had neither the old nor the new content.
     #[error(
         "{path} was changed by someone else in the middle of the {command}{}",
         former_content(kept.as_deref())
@@ -113,13 +112,13 @@ pub enum Error {
         path: String,
         /// `install` or `uninstall`.
         command: String,
-        /// The file that holds what stood there before, where it is needed to go on.
+        /// The file with the earlier content, if the user needs it to go on.
         kept: Option<String>,
     },
-    /// Writing failed after some files were replaced, and they were all put back.
+    /// Writing failed after some files were replaced, and all of them were restored.
     #[error("the tree is as it was before")]
     Undone(#[source] Box<Error>),
-    /// Writing failed after some files were replaced, and they could not be put back.
+    /// Writing failed after some files were replaced, and they could not be restored.
     #[error(
         "the {command} stopped half-way, and putting the tree back failed as well ({undo}); \
          mend the cause and give any command again: it will be finished"
@@ -127,15 +126,15 @@ pub enum Error {
     HalfWay {
         /// `install` or `uninstall`.
         command: String,
-        /// Why it could not be undone.
+        /// The reason why it could not be undone.
         undo: Box<Error>,
-        /// Why it stopped.
+        /// The reason why it stopped.
         source: Box<Error>,
     },
 }
 
 impl Error {
-    /// Makes an [`Error::Io`] of what the system said.
+    /// Makes an [`Error::Io`] from an error of the system.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io {
@@ -168,27 +167,27 @@ impl From<kernel_facts::Error> for Error {
 /// One reason why a tree is not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The file that an edit is for is not there.
+    /// The file to be edited is missing.
     FileMissing {
-        /// Who wants to edit it.
+        /// The plugin or hook of the edit.
         plugin: String,
         /// The file.
         file: String,
     },
-    /// The text that an edit is anchored to is not there, or not as often as it should be.
+    /// The anchor of an edit is not found, or not as often as expected.
     Anchor {
-        /// Who wants to edit the file.
+        /// The plugin or hook of the edit.
         plugin: String,
         /// The file.
         file: String,
-        /// The first line of the anchor that says something.
+        /// The first line of the anchor that identifies it.
         anchor: String,
-        /// What was found.
+        /// The result of the search.
         mismatch: Mismatch,
     },
-    /// A file that would be made is already there.
+    /// A file to be made already exists.
     FileExists {
-        /// Who wants to make it.
+        /// The plugin that would make it.
         plugin: String,
         /// The file.
         file: String,
@@ -204,12 +203,12 @@ pub enum Refusal {
     NotPlain {
         /// The file.
         file: String,
-        /// What it is.
+        /// Its kind.
         what: String,
     },
-    /// `scripts/lto` is there, but no install made it.
+    /// `scripts/lto` exists, but no install made it.
     ForeignDirectory {
-        /// What stands in it.
+        /// A file in it.
         files: Vec<String>,
     },
     /// The tree refers to `scripts/lto`, but no install is recorded.
@@ -217,9 +216,9 @@ pub enum Refusal {
         /// The file that refers to it.
         file: String,
     },
-    /// The tree knows LTO, and not from its own build.
+    /// The tree has parts of LTO, but not a build of its own for it.
     HasLto {
-        /// What shows it.
+        /// The fact that shows it.
         facts: Vec<String>,
     },
     /// The tree's own build knows LTO, and the plugins were chosen for one that does not, or the
@@ -229,19 +228,19 @@ pub enum Refusal {
     NotForNative {
         /// The plugin.
         plugin: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// An installed file was changed since.
+    /// An installed file was changed afterwards.
     Changed {
         /// The file.
         file: String,
     },
-    /// A file or directory may not be written.
+    /// A file or directory cannot be written.
     NoAccess {
         /// The directory.
         directory: String,
-        /// What the system said.
+        /// The error of the system.
         reason: String,
     },
 }
@@ -321,7 +320,7 @@ fn listed(refusals: &[Refusal]) -> String {
     format!("\n  {}", lines.join("\n  "))
 }
 
-/// Names the first few, and says how many there are.
+/// Names the first few items, and gives their number.
 fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 5;
     if names.len() <= SHOWN {

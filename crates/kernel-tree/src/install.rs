@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Making a tree what a plan says, and giving it back.
+//! Installs a plan into a tree, and restores the tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -18,21 +18,21 @@ use crate::paths::{LTO_DIR, is_record};
 use crate::plan::Plan;
 use crate::tree::Tree;
 
-/// What an install or uninstall did, file by file, relative to the tree.
+/// The files that an install or uninstall changed, relative to the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Files that were not there.
+    /// New files.
     pub made: Vec<String>,
-    /// Files that have another content now.
+    /// Files with new content.
     pub changed: Vec<String>,
-    /// Files that are gone.
+    /// Removed files.
     pub removed: Vec<String>,
-    /// Files in `scripts/lto` that no install made. They were left alone.
+    /// Files in `scripts/lto` that no install made; they were not touched.
     pub foreign: Vec<String>,
 }
 
 impl Report {
-    /// Whether the tree is as it was.
+    /// Returns whether nothing was changed.
     pub fn is_unchanged(&self) -> bool {
         let Self {
             made,
@@ -44,21 +44,21 @@ impl Report {
     }
 }
 
-/// What an install would do.
+/// The changes that an install would make.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preview {
-    /// What would be written, removed or put back, texts and binaries.
+    /// The files that would be written, removed or restored, texts and binaries.
     pub report: Report,
     /// The difference of the texts, as `diff -u` writes it.
     pub diff: Vec<u8>,
-    /// Whether the tree or its record is not as the plan says.
+    /// Returns whether the tree or its record differs from the plan.
     pub drift: bool,
 }
 
-/// Finishes, or sweeps away, what an interrupted install or uninstall left in the tree at `dir`.
-/// To be called before [`Tree::open`] by every command that may write.
+/// Finishes an interrupted install or uninstall in the tree at `dir`, or removes its staged files.
+/// Every command that may write must call this before [`Tree::open`].
 ///
-/// Errors: another command is at work in the tree; what was left cannot be finished.
+/// Errors: another command is running in the tree; the interrupted command cannot be finished.
 pub fn recover(dir: &Path) -> Result<Recovery> {
     if !dir.join(LTO_DIR).exists() {
         return Ok(Recovery::Nothing);
@@ -67,13 +67,13 @@ pub fn recover(dir: &Path) -> Result<Recovery> {
     journal::recover(&mut RealDisk, dir)
 }
 
-/// Makes the tree what the plan says. `binaries` has the content of every tool of the plan, by
-/// name. What is already as it should be is not written, and keeps its time stamp.
+/// Installs the plan. `binaries` has the content of every tool of the plan, by name. Unchanged files
+/// are not rewritten, and keep their time stamps.
 ///
-/// `discard_changes`: changes made to installed files since they were installed are given up;
-/// without it they are refused.
+/// `discard_changes` gives up changes that were made to installed files; without it, changed files are
+/// refused.
 ///
-/// Errors: [`Error::Refused`] if installed files were changed or the tree may not be written; see
+/// Errors: [`Error::Refused`] if installed files were changed or the tree cannot be written; see
 /// [`recover`] for what happens if writing fails.
 pub fn install(
     tree: &Tree,
@@ -84,15 +84,14 @@ pub fn install(
     install_on(&mut RealDisk, tree, plan, binaries, discard_changes)
 }
 
-/// Says whether [`install`] would refuse, before the binaries are built.
+/// Checks whether [`install`] would refuse the plan, before the binaries are built.
 pub fn check_install(tree: &Tree, plan: &Plan, discard_changes: bool) -> Result<()> {
     let writes = to_install(tree, plan, None)?;
     allowed(tree, writes, discard_changes).map(drop)
 }
 
-/// What [`install`] would do, but for the content of the binaries: one that is installed and
-/// unchanged counts as right. Installed files that were changed are among what would be changed.
-/// Writes nothing.
+/// Returns the changes that [`install`] would make, and writes nothing. An installed and unchanged
+/// binary counts as right, whatever its content. Installed files that were changed are included.
 pub fn preview(tree: &Tree, plan: &Plan) -> Result<Preview> {
     let changes = to_install(tree, plan, None)?.changes;
     let mut report = report(&changes, Vec::new());
@@ -127,7 +126,7 @@ pub fn preview(tree: &Tree, plan: &Plan) -> Result<Preview> {
     })
 }
 
-/// Gives the tree back as it was before the first install: content, permissions and time stamps.
+/// Restores the tree as it was before the first install: content, permissions and time stamps.
 ///
 /// Errors: [`Error::NotInstalled`]; [`Error::Refused`] as for [`install`].
 pub fn uninstall(tree: &Tree, discard_changes: bool) -> Result<Report> {
@@ -174,7 +173,7 @@ fn write(
     Ok(report(&changes, foreign))
 }
 
-/// The changes, if nothing speaks against making them.
+/// Returns the changes, unless there is a reason to refuse them.
 fn allowed(tree: &Tree, writes: Writes, discard_changes: bool) -> Result<Changes> {
     let Writes {
         changes,
@@ -211,9 +210,9 @@ fn report(changes: &Changes, foreign: Vec<String>) -> Report {
     report
 }
 
-/// The directories in which something must be written and may not be.
+/// Returns the directories that must be written and cannot be.
 fn without_access(dir: &Path, changes: &Changes) -> Vec<Refusal> {
-    // A replaced file changes a name in its directory; a made directory one in its parent.
+    // Replacing a file changes a name in its directory; making a directory changes one in its parent.
     let directories: BTreeSet<&Path> = changes
         .files
         .iter()
@@ -233,13 +232,13 @@ fn without_access(dir: &Path, changes: &Changes) -> Vec<Refusal> {
         .collect()
 }
 
-/// Held by who may write to a tree.
+/// The lock of the command that may write to a tree.
 struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Said, because a process that is just being started elsewhere in this one may share the
-        // file until it begins. That it fails cannot happen to who holds the lock.
+        // Unlock explicitly, because a child process that is just being started may share the file
+        // until it begins to run. This cannot fail while the lock is held.
         let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
 }
@@ -251,13 +250,13 @@ fn lock(dir: &Path) -> Result<Lock> {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Busy {
             dir: dir.to_path_buf(),
         }),
-        // Some network file systems lock no directories: there, two commands at once are the
-        // user's to avoid.
+        // Some network file systems cannot lock directories. There, the user must not run two
+        // commands at once.
         Ok(()) | Err(_) => Ok(Lock(file)),
     }
 }
 
-/// Locks the tree, and makes sure that it is still as it was when it was opened.
+/// Locks the tree, and checks that it is unchanged since it was opened.
 fn lock_and_check(tree: &Tree) -> Result<Lock> {
     let lock = lock(tree.dir())?;
     let changed =

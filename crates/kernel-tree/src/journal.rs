@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Replacing many files as if they were one.
+//! Replaces many files as if they were one.
 //!
-//! 1. Every new content, and every content that it replaces, is written beside the record and
-//!    synced, and so are two journals that list all replacements: one to go forward, one to go
-//!    back. Missing directories are made. Until here no file of the tree is touched; a full disk
-//!    shows itself here.
-//! 2. The journal forward is renamed into place. From here on the change counts as decided.
-//! 3. The staged files are renamed into place, and what goes is removed. None of that needs space.
-//! 4. The journal is removed, then what is left of the staging.
+//! 1. Every new content and every content that it replaces are written beside the record and synced,
+//!    together with two journals that list all replacements: one to go forward, one to go back.
+//!    Missing directories are made. If the disk is full, the command fails here, before any file of
+//!    the tree is touched.
+//! 2. The forward journal is renamed into place. From here on the change counts as decided.
+//! 3. The staged files are renamed into place, and other files are removed. This needs no space.
+//! 4. The journal is removed, then the remaining staged files.
 //!
-//! Killed before 2, nothing has happened but staging, which the next command sweeps away. Killed
-//! after 2, the next command goes on with 3. If a step of 3 fails, the journal back is renamed
-//! over the journal, and what was replaced is renamed back.
+//! After a kill before step 2, there are only staged files, which the next command removes. After a
+//! kill following step 2, the next command continues with step 3. If a step of 3 fails, the backward
+//! journal is renamed over the forward one, and the replaced files are renamed back.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,9 +26,9 @@ use crate::hash::sha256;
 use crate::paths::{LTO_DIR, ORIGINALS_DIR, RECORD_DIR, full_path, parents, read_if_there};
 
 const JOURNAL: &str = "scripts/lto/.install/journal";
-/// The journal forward before it is decided on.
+/// The forward journal before the change is decided.
 const NEXT_JOURNAL: &str = "scripts/lto/.install/journal.forward";
-/// The journal back, as long as it is not needed.
+/// The backward journal, as long as it is not needed.
 const BACK_JOURNAL: &str = "scripts/lto/.install/journal.back";
 const NEW_DIR: &str = "scripts/lto/.install/new";
 const OLD_DIR: &str = "scripts/lto/.install/old";
@@ -41,7 +41,7 @@ const FORMAT: u32 = 1;
 pub(crate) struct Change {
     /// Relative to the tree.
     pub path: String,
-    /// What stands there now.
+    /// The present content.
     pub old: Option<Content>,
     /// The new content.
     pub new: Option<Content>,
@@ -53,23 +53,23 @@ pub(crate) struct Changes {
     /// `install` or `uninstall`.
     pub command: &'static str,
     pub files: Vec<Change>,
-    /// Directories that go if nothing is left in them.
+    /// Directories that are removed if they are empty.
     pub dropped_directories: BTreeSet<String>,
 }
 
-/// What was found of an interrupted command, and what was done about it.
+/// The outcome of looking for an interrupted command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recovery {
-    /// Nothing was left behind.
+    /// There was none.
     Nothing,
-    /// The command had not begun to change the tree; what it had prepared was removed.
+    /// The command had not begun to change the tree; its staged files were removed.
     Swept,
     /// The command was finished.
     Finished {
         /// `install` or `uninstall`.
         command: String,
     },
-    /// The command had failed and was being undone; that was finished.
+    /// The command had failed and was being undone; the undo was finished.
     Undone {
         /// `install` or `uninstall`.
         command: String,
@@ -89,11 +89,11 @@ struct Journal {
     format: u32,
     command: String,
     direction: Direction,
-    /// The n-th step's contents are staged under the name n.
+    /// The steps; the contents of step n are staged under the name n.
     steps: Vec<Step>,
-    /// Directories that are made, the outermost first.
+    /// New directories, the outermost first.
     made_directories: Vec<String>,
-    /// Directories that go if nothing is left in them, the innermost first.
+    /// Directories that are removed if they are empty, the innermost first.
     dropped_directories: Vec<String>,
 }
 
@@ -101,13 +101,13 @@ struct Journal {
 #[serde(deny_unknown_fields)]
 struct Step {
     path: String,
-    /// The SHA-256 of what stood there, if a file did.
+    /// The SHA-256 of the old content, if there was a file.
     old: Option<String>,
-    /// The SHA-256 of the new content, if a file is to be there.
+    /// The SHA-256 of the new content, unless the file is removed.
     new: Option<String>,
 }
 
-/// Whether a command was interrupted after it was decided.
+/// Returns whether a command was interrupted after its change was decided.
 pub(crate) fn is_pending(dir: &Path) -> Result<bool> {
     let path = dir.join(JOURNAL);
     path.try_exists().map_err(Error::io("look at", &path))
@@ -115,7 +115,7 @@ pub(crate) fn is_pending(dir: &Path) -> Result<bool> {
 
 /// Makes all changes, or none.
 ///
-/// Errors: [`Error::Io`] if nothing was changed, [`Error::Undone`] if all was put back,
+/// Errors: [`Error::Io`] if nothing was changed, [`Error::Undone`] if everything was restored,
 /// [`Error::HalfWay`] if neither could be done and the journal stays.
 pub(crate) fn commit(disk: &mut dyn Disk, dir: &Path, changes: &Changes) -> Result<()> {
     let mut writer = Writer { disk, dir };
@@ -129,7 +129,7 @@ pub(crate) fn commit(disk: &mut dyn Disk, dir: &Path, changes: &Changes) -> Resu
     writer.forward_or_back(&journal)
 }
 
-/// Finishes what an interrupted command left. The caller holds the lock.
+/// Finishes an interrupted command. The caller holds the lock.
 pub(crate) fn recover(disk: &mut dyn Disk, dir: &Path) -> Result<Recovery> {
     let mut writer = Writer { disk, dir };
     let Some(journal) = Journal::read(dir, JOURNAL)? else {
@@ -190,7 +190,7 @@ impl Journal {
     }
 }
 
-/// What stands at a path, compared with what a step knows.
+/// The content of a path, compared with the contents that a step knows.
 enum Found {
     Nothing,
     Hash(String),
@@ -265,7 +265,7 @@ impl Writer<'_> {
             direction: Direction::Forward,
             ..back.clone()
         };
-        // First of the two: by it, directories that were made in vain are found again.
+        // Written first: this journal is needed to find directories that were made in vain.
         self.write_journal(BACK_JOURNAL, &back)?;
         for directory in &back.made_directories {
             self.make_dir(directory)?;
@@ -287,8 +287,8 @@ impl Writer<'_> {
             .map_err(Error::io("write", &full))
     }
 
-    /// After a failure before anything was replaced. What cannot be removed here either is left
-    /// to the next command.
+    /// Removes the staged files after a failure before anything was replaced. The next command
+    /// removes those that cannot be removed now.
     fn give_up_staging(&mut self) {
         let journal_is_gone = !self.dir.join(JOURNAL).exists() || self.remove_file(JOURNAL).is_ok();
         if journal_is_gone {
@@ -296,13 +296,13 @@ impl Writer<'_> {
         }
     }
 
-    /// Makes the changes of a journal; if that fails, takes them back.
+    /// Makes the changes of a journal, and undoes them if one fails.
     fn forward_or_back(&mut self, journal: &Journal) -> Result<()> {
         let Err(error) = self.forward(journal) else {
             return Ok(());
         };
         if !is_pending(self.dir)? {
-            // All is done but the sweeping, which the next command does.
+            // Only the staged files remain, and the next command removes them.
             return Err(error);
         }
         match self.turn_back(journal) {
@@ -371,7 +371,7 @@ impl Writer<'_> {
         }
         if !found.is(step.new.as_ref()) {
             if self.dir.join(staged(NEW_DIR, index)).exists() {
-                // Never replaced: what stands there is not ours to touch.
+                // This file was never replaced, so its content must not be touched.
                 return Ok(());
             }
             return Err(Error::Conflict {
@@ -386,7 +386,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Has all names written out, then forgets the journal.
+    /// Syncs all names, then removes the journal.
     fn finish(&mut self, journal: &Journal) -> Result<()> {
         let directories: BTreeSet<&str> = journal
             .steps
@@ -414,8 +414,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Removes what was staged, and directories of ours that hold nothing. True if there was
-    /// anything.
+    /// Removes the staged files, and our directories that are empty. Returns whether there were any.
     fn sweep(&mut self) -> Result<bool> {
         let mut swept = false;
         for directory in [NEW_DIR, OLD_DIR] {
@@ -433,8 +432,8 @@ impl Writer<'_> {
             }
             swept |= self.remove_dir_if_empty(directory)?;
         }
-        // One that was not written to its end stands for directories that were not made yet. The
-        // others are dropped here and not in `forward`, so that `back` never finds them gone.
+        // If a journal is incomplete, its directories have not been made yet. The other directories
+        // are removed here and not in `forward`, so that `back` always finds them.
         if let Ok(Some(journal)) = Journal::read(self.dir, BACK_JOURNAL) {
             self.remove_empty(journal.made_directories.iter().rev())?;
             self.remove_empty(&journal.dropped_directories)?;
@@ -451,7 +450,7 @@ impl Writer<'_> {
         Ok(swept)
     }
 
-    /// The file or directory whose owner a new file at `path` gets.
+    /// Returns the file or directory whose owner a new file at `path` gets.
     fn owner_like(&self, path: &str) -> Result<PathBuf> {
         let full = full_path(self.dir, path)?;
         Ok(full
@@ -491,7 +490,7 @@ impl Writer<'_> {
         self.disk.sync_dir(&full).map_err(Error::io("sync", &full))
     }
 
-    /// True if the directory was there and is gone.
+    /// Removes a directory if it is empty; returns whether it was removed.
     fn remove_dir_if_empty(&mut self, path: &str) -> Result<bool> {
         let full = self.dir.join(path);
         match is_empty_dir(&full) {
@@ -507,12 +506,12 @@ impl Writer<'_> {
     }
 }
 
-/// Where the content of the step of that index is staged, relative to the tree.
+/// Returns the path of the staged content of the step with this index, relative to the tree.
 fn staged(directory: &str, index: usize) -> String {
     format!("{directory}/{index}")
 }
 
-/// False for what is not there or no directory.
+/// Returns false for a missing file, and for anything other than a directory.
 fn is_empty_dir(path: &Path) -> io::Result<bool> {
     match fs::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a Linux kernel tree is, and how plugins are put into one and taken out again.
+//! Puts plugins into Linux kernel trees and takes them out again.
 //!
 //! Data flows one way:
 //!
 //! 1. [`Tree`] reads: facts about the tree as it was before any install.
-//! 2. [`Table`] and [`Selection`] resolve: which plugins, in which order, with which glue. A tree
+//! 2. [`Table`] and [`Selection`] resolve the plugins, their order and their glue. A tree
 //!    whose own build knows LTO is offered single plugins ([`Offer`]), with glue for such trees.
 //! 3. [`Plan`] plans: every file's text after the install, in memory. All faults are collected.
 //! 4. [`install()`] and [`uninstall`] write, under a journal that the next command finishes.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The record of an install: which files were edited or made, and how the edited ones were before.
+//! The record of an install: the edited and new files, and the originals of the edited ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::time_stamp::TimeStamp;
 /// The form of the manifest that this version reads and writes.
 const FORMAT: u32 = 1;
 
-/// What an install did.
+/// The record of an install.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
@@ -23,12 +23,12 @@ pub(crate) struct Manifest {
     /// The version of the plugins.
     pub version: String,
     pub plugins: Vec<String>,
-    /// Files that were there before, by path. One that the present plugins leave as it was, but
-    /// that others once edited, stays recorded for its time stamp.
+    /// Edited files, by path. A file that earlier plugins edited and the present ones do not stays
+    /// recorded because of its time stamp.
     pub edited: BTreeMap<String, EditedRecord>,
-    /// Files that were not there before, by path.
+    /// New files, by path.
     pub created: BTreeMap<String, CreatedRecord>,
-    /// Directories that were not there before.
+    /// New directories.
     pub directories: BTreeSet<String>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Manifest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EditedRecord {
     pub original: Original,
-    /// The SHA-256 of what the install wrote.
+    /// The SHA-256 of the installed content.
     pub installed: String,
     pub plugins: Vec<String>,
 }
@@ -44,12 +44,12 @@ pub(crate) struct EditedRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreatedRecord {
-    /// The SHA-256 of what the install wrote.
+    /// The SHA-256 of the installed content.
     pub installed: String,
     pub plugins: Vec<String>,
 }
 
-/// How a file was before it was edited. Its content is among the kept originals, named by its hash.
+/// The state of a file before it was edited. Its content is in [`ORIGINALS_DIR`], named by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Original {
@@ -83,7 +83,7 @@ impl Manifest {
     }
 
     fn parse(text: &[u8], dir: &Path) -> std::result::Result<Self, String> {
-        /// Read first: another form may differ in everything else.
+        /// This field is read first, because another form may differ in everything else.
         #[derive(Deserialize)]
         struct Format {
             format: u32,
@@ -107,21 +107,21 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The text of the manifest file. The same manifest gives the same bytes.
+    /// Returns the text of the manifest file. The same manifest gives the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');
         text
     }
 
-    /// Whether `path` is there only because of an install.
+    /// Returns whether `path` exists only because of an install.
     pub fn made(&self, path: &str) -> bool {
         self.created.contains_key(path)
             || self.directories.contains(path)
             || is_under(path, RECORD_DIR)
     }
 
-    /// The hash of a tool, if it is installed.
+    /// Returns the hash of a tool, if it is installed.
     pub fn tool(&self, name: &str) -> Option<&str> {
         self.created
             .get(&format!("{BIN_DIR}/{name}"))
@@ -129,7 +129,7 @@ impl Manifest {
     }
 }
 
-/// Everything that stands in `scripts/lto` and is in no record, relative to the tree, in order.
+/// Returns all files in `scripts/lto` that are in no record, sorted, relative to the tree.
 pub(crate) fn foreign_files(dir: &Path, manifest: Option<&Manifest>) -> Result<Vec<String>> {
     let root = dir.join(LTO_DIR);
     let mut found = Vec::new();

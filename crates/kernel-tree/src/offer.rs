@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a plugin is to a tree whose own build knows LTO.
+//! Finds out whether a tree has its own LTO, and what plugins offer to such trees.
 
 use crate::edits::{Adoption, Need};
 use crate::error::Result;
 use crate::plugin::{Plugin, Resolved};
 use crate::tree::Tree;
 
-/// What a plugin is to a tree whose own build knows LTO.
+/// The offer of a plugin to a tree whose own build knows LTO.
 #[derive(Debug, Clone)]
 pub struct Offer<'table> {
     /// The plugin.
     pub plugin: &'table Plugin,
-    /// What it replaces or checks there; nothing if it is of no use in any such tree.
+    /// The step that it replaces or checks there; empty if it has no use in any such tree.
     pub does: Option<&'table str>,
-    /// Why it cannot be taken in this tree.
+    /// The reason why it cannot be taken in this tree.
     pub refused: Option<&'table str>,
 }
 
@@ -34,13 +34,13 @@ impl<'table> Offer<'table> {
         })
     }
 
-    /// Whether the plugin can be taken.
+    /// Returns whether the plugin can be taken.
     pub fn is_made(&self) -> bool {
         self.refused.is_none()
     }
 }
 
-/// The explanation of the first fact that does not hold.
+/// Returns the explanation of the first fact that does not hold.
 fn unmet<'a>(needs: &'a [Need], tree: &Tree) -> Result<Option<&'a str>> {
     for Need { fact, otherwise } in needs {
         if !tree.holds(fact)? {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a tree will be: every edited and every new file, in memory, from the pristine texts.
+//! Computes a tree after an install: every edited and every new file, in memory, from the pristine texts.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -17,55 +17,55 @@ use crate::plugin::{Generated, Resolved};
 use crate::table::Selection;
 use crate::tree::Tree;
 
-/// A file that was there and is edited.
+/// An edited file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EditedFile {
-    /// Its content before.
+    /// Its content before the install.
     pub pristine: Vec<u8>,
-    /// Its content after.
+    /// Its content after the install.
     pub text: Vec<u8>,
-    /// Who edits it, in the order of the table. A hook's edit is counted to the first plugin that
-    /// has a fragment for the hook.
+    /// The plugins that edit it, in the order of the table. The edit of a hook counts for the first
+    /// plugin that has a fragment for the hook.
     pub plugins: Vec<String>,
-    /// For each edit, in their order: who wants it, and why.
+    /// The plugin and the reason of each edit, in the order of the edits.
     pub reasons: Vec<(String, String)>,
 }
 
-/// A file that was not there.
+/// A new file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedFile {
     /// Its content.
     pub text: Vec<u8>,
-    /// Who makes it, in the order of the table.
+    /// The plugins that make it, in the order of the table.
     pub plugins: Vec<String>,
 }
 
 /// A binary to be installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
-    /// Its name, and that of the package that builds it.
+    /// The name of the tool and of the package that builds it.
     pub name: String,
-    /// Who needs it.
+    /// The plugins that need it.
     pub plugin: String,
 }
 
 impl Tool {
-    /// Where it goes, relative to the tree.
+    /// Returns its path, relative to the tree.
     pub fn path(&self) -> String {
         format!("{BIN_DIR}/{}", self.name)
     }
 }
 
-/// Something the user should read about a plugin and this tree.
+/// A note to the user about a plugin and this tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The plugin.
     pub plugin: String,
-    /// What there is to say.
+    /// The note.
     pub text: String,
 }
 
-/// A tree with a choice of plugins, computed and not yet written.
+/// A tree with the chosen plugins, computed but not written.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The version of the plugins.
@@ -78,15 +78,15 @@ pub struct Plan {
     pub created: BTreeMap<String, CreatedFile>,
     /// The binaries.
     pub tools: Vec<Tool>,
-    /// What was passed over, and what the plugins had to say.
+    /// Skipped entries, and the notes of the plugins.
     pub notes: Vec<Note>,
 }
 
 impl Plan {
     /// Computes the tree with these plugins, from its pristine texts. `version` is written into
-    /// the tree, for the build to compare its tools with.
+    /// the tree; a build compares it with that of the tools.
     ///
-    /// Errors: [`Error::Refused`] with all that stands in the way; [`Error::Generate`] if a plugin
+    /// Errors: [`Error::Refused`] with all obstacles; [`Error::Generate`] if a plugin
     /// cannot compute its files; a file of the tree cannot be read.
     pub fn new(tree: &Tree, selection: &Selection<'_>, version: &str) -> Result<Self> {
         let mut planner = Planner {
@@ -142,7 +142,7 @@ impl Plan {
         })
     }
 
-    /// The files that a plugin edits, in order.
+    /// Returns the files that a plugin edits, in order.
     pub fn edited_by<'a>(&'a self, plugin: &'a str) -> impl Iterator<Item = &'a str> {
         self.edited
             .iter()
@@ -150,7 +150,7 @@ impl Plan {
             .map(|(path, _)| path.as_str())
     }
 
-    /// The files that a plugin makes, in order, without its binaries.
+    /// Returns the files that a plugin makes, in order, without its binaries.
     pub fn created_by<'a>(&'a self, plugin: &'a str) -> impl Iterator<Item = &'a str> {
         self.created
             .iter()
@@ -159,7 +159,7 @@ impl Plan {
     }
 }
 
-/// A hook that some plugin uses: the text of its file, and who contributes.
+/// A hook that some plugin uses: the text of its file, and the contributing plugins.
 struct HookFile {
     name: String,
     text: String,
@@ -168,7 +168,7 @@ struct HookFile {
 
 struct Planner<'a> {
     tree: &'a Tree,
-    /// Whether the tree's own build knows LTO.
+    /// Returns whether the tree's own build knows LTO.
     native: bool,
     edited: BTreeMap<String, EditedFile>,
     created: BTreeMap<String, CreatedFile>,
@@ -177,7 +177,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Refuses trees that others have brought LTO, or a `scripts/lto`, to.
+    /// Refuses trees that got LTO, or a `scripts/lto`, in another way.
     fn check_tree(&mut self) -> Result<()> {
         match self.tree.known_lto()? {
             KnownLto::ByHand { facts } => self.refusals.push(Refusal::HasLto { facts }),
@@ -289,7 +289,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Whether an entry is for such trees, and all its conditions hold; notes which one does not.
+    /// Returns whether an entry is for this kind of tree and all its conditions hold; adds a note about one that does not.
     fn applies(
         &mut self,
         plugin: &str,
@@ -391,8 +391,8 @@ impl Planner<'_> {
         }
     }
 
-    /// No new file may stand where one is, no edited one may be reached through a link, and the
-    /// record and the binaries are nobody's to make.
+    /// Refuses new files at existing paths, edited files that are reached through a link, and plugins
+    /// that would make the record or the binaries.
     fn check_paths(&mut self) -> Result<()> {
         let mut refusals = Vec::new();
         for (path, created) in &self.created {
@@ -414,8 +414,8 @@ impl Planner<'_> {
     }
 }
 
-/// The text of a hook's file. Each part begins under a line that names its plugin; the licence
-/// line that every part begins with is written once.
+/// Returns the text of a hook's file. A line with the name of the plugin precedes each part; the
+/// licence line of the parts is written once.
 fn joined(hook: &Hook, parts: &[(&str, &str)]) -> String {
     let (open, close) = match hook.comment.as_str() {
         "/*" => ("/*", " */"),
@@ -442,7 +442,7 @@ fn joined(hook: &Hook, parts: &[(&str, &str)]) -> String {
     text
 }
 
-/// A tree whose record is gone is refused for that alone: what else is found follows from it.
+/// Refuses a tree whose record is missing, and drops all other reasons, because they follow from this one.
 fn without_consequences(refusals: Vec<Refusal>) -> Vec<Refusal> {
     let is_cause = |refusal: &Refusal| matches!(refusal, Refusal::InstalledWithoutRecord { .. });
     if refusals.iter().any(is_cause) {
@@ -451,12 +451,12 @@ fn without_consequences(refusals: Vec<Refusal>) -> Vec<Refusal> {
     refusals
 }
 
-/// Whether a file of the tree is reached through a symbolic link, or is not a plain file.
+/// Returns whether a file of the tree is reached through a symbolic link, or is not a plain file.
 fn not_plain(tree: &Tree, path: &str) -> Result<Option<Refusal>> {
     for part in parents(path).chain([path]) {
         let full = tree.full(part)?;
         let Ok(metadata) = fs::symlink_metadata(&full) else {
-            // Not there: it will be made.
+            // The file is missing, and will be made.
             return Ok(None);
         };
         let what = if metadata.is_symlink() {

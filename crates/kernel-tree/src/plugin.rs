@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! One plugin: its texts, its description, and what is done with the texts.
+//! Plugins, the table of all plugins, and selections of them.
 
 use crate::edits::{Description, Edits, EditsError};
 use crate::error::{Error, Result};
 use crate::tree::Tree;
 
-/// One text that a plugin brings, from `kconfig/<plugin>/`.
+/// One text of a plugin, from `kconfig/<plugin>/`.
 #[derive(Debug, Clone, Copy)]
 pub struct GlueFile {
     /// Its name in that directory.
@@ -17,15 +17,15 @@ pub struct GlueFile {
 /// A file that a plugin computed from the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
-    /// Where it goes, relative to the tree. Nothing may stand there in the pristine tree.
+    /// Its path, relative to the tree. The pristine tree must have no file there.
     pub path: String,
     /// Its content.
     pub text: String,
-    /// What the user should read about it, for instance a pattern that matched nothing.
+    /// Notes to the user about it, for instance on a pattern that matched nothing.
     pub notes: Vec<String>,
 }
 
-/// What a [`Generate`] returns.
+/// The result of [`Plugin::generate`].
 pub type GenerateResult =
     std::result::Result<Vec<Generated>, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -57,13 +57,13 @@ impl Folder {
 pub struct Plugin {
     /// The name of its folder in `kconfig/`.
     pub name: &'static str,
-    /// One line, as the subject of a patch has it: imperative, no full stop.
+    /// The subject of its patch: one line, imperative, no full stop.
     pub title: String,
-    /// The titles of the patches of the Clang LTO series that it stands for.
+    /// The titles of the patches of the Clang LTO series that it replaces.
     pub upstream: Vec<String>,
-    /// The plugins without which it does not work. They stand before it in the table.
+    /// The plugins that it requires, which precede it in the table.
     pub requires: Vec<String>,
-    /// The binaries that it installs; each is built by the package of the same name.
+    /// The binaries that it installs; the package of the same name builds each.
     pub tools: Vec<String>,
 }
 

@@ -16,7 +16,7 @@ use crate::table::Table;
 use crate::time_stamp::TimeStamp;
 use crate::tree::Tree;
 
-/// A kernel tree in a directory of its own.
+/// A kernel tree in a temporary directory.
 pub(crate) struct SampleTree {
     /// Removed with the value.
     _parent: TempDir,
@@ -85,7 +85,7 @@ impl SampleTree {
         tree
     }
 
-    /// One whose own build knows LTO.
+    /// A tree whose own build knows LTO.
     pub fn native() -> Self {
         let sample = Self::new();
         sample.append("arch/Kconfig", "\nconfig LTO_CLANG\n\tbool\n");
@@ -110,7 +110,7 @@ impl SampleTree {
         String::from_utf8_lossy(&content).into_owned()
     }
 
-    /// Writes a file, with its directories. A file that is there keeps its mode.
+    /// Writes a file and makes its directories. An existing file keeps its mode.
     pub fn write(&self, path: &str, content: &[u8]) {
         let full = self.path(path);
         fs::create_dir_all(full.parent().expect("a directory")).expect("a directory");
@@ -140,7 +140,7 @@ impl SampleTree {
         fs::remove_file(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
     }
 
-    /// Everything in the tree: files with all that is known of them, directories and links.
+    /// Returns the state of everything in the tree: files, directories and links.
     pub fn snapshot(&self) -> Snapshot {
         let mut entries = BTreeMap::new();
         for entry in walkdir::WalkDir::new(&self.dir) {
@@ -207,7 +207,7 @@ impl Snapshot {
         self
     }
 
-    /// Fails with the names of what differs, rather than with all contents.
+    /// Fails with the names of the differing files, not with all contents.
     #[track_caller]
     pub fn assert_eq(&self, other: &Self, what: &str) {
         let names = self.entries.keys().chain(other.entries.keys());
@@ -410,7 +410,7 @@ pub(crate) fn table() -> Table {
     Table::new(HOOKS, vec![CORE, EXTRA, SOLO]).expect("the table of the sample")
 }
 
-/// What the tools of the sample are built to.
+/// The content of the tools of the sample.
 pub(crate) fn binaries() -> BTreeMap<String, Vec<u8>> {
     let binary = |name: &str| (name.to_owned(), format!("\0ELF {name}").into_bytes());
     [binary("core-tool"), binary("solo")].into()

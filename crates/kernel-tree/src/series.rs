@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A plan as patches to be mailed: a cover letter, and one patch per plugin.
+//! Writes a plan as patches for mailing: a cover letter, and one patch per plugin.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,12 +13,12 @@ use crate::plugin::Plugin;
 use crate::table::Selection;
 use crate::tree::Tree;
 
-/// Who sends the patches, and when.
+/// The sender and the date of the patches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
-    /// As the `From` line has it: `Name <mail>`.
+    /// The sender, in the form of the `From` line: `Name <mail>`.
     pub name_and_mail: String,
-    /// As the `Date` line has it.
+    /// The date, in the form of the `Date` line.
     pub date: String,
 }
 
@@ -31,7 +31,7 @@ pub struct Patch {
     pub text: Vec<u8>,
 }
 
-/// The difference that one plugin makes.
+/// The changes of one plugin.
 struct Step<'a> {
     plugin: &'a Plugin,
     /// The subject of its patch, and the first paragraph, which may be empty.
@@ -44,8 +44,8 @@ struct Step<'a> {
 /// Makes the series: a cover letter, then one patch per plugin. The first n patches together make
 /// the plan of the first n plugins, without the binaries.
 ///
-/// For a tree whose own build knows LTO: one patch per plugin, each of which stands alone and
-/// applies to the tree as it is.
+/// For a tree whose own build knows LTO, each plugin gets an independent patch that applies to the
+/// unchanged tree.
 ///
 /// Errors: as for [`Plan::new`], for each of these plans.
 pub fn series(
@@ -72,7 +72,7 @@ pub fn series(
     Ok(patches)
 }
 
-/// What each plugin adds to those before it.
+/// Returns the changes that each plugin adds to those before it.
 fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Vec<Step<'a>>> {
     let mut before: BTreeMap<String, Text> = BTreeMap::new();
     let mut steps = Vec::new();
@@ -94,7 +94,7 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
             plan,
         };
         for (path, Text { pristine, text }) in &after {
-            // A file that the patches before this one did not touch is as it was.
+            // A file that no earlier patch touched is unchanged.
             let old = before
                 .get(path)
                 .map(|Text { text, .. }| text)
@@ -112,7 +112,7 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
     Ok(steps)
 }
 
-/// What a file is before the series, if it is there, and after some of it.
+/// The content of a file before the series, if it exists, and after some of the patches.
 struct Text {
     pristine: Option<Vec<u8>>,
     text: Vec<u8>,
@@ -148,7 +148,7 @@ impl Step<'_> {
         self.stat.push((path.to_owned(), lines));
     }
 
-    /// The patch as one of a series, of which `place` says which; alone without.
+    /// Returns the patch with its `place` in a series; without `place`, as a single patch.
     fn to_patch(&self, place: Option<(usize, usize)>, author: &Author) -> Patch {
         let (subject, body) = self.message;
         let mut head = mail_head(subject, place, author);
@@ -163,7 +163,7 @@ impl Step<'_> {
             }
             head.push('\n');
         }
-        // A tree whose own build knows LTO has these patches.
+        // A tree whose own build knows LTO already has these patches.
         if place.is_some() && !self.plugin.upstream.is_empty() {
             head.push_str("Stands for these patches of the Clang LTO series:\n\n");
             for title in &self.plugin.upstream {
@@ -193,7 +193,7 @@ impl Step<'_> {
         Patch { file_name, text }
     }
 
-    /// The edits that this plugin adds, each file with its reasons.
+    /// Returns the edits that this plugin adds: each file with its reasons.
     fn reasons(&self) -> Vec<(&str, &str)> {
         self.plan
             .edited
@@ -215,7 +215,7 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
         .iter()
         .flat_map(|step| step.plugin.tools.iter().map(String::as_str))
         .collect();
-    // Three to a line, for mails have narrow lines.
+    // Three per line, because lines of mails are narrow.
     let packages: Vec<String> = tools
         .chunks(3)
         .map(|tools| format!(" \\\n\t\t-p {}", tools.join(" -p ")))
@@ -252,11 +252,11 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
     }
 }
 
-/// What ends a mailed patch.
+/// The end of a mailed patch.
 const SIGNATURE: &str = concat!("-- \nkbuild-lto ", env!("CARGO_PKG_VERSION"), "\n\n");
 
-/// The head of a mail, in the form that `git format-patch` gives it and `git am` reads. The first
-/// line has the date that git itself always writes there.
+/// Returns the head of a mail, in the form that `git format-patch` writes and `git am` reads. The date
+/// in the first line is the one that git always writes there.
 fn mail_head(subject: &str, place: Option<(usize, usize)>, author: &Author) -> String {
     let Author {
         name_and_mail,
@@ -278,9 +278,9 @@ fn mail_head(subject: &str, place: Option<(usize, usize)>, author: &Author) -> S
     )
 }
 
-/// A subject as part of a file name.
+/// Returns a subject in the form that it has in file names.
 fn slug(subject: &str) -> String {
-    /// As long as `git format-patch` makes it.
+    /// The length that `git format-patch` uses.
     const LONGEST: usize = 52;
     let mut slug = String::new();
     for letter in subject.chars() {

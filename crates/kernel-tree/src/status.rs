@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The plugins installed in a tree, and whether their files are unchanged.
+//! Finds the plugins installed in a tree, and checks whether their files are unchanged.
 
 use serde::Serialize;
 
@@ -8,12 +8,12 @@ use crate::hash::sha256;
 use crate::manifest::{EditedRecord, foreign_files};
 use crate::tree::Tree;
 
-/// What a tree holds.
+/// The status of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
     /// The kernel's version.
     pub kernel: String,
-    /// `None` if nothing is installed.
+    /// The installed plugins; `None` if there are none.
     pub installed: Option<Installed>,
     /// Files in `scripts/lto` that no install made.
     pub foreign: Vec<String>,
@@ -26,26 +26,26 @@ pub struct Installed {
     pub version: String,
     /// The plugins, in the order in which they were installed.
     pub plugins: Vec<String>,
-    /// The files that were edited.
+    /// The edited files.
     pub edited: Vec<String>,
-    /// The files that were made.
+    /// The new files.
     pub created: Vec<String>,
-    /// Files that have another content than they were given.
+    /// Files with another content than the install wrote.
     pub changed: Vec<String>,
-    /// Files that have the content again that they had before the install.
+    /// Files that have their original content again.
     pub reverted: Vec<String>,
-    /// Files that are gone.
+    /// Missing files.
     pub missing: Vec<String>,
 }
 
 impl Installed {
-    /// Whether every file is as it was installed.
+    /// Returns whether every file is as installed.
     pub fn is_intact(&self) -> bool {
         self.changed.is_empty() && self.reverted.is_empty() && self.missing.is_empty()
     }
 }
 
-/// Looks at every installed file.
+/// Returns the status of a tree; reads every installed file.
 pub fn status(tree: &Tree) -> Result<Status> {
     let manifest = tree.manifest();
     let foreign = foreign_files(tree.dir(), manifest)?;

@@ -13,7 +13,7 @@ use crate::journal;
 use crate::manifest::Manifest;
 use crate::paths::{full_path, original_path, read_if_there};
 
-/// A kernel tree, seen as it was before anything was installed into it.
+/// A kernel tree as it was before anything was installed into it.
 #[derive(Debug)]
 pub struct Tree {
     dir: PathBuf,
@@ -24,7 +24,7 @@ pub struct Tree {
 impl Tree {
     /// Opens the kernel tree in `dir`.
     ///
-    /// Errors: `dir` lacks what every kernel tree has; a file cannot be read; the record of an
+    /// Errors: `dir` is not a kernel tree; a file cannot be read; the record of an
     /// install is damaged; an install was interrupted (call [`crate::recover`] first).
     pub fn open(dir: &Path) -> Result<Self> {
         let version = KernelVersion::of(dir)?;
@@ -40,17 +40,17 @@ impl Tree {
         })
     }
 
-    /// The directory, as it was given.
+    /// Returns the directory as given.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The version that the top `Makefile` states.
+    /// Returns the version that the top `Makefile` states.
     pub fn version(&self) -> &KernelVersion {
         &self.version
     }
 
-    /// What the tree knew of LTO before any install.
+    /// Returns the LTO of the tree before any install.
     pub fn known_lto(&self) -> Result<KnownLto> {
         KnownLto::of(self)
     }
@@ -59,7 +59,7 @@ impl Tree {
         self.manifest.as_ref()
     }
 
-    /// Whether the tree had `path`, a file or directory, before any install.
+    /// Returns whether the tree had the file or directory `path` before any install.
     pub fn has(&self, path: &str) -> Result<bool> {
         if self.is_installed_only(path) {
             return Ok(false);
@@ -69,8 +69,8 @@ impl Tree {
         Ok(is_there || self.original(path)?.is_some())
     }
 
-    /// Whether the file `path` contained `text` before any install. A file that is not there
-    /// contains nothing.
+    /// Returns whether the file `path` contained `text` before any install. A missing file contains
+    /// nothing.
     pub fn contains(&self, path: &str, text: &str) -> Result<bool> {
         Ok(self
             .read(path)?
@@ -87,7 +87,7 @@ impl Tree {
         }
     }
 
-    /// The content that the file `path` had before any install; `None` if it was not there.
+    /// Returns the content of the file `path` before any install; `None` if there was no such file.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         if self.is_installed_only(path) {
             return Ok(None);
@@ -98,12 +98,12 @@ impl Tree {
         self.read_present(path)
     }
 
-    /// The content that the file `path` has now.
+    /// Returns the present content of the file `path`.
     pub(crate) fn read_present(&self, path: &str) -> Result<Option<Vec<u8>>> {
         read_if_there(&self.full(path)?)
     }
 
-    /// The full path of `path`, which must not leave the tree.
+    /// Returns the full path of `path`, which must not leave the tree.
     pub(crate) fn full(&self, path: &str) -> Result<PathBuf> {
         full_path(&self.dir, path)
     }
@@ -114,7 +114,7 @@ impl Tree {
             .is_some_and(|manifest| manifest.made(path))
     }
 
-    /// What an install recorded of the file before it edited it.
+    /// Returns the record of the file from before it was edited.
     fn original(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let Some(edited) = self
             .manifest
@@ -139,7 +139,7 @@ impl Facts for Tree {
     }
 }
 
-/// Reads an original that an install kept, and checks that it is what was kept.
+/// Reads an original that an install kept, and checks its hash.
 pub(crate) fn read_original(dir: &Path, hash: &str) -> Result<Vec<u8>> {
     let path = full_path(dir, &original_path(hash))?;
     let content = fs::read(&path).map_err(Error::io("read", &path))?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The architectures that programs are made for.
+//! The architectures of the programs.
 
 use std::fmt;
 
@@ -20,8 +20,8 @@ impl Arch {
     /// Every architecture.
     pub const ALL: [Self; 2] = [Self::X86_64, Self::Arm64];
 
-    /// The flags that every source is compiled with: the target, and the code that a kernel has, without
-    /// vector registers and without a red zone, in which inline assembly could not call anything.
+    /// Returns the flags for every source: the target, and code as in a kernel, without vector registers and
+    /// without a red zone, in which inline assembly could not call functions.
     pub fn flags(self) -> &'static [&'static str] {
         match self {
             Self::X86_64 => &[
@@ -33,7 +33,7 @@ impl Arch {
         }
     }
 
-    /// What Rust and QEMU call it.
+    /// Returns its name in Rust and QEMU.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",

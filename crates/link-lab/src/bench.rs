@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! One case on one architecture: compiled, linked in a way, run.
+//! Compiles one case for one architecture, links it in one way, and runs it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -22,24 +22,24 @@ use crate::toolbox::{
 use crate::verdict::{Seen, first_error};
 use crate::way::{Lto, Way};
 
-/// The program that is made of the linked object.
+/// The name of the program made from the linked object.
 const PROGRAM: &str = "program";
 const LIBRARY: &str = "lib.a";
 
-/// How long a program may run: a link that is wrong can make one that does not end.
+/// The time limit of a program: a wrong link can make one that does not end.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// How often code may be generated again because it refers to what was dropped; more than
-/// `scripts/lto/Makefile.codegen` allows.
+/// The largest number of times that code is generated again because it refers to dropped definitions;
+/// more than `scripts/lto/Makefile.codegen` allows.
 const PASSES: usize = 9;
 
-/// What stands in front of how a program ended, if not with exit code 0.
+/// The text before the end state of a program that did not exit with 0.
 pub(crate) const ENDED: &str = "ended with ";
 
-/// What one way of linking has made, if it went well, and what was written meanwhile.
+/// The outcome of one way of linking, and the output of its commands.
 struct Link {
     is_linked: bool,
-    /// A failure as it should be: exit code 1.
+    /// A proper failure: exit code 1.
     is_orderly: bool,
     log: String,
 }
@@ -52,11 +52,11 @@ pub(crate) struct Bench<'case> {
     directory: TempDir,
     emulator: Option<PathBuf>,
     runtime: PathBuf,
-    /// Kinds of bitcode that were compiled.
+    /// The kinds of bitcode that were compiled.
     compiled: Vec<Lto>,
-    /// What was seen of a linked object: most ways make the same one.
+    /// The verdicts on linked objects: most ways make the same object.
     seen: HashMap<Vec<u8>, Seen>,
-    /// Code that was generated, by object, flags and index: an index names all that goes into code.
+    /// The generated code, by object, flags and index: an index names all inputs of the code.
     generated: HashMap<(String, String, Vec<u8>), PathBuf>,
 }
 
@@ -146,7 +146,7 @@ impl<'case> Bench<'case> {
         Ok(())
     }
 
-    /// The flags of one source.
+    /// Returns the flags of one source.
     fn flags(&self, file: &str, form: Form, lto: Option<Lto>) -> Vec<&str> {
         let mut flags: Vec<&str> = self.arch.flags().to_vec();
         flags.extend(FLAGS);
@@ -166,7 +166,7 @@ impl<'case> Bench<'case> {
         flags
     }
 
-    /// Compiles each source by a process of its own; gives the names of the objects.
+    /// Compiles each source with a separate process; returns the names of the objects.
     fn compile_each(&self, flags: &[&str], files: &[&str]) -> Result<Vec<String>, LabError> {
         let compile = |file: &&str| {
             let object = object_name(file);
@@ -179,7 +179,7 @@ impl<'case> Bench<'case> {
         files.iter().map(compile).collect()
     }
 
-    /// Compiles C sources by one compiler process; gives the names of the objects, which the compiler derives
+    /// Compiles C sources with one compiler process; returns the names of the objects, which the compiler derives
     /// from the names of the sources.
     fn compile_together(&self, flags: &[&str], files: &[&str]) -> Result<Vec<String>, LabError> {
         let sources = self.directory.path().join("sources");
@@ -193,7 +193,7 @@ impl<'case> Bench<'case> {
         Ok(files.iter().map(output).collect())
     }
 
-    /// Compiles all bitcode of one kind, and makes the library, unless that was done.
+    /// Compiles all bitcode of one kind and makes the library, unless this was done before.
     fn compile_bitcode(&mut self, lto: Lto) -> Result<(), LabError> {
         if self.compiled.contains(&lto) {
             return Ok(());
@@ -225,7 +225,7 @@ impl<'case> Bench<'case> {
         run_tool(&self.case.name, command.current_dir(&folder)).map(|_| ())
     }
 
-    /// What `ld.lld -r` gives.
+    /// Returns the outcome of `ld.lld -r`.
     pub(crate) fn plain(&mut self, lto: Lto) -> Result<Seen, LabError> {
         let folder = self.link_folder(&format!("plain-{}", lto.name()), lto)?;
         let mut command = self.toolbox.llvm("ld.lld");
@@ -244,7 +244,7 @@ impl<'case> Bench<'case> {
         self.seen_of_link(&folder, &link)
     }
 
-    /// What lto-link gives.
+    /// Returns the outcome of lto-link.
     pub(crate) fn seen_of(&mut self, way: Way) -> Result<Seen, LabError> {
         let folder = self.link_folder(way.name(), way.lto())?;
         let link = if way.is_distributed() {
@@ -257,7 +257,7 @@ impl<'case> Bench<'case> {
         self.seen_of_link(&folder, &link)
     }
 
-    /// A new directory with all that a link reads.
+    /// Makes a directory with all inputs of a link.
     fn link_folder(&mut self, name: &str, lto: Lto) -> Result<PathBuf, LabError> {
         self.compile_bitcode(lto)?;
         let folder = self.folder(name)?;
@@ -265,8 +265,8 @@ impl<'case> Bench<'case> {
         Ok(folder)
     }
 
-    /// The thin link, code of each object, again as long as that refers to what was dropped, and the link
-    /// of the code: what `scripts/lto/Makefile.codegen` does.
+    /// Does the work of `scripts/lto/Makefile.codegen`: the thin link, the code of each object, both again as
+    /// long as the code refers to dropped definitions, and the link of the code.
     fn link_distributed(&mut self, way: Way, folder: &Path) -> Result<Link, LabError> {
         let dropping: &[&str] = if way.is_dropping() {
             &["--internalize", "--module"]
@@ -309,7 +309,7 @@ impl<'case> Bench<'case> {
         self.lto_link(&module, folder)
     }
 
-    /// Generates the code that the list of a thin link asks for; gives the first failure.
+    /// Generates the code that the list of a thin link asks for; returns the first failure.
     fn generate_code(&mut self, folder: &Path) -> Result<Option<Link>, LabError> {
         let list = folder.join(format!(".tmp_{LINKED}.codegen.mk"));
         let list = fs::read_to_string(&list).map_err(LabError::file(&list))?;
@@ -377,7 +377,7 @@ impl<'case> Bench<'case> {
         })
     }
 
-    /// What the result of a link is worth.
+    /// Judges the result of a link.
     fn seen_of_link(&mut self, folder: &Path, link: &Link) -> Result<Seen, LabError> {
         let Link {
             is_linked,
@@ -410,7 +410,7 @@ impl<'case> Bench<'case> {
         Ok(seen)
     }
 
-    /// Makes a program of the linked object, and runs it.
+    /// Makes a program from the linked object, and runs it.
     fn run(&self, folder: &Path, counts: &str) -> Result<Seen, LabError> {
         let mut command = self.toolbox.llvm("ld.lld");
         command.args(["--threads=1", "-static", "-o", PROGRAM, LINKED]);
@@ -455,7 +455,7 @@ impl<'case> Bench<'case> {
     }
 }
 
-/// Where all objects of a program with bitcode of this kind are.
+/// Returns the directory of all objects of a program with bitcode of this kind.
 fn bitcode_folder(lto: Lto) -> &'static str {
     match lto {
         Lto::Thin => "bitcode-thin",
@@ -463,7 +463,7 @@ fn bitcode_folder(lto: Lto) -> &'static str {
     }
 }
 
-/// Gives every file of one directory a second name in another.
+/// Makes hard links to every file of one directory in another.
 fn link_files(from: &Path, to: &Path) -> Result<(), LabError> {
     for entry in fs::read_dir(from).map_err(LabError::file(from))? {
         let entry = entry.map_err(LabError::file(from))?;

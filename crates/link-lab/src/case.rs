@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A case: sources, and how they are linked.
+//! Reads and writes cases: sources, and a description of their link.
 //!
 //! A case is a folder with C sources (`.c`), assembly sources (`.s`) and a file `case.toml`:
 //!
@@ -10,17 +10,17 @@
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `about` | what the case stands for |
+//! | `about` | the fault that the case stands for |
 //! | `objects` | the sources of all objects, in link order |
-//! | `library` | the sources of the members of `lib.a`, of which the linker takes what it needs |
+//! | `library` | the sources of the members of `lib.a`, of which the linker takes the needed ones |
 //! | `archive` | `"thin"` (the default) or `"regular"`: the kind of `lib.a` |
 //! | `last-link` | sources that only the link of the program takes; they are native |
 //! | `flags` | further flags for clang, for all sources |
 //! | `flags-of` | further flags for single sources: `flags-of."a.c" = ["-fPIC"]` |
 //! | `architectures` | `"x86_64"`, `"arm64"`; both by default |
 //! | `ways` | the ways of linking that are tried; all by default |
-//! | `run` | `false`: the sources are no whole program; it is not run |
-//! | `compare` | counts over the linked object that must be the same, too: see [`Count`] |
+//! | `run` | `false`: the sources are not a complete program, and are not run |
+//! | `compare` | counts over the linked object that must also be equal: see [`Count`] |
 //! | `may-refuse` | `true`: instead of linking, lto-link may stop with an error that names an object |
 //!
 //! A source is `FILE` or `FILE as FORM`. Without a form, C becomes bitcode of the kind that is tried, and
@@ -42,7 +42,7 @@ use crate::way::Way;
 /// The file that describes a case.
 const DESCRIPTION: &str = "case.toml";
 
-/// A program, and how it is linked.
+/// A program and the description of its link.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     /// The name of its folder.
@@ -53,7 +53,7 @@ pub struct Case {
     pub sources: BTreeMap<String, String>,
 }
 
-/// How the sources of a case are linked: the content of `case.toml`.
+/// The description of a case: the content of `case.toml`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Spec {
@@ -67,7 +67,7 @@ pub struct Spec {
     /// The kind of `lib.a`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub archive: Archive,
-    /// Files that only the link of the program takes.
+    /// Sources that only the link of the program takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_link: Vec<String>,
     /// Further flags for all sources.
@@ -76,19 +76,19 @@ pub struct Spec {
     /// Further flags for single sources.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub flags_of: BTreeMap<String, Vec<String>>,
-    /// The architectures it is for.
+    /// Its architectures.
     #[serde(default = "all_architectures", skip_serializing_if = "are_all")]
     pub architectures: Vec<Arch>,
     /// The ways of linking that are tried.
     #[serde(default = "all_ways", skip_serializing_if = "are_all_ways")]
     pub ways: Vec<Way>,
-    /// Whether a program is made of it and run.
+    /// Whether it is made into a program and run.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub run: bool,
     /// The things that are counted in the linked object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compare: Vec<Count>,
-    /// Whether an error that names an object is right, too.
+    /// Whether an error that names an object is also right.
     #[serde(default, skip_serializing_if = "is_default")]
     pub may_refuse: bool,
 }
@@ -123,7 +123,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Spec {
-    /// A description with these objects, and nothing else.
+    /// Returns a description with only these objects.
     pub fn new(about: &str, objects: Vec<Input>) -> Self {
         Self {
             about: about.to_owned(),
@@ -146,10 +146,10 @@ impl Spec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Archive {
-    /// Names of its members, as kernel builds make it.
+    /// It has the names of its members, as in kernel builds.
     #[default]
     Thin,
-    /// The members themselves, as vendors deliver it.
+    /// It has the members themselves, as vendors deliver it.
     Regular,
 }
 
@@ -180,7 +180,7 @@ pub enum Form {
     NoSummary,
 }
 
-/// A source, and what it is compiled to.
+/// A source, and the kind of its object.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Input {
@@ -191,7 +191,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// The source `file` in the form that it has by default.
+    /// Returns the source `file` in its default form.
     pub fn new(file: &str) -> Self {
         Self {
             file: file.to_owned(),
@@ -199,7 +199,7 @@ impl Input {
         }
     }
 
-    /// The C source `file` as native code.
+    /// Returns the C source `file` as native code.
     pub fn native(file: &str) -> Self {
         Self {
             file: file.to_owned(),
@@ -207,13 +207,13 @@ impl Input {
         }
     }
 
-    /// The name of the object.
+    /// Returns the name of the object.
     pub fn object(&self) -> String {
         object_name(&self.file)
     }
 }
 
-/// The name of the object of a source.
+/// Returns the name of the object of a source.
 pub(crate) fn object_name(file: &str) -> String {
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
     format!("{stem}.o")
@@ -227,7 +227,7 @@ fn default_form(file: &str) -> Form {
     }
 }
 
-/// Whether a source is assembly.
+/// Returns whether a source is assembly.
 pub(crate) fn is_assembly(file: &str) -> bool {
     Path::new(file)
         .extension()
@@ -287,7 +287,7 @@ impl Case {
     /// Reads the case in `folder`.
     ///
     /// # Errors
-    /// A file cannot be read, or `case.toml` names what is not there or says what nobody understands.
+    /// A file cannot be read, or `case.toml` has a fault or names a missing source.
     pub fn read(folder: &Path) -> Result<Self, LabError> {
         let description = folder.join(DESCRIPTION);
         let text = fs::read_to_string(&description).map_err(LabError::file(&description))?;
@@ -318,7 +318,7 @@ impl Case {
         Ok(case)
     }
 
-    /// Every source that is compiled.
+    /// Returns every source that is compiled.
     fn files(&self) -> impl Iterator<Item = &str> {
         let Spec {
             objects,
@@ -333,7 +333,7 @@ impl Case {
             .map(String::as_str)
     }
 
-    /// Writes the case into `folder`, which is made.
+    /// Makes `folder` and writes the case into it.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -358,7 +358,7 @@ impl Case {
     }
 }
 
-/// The source with the line that every file of the repository begins with.
+/// Returns the source with the first line of every file of the repository.
 fn with_licence_line(name: &str, text: &str) -> String {
     const KEY: &str = "SPDX-License-Identifier:";
     if text.contains(KEY) {

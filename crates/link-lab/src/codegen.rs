@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The list of a thin link: which objects need code, and the flags of each.
+//! Reads the list of a thin link: the objects that need code, and the flags of each.
 //!
-//! Source: what `lto-link thin-link` documents of `.tmp_<object>.codegen.mk`, and make's manual.
+//! Source: the documentation of `.tmp_<object>.codegen.mk` in `lto-link thin-link`, and make's manual.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ pub(crate) fn objects(list: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The text that make makes of `value`: variables by their values, `$$` as a dollar sign.
+/// Expands `value` like make: variables by their values, `$$` to a dollar sign.
 fn expand(value: &str, variables: &HashMap<&str, &str>) -> String {
     let mut text = String::new();
     let mut rest = value;

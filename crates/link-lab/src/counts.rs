@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Counts of symbols, sections and relocations in a linked object.
+//! Counts symbols, sections and relocations in a linked object.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags
 
 use crate::case::Count;
 
-/// A line for each of `counts`.
+/// Returns a line for each of `counts`.
 pub(crate) fn of(linked: &[u8], counts: &[Count]) -> String {
     let mut text = String::new();
     if counts.is_empty() {

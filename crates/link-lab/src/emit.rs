@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A generated program as C sources and a description: a case.
+//! Writes a generated program as a case: C sources and a description.
 
 mod function;
 
@@ -12,7 +12,7 @@ use crate::case::{Archive, Case, Form, Input, Spec};
 use crate::program::{Item, Kind, MAIN, Place, Program, SourceFile, Statement};
 
 impl Program {
-    /// The program as a case.
+    /// Returns the program as a case.
     pub fn case(&self) -> Case {
         let Self { seed, n_seeds, .. } = self;
         let (about, name) = if *n_seeds == 1 {
@@ -83,7 +83,7 @@ fn source(program: &Program, file: &SourceFile) -> String {
     text
 }
 
-/// Declares all functions of the file, and what it needs of others.
+/// Declares all functions of the file, and those that it needs from others.
 fn declarations(file: &SourceFile, text: &mut String) {
     let in_c: BTreeSet<&str> = file
         .items
@@ -224,7 +224,7 @@ fn item_text(item: &Item, text: &mut String) {
     };
 }
 
-/// An item that is assembly; nothing for others.
+/// Returns an item that is assembly; nothing for other items.
 fn assembly_text(item: &Item, text: &mut String) -> std::fmt::Result {
     match item {
         Item::AsmAlias {

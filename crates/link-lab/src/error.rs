@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Why a case could not be judged. That a link means something else is no error, but a verdict.
+//! The reasons why a case cannot be judged. A link with another meaning is a verdict, not an error.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::arch::Arch;
 
-/// A case cannot be read, or what it needs is missing.
+/// A case cannot be read, or something that it needs is missing.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// A file cannot be read or written.
@@ -14,7 +14,7 @@ pub enum LabError {
     File {
         /// The file.
         path: PathBuf,
-        /// The cause, as the system gives it.
+        /// The error of the system.
         source: io::Error,
     },
     /// The description of a case is not understood.
@@ -22,7 +22,7 @@ pub enum LabError {
     Description {
         /// The file `case.toml`.
         path: PathBuf,
-        /// Where, and why.
+        /// The place and the reason.
         source: Box<toml::de::Error>,
     },
     /// The description of a case has no form in TOML.
@@ -30,7 +30,7 @@ pub enum LabError {
     Describe {
         /// The case.
         case: String,
-        /// Why.
+        /// The reason.
         source: toml::ser::Error,
     },
     /// A case names a source that it does not have.
@@ -46,7 +46,7 @@ pub enum LabError {
     Start {
         /// The program.
         program: PathBuf,
-        /// The cause, as the system gives it.
+        /// The error of the system.
         source: io::Error,
     },
     /// QEMU's user mode is not installed.
@@ -56,7 +56,7 @@ pub enum LabError {
     NoEmulator {
         /// The architecture.
         arch: Arch,
-        /// The program that was looked for.
+        /// The missing program.
         program: String,
     },
     /// A source does not compile, or an archive cannot be made.
@@ -84,7 +84,7 @@ pub enum LabError {
 }
 
 impl LabError {
-    /// An error of the file at `path`.
+    /// Returns an error of the file at `path`.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |source| Self::File {
             path: path.to_owned(),

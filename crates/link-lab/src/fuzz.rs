@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Many generated programs, linked in every way, on all CPUs.
+//! Tries many generated programs: links them in every way, on all CPUs.
 //!
 //! The programs of a batch are linked together. Only if that shows a difference is each of them linked alone.
 
@@ -17,45 +17,45 @@ use crate::program::Program;
 use crate::verdict::Verdict;
 use crate::way::Way;
 
-/// How often a program may be linked while it is made smaller.
+/// The largest number of links while a program is made smaller.
 const SHRINK_LIMIT: usize = 400;
 
-/// Which programs are tried.
+/// The programs to try.
 #[derive(Clone, Debug)]
 pub struct FuzzOptions {
     /// Their seeds.
     pub seeds: Range<u64>,
-    /// What they may have.
+    /// Their possible constructs.
     pub features: Vec<Feature>,
-    /// What they run on.
+    /// Their architecture.
     pub arch: Arch,
-    /// How many are tried at a time.
+    /// The number of programs tried at a time.
     pub jobs: usize,
-    /// No program is begun after this.
+    /// The time after which no program is begun.
     pub deadline: Option<Instant>,
     /// Whether programs that show a difference are made smaller.
     pub shrinks: bool,
-    /// How many differences end it.
+    /// The number of differences after which to stop.
     pub max_found: usize,
 }
 
-/// A program that some way of linking gives another meaning.
+/// A program that has another meaning after some way of linking.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// The program, made smaller if that was asked for.
+    /// The program, made smaller if requested.
     pub program: Program,
-    /// What the ways of linking give.
+    /// The outcomes of the ways of linking.
     pub verdict: Verdict,
 }
 
-/// What came out.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// The seeds that were tried, all of them.
+    /// All seeds that were tried.
     pub tried: Range<u64>,
     /// Programs with differences, by seed.
     pub found: Vec<Found>,
-    /// Programs that are no programs: a fault of the generator, or a missing tool.
+    /// Programs that cannot be judged: a fault of the generator, or a missing tool.
     pub errors: Vec<(u64, LabError)>,
 }
 
@@ -100,7 +100,7 @@ pub fn fuzz(lab: &Lab, options: &FuzzOptions, progress: impl Fn(Range<u64>) + Sy
     summary
 }
 
-/// The seeds from `start` on, up to `end`, of one batch.
+/// Returns the seeds of one batch, from `start` up to `end`.
 fn batch(start: u64, end: u64) -> Range<u64> {
     start..end.min((start / BATCH + 1) * BATCH)
 }
@@ -110,8 +110,8 @@ fn is_full(summary: &Mutex<Summary>, max_found: usize) -> bool {
     summary.is_ok_and(|summary| summary.found.len() + summary.errors.len() >= max_found)
 }
 
-/// Tries the programs of one batch together. If that shows something, tries each alone; if none shows it alone,
-/// the programs together are what was found.
+/// Tries the programs of one batch together. If this shows a difference, tries each alone; if none shows it
+/// alone, the result is the common program.
 fn try_batch(
     lab: &Lab,
     options: &FuzzOptions,
@@ -142,7 +142,7 @@ fn try_batch(
     (found, errors)
 }
 
-/// Tries one program; gives its differences, if there are any.
+/// Tries one program; returns its differences, if there are any.
 fn try_program(
     lab: &Lab,
     options: &FuzzOptions,

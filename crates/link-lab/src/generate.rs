@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The generator: a program from a seed.
+//! The generator: makes a program from a seed.
 //!
-//! A program starts as `main` and a few files. Each construct is then added to it with all that it
-//! needs to be valid: a function is called only by functions that were there before it, so that every
-//! program ends; what is called by assembly is called by C with other arguments, so that a compiler that
-//! does not see the assembly is tempted. What a program means must not depend on how it is linked: no
-//! address is printed, no entry of a table counts that the compiler may copy or drop, and the order of
-//! entries counts only where all are native.
+//! A program starts as `main` and a few files. Each construct is then added with everything that makes it
+//! valid. Only earlier functions call a function, so every program ends. A function that assembly calls is
+//! also called by C with other arguments, which tempts a compiler that does not see the assembly. The
+//! meaning of a program must not depend on the link: no address is printed, table entries that the compiler
+//! may copy or drop do not count, and the order of entries counts only if all are native.
 
 mod assembly;
 mod linking;
@@ -17,30 +16,30 @@ use crate::program::{
 };
 use crate::random::Random;
 
-/// The version of the generator: other programs from the same seeds have another one.
+/// The version of the generator, which changes when the same seeds give other programs.
 pub const GENERATOR_VERSION: u32 = 2;
 
-/// How many seeds make a batch. The programs of a batch have the same flags, so that they can be linked together.
+/// The number of seeds in a batch. The programs of a batch have the same flags, so that they can be linked together.
 /// Its first seed is a multiple of this.
 pub(crate) const BATCH: u64 = 16;
 
-/// More than any program has names.
+/// A number larger than that of the names of any program.
 const NAMES_OF_A_PROGRAM: u32 = 10_000;
 
 impl Program {
-    /// The program of a seed, with some of `features`. The same seed and features always give the same
+    /// Returns the program of a seed, with some of `features`. The same seed and features always give the same
     /// program.
     pub fn generate(seed: u64, features: &[Feature]) -> Self {
         Self::numbered(seed, features, 1)
     }
 
-    /// The same program with names that no other program of its batch has.
+    /// Returns the same program with names that no other program of its batch has.
     pub(crate) fn generate_in_batch(seed: u64, features: &[Feature]) -> Self {
         let position = u32::try_from(seed % BATCH).unwrap_or(0);
         Self::numbered(seed, features, 1 + position * NAMES_OF_A_PROGRAM)
     }
 
-    /// The program whose names are numbered from `first_number` on.
+    /// Returns the program whose names are numbered from `first_number` on.
     fn numbered(seed: u64, features: &[Feature], first_number: u32) -> Self {
         let mut builder = Builder::new(seed, features, first_number);
         builder.fill();
@@ -55,7 +54,7 @@ struct Host {
     file: usize,
 }
 
-/// What a new function is like.
+/// The properties of a new function.
 #[derive(Clone, Copy)]
 struct New {
     linkage: Linkage,
@@ -121,7 +120,7 @@ impl Builder {
         self.features.contains(&feature)
     }
 
-    /// `main` and the bitcode files, in a random order.
+    /// Adds `main` and the bitcode files, in a random order.
     fn make_files(&mut self) {
         let n_bitcode = self.random.pick(&[1, 2, 2, 2, 3]);
         let main_position = self.random.below(n_bitcode + 1);
@@ -146,7 +145,7 @@ impl Builder {
         }
     }
 
-    /// A new file behind the others, and its number.
+    /// Adds a file after the others, and returns its number.
     fn file(&mut self, prefix: &str, is_native: bool, place: Place) -> usize {
         let number = self.program.files.len();
         let name = if prefix == MAIN {
@@ -216,7 +215,7 @@ impl Builder {
         self.random.pick(&self.bitcode.clone())
     }
 
-    /// A file of any form that every link takes.
+    /// Returns a file of any form that every link takes.
     fn an_object_file(&mut self) -> usize {
         if self.random.chance(15) {
             self.a_native_file()
@@ -225,8 +224,8 @@ impl Builder {
         }
     }
 
-    /// A native file beside that of `main` that every link takes. Few are made: each is one more run of
-    /// the compiler.
+    /// Returns a native file, other than that of `main`, that every link takes. Few are made, because each needs
+    /// another run of the compiler.
     fn a_native_file(&mut self) -> usize {
         let files = self.program.files.iter().enumerate();
         let natives = files.filter(|(number, file)| {
@@ -244,7 +243,7 @@ impl Builder {
         self.program.files[file].items.push(item);
     }
 
-    /// A new function in `file`.
+    /// Adds a function to `file`.
     fn function(&mut self, file: usize, new: New) -> String {
         let name = self.name('f');
         self.function_named(file, &name, new);
@@ -274,7 +273,7 @@ impl Builder {
         self.put(file, Item::Function(function));
     }
 
-    /// A new global function, inlined or not.
+    /// Adds a global function, inlined or not.
     fn global(&mut self, file: usize) -> String {
         let is_noinline = self.random.chance(60);
         self.function(
@@ -286,7 +285,7 @@ impl Builder {
         )
     }
 
-    /// What can be done to the function `name` in `file`.
+    /// Returns the function `name` in `file`, to be changed.
     fn function_mut(&mut self, file: usize, name: &str) -> &mut Function {
         let items = self.program.files[file].items.iter_mut();
         let mut functions = items.filter_map(|item| match item {
@@ -305,12 +304,12 @@ impl Builder {
 
     // Who runs.
 
-    /// A function that runs already.
+    /// Returns a function that already runs.
     fn host(&mut self) -> Host {
         self.random.pick(&self.hosts.clone())
     }
 
-    /// A function of a bitcode file that already runs; it is made if necessary.
+    /// Returns a function of a bitcode file that already runs, and makes one if necessary.
     fn bitcode_host(&mut self) -> Host {
         let hosts: Vec<Host> = self
             .hosts
@@ -325,7 +324,7 @@ impl Builder {
         self.random.pick(&hosts)
     }
 
-    /// A function of `file` that runs; it is made if necessary.
+    /// Returns a function of `file` that runs, and makes one if necessary.
     fn host_in(&mut self, file: usize) -> Host {
         let hosts = self.hosts.iter().filter(|host| host.file == file);
         let hosts: Vec<Host> = hosts.cloned().collect();
@@ -336,7 +335,7 @@ impl Builder {
         }
     }
 
-    /// Where inline assembly stands: in bitcode, seldom in native code.
+    /// Returns the function for inline assembly: in bitcode, seldom in native code.
     fn asm_host(&mut self) -> Host {
         if self.random.chance(10) {
             self.host()
@@ -345,7 +344,7 @@ impl Builder {
         }
     }
 
-    /// A new global function of `file` that runs.
+    /// Adds a global function to `file` that runs.
     fn new_host(&mut self, file: usize) -> Host {
         let caller = self.host();
         let name = self.global(file);
@@ -360,7 +359,7 @@ impl Builder {
         host
     }
 
-    /// A call with the constant that all C callers of a function have, most times.
+    /// Returns a call, usually with the constant that all C callers of a function use.
     fn call(&mut self, caller: &Host, callee: &str, how: How) {
         let number = callee
             .bytes()

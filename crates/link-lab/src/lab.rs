@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The lab: compiles a case, links it in every way, runs what comes out.
+//! The lab: compiles a case, links it in every way, and runs the results.
 //!
 //! Sources are compiled once for each kind of bitcode, by as few processes as possible: starting clang takes
-//! ten times as long as compiling a small source. Each way of linking has a directory with hard
-//! links to the objects, so that no link sees what another left.
+//! ten times as long as compiling a small source. Each way of linking has a directory with hard links to
+//! the objects, so that no link sees files of another.
 
 use crate::arch::Arch;
 use crate::bench::{Bench, ENDED};
@@ -13,12 +13,12 @@ use crate::toolbox::{Toolbox, Tools};
 use crate::verdict::{Difference, Seen, Verdict};
 use crate::way::{Lto, Way};
 
-/// Where cases are compiled, linked and run.
+/// The place where cases are compiled, linked and run.
 #[derive(Debug)]
 pub struct Lab(Toolbox);
 
 impl Lab {
-    /// A lab with a directory of its own, in memory where the system has such a place.
+    /// Makes a lab with a temporary directory, in memory if the system has such a place.
     ///
     /// # Errors
     /// The directory cannot be made.
@@ -26,7 +26,7 @@ impl Lab {
         Toolbox::new(tools).map(Self)
     }
 
-    /// Links `case` in every way that it is for, and compares each with `ld.lld -r`.
+    /// Links `case` in all of its ways, and compares each with `ld.lld -r`.
     ///
     /// # Errors
     /// The case does not compile, or a tool is missing.
@@ -34,7 +34,7 @@ impl Lab {
         self.judge_ways(case, arch, &case.spec.ways)
     }
 
-    /// Does the same for some ways only.
+    /// Does the same only for some ways.
     ///
     /// # Errors
     /// As [`Lab::judge`].
@@ -60,8 +60,8 @@ impl Lab {
     /// Judges a program whose meaning does not depend on how it is linked.
     ///
     /// # Errors
-    /// As [`Lab::judge`]; and plain links do not give a program that runs to its end, the same with thin
-    /// and full LTO.
+    /// As [`Lab::judge`]; the program of a plain link does not run to its end, or differs between thin and
+    /// full LTO.
     pub fn judge_program(
         &self,
         case: &Case,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Links small programs by `ld.lld -r` and in every way of lto-link, makes programs of the results,
-//! runs them, and compares what they print.
+//! Links small programs with `ld.lld -r` and in every mode of lto-link, runs the resulting programs, and
+//! compares their output.
 //!
-//! A [`Case`] is a folder of sources and a file `case.toml`; [`Lab::judge`] says in which ways of
-//! linking it means something else. The programs have no C library: they are small, links are fast, and
-//! those of another architecture run in QEMU's user mode.
+//! A [`Case`] is a folder of sources and a file `case.toml`; [`Lab::judge`] returns the ways of
+//! linking that change its meaning. The programs have no C library, so they are small and links are fast.
+//! Programs of another architecture run in QEMU's user mode.
 //!
 //! **Invariant:** this crate knows sources, commands, and what programs print. It knows nothing of how
 //! lto-link does its work, and no kernel.

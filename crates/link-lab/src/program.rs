@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a generated program is made of: files with definitions, and functions with statements.
+//! The parts of a generated program: files with definitions, and functions with statements.
 //!
-//! Nothing here knows an architecture: what inline assembly is on each, `lab.h` says. Everything is
-//! named by a name that is unique in the program but for definitions that override each other, so that
-//! a part can be taken away with everything that names it.
+//! These parts are independent of the architecture; `lab.h` has the inline assembly of each. Names are
+//! unique in the program, except for definitions that override each other, so that a part can be removed
+//! together with everything that names it.
 
 mod tidy;
 
@@ -13,46 +13,46 @@ pub(crate) const MAIN: &str = "main";
 /// A program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
-    /// The number it was made from, the first one if it is several programs as one.
+    /// Its seed; the first one if it consists of several programs.
     pub(crate) seed: u64,
-    /// How many programs it is made of, from as many seeds.
+    /// The number of programs that it consists of, each from a seed.
     pub(crate) n_seeds: u64,
     /// Flags for all files.
     pub(crate) flags: Vec<String>,
-    /// Whether all declarations have hidden visibility, as those of the kernel's position-independent code.
+    /// Whether all declarations have hidden visibility, as in the kernel's position-independent code.
     pub(crate) hides_declarations: bool,
     /// Whether the library is a regular archive.
     pub(crate) has_regular_archive: bool,
-    /// In link order.
+    /// Its files, in link order.
     pub(crate) files: Vec<SourceFile>,
 }
 
 /// A C source.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SourceFile {
-    /// Without `.c`.
+    /// Its name without `.c`.
     pub(crate) name: String,
     pub(crate) is_native: bool,
     pub(crate) place: Place,
     pub(crate) items: Vec<Item>,
 }
 
-/// Which link takes a file.
+/// The link that takes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Every link.
     Object,
-    /// A link that needs it.
+    /// Every link that needs it.
     Library,
-    /// The link of the program only.
+    /// Only the link of the program.
     LastLink,
 }
 
-/// A definition, or what stands beside definitions.
+/// A definition, or another item at file level.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
     Function(Function),
-    /// Four numbers.
+    /// A variable of four numbers.
     Variable {
         name: String,
         value: u32,
@@ -84,7 +84,7 @@ pub(crate) enum Item {
         name: String,
         value: u32,
     },
-    /// The address of what may be missing, in assembly.
+    /// The address of a symbol that may be missing, in assembly.
     WeakAddress {
         name: String,
     },
@@ -108,7 +108,7 @@ pub(crate) enum Item {
         variable: String,
         value: u32,
     },
-    /// What the last link may override.
+    /// A definition that the last link may override.
     Version {
         name: String,
         text: String,
@@ -119,7 +119,7 @@ pub(crate) enum Item {
     },
 }
 
-/// How others see a definition.
+/// The linkage of a definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Linkage {
     Global,
@@ -138,12 +138,12 @@ pub(crate) struct Function {
     pub(crate) linkage: Linkage,
     pub(crate) is_noinline: bool,
     pub(crate) section: Option<&'static str>,
-    /// Which arguments it looks at.
+    /// The arguments that it reads.
     pub(crate) uses: [bool; 2],
     pub(crate) body: Vec<Statement>,
 }
 
-/// What a function does; each changes its result.
+/// A statement of a function; each changes the function's result.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Statement {
     Call {
@@ -152,12 +152,12 @@ pub(crate) enum Statement {
         first: Value,
         second: Value,
     },
-    /// Calls what may be missing.
+    /// Calls a function that may be missing.
     WeakCall {
         callee: String,
         value: u32,
     },
-    /// Reads one of the numbers; without a place, the one that the result so far says.
+    /// Reads one of the numbers; without a place, the one that the present result selects.
     Read {
         variable: String,
         place: Option<u8>,
@@ -169,7 +169,7 @@ pub(crate) enum Statement {
         value: u32,
         by_asm: bool,
     },
-    /// Whether two functions have different addresses, by assembly.
+    /// Tests whether two functions have different addresses, by assembly.
     Difference {
         first: String,
         second: String,
@@ -200,7 +200,7 @@ pub(crate) enum Statement {
     },
 }
 
-/// How a function is called.
+/// The form of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
     /// By C.
@@ -209,11 +209,11 @@ pub(crate) enum How {
     Pointer,
     /// By C, through an address that inline assembly takes.
     AsmAddress,
-    /// By inline assembly that spells the name so.
+    /// By inline assembly that spells the name in this form.
     Asm(Spelling),
 }
 
-/// How inline assembly comes to a name.
+/// The form of a name in inline assembly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
     Plain,
@@ -223,7 +223,7 @@ pub(crate) enum Spelling {
     NumberOperand,
     /// The name is an operand, a function: `%c0`.
     FunctionOperand,
-    /// A macro puts an end to its argument: `\name\()_5`.
+    /// A macro appends an end to its argument: `\name\()_5`.
     MacroArgument,
     /// A macro has it as the default of an argument.
     MacroDefault,
@@ -237,9 +237,9 @@ pub(crate) enum Spelling {
     Assigned,
     /// In a branch of `.if`.
     Conditional,
-    /// In another section, to which the call leads.
+    /// In another section, which the call leads to.
     OtherSection,
-    /// With what the linker is told about it.
+    /// With directives about it for the linker.
     Suffixed,
     /// In a sum.
     Sum,
@@ -271,11 +271,11 @@ impl Spelling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Constant(u32),
-    /// The result so far.
+    /// The present result.
     Result,
 }
 
-/// What a name stands for.
+/// The kind of item that a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Function,
@@ -295,7 +295,7 @@ pub(crate) struct Reference<'program> {
 }
 
 impl Item {
-    /// The name that this defines, if it is one that others may refer to.
+    /// Returns the name that this item defines, if others may refer to it.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Function(function) => Some(&function.name),
@@ -313,7 +313,7 @@ impl Item {
         }
     }
 
-    /// Whether C knows the name by its definition.
+    /// Returns whether C knows the name from its definition.
     pub(crate) fn is_c_definition(&self) -> bool {
         matches!(
             self,
@@ -325,7 +325,7 @@ impl Item {
         )
     }
 
-    /// What it refers to, its statements included.
+    /// Returns the names that it refers to, including those of its statements.
     pub(crate) fn references(&self) -> Vec<Reference<'_>> {
         let function = |name, is_in_c| Reference {
             name,
@@ -369,7 +369,7 @@ impl Item {
 }
 
 impl Statement {
-    /// What it refers to.
+    /// Returns the names that it refers to.
     pub(crate) fn references(&self) -> Vec<Reference<'_>> {
         let of = |name, kind, is_in_c| Reference {
             name,

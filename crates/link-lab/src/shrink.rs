@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Makes a program that shows a difference as small as it can be.
 //!
-//! Delta debugging over the description: parts are taken away in groups, then one by one, as long as the
-//! difference stays; then what is left is made plainer.
+//! Delta debugging over the description: parts are removed in groups, then one by one, as long as the
+//! difference stays; then the rest is simplified.
 
 use crate::program::{How, Item, Linkage, MAIN, Program, Spelling, Statement, Value};
 
-/// A part that can be taken away: a file, an item of a file, a statement of a function.
+/// A part that can be removed: a file, an item of a file, a statement of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     File(usize),
@@ -15,8 +15,8 @@ enum Part {
 }
 
 impl Program {
-    /// The smallest program that was found of which `shows` is true, as it is of this one. `shows` is
-    /// asked at most `limit` times.
+    /// Returns the smallest program found for which `shows` is true, as it is for this one. `shows` is called
+    /// at most `limit` times.
     #[must_use]
     pub fn shrink(&self, limit: usize, mut shows: impl FnMut(&Self) -> bool) -> Self {
         let mut asked = 0;
@@ -56,7 +56,7 @@ impl Program {
         }
     }
 
-    /// All parts, the greater before the smaller.
+    /// Returns all parts, larger ones first.
     fn parts(&self) -> Vec<Part> {
         let mut files = Vec::new();
         let mut items = Vec::new();
@@ -105,7 +105,7 @@ impl Program {
         program
     }
 
-    /// Tries one plainer thing after the other.
+    /// Tries one simplification after the other.
     fn make_plainer(&mut self, shows: &mut impl FnMut(&Self) -> bool) {
         let mut attempt = |program: &mut Self, change: &dyn Fn(&mut Self)| {
             let mut candidate = program.clone();
@@ -136,7 +136,7 @@ impl Program {
     }
 }
 
-/// The simplifications that are tried with each function.
+/// The simplifications that are tried for each function.
 const PLAINER: [fn(&mut crate::program::Function); 7] = [
     |function| function.is_noinline = false,
     |function| {

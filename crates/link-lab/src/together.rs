@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Several programs as one: starting the compiler and the linker costs far more than what they do for a
-//! small program.
+//! Joins several programs into one, because starting the compiler and the linker costs far more than their
+//! work for a small program.
 //!
 //! The programs of a batch have different names for everything (see [`Program::generate_in_batch`]), so
 //! that none refers to another. Their files become common files, in an order that is the link order of each.
-//! Members of libraries stay files of their own: one that a program needs must not bring in what another
-//! one must not get.
+//! Members of libraries stay separate files: a member that one program needs must not bring in definitions
+//! that another must not get.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::program::{Item, MAIN, Place, Program, SourceFile};
 /// The position of a file in the link order of the common program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Slot {
-    /// In front of the file of `main`: the position, and whether it is native.
+    /// Before the file of `main`: the position, and whether it is native.
     Before(usize, bool),
     Main,
-    /// Behind the file of `main`.
+    /// After the file of `main`.
     Behind(usize, bool),
     /// A member of the library: the program, and its position there.
     Member(usize, usize),
@@ -25,8 +25,8 @@ enum Slot {
 }
 
 impl Program {
-    /// One program that does what each of `programs` does, one after the other. There is at least one, and
-    /// all have the same flags.
+    /// Returns one program that does the work of each of `programs`, one after the other. There is at least
+    /// one, and all have the same flags.
     pub(crate) fn together(programs: &[Self]) -> Self {
         let mut files: BTreeMap<Slot, SourceFile> = BTreeMap::new();
         for (number, program) in programs.iter().enumerate() {
@@ -60,7 +60,7 @@ impl Program {
         }
     }
 
-    /// The slot of each of its files, if it is program `number` of a batch.
+    /// Returns the slot of each of its files, if it is program `number` of a batch.
     fn slots(&self, number: usize) -> Vec<Slot> {
         let mut is_behind = false;
         let mut position = 0;
@@ -95,7 +95,7 @@ fn file_name(side: char, position: usize, is_native: bool) -> String {
     format!("{side}{native}{position}")
 }
 
-/// Makes one function of all that are named `main`.
+/// Joins all functions named `main`.
 fn join_main(file: &mut SourceFile) {
     let mut statements = Vec::new();
     let mut main = None;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The programs that the lab runs, and what is made with them once for all cases.
+//! The programs that the lab runs, and the files that are made once for all cases.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,11 +12,11 @@ use tempfile::TempDir;
 use crate::arch::Arch;
 use crate::error::LabError;
 
-/// What the programs of cases include and are linked with.
+/// The files that the programs of cases include or are linked with.
 pub(crate) const HEADER: &str = include_str!("../runtime/lab.h");
 const RUNTIME: &str = include_str!("../runtime/runtime.c");
 
-/// Flags for all sources, those of a kernel: nothing that is global is visible outside of the program.
+/// Flags for all sources, as in a kernel: no global symbol is visible outside of the program.
 pub(crate) const FLAGS: [&str; 3] = [
     "-O2",
     "-fvisibility=hidden",
@@ -31,11 +31,11 @@ pub(crate) const LINKED: &str = "x.o";
 pub struct Tools {
     /// The directory of clang, ld.lld and llvm-ar, or `None` if they are to be found through `PATH`.
     pub llvm: Option<PathBuf>,
-    /// lto-link.
+    /// The path of lto-link.
     pub lto_link: PathBuf,
 }
 
-/// The programs, and what they have made that every case takes.
+/// The programs, and the files that every case uses.
 #[derive(Debug)]
 pub(crate) struct Toolbox {
     pub(crate) tools: Tools,
@@ -46,7 +46,7 @@ pub(crate) struct Toolbox {
 }
 
 impl Toolbox {
-    /// A lab with a directory of its own, in memory where the system has such a place.
+    /// Makes a lab with a temporary directory, in memory if the system has such a place.
     ///
     /// # Errors
     /// The directory cannot be made.
@@ -69,7 +69,7 @@ impl Toolbox {
         })
     }
 
-    /// The command of an LLVM tool.
+    /// Returns the command of an LLVM tool.
     pub(crate) fn llvm(&self, tool: &str) -> Command {
         Command::new(self.llvm_path(tool))
     }
@@ -81,7 +81,7 @@ impl Toolbox {
         }
     }
 
-    /// The arguments that clang's driver passes to its compiler process for these flags, without the names of
+    /// Returns the arguments that clang's driver passes to its compiler process for these flags, without the names of
     /// `source` and the object. The driver prints them (`-###` in its manual).
     pub(crate) fn compiler_arguments(
         &self,
@@ -125,7 +125,7 @@ impl Toolbox {
         Ok(arguments)
     }
 
-    /// The object with the start of programs, compiled once.
+    /// Returns the object with the start of programs, which is compiled once.
     pub(crate) fn runtime(&self, arch: Arch) -> Result<PathBuf, LabError> {
         let place = &self.runtimes[arch as usize];
         if let Some(path) = place.get() {
@@ -161,7 +161,7 @@ pub(crate) fn output(command: &mut Command) -> Result<Output, LabError> {
         .map_err(start_error(command))
 }
 
-/// Runs a tool that must do its work.
+/// Runs a tool that must succeed.
 pub(crate) fn run_tool(case: &str, command: &mut Command) -> Result<Output, LabError> {
     let output = output(command)?;
     if output.status.success() {
@@ -174,7 +174,7 @@ pub(crate) fn run_tool(case: &str, command: &mut Command) -> Result<Output, LabE
     })
 }
 
-/// All that a program wrote.
+/// Returns the whole output of a program.
 pub(crate) fn written(output: &Output) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What was seen of a link, and how it differs from what `ld.lld -r` gives.
+//! The outcome of a link, and its difference from that of `ld.lld -r`.
 
 use std::fmt;
 
 use crate::way::Way;
 
-/// What a way of linking gives.
+/// The outcome of a way of linking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// The program ran: what it printed, how it ended, and what was counted in the linked object.
+    /// The program ran: its output, its end, and the counts of the linked object.
     Program(String),
-    /// The object was linked, but no program can be made of it: the linker's first error, and what was
-    /// counted.
+    /// The object was linked, but no program can be made from it: the linker's first error, and the counts.
     NoProgram(String),
     /// The link stopped with an error.
     Refused {
-        /// What was written.
+        /// The output.
         log: String,
-        /// Whether it is an error as it should be: exit code 1, and an object is named.
+        /// Whether it is a proper error: exit code 1, and an object is named.
         is_clear: bool,
     },
 }
@@ -32,7 +31,7 @@ impl fmt::Display for Seen {
     }
 }
 
-/// The line that says what is wrong, with the next one if it ends with a colon; shortened.
+/// Returns the line with the error, and the next one if it ends with a colon; shortened.
 pub(crate) fn first_error(log: &str) -> String {
     let lines: Vec<&str> = log
         .lines()
@@ -53,19 +52,19 @@ pub(crate) fn first_error(log: &str) -> String {
     text.chars().take(300).collect()
 }
 
-/// A way of linking that gives something else than `ld.lld -r`.
+/// A way of linking whose outcome differs from that of `ld.lld -r`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// How it was linked.
+    /// The way of linking.
     pub way: Way,
-    /// What `ld.lld -r` gives.
+    /// The outcome of `ld.lld -r`.
     pub wanted: Seen,
-    /// What lto-link gives.
+    /// The outcome of lto-link.
     pub got: Seen,
 }
 
 impl Difference {
-    /// Whether what was `wanted` and what lto-link gives are not the same.
+    /// Returns whether the `wanted` outcome and that of lto-link differ.
     pub(crate) fn between(way: Way, wanted: &Seen, got: Seen, may_refuse: bool) -> Option<Self> {
         let is_right = match &got {
             Seen::Refused { is_clear, .. } => {
@@ -80,8 +79,8 @@ impl Difference {
         })
     }
 
-    /// The kind of the difference, without what changes from program to program: a smaller program that
-    /// shows the same fault has the same.
+    /// Returns the kind of the difference, without details of the program: a smaller program with the same
+    /// fault has the same kind.
     pub fn kind(&self) -> (Way, &'static str) {
         let kind = match (&self.wanted, &self.got) {
             (_, Seen::Program(_)) => "another meaning",
@@ -103,12 +102,12 @@ impl fmt::Display for Difference {
 /// The differences of one program on one architecture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// One for each way that gives something else.
+    /// One for each way with another outcome.
     pub differences: Vec<Difference>,
 }
 
 impl Verdict {
-    /// Whether every way gives the same as `ld.lld -r`.
+    /// Returns whether every way has the same outcome as `ld.lld -r`.
     pub fn is_same(&self) -> bool {
         self.differences.is_empty()
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of bitcode the sources are compiled to.
+/// The kind of bitcode that the sources are compiled to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lto {
     /// `-flto=thin`.
@@ -18,7 +18,7 @@ impl Lto {
     /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Thin, Self::Full];
 
-    /// The value of clang's `-flto=`.
+    /// Returns the value of clang's `-flto=`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Thin => "thin",
@@ -56,7 +56,7 @@ impl Way {
         Self::FullDropping,
     ];
 
-    /// The kind of bitcode that is linked.
+    /// Returns the kind of bitcode that is linked.
     pub fn lto(self) -> Lto {
         match self {
             Self::Full | Self::FullDropping => Lto::Full,
@@ -64,7 +64,7 @@ impl Way {
         }
     }
 
-    /// Whether what nothing references is dropped.
+    /// Returns whether the link drops what nothing references.
     pub fn is_dropping(self) -> bool {
         matches!(
             self,
@@ -72,12 +72,12 @@ impl Way {
         )
     }
 
-    /// Whether code is generated object by object.
+    /// Returns whether code is generated object by object.
     pub fn is_distributed(self) -> bool {
         matches!(self, Self::Distributed | Self::DistributedDropping)
     }
 
-    /// The name, as it stands in `case.toml`.
+    /// Returns the name for `case.toml`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Thin => "thin",

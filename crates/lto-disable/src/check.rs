@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! After the build: is what should be bitcode bitcode, and the rest not?
+//! Checks after a build that the right objects are bitcode and the others are not.
 
 use std::fs;
 use std::io::Read as _;
@@ -7,50 +7,50 @@ use std::path::Path;
 
 use crate::Matcher;
 
-/// How an object came to be.
+/// The origin of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Made {
-    /// By the compiler, from C.
+    /// The compiler made it from C.
     FromC,
-    /// By the assembler, by objcopy, by the linker, or nobody knows.
+    /// The assembler, objcopy or the linker made it, or its origin is unknown.
     Otherwise,
 }
 
-/// What the command that made an object asked for.
+/// The kind of object that its command asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// Bitcode: it has `-flto`.
+    /// Bitcode: the command has `-flto`.
     Bitcode,
-    /// Bitcode, of which the linker made native code at once. Later kernels do so with a module of
-    /// one object (`cmd_ld_single_m` in `scripts/Makefile.build` of Linux 6.12).
+    /// Bitcode that the same command linked to native code. Later kernels do so with a module of one
+    /// object (`cmd_ld_single_m` in `scripts/Makefile.build` of Linux 6.12).
     BitcodeThenCode,
-    /// Native code of bitcode and its index, as distributed thin LTO does (`scripts/Makefile.thinlto`
+    /// Native code from bitcode and its index, as in distributed thin LTO (`scripts/Makefile.thinlto`
     /// of Linux 7.2).
     CodeOfBitcode,
-    /// Native code, or nobody knows.
+    /// Native code, or unknown.
     Code,
 }
 
-/// An object that was linked.
+/// A linked object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuiltObject {
-    /// Relative to the object tree.
+    /// Its path, relative to the object tree.
     pub path: String,
     /// Whether it is bitcode.
     pub is_bitcode: bool,
-    /// How it came to be.
+    /// Its origin.
     pub made: Made,
-    /// What its command asked for.
+    /// The kind that its command asked for.
     pub asked: Asked,
 }
 
 impl BuiltObject {
-    /// The object at `path` in the object tree `root`; how it came to be is read from the `.cmd`
-    /// file beside it.
+    /// Reads the object at `path` in the object tree `root`; its origin is read from the `.cmd` file
+    /// beside it.
     pub fn new(path: &Path, is_bitcode: bool, root: &Path) -> Self {
         let file_name = path.file_name().unwrap_or_default().display().to_string();
         let cmd_file = root.join(path).with_file_name(format!(".{file_name}.cmd"));
-        // Without one, nobody knows.
+        // Without this file, the origin is unknown.
         let text = start_of_cmd_file(&cmd_file).unwrap_or_default();
         let mut asked = asked(&text);
         if asked != Asked::Code && !is_bitcode && was_compiled_again(&cmd_file) {
@@ -65,8 +65,7 @@ impl BuiltObject {
     }
 }
 
-/// The lines of a `.cmd` file before the list of what the object depends on, which is much longer
-/// than they are.
+/// Returns the lines of a `.cmd` file before the much longer list of dependencies.
 fn start_of_cmd_file(path: &Path) -> Option<String> {
     const CHUNK: u64 = 8 << 10;
     let mut file = fs::File::open(path).ok()?;
@@ -83,14 +82,14 @@ fn start_of_cmd_file(path: &Path) -> Option<String> {
     }
 }
 
-/// Whether the object was compiled again, as native code, because its assembly takes in files that lld's
-/// cache does not know (`lto-made-native` in `kconfig/lto-link/Makefile.build`).
+/// Returns whether the object was compiled again, as native code, because its assembly includes files
+/// that lld's cache does not know (`lto-made-native` in `kconfig/lto-link/Makefile.build`).
 fn was_compiled_again(cmd_file: &Path) -> bool {
     let text = fs::read_to_string(cmd_file).unwrap_or_default();
     text.lines().any(|line| line.starts_with("lto_native_"))
 }
 
-/// How an object came to be, from the text of the `.cmd` file that kbuild leaves beside it
+/// Returns the origin of an object, from the text of the `.cmd` file that kbuild leaves beside it
 /// (`scripts/basic/fixdep.c` names the source in a line `source_<object> := <path>`).
 pub fn made_from(cmd_file: &str) -> Made {
     let source = cmd_file
@@ -105,7 +104,7 @@ pub fn made_from(cmd_file: &str) -> Made {
     }
 }
 
-/// What the command asked for that a `.cmd` file keeps, in a line `cmd_<object> := <command>` or,
+/// Returns the kind that the command in a `.cmd` file asked for. The command is in a line `cmd_<object> := <command>` or,
 /// since Linux 6.3, `savedcmd_<object> := <command>`.
 pub fn asked(cmd_file: &str) -> Asked {
     let command = cmd_file
@@ -116,7 +115,7 @@ pub fn asked(cmd_file: &str) -> Asked {
         asked = match word {
             "-fno-lto" if asked == Asked::Bitcode => Asked::Code,
             "-r" if asked == Asked::Bitcode => Asked::BitcodeThenCode,
-            // Behind the command, by another.
+            // The link command, saved after the compile command.
             _ if asked == Asked::BitcodeThenCode => asked,
             word if word.starts_with("-fthinlto-index=") => return Asked::CodeOfBitcode,
             word if word == "-flto" || word.starts_with("-flto=") => Asked::Bitcode,
@@ -126,47 +125,46 @@ pub fn asked(cmd_file: &str) -> Asked {
     asked
 }
 
-/// What was built, in numbers.
+/// The numbers of objects of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Objects of bitcode.
+    /// Bitcode objects.
     pub n_bitcode: usize,
-    /// Native objects that are so for a reason: disabled, or not made from C.
+    /// Objects that are native for a reason: they are disabled, or not made from C.
     pub n_native: usize,
-    /// Native objects of which another object was bitcode: it was compiled with an index, or linked
-    /// on its own.
+    /// Native objects made from a bitcode object, with an index or by a separate link.
     pub n_of_bitcode: usize,
-    /// Of the native objects, those made from C that the kernel's build compiles without LTO.
+    /// Native objects made from C that the kernel's build compiles without LTO.
     pub n_disabled: usize,
-    /// Of these, those that no list names: their Makefile took the flags out.
+    /// The part of these that no list names: their Makefile removed the flags.
     pub n_by_makefile: usize,
 }
 
 /// An object of the wrong kind.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// LTO was off without a word.
+    /// LTO was silently off.
     #[error(
         "{0}: expected bitcode, found native code, made from C and not on the list of disabled objects"
     )]
     NotBitcode(String),
-    /// LTO was off without a word, although the command has its flag.
+    /// LTO was silently off, although the command has its flag.
     #[error("{0}: expected bitcode, for its command has -flto, found native code")]
     NotAsAsked(String),
-    /// What follows will not do what it is meant to.
+    /// A disabled object is bitcode, so later steps will not work as intended.
     #[error(
         "{0}: expected native code, because the list of disabled objects names it, found bitcode"
     )]
     Bitcode(String),
-    /// LTO was not done at all.
+    /// No object is bitcode.
     #[error("none of the {0} objects is bitcode")]
     NoBitcode(usize),
 }
 
-/// Whether a Makefile may keep an object out of LTO that the list does not name.
+/// Whether Makefiles may keep objects out of LTO that the list does not name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unlisted {
-    /// It may, with `-fno-lto` or by removing the flags: the command that made the object says so.
+    /// They may, with `-fno-lto` or by removing the flags, as the command of the object shows.
     ByCommand,
     /// The list is complete.
     Refused,
@@ -207,11 +205,11 @@ pub fn check(
     with_any_bitcode(report, faults, objects.len(), link_of)
 }
 
-/// What a link makes, which says how its inputs may be.
+/// The output of a link, which decides the possible kinds of its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkOf {
-    /// vmlinux.o. That the command of an object made native code of its bitcode is a way in which
-    /// LTO was lost before: Linux 6.13 did it with every object of arm64.
+    /// vmlinux.o. If the command of an object makes native code of its bitcode, LTO is lost: Linux 6.13 did
+    /// this with every object of arm64.
     Vmlinux,
     /// A module of several objects.
     Module,
@@ -219,7 +217,7 @@ pub enum LinkOf {
     ModuleOfOne,
 }
 
-/// Holds the linked `objects` against the commands that made them, for a kernel without list.
+/// Compares the linked `objects` with the commands that made them, for a kernel without a list.
 pub fn check_commands(objects: &[BuiltObject], link_of: LinkOf) -> (Report, Vec<Fault>) {
     let mut report = Report::default();
     let mut faults = Vec::new();
@@ -240,8 +238,8 @@ pub fn check_commands(objects: &[BuiltObject], link_of: LinkOf) -> (Report, Vec<
     with_any_bitcode(report, faults, objects.len(), link_of)
 }
 
-/// Adds a fault if nothing that vmlinux is linked from is bitcode. All of a module may be assembly, or
-/// compiled without LTO.
+/// Adds a fault if no input of vmlinux is bitcode. A module may consist of assembly only, or be compiled
+/// without LTO.
 fn with_any_bitcode(
     report: Report,
     mut faults: Vec<Fault>,

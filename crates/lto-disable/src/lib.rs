@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What must stay native code under LTO: one list of patterns with reasons, resolved against a
-//! tree when the plugin is installed, and held against what was built.
+//! The list of objects that must stay native code under LTO: patterns with reasons, resolved for a tree
+//! when the plugin is installed, and compared with the built objects.
 //!
 //! **Invariant:** knows paths and patterns. What an object is made of, others tell it.
 #![warn(missing_docs)]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The list, and what it means in one tree.
+//! Reads the list, and resolves it for one tree.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -13,11 +13,11 @@ use walkdir::{DirEntry, WalkDir};
 /// The list as it stands in `kconfig/`.
 pub const LIST: &str = include_str!("../../../kconfig/lto-disable/objects.toml");
 
-/// The list of what LTO must leave alone.
+/// The list of objects that must stay native code.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct List {
-    /// Its entries, in the order in which they were written.
+    /// Its entries, in the order of the file.
     pub disable: Vec<Disabled>,
 }
 
@@ -25,16 +25,15 @@ pub struct List {
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Entry")]
 pub struct Disabled {
-    /// What it is about.
+    /// Its pattern.
     pub pattern: Pattern,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Whether it is so only where lto-link makes the links: a tree that knows LTO itself decides
-    /// otherwise.
+    /// Whether it applies only if lto-link makes the links, and not in a tree with its own LTO.
     pub only_ours: bool,
 }
 
-/// An entry as it is written.
+/// An entry as written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -59,7 +58,7 @@ impl TryFrom<Entry> for Disabled {
             ("pattern", pattern.glob()),
             ("reason", entry.reason.as_str()),
         ] {
-            // In a Makefile a line's end ends a comment, and a backslash before it does not.
+            // In a Makefile the end of a line ends a comment, except after a backslash.
             if text.contains(char::is_control) || text.ends_with('\\') {
                 return Err(format!(
                     "the {name} {text:?} of an entry cannot be a comment in a Makefile: write it in one \
@@ -75,12 +74,12 @@ impl TryFrom<Entry> for Disabled {
     }
 }
 
-/// What an entry is about.
+/// The pattern of an entry.
 #[derive(Debug)]
 pub enum Pattern {
-    /// A glob over source files: the object of each.
+    /// A glob over source files, which stands for the object of each.
     Source(String),
-    /// A glob over folders: every object that is made in one of them.
+    /// A glob over folders, which stands for every object in them.
     Folder(String),
 }
 
@@ -92,21 +91,21 @@ impl Pattern {
     }
 }
 
-/// Why the list cannot be read or resolved.
+/// The reason why the list cannot be read or resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// Not a list.
+    /// The text is not a list.
     #[error("the list of disabled objects")]
     Parse(#[from] toml::de::Error),
-    /// Not a glob.
+    /// A pattern is not a glob.
     #[error("the list of disabled objects: pattern {pattern}")]
     Pattern {
-        /// As written.
+        /// The pattern as written.
         pattern: String,
         /// The fault.
         source: globset::Error,
     },
-    /// make would read the name of a file or folder as something else.
+    /// make would read the name of a file or folder differently.
     #[error(
         "{path:?}, which the list of disabled objects means by {pattern}, cannot stand in a Makefile: \
          rename it, or write a pattern that leaves it out"
@@ -126,17 +125,17 @@ impl List {
     /// Reads a list written in TOML.
     ///
     /// # Errors
-    /// Anything but tables `disable` with a `reason` and either `source` or `folder`, and texts that
-    /// would end the comment in which the fragment quotes them.
+    /// The file has anything but tables `disable` with a `reason` and either `source` or `folder`, or a
+    /// text would end the comment in which the fragment quotes it.
     pub fn parse(text: &str) -> Result<Self, ListError> {
         Ok(toml::from_str(text)?)
     }
 
-    /// Finds what each entry matches in the kernel tree at `root`, which is walked once. `known` is
-    /// what the tree knew of LTO by itself.
+    /// Finds the matches of each entry in the kernel tree at `root`, which is walked once. `known` is the
+    /// LTO that the tree has by itself.
     ///
     /// # Errors
-    /// Patterns that are no globs, folders that cannot be read, matches whose names make cannot take.
+    /// A pattern is not a glob, a folder cannot be read, or make cannot use the name of a match.
     pub fn resolve(&self, root: &Path, known: &KnownLto) -> Result<Vec<DisabledEntry>, ListError> {
         let is_ours = *known != KnownLto::Native;
         let entries = self.disable.iter();
@@ -192,7 +191,7 @@ fn matcher(disabled: &Disabled) -> Result<GlobMatcher, ListError> {
     }
 }
 
-/// Leaves out what holds no source of the kernel and takes long to walk.
+/// Skips folders that have no kernel source and take long to walk.
 fn is_source(entry: &DirEntry, root: &Path) -> bool {
     let depth_one = entry.depth() == 1;
     let name = entry.file_name();
@@ -200,7 +199,7 @@ fn is_source(entry: &DirEntry, root: &Path) -> bool {
     entry.path() == root || !(depth_one && skipped.iter().any(|skip| name == *skip))
 }
 
-/// Whether `path` is one word to make, and means itself: in `lto-disabled-objs += PATH`, and as a
+/// Returns whether make reads `path` as one literal word: in `lto-disabled-objs += PATH`, and as a
 /// pattern of `filter`.
 fn is_word_of_make(path: &Path) -> bool {
     let is_special = |character: char| {
@@ -209,7 +208,7 @@ fn is_word_of_make(path: &Path) -> bool {
     path.to_str().is_some_and(|text| !text.contains(is_special))
 }
 
-/// The objects that `path`, which `pattern` matched, stands for, in make's notation.
+/// Returns the objects that `path`, a match of `pattern`, stands for, in make's notation.
 fn objects(pattern: &Pattern, path: &Path) -> String {
     match pattern {
         Pattern::Source(_) => path.with_extension("o").display().to_string(),
@@ -222,15 +221,15 @@ fn objects(pattern: &Pattern, path: &Path) -> String {
 pub struct DisabledEntry {
     /// The pattern as written.
     pub pattern: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What it matches: paths of objects below the object tree, or a folder and `/%` for all
-    /// objects in it. Empty if the tree has nothing of the kind.
+    /// Its matches: paths of objects below the object tree, or a folder and `/%` for all objects in it.
+    /// Empty if nothing in the tree matches.
     pub objects: Vec<String>,
 }
 
 impl DisabledEntry {
-    /// The Makefile fragment that sets `lto-disabled-objs`, with the reasons as comments, and a
+    /// Returns the Makefile fragment that sets `lto-disabled-objs`, with the reasons as comments, and a
     /// comment for each pattern without a match.
     pub fn fragment(entries: &[Self]) -> String {
         let mut text = String::from(
@@ -257,7 +256,7 @@ impl DisabledEntry {
     }
 }
 
-/// The patterns that a fragment sets, as [`DisabledEntry::fragment`] wrote it.
+/// Returns the patterns of a fragment that [`DisabledEntry::fragment`] wrote.
 pub fn parse_fragment(text: &str) -> Matcher {
     let patterns = text
         .lines()
@@ -274,11 +273,11 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Whether the object at `path`, relative to the object tree, is disabled. Folders cover what
-    /// lies below them, as `%` in make's `filter` does.
+    /// Returns whether the object at `path`, relative to the object tree, is disabled. A folder includes
+    /// everything below it, like `%` in make's `filter`.
     ///
-    /// A path with `..` counts as it is written and as the place that it leads to, as for make
-    /// (`kconfig/lto-disable/Makefile.build`): nVHE compiles files of its parent folder anew, and a
+    /// A path with `..` is looked up as written and as the path that it leads to, as in
+    /// `kconfig/lto-disable/Makefile.build`: nVHE compiles files of its parent folder again, and a
     /// Makefile or an archive may name an object from another folder.
     pub fn is_disabled(&self, path: &str) -> bool {
         let place = normal(path);
@@ -291,7 +290,7 @@ impl Matcher {
     }
 }
 
-/// `a/b/../c` as `a/c`: make names some objects so.
+/// Returns `a/c` for `a/b/../c`; make names some objects in the latter form.
 fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

@@ -29,18 +29,18 @@ Exit codes: 0 done, 1 a fault was found, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print what the list means in a kernel tree, as a Makefile fragment
+    /// Print the objects that the list stands for in a kernel tree, as a Makefile fragment
     List {
         /// The kernel tree
         tree: PathBuf,
-        /// A list to take instead of the built-in one
+        /// A list to use instead of the built-in one
         #[arg(long)]
         objects: Option<PathBuf>,
     },
     /// Check that listed objects are native code, and all others made from C are bitcode
     Check {
-        /// The fragment that the tree was built with; without, the commands that kbuild saved
-        /// beside the objects tell what each should be
+        /// The fragment that the tree was built with; without it, the commands that kbuild saved
+        /// beside the objects tell the expected kind of each
         #[arg(long)]
         list: Option<PathBuf>,
         /// The inputs are those of a module, not of vmlinux

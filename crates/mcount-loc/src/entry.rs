@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The entries of tables, of objects and of linked kernels.
+//! Reads the entries of tables, in objects and in linked kernels.
 
 use std::collections::HashMap;
 
@@ -14,33 +14,33 @@ use crate::{ENTRY_SIZE, Fault, TABLE};
 const START: &str = "__start_mcount_loc";
 const STOP: &str = "__stop_mcount_loc";
 
-/// An entry, and the place in code that it refers to.
+/// An entry, and the place in the code that it refers to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     /// The name of its table.
     pub(crate) table: &'static str,
-    /// Where in the table it is, in bytes.
+    /// Its offset in the table, in bytes.
     pub(crate) at: u64,
     pub(crate) section: SectionIndex,
     pub(crate) offset: u64,
 }
 
 impl Entry {
-    /// The place that it refers to, as messages name it.
+    /// Returns the place that it refers to, as messages name it.
     pub(crate) fn target(&self, elf: &Elf) -> String {
         let section = elf.section(self.section).map_or("?", |found| found.name);
         format!("{section}+{:#x}", self.offset)
     }
 }
 
-/// What a table holds.
+/// The content of a table.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    /// Those that refer to places of this file.
+    /// The entries that refer to places of this file.
     pub(crate) entries: Vec<Entry>,
-    /// The number of all, the wrong ones too.
+    /// The number of all entries, including wrong ones.
     pub(crate) n_records: usize,
-    /// One for each of the others.
+    /// A fault for each of the other entries.
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn of_section(
         ..Table::default()
     };
     let mut relocations = relocations.iter().peekable();
-    // Of a section without bytes in the file, the stated size may be anything.
+    // A section without bytes in the file may state any size.
     let size = section.data.len() as u64;
     let mut at = 0;
     while at < size {
@@ -97,7 +97,7 @@ pub(crate) fn of_section(
     Ok(found)
 }
 
-/// What the entry at `at` refers to, or why it is none.
+/// Returns the place that the entry at `at` refers to, or the reason why it is not an entry.
 fn target(
     elf: &Elf,
     machine: Machine,
@@ -123,11 +123,11 @@ fn target(
     Ok((section.index, symbol.value.wrapping_add_signed(addend)))
 }
 
-/// The entries of the table of a linked kernel: an address each, in the table's bytes or, where
-/// the kernel moves itself when it starts, in the relocation for them.
+/// Returns the entries of the table of a linked kernel. Each is an address, in the bytes of the table
+/// or, if the kernel relocates itself at its start, in the relocation of these bytes.
 ///
-/// What a weak function left that another took the place of, `scripts/sorttable.c` of 6.15 and later
-/// sets to zero, which is then in front of all others: such refer to nothing.
+/// `scripts/sorttable.c` of 6.15 and later zeroes the entries of weak functions that were replaced. They
+/// precede all others and refer to nothing.
 pub(crate) fn of_kernel(code: &Code) -> Result<Table, ReadError> {
     let mut found = Table::default();
     let (section, start, size) = match bounds(code) {
@@ -164,7 +164,7 @@ pub(crate) fn of_kernel(code: &Code) -> Result<Table, ReadError> {
     Ok(found)
 }
 
-/// The section of the table, its address, and its size in bytes.
+/// Returns the section of the table, its address, and its size in bytes.
 fn bounds<'elf, 'data>(
     code: &Code<'elf, 'data>,
 ) -> Result<(&'elf Section<'data>, u64, u64), String> {
@@ -195,13 +195,13 @@ fn bounds<'elf, 'data>(
     Ok((section, start, size))
 }
 
-/// Address and content of all that is only an address plus where the kernel runs.
+/// Returns the address and content of all relocations that only add the load address of the kernel.
 fn relative_relocations(elf: &Elf) -> Result<HashMap<u64, u64>, ReadError> {
     let is_relative = |relocation: &Relocation| {
         [elf::R_AARCH64_RELATIVE, elf::R_X86_64_RELATIVE].contains(&relocation.kind)
     };
     let mut found = HashMap::new();
-    // Others are what the linker has done already, and tells with `--emit-relocs`.
+    // The others were already applied by the linker, which keeps them with `--emit-relocs`.
     let dynamic = |section: &&Section| {
         section.is_allocated() && [elf::SHT_RELA, elf::SHT_CREL].contains(&section.section_type)
     };

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Calls at the entry of functions, found through their relocations.
+//! Finds the calls at the entry of functions, through their relocations.
 
 use object_model::{Elf, ReadError, Relocation, Section, SectionIndex, Symbol, SymbolIndex, elf};
 
-/// The machines whose entry calls are known, both of the 64-bit class.
+/// The machines whose entry calls this crate knows, both of the 64-bit class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Machine {
     X86,
-    /// Little- and big-endian; instructions are little-endian in both.
+    /// 64-bit Arm, little- and big-endian; instructions are little-endian in both.
     Arm,
 }
 
-/// How an entry call stands in the code.
+/// The form of an entry call in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A call whose target the linker fills in.
     Direct,
-    /// A no-op in its place; the relocation tells that a call was there.
+    /// A no-op in its place; the relocation shows that there was a call.
     Nop,
     /// A call through the global offset table.
     Indirect,
@@ -26,12 +26,12 @@ pub(crate) enum Form {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EntryCall<'elf, 'data> {
     pub(crate) section: &'elf Section<'data>,
-    /// Where in the section the instruction begins, in bytes.
+    /// Offset of the instruction in the section, in bytes.
     pub(crate) offset: u64,
     pub(crate) form: Form,
     /// The called symbol.
     pub(crate) symbol: &'elf Symbol<'data>,
-    /// Where in the file the `Elf64_Rela` of the call is; `None` for other sorts of relocation.
+    /// Offset of the `Elf64_Rela` of the call in the file; `None` for other kinds of relocation.
     pub(crate) relocation: Option<u64>,
 }
 
@@ -46,9 +46,9 @@ impl EntryCall<'_, '_> {
 }
 
 impl Machine {
-    /// What compilers call at the entry of functions. Where a file calls the first, a function with
-    /// the second name is an ordinary one: recordmcount takes one symbol for the calls of a section,
-    /// the first that it meets. Source: `get_mcountsym` and `sift_rel_mcount` in
+    /// Returns the names that compilers call at the entry of functions. If a file calls the first, a
+    /// function with the second name is an ordinary one: recordmcount takes one symbol for the calls of
+    /// a section, the first that it finds. Source: `get_mcountsym` and `sift_rel_mcount` in
     /// `scripts/recordmcount.h`.
     pub(crate) fn entry_names(self) -> [&'static str; 2] {
         match self {
@@ -57,14 +57,14 @@ impl Machine {
         }
     }
 
-    /// Whether ftrace uses the tables of no-ops that compilers make for
-    /// `-fpatchable-function-entry`. Those of x86 are for other things.
+    /// Returns whether ftrace uses the tables of no-ops that compilers make for
+    /// `-fpatchable-function-entry`. On x86 they have other purposes.
     pub(crate) fn has_patchable_entries(self) -> bool {
         self == Self::Arm
     }
 
-    /// The fewest no-ops that ftrace needs at the entry of a function where no call is: on Arm
-    /// one instruction saves the return address. Source: `ftrace_init_nop` in
+    /// Returns the smallest number of no-ops that ftrace needs at the entry of a function without a call:
+    /// on Arm, one instruction saves the return address. Source: `ftrace_init_nop` in
     /// `arch/arm64/kernel/ftrace.c`.
     pub(crate) fn nops_per_entry(self) -> usize {
         match self {
@@ -73,7 +73,7 @@ impl Machine {
         }
     }
 
-    /// The address that `instruction` at `place` of linked code calls.
+    /// Returns the address that `instruction` at `place` of linked code calls.
     pub(crate) fn called_at(self, place: u64, instruction: &[u8]) -> Option<u64> {
         let number = |bytes: &[u8]| Some(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?));
         match self {
@@ -90,7 +90,7 @@ impl Machine {
         }
     }
 
-    /// The relocation that makes a record: an address of 64 bits.
+    /// Returns the type of the relocation of a record: a 64-bit address.
     pub(crate) fn record_kind(self) -> elf::RelocationType {
         match self {
             Self::X86 => elf::R_X86_64_64,
@@ -98,7 +98,7 @@ impl Machine {
         }
     }
 
-    /// The relocation that does nothing.
+    /// Returns the type of the relocation that does nothing.
     pub(crate) fn no_relocation(self) -> elf::RelocationType {
         match self {
             Self::X86 => elf::R_X86_64_NONE,
@@ -106,7 +106,7 @@ impl Machine {
         }
     }
 
-    /// A direct call as assemblers write it for a relocation with addend.
+    /// Returns a direct call as assemblers write it for a relocation with addend.
     pub(crate) fn call(self) -> &'static [u8] {
         match self {
             Self::X86 => &[0xe8, 0, 0, 0, 0],
@@ -114,7 +114,7 @@ impl Machine {
         }
     }
 
-    /// The no-op of the same length. Source: `ideal_nop5_x86_64` and `ideal_nop4_arm64` in
+    /// Returns the no-op of the same length. Source: `ideal_nop5_x86_64` and `ideal_nop4_arm64` in
     /// `scripts/recordmcount.c`.
     pub(crate) fn nop(self) -> &'static [u8] {
         match self {
@@ -123,7 +123,7 @@ impl Machine {
         }
     }
 
-    /// Where indirect branches may arrive: `endbr64`, `bti c`. In front of what ftrace patches.
+    /// Returns the landing pads of indirect branches, `endbr64` and `bti c`, which precede the patched place.
     pub(crate) fn landing_pad(self) -> &'static [u8] {
         match self {
             Self::X86 => &[0xf3, 0x0f, 0x1e, 0xfa],
@@ -131,8 +131,8 @@ impl Machine {
         }
     }
 
-    /// The entry call that `relocation`, which is against its target, belongs to: where it begins
-    /// and how it stands there. `None` if it is another reference, as ftrace's own to the target.
+    /// Returns the place and the form of the entry call of `relocation`, which refers to the call's target.
+    /// `None` if it is another reference, such as ftrace's own.
     fn call_at(self, data: &[u8], relocation: &Relocation) -> Option<(u64, Form)> {
         let begins = |offset: u64, bytes: &[u8]| {
             let rest = usize::try_from(offset).ok().and_then(|at| data.get(at..));
@@ -162,11 +162,11 @@ impl Machine {
     }
 }
 
-/// All entry calls in the code of `elf`, by section and place, each once. They have one target: see
+/// Returns all entry calls in the code of `elf`, by section and place, each once. They have one target: see
 /// [`Machine::entry_names`].
 ///
 /// # Errors
-/// Relocations that cannot be read or are beyond the end of their section.
+/// The relocations cannot be read or are beyond the end of their section.
 pub(crate) fn find<'elf, 'data>(
     elf: &'elf Elf<'data>,
     machine: Machine,
@@ -192,7 +192,7 @@ pub(crate) fn find<'elf, 'data>(
     Ok(calls)
 }
 
-/// The section of code that `section` has the relocations for.
+/// Returns the section of code that the relocations in `section` apply to.
 fn code_relocated_by<'elf, 'data>(
     elf: &'elf Elf<'data>,
     section: &Section,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The table of the calls that the function tracer patches: section `__mcount_loc`.
+//! Makes and checks the table of the calls that the function tracer patches: section `__mcount_loc`.
 //!
 //! A compiler that gets `-pg` puts a call of `__fentry__`, `mcount` or `_mcount` at the entry of
-//! every function. The kernel turns them into no-ops when it starts, and back when a function is
-//! traced; it finds them through a table of their addresses. Under LTO there is no code before
-//! the link, so the table is made of `vmlinux.o` and of modules, after it.
+//! every function. The kernel turns these calls into no-ops when it starts, and back into calls when a
+//! function is traced; it finds them through a table of their addresses. Under LTO there is no code
+//! before the link, so the table is made for `vmlinux.o` and for modules after it.
 //!
-//! Three steps: [`plan()`] finds the calls and what the table lacks, [`rewrite()`] appends it,
-//! [`check`] holds a table against the code. [`sites`] tells which functions a table names, also
+//! [`plan()`] finds the calls that the table lacks, [`rewrite()`] appends the table, and [`check`]
+//! compares a table with the code. [`sites`] returns the functions that a table names; the table may be
 //! one that the compiler made (`-fpatchable-function-entry`).
 //!
 //! **Invariant:** knows sections, symbols and relocations of one ELF file, and no more of a kernel
@@ -15,7 +15,7 @@
 //!
 //! Sources, of Linux 5.10: `scripts/recordmcount.c` and `scripts/recordmcount.h` (which calls and
 //! sections count, the form of the table), `MCOUNT_REC` in `include/asm-generic/vmlinux.lds.h`,
-//! `kernel/module.c` (who reads it), `kernel/trace/ftrace.c` (what happens to its entries).
+//! `kernel/module.c` (its reader), `kernel/trace/ftrace.c` (the use of its entries).
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -34,17 +34,17 @@ pub use rewrite::rewrite;
 pub use site::{Site, sites};
 pub use table::check;
 
-/// Name of the section that holds the table.
+/// Name of the section with the table.
 pub const TABLE: &str = "__mcount_loc";
 
-/// Name of the sections that hold the tables of compilers that leave room at the entry of
-/// functions instead of a call.
+/// Name of the sections with the tables of compilers that leave space at the entry of functions instead
+/// of a call.
 const PATCHABLE: &str = "__patchable_function_entries";
 
-/// Size of an entry of the table in bytes: an address.
+/// Size of an entry of the table, an address, in bytes.
 const ENTRY_SIZE: u64 = 8;
 
-/// Why an object has no plan, no new form or no check.
+/// The reason why an object cannot be planned, rewritten or checked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -54,7 +54,7 @@ pub enum Error {
     /// It is linked already.
     #[error("is linked; a table can be made of relocatable objects only, such as vmlinux.o")]
     Linked,
-    /// It is for a machine whose entry calls are not known here.
+    /// It is for a machine whose entry calls this crate does not know.
     #[error(
         "is for ELF machine {machine} of {bits} bits; \
          entry calls are known of 64-bit x86 (machine 62) and 64-bit Arm (machine 183)"
@@ -65,25 +65,25 @@ pub enum Error {
         /// Its ELF class.
         bits: u8,
     },
-    /// The bytes to rewrite are not those that the plan was made of.
+    /// The bytes to rewrite are not those of the plan.
     #[error("has other contents than when its entry calls were looked for; run it again")]
     Changed,
-    /// What it has cannot be recorded, or is recorded wrongly.
+    /// Its calls cannot be recorded, or are recorded wrongly.
     #[error(transparent)]
     Faults(#[from] Faults<Fault>),
 }
 
-/// A call without a place in the table, or an entry of the table without a call.
+/// A fault of a table: a call without a record, or a record without a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// No table at all.
+    /// There is no table.
     #[error("has no __mcount_loc for its {n_calls} entry calls; run mcount-loc on it")]
     NoTable {
         /// The number of entry calls.
         n_calls: usize,
     },
-    /// No record of a call, in a table that has others.
+    /// A call has no record, in a table with other records.
     #[error(
         "the entry call of {function} at {section}+{offset:#x} is not in __mcount_loc; \
          make the object anew from objects without that section"
@@ -93,48 +93,48 @@ pub enum Fault {
         function: String,
         /// The section of the call.
         section: String,
-        /// Where in it the call is, in bytes.
+        /// Offset of the call in the section, in bytes.
         offset: u64,
     },
-    /// A record of no entry call.
+    /// A record refers to something other than an entry call.
     #[error("__mcount_loc+{at:#x} refers to {target}, expected an entry call there")]
     NoCall {
-        /// Where in the table the record is, in bytes.
+        /// Offset of the record in the table, in bytes.
         at: u64,
-        /// What it refers to.
+        /// The place that it refers to.
         target: String,
     },
-    /// A record of a call that is recorded before.
+    /// A record refers to a call that an earlier record has.
     #[error("{table}+{at:#x} refers to {target}, as an entry before it does")]
     Repeated {
         /// The name of the table.
         table: &'static str,
-        /// Where in the table the record is, in bytes.
+        /// Offset of the record in the table, in bytes.
         at: u64,
-        /// What it refers to.
+        /// The place that it refers to.
         target: String,
     },
-    /// A record of a call in a section that ftrace may not patch.
+    /// A record refers to a call in a section that ftrace must not patch.
     #[error(
         "__mcount_loc+{at:#x} refers to {target}, and ftrace must not patch code of this section"
     )]
     LeftOut {
-        /// Where in the table the record is, in bytes.
+        /// Offset of the record in the table, in bytes.
         at: u64,
-        /// What it refers to.
+        /// The place that it refers to.
         target: String,
     },
-    /// Something in the table that is not a record.
+    /// Bytes of the table are not a record.
     #[error("{table}+{at:#x} is no address of code: {reason}")]
     NoRecord {
         /// The name of the table.
         table: &'static str,
-        /// Where in the table it is, in bytes.
+        /// Offset in the table, in bytes.
         at: u64,
         /// The fault.
         reason: String,
     },
-    /// A record of code that ftrace cannot patch.
+    /// A record refers to code that ftrace cannot patch.
     #[error(
         "{table}+{at:#x} refers to {target} in {function}, \
          expected a call or no-ops at the entry of a function there"
@@ -142,9 +142,9 @@ pub enum Fault {
     NoEntry {
         /// The name of the table.
         table: &'static str,
-        /// Where in the table the record is, in bytes.
+        /// Offset of the record in the table, in bytes.
         at: u64,
-        /// What it refers to.
+        /// The place that it refers to.
         target: String,
         /// The function at that address; `?` if there is no function.
         function: String,
@@ -155,7 +155,7 @@ pub enum Fault {
         /// The fault.
         reason: String,
     },
-    /// A call that the kernel could not turn into a no-op.
+    /// The kernel cannot turn a call into a no-op.
     #[error(
         "{section}+{offset:#x} calls {symbol} through the global offset table, and ftrace can \
          patch direct calls only; compile it with -fno-pic, or -mcmodel=kernel"
@@ -163,12 +163,12 @@ pub enum Fault {
     Indirect {
         /// The section of the call.
         section: String,
-        /// Where in it the call is, in bytes.
+        /// Offset of the call in the section, in bytes.
         offset: u64,
-        /// What it calls.
+        /// The called symbol.
         symbol: String,
     },
-    /// A section that records cannot refer to.
+    /// Records cannot refer to a section.
     #[error(
         "section {section} has entry calls and no symbol but weak ones, which another definition \
          may replace, so no record can refer to it; link the object with ld.lld -r first, which \
@@ -180,7 +180,7 @@ pub enum Fault {
     },
 }
 
-/// What was checked.
+/// The numbers of what was checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Entry calls of an object that must be in its table.
@@ -189,14 +189,14 @@ pub struct Report {
     pub n_records: usize,
 }
 
-/// Whether ftrace may patch code of the executable section `name`.
+/// Returns whether ftrace may patch code of the executable section `name`.
 ///
-/// Its entry calls go into the table. All other code is either left alone by the compiler
-/// (`notrace`), or runs where the kernel's text is not mapped or may not change.
+/// The entry calls of such sections go into the table. All other code either has no entry calls
+/// (`notrace`), or runs where the kernel's text is not mapped or must not change.
 ///
 /// Source: `is_mcounted_section_name` in `scripts/recordmcount.c`. `.text` is compared as a
 /// prefix, so the sections that LTO splits it into (`.text.vfs_read`) count as well. Sections
-/// that functions ask for by name (`.init.text`) LTO does not split.
+/// that functions ask for by name (`.init.text`) are not split by LTO.
 pub fn is_traced_section(name: &str) -> bool {
     const NAMES: [&str; 8] = [
         ".init.text",
@@ -211,7 +211,7 @@ pub fn is_traced_section(name: &str) -> bool {
     name.starts_with(".text") || NAMES.contains(&name)
 }
 
-/// Refuses machines whose entry calls are not known.
+/// Refuses machines whose entry calls this crate does not know.
 fn machine_of(elf: &Elf) -> Result<entry_call::Machine, Error> {
     let machine = match elf.machine() {
         elf::EM_X86_64 if elf.is_64() => Some(entry_call::Machine::X86),

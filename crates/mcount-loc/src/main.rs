@@ -24,11 +24,11 @@ Exit codes: 0 done, 1 a fault in an object, 2 could not run.";
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Arguments {
-    /// Write nothing; find out whether each object's table has all its entry calls and no more, and
-    /// whether each record of a linked kernel is one.
+    /// Write nothing; check that each object's table has exactly its entry calls, and that each record
+    /// of a linked kernel is right.
     #[arg(long)]
     check: bool,
-    /// Objects of native code; `@FILE` holds more of them.
+    /// Objects of native code; `@FILE` is a file with more of them.
     #[arg(required = true, value_name = "OBJECT")]
     objects: Vec<PathBuf>,
 }
@@ -50,7 +50,7 @@ fn run() -> Result<(), Failure> {
     tool_io::no_faults_in_read(&faults, &unread)
 }
 
-/// Writes the table of one object, or only checks it. Gives the faults of the object.
+/// Writes the table of one object, or only checks it. Returns the faults of the object.
 fn run_on(path: &Path, is_check: bool) -> Result<Vec<Fault>, Failure> {
     let files = Files::new();
     let input = |error| InputError {

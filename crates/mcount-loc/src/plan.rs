@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What an object lacks.
+//! Finds the calls that the table of an object lacks.
 
 use object_model::{
     Binding, Elf, Faults, ReadError, SectionIndex, Symbol, SymbolIndex, SymbolKind, elf,
@@ -8,12 +8,12 @@ use object_model::{
 use crate::entry_call::{EntryCall, Form, Machine, find};
 use crate::{Error, Fault, TABLE, check, machine_of};
 
-/// One entry of the table to be.
+/// An entry of the future table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The section of the call.
     pub section: SectionIndex,
-    /// Where in it the call is, in bytes.
+    /// Offset of the call in the section, in bytes.
     pub offset: u64,
     /// The symbol that the record refers to, in the same section.
     pub symbol: SymbolIndex,
@@ -21,7 +21,7 @@ pub struct Record {
     pub addend: i64,
 }
 
-/// What [`rewrite()`](crate::rewrite()) is to do to an object.
+/// The changes that [`rewrite()`](crate::rewrite()) makes to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Records {
     pub(crate) machine: Machine,
@@ -31,7 +31,7 @@ pub struct Records {
     pub(crate) nops: Vec<Nop>,
 }
 
-/// A call to turn into a no-op: where in the file its instruction and its relocation are.
+/// A call to turn into a no-op: the offsets of its instruction and its relocation in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Nop {
     pub(crate) instruction: u64,
@@ -39,27 +39,27 @@ pub(crate) struct Nop {
 }
 
 impl Records {
-    /// The entries of the table, by section and place of their calls.
+    /// Returns the entries of the table, by section and place of their calls.
     pub fn records(&self) -> &[Record] {
         &self.entries
     }
 
-    /// The number of calls that become no-ops: those in sections that ftrace may not patch.
+    /// Returns the number of calls that become no-ops: those in sections that ftrace must not patch.
     pub fn n_nops(&self) -> usize {
         self.nops.len()
     }
 }
 
-/// What `elf`, a relocatable object, lacks for the function tracer: the table of its entry calls,
-/// and no-ops in place of those that cannot be traced. `None` if it lacks nothing: it has no entry
-/// calls, or all of them are in its table.
+/// Returns the changes that the relocatable object `elf` needs for the function tracer: the table of its
+/// entry calls, and no-ops in place of calls that cannot be traced. `None` if it needs no change: it has
+/// no entry calls, or all of them are in its table.
 ///
-/// A record refers to a symbol of the section that it is about: the section's own, else a local
-/// one, else a global one; not to a weak one, which may come to stand for another place.
+/// A record refers to a symbol of the section of its call: the section symbol, else a local symbol, else
+/// a global one; never to a weak one, which another definition may replace.
 ///
 /// # Errors
-/// A linked file, one for another machine, a damaged one (sections that share bytes, too); all entry calls that cannot be recorded;
-/// all faults of a table that is there.
+/// The file is linked, for another machine, or damaged (for example, sections share bytes); entry calls
+/// cannot be recorded; an existing table has faults. All calls and faults are listed.
 pub fn plan(elf: &Elf) -> Result<Option<Records>, Error> {
     if !elf.is_relocatable() {
         return Err(Error::Linked);
@@ -87,8 +87,8 @@ pub fn plan(elf: &Elf) -> Result<Option<Records>, Error> {
     Ok(lacks_something.then_some(records))
 }
 
-/// Refuses a file in which a change at one place would be one at another, too, or would give a meaning
-/// to what has none. Source: the System V ABI, "Sections": no byte is in two of them, and `sh_info` of
+/// Refuses a file in which a change at one place would also change another place, or would give a meaning
+/// to unused bytes. Source: the System V ABI, "Sections": no byte is in two of them, and `sh_info` of
 /// relocations is the section that they apply to.
 fn sound(elf: &Elf) -> Result<(), ReadError> {
     let mut extents = Vec::with_capacity(elf.sections().len());
@@ -145,7 +145,7 @@ fn records(elf: &Elf, calls: &[&EntryCall]) -> Result<Vec<Record>, Faults<Fault>
     Faults::check(records, faults)
 }
 
-/// For each section, by index, the symbol that records refer to.
+/// Returns for each section, by index, the symbol that records refer to.
 fn base_symbols<'elf, 'data>(elf: &'elf Elf<'data>) -> Vec<Option<&'elf Symbol<'data>>> {
     let rank = |symbol: &Symbol| match (symbol.kind, symbol.binding) {
         (SymbolKind::Section, _) => 0,
@@ -164,8 +164,8 @@ fn base_symbols<'elf, 'data>(elf: &'elf Elf<'data>) -> Vec<Option<&'elf Symbol<'
     bases
 }
 
-/// How to turn a call into a no-op; `None` for one that does not stand there as assemblers write
-/// it. Such a call stays, as recordmcount lets it stay: it costs time, and does no harm.
+/// Returns the change of a call into a no-op; `None` if its bytes are not those that assemblers write.
+/// Such a call stays, as with recordmcount: it costs time, and does no harm.
 fn nop(call: &EntryCall, machine: Machine) -> Option<Nop> {
     let start = usize::try_from(call.offset).ok()?;
     let is_plain = call.section.data.get(start..)?.starts_with(machine.call());

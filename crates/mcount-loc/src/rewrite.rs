@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! An object with its table appended.
+//! Appends the table to an object.
 
 use object::Endianness;
 use object::elf::{FileHeader64, Rela64, SectionHeader64};
@@ -16,18 +16,18 @@ type Header = FileHeader64<Endianness>;
 type Section = SectionHeader64<Endianness>;
 type Rela = Rela64<Endianness>;
 
-/// Alignment of what is appended, and of the table: that of its entries and of ELF's structures.
+/// Alignment of the appended parts and of the table: that of its entries and of ELF's structures.
 const ALIGNMENT: usize = ENTRY_SIZE as usize;
 
-/// The object in `bytes` with `records`, the plan that was made of it, carried out.
+/// Returns the object in `bytes` with its plan `records` carried out.
 ///
-/// What is there stays where it is. Behind it come section names with two more, the table, its
-/// relocations, and all section headers with two more; the file header then refers to these. The
+/// Existing parts keep their places. They are followed by the section names with two new ones, the table,
+/// its relocations, and all section headers with two new ones; the file header then refers to these. The
 /// table has the form that `scripts/recordmcount.h` gives it: addresses of 64 bits, all zero, each
 /// with a relocation with addend; allocated, not writable. The symbol table stays as it is.
 ///
 /// # Errors
-/// Bytes that the plan was not made of, as far as that shows.
+/// The bytes are not those of the plan, as far as this can be seen.
 pub fn rewrite(bytes: &[u8], records: &Records) -> Result<Vec<u8>, Error> {
     carry_out(bytes, records).ok_or(Error::Changed)
 }
@@ -35,7 +35,7 @@ pub fn rewrite(bytes: &[u8], records: &Records) -> Result<Vec<u8>, Error> {
 fn carry_out(bytes: &[u8], records: &Records) -> Option<Vec<u8>> {
     let mut header = *Header::parse(bytes).ok()?;
     let endian = header.endian().ok()?;
-    // What comes behind, without the names that are copied: a guess that saves copies.
+    // The estimated size of the appended parts, without the copied names; it saves reallocations.
     let room = bytes.len() + records.entries.len() * (ALIGNMENT + size_of::<Rela>());
     let mut output = Vec::with_capacity(room + bytes.len() / 8);
     output.extend(bytes);
@@ -88,7 +88,7 @@ fn carry_out(bytes: &[u8], records: &Records) -> Option<Vec<u8>> {
     Some(output)
 }
 
-/// Makes a no-op of a call, and of its relocation one that does nothing.
+/// Turns a call into a no-op, and its relocation into one that does nothing.
 fn put_nop(output: &mut [u8], endian: Endianness, machine: Machine, nop: Nop) -> Option<()> {
     let start = usize::try_from(nop.instruction).ok()?;
     let end = start.checked_add(machine.nop().len())?;
@@ -114,8 +114,8 @@ fn relocation(
     })
 }
 
-/// States the number of sections: from 0xff00 on the null section holds it, because the numbers
-/// of 16 bits beyond that mean something else. Source: the ELF specification, `e_shnum`.
+/// Sets the number of sections. From 0xff00 on, the null section contains it, because higher 16-bit
+/// numbers have other meanings. Source: the ELF specification, `e_shnum`.
 fn set_count(header: &mut Header, sections: &mut [Section], endian: Endianness) -> Option<()> {
     let count = sections.len();
     let short = u16::try_from(count).ok();
@@ -128,8 +128,8 @@ fn set_count(header: &mut Header, sections: &mut [Section], endian: Endianness) 
     Some(())
 }
 
-/// What the headers of both new sections have in common: where the section is, and that it is a
-/// table of `count` entries.
+/// Returns the common part of the headers of both new sections: the place of the section, and that it is
+/// a table of `count` entries.
 fn section(endian: Endianness, offset: usize, count: usize, entry_size: usize) -> Section {
     Section {
         sh_name: U32::new(endian, 0),
@@ -145,7 +145,7 @@ fn section(endian: Endianness, offset: usize, count: usize, entry_size: usize) -
     }
 }
 
-/// Appends a name to a table of names and gives its place there.
+/// Appends a name to a table of names and returns its offset there.
 fn push_name(names: &mut Vec<u8>, name: &str) -> Option<u32> {
     let place = u32::try_from(names.len()).ok()?;
     names.extend(name.as_bytes());
@@ -153,7 +153,7 @@ fn push_name(names: &mut Vec<u8>, name: &str) -> Option<u32> {
     Some(place)
 }
 
-/// Fills up to the next multiple of [`ALIGNMENT`] and gives the length.
+/// Pads to the next multiple of [`ALIGNMENT`] and returns the length.
 fn align(output: &mut Vec<u8>) -> usize {
     output.resize(output.len().next_multiple_of(ALIGNMENT), 0);
     output.len()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The functions that tables name.
+//! Finds the code that tables refer to.
 
 use object_model::{Elf, ReadError, SectionIndex, SymbolIndex};
 
@@ -8,23 +8,23 @@ use crate::entry::{self, Entry};
 use crate::entry_call::Machine;
 use crate::{Error, PATCHABLE, TABLE, machine_of};
 
-/// A place that ftrace patches, by a table.
+/// A place that ftrace patches, according to a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// The section of code.
+    /// Its section.
     pub section: SectionIndex,
-    /// Where in it the place is, in bytes.
+    /// Its offset in the section, in bytes.
     pub offset: u64,
-    /// The function that is patched there; `None` for code that lost its name, as that of a weak
-    /// function which another definition replaces.
+    /// The function that is patched there; `None` for code without a name, such as that of a weak function
+    /// that another definition replaced.
     pub function: Option<SymbolIndex>,
 }
 
-/// The places that the tables of `elf`, an object or a linked kernel, refer to, in table order.
-/// Entries that refer to nothing are left out: [`check`](crate::check()) tells of them.
+/// Returns the places that the tables of `elf`, an object or a linked kernel, refer to, in table order,
+/// without entries that refer to nothing, which [`check`](crate::check()) reports.
 ///
 /// # Errors
-/// A file for another machine, a damaged one.
+/// The file is for another machine, or damaged.
 pub fn sites(elf: &Elf) -> Result<Vec<Site>, Error> {
     let machine = machine_of(elf)?;
     let code = Code::new(elf, machine);

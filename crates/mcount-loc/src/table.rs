@@ -12,17 +12,17 @@ use crate::{Error, Fault, PATCHABLE, Report, TABLE, machine_of};
 
 /// Checks the tables of `elf`.
 ///
-/// Of a relocatable object, `__mcount_loc` must have every entry call that ftrace may patch once,
-/// and nothing else; calls that another tool turned into no-ops may be in it. The records of
+/// In a relocatable object, `__mcount_loc` must have every entry call that ftrace may patch exactly once,
+/// and nothing else, except calls that another tool turned into no-ops. The records of
 /// `__patchable_function_entries` must each refer to no-ops at the entry of a function, and no two
 /// to the same.
 ///
-/// Of a linked kernel, the records between `__start_mcount_loc` and `__stop_mcount_loc` must each
-/// refer to a call or no-ops at the entry of a function, and no two to the same. That none is
-/// missing, relocations tell: check `vmlinux.o`, and compare the numbers.
+/// In a linked kernel, the records between `__start_mcount_loc` and `__stop_mcount_loc` must each
+/// refer to a call or no-ops at the entry of a function, and no two to the same. Only relocations can show
+/// that none is missing: check `vmlinux.o`, and compare the numbers.
 ///
 /// # Errors
-/// A file for another machine, a damaged one.
+/// The file is for another machine, or damaged.
 pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), Error> {
     let machine = machine_of(elf)?;
     if !elf.is_relocatable() {
@@ -55,16 +55,16 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), Error> {
 struct Check<'a, 'data> {
     elf: &'a Elf<'data>,
     machine: Machine,
-    /// By section and place.
+    /// The entry calls, by section and place.
     calls: &'a [EntryCall<'a, 'data>],
-    /// For each call whether the table has it.
+    /// Whether the table has each call.
     recorded: Vec<bool>,
     n_records: usize,
     faults: Vec<Fault>,
 }
 
 impl Check<'_, '_> {
-    /// Takes in a record of `__mcount_loc`.
+    /// Adds a record of `__mcount_loc`.
     fn record(&mut self, entry: &Entry) {
         let Entry { table, at, .. } = *entry;
         let elf = self.elf;
@@ -88,7 +88,7 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Takes in the tables of no-ops.
+    /// Adds the tables of no-ops.
     fn patchable(&mut self) -> Result<(), ReadError> {
         if !self.machine.has_patchable_entries() {
             return Ok(());
@@ -107,7 +107,7 @@ impl Check<'_, '_> {
         Ok(())
     }
 
-    /// Position of the entry call at this place.
+    /// Returns the index of the entry call at this place.
     fn call_at(&self, section: SectionIndex, offset: u64) -> Option<usize> {
         let place = (section, offset);
         self.calls
@@ -115,7 +115,7 @@ impl Check<'_, '_> {
             .ok()
     }
 
-    /// Counts, and adds what the table lacks.
+    /// Counts the calls, and adds a fault for each that the table lacks.
     fn finish(mut self, has_table: bool) -> (Report, Vec<Fault>) {
         let mut n_calls = 0;
         let mut missing = Vec::new();
@@ -166,7 +166,7 @@ impl EntryCall<'_, '_> {
     }
 }
 
-/// The last symbol that begins at or before the call.
+/// Returns the last symbol that begins at or before the call.
 fn function_at<'data>(symbols: &SymbolMap<'_, 'data>, call: &EntryCall) -> &'data str {
     let in_section = symbols.in_section(call.section.index);
     let before = in_section.partition_point(|symbol| symbol.value <= call.offset);
@@ -185,7 +185,7 @@ fn check_linked(elf: &Elf, machine: Machine) -> Result<(Report, Vec<Fault>), Rea
     Ok((report, table.faults))
 }
 
-/// Entries that refer to something else than the entry of a function, or to what one before does.
+/// Adds faults for entries that do not refer to the entry of a function, or repeat an earlier entry.
 fn entry_faults(code: &Code, entries: &[Entry]) -> Vec<Fault> {
     let mut seen = HashSet::new();
     let mut faults = Vec::new();

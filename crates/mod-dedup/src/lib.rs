@@ -6,12 +6,12 @@
 //! needs from elsewhere; `scripts/gen_autoksyms.sh` reads it and drops every export that no module
 //! needs. Source: `cmd_mod` and `undefined_syms` in `scripts/Makefile.build` of Linux 5.10.
 //!
-//! Since Linux 5.19 the file has a line per object and no symbols, which stand in a file of their own,
-//! `.usyms`, a line per symbol, until 6.8 (`cmd_mod` and `cmd_undefined_syms` of 6.1).
+//! Since Linux 5.19 the file has a line per object and no symbols. Until 6.8, a separate file `.usyms` has
+//! a line per symbol (`cmd_mod` and `cmd_undefined_syms` of 6.1).
 //!
 //! Under LTO the symbols must be read from native code: bitcode shows neither the library calls
-//! that code generation adds nor what inline assembly refers to, and where it is read archive
-//! member by archive member, each symbol comes as often as there are members that use it.
+//! that code generation adds nor references of inline assembly, and if archive members are
+//! read one by one, each symbol is listed once for every member that uses it.
 //!
 //! **Invariant:** knows one module's object and its `.mod` file; starts no process, opens no file
 //! and knows no other plugin.
@@ -23,14 +23,14 @@ use std::collections::HashSet;
 
 use object_model::{Binding, FileKind, Input, Object};
 
-/// What a `.mod` file says.
+/// The content of a `.mod` file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModFile {
     parts: Vec<String>,
     undefined: Vec<String>,
 }
 
-/// A `.mod` file that cannot be made from what was given.
+/// The reason why a `.mod` file cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -42,7 +42,7 @@ pub enum Error {
     Bitcode {
         /// The object.
         object: String,
-        /// What it is.
+        /// Its kind.
         kind: FileKind,
     },
     /// The module's object has no symbol table.
@@ -51,7 +51,7 @@ pub enum Error {
         /// The object.
         object: String,
     },
-    /// A name that the format cannot hold.
+    /// The format cannot contain a name.
     #[error(
         "{name:?} cannot stand in a .mod file: it is empty, or has white space or control characters in it"
     )]
@@ -61,17 +61,17 @@ pub enum Error {
     },
 }
 
-/// One fault of a `.mod` file.
+/// A fault of a `.mod` file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The file is not two lines.
+    /// The file does not have two lines.
     #[error("has {lines} complete lines instead of 2, so that part of it is not read")]
     Lines {
         /// Its number of lines.
         lines: usize,
     },
-    /// A character that separates no names for the kernel's scripts, and is in no name either.
+    /// The file has a character that is in no name, and that the kernel's scripts do not treat as a separator.
     #[error(
         "line {line}: holds the character {character:?}, which would be read as part of a name; \
          remove the file and run make again"
@@ -82,7 +82,7 @@ pub enum Fault {
         /// The character.
         character: char,
     },
-    /// A name in a line of objects is not that of one.
+    /// A name in a line of objects is not the name of an object.
     #[error("line {line}: {name} is not an object (*.o); remove the file and run make again")]
     NotAnObject {
         /// The line, counted from 1.
@@ -90,7 +90,7 @@ pub enum Fault {
         /// The name.
         name: String,
     },
-    /// A name in a line of symbols is that of an object.
+    /// A name in a line of symbols is the name of an object.
     #[error(
         "line {line}: {name} is an object, and this line is for symbols; a line per object is the \
          form of Linux 5.19 and later, checked with --line-per-part"
@@ -101,7 +101,7 @@ pub enum Fault {
         /// The name.
         name: String,
     },
-    /// A line that is for one name has none or several.
+    /// A line has no name or several names instead of one.
     #[error(
         "line {line}: has {n_names} names instead of one; two lines, of objects and of symbols, are \
          the form before Linux 5.19, checked without --line-per-part"
@@ -109,10 +109,10 @@ pub enum Fault {
     NotOneName {
         /// The line, counted from 1.
         line: usize,
-        /// How many names are in it.
+        /// The number of names in it.
         n_names: usize,
     },
-    /// The last line has no end, so that part of the file may be missing.
+    /// The last line has no end, so a part of the file may be missing.
     #[error("line {line}: does not end; remove the file and run make again")]
     NoEnd {
         /// The line, counted from 1.
@@ -121,23 +121,23 @@ pub enum Fault {
     /// The first line is empty.
     #[error("names no object")]
     NoParts,
-    /// An object stands there again, and would be linked twice.
+    /// An object is named twice, and would be linked twice.
     #[error("names the object {object} {times} times")]
     RepeatedPart {
         /// The object.
         object: String,
-        /// How often it is there.
+        /// The number of times that it is named.
         times: usize,
     },
-    /// A symbol stands there again.
+    /// A symbol is named twice.
     #[error("names {symbol} {times} times")]
     Repeated {
         /// The symbol.
         symbol: String,
-        /// How often it is there.
+        /// The number of times that it is named.
         times: usize,
     },
-    /// A symbol that the module needs is not there.
+    /// A symbol that the module needs is missing.
     #[error("lacks {symbol}, which {object} needs; the trimmed kernel would not export it")]
     Missing {
         /// The symbol.
@@ -145,7 +145,7 @@ pub enum Fault {
         /// The module's object.
         object: String,
     },
-    /// A symbol is there that the module does not need.
+    /// The module does not need a symbol.
     #[error("names {symbol}, which {object} does not need; is it older than the object?")]
     Surplus {
         /// The symbol.
@@ -155,13 +155,13 @@ pub enum Fault {
     },
 }
 
-/// The symbols that `module`, an object of native code, needs from elsewhere: each once, in byte
-/// order. Weak references are left out, because the module can do without them.
+/// Returns the symbols that `module`, a native object, needs from elsewhere: each once, in byte order.
+/// Weak references are left out, because the module can do without them.
 ///
-/// These are the symbols that `nm` marks with `U`, in the order in which it prints them.
+/// `nm` marks these symbols with `U`, and prints them in the same order.
 ///
 /// # Errors
-/// Bitcode, and an object without symbol table.
+/// The object is bitcode, or has no symbol table.
 pub fn undefined_symbols<'data>(module: &Input<'data>) -> Result<BTreeSet<&'data str>, Error> {
     let object = || module.name.clone();
     match &module.object {
@@ -180,8 +180,8 @@ pub fn undefined_symbols<'data>(module: &Input<'data>) -> Result<BTreeSet<&'data
 }
 
 impl ModFile {
-    /// The file for a module made of `parts`, of which each is kept where it stands first, and, if the
-    /// kernel is trimmed, linked to the object `module`. A Makefile may name a part in two lists
+    /// Returns the file for a module made of `parts`, each of which is kept at its first place. If the kernel
+    /// is trimmed, `module` is the linked object. A Makefile may name a part in two lists
     /// (`net/ipv6/Makefile` of Linux 5.10); make links it once.
     ///
     /// # Errors
@@ -205,18 +205,18 @@ impl ModFile {
         }
     }
 
-    /// The text of the file: two lines.
+    /// Returns the text of the file: two lines.
     pub fn text(&self) -> String {
         format!("{}\n{}\n", self.parts.join(" "), self.undefined.join(" "))
     }
 }
 
-/// Checks the `text` of a `.mod` file: that it is two lines, of objects and of symbols, and names no
-/// symbol twice. An object that stands there twice is no fault: this file says only whose sources go
-/// into the module's `srcversion`. With the module's object also that its symbols are those that the
-/// object needs, all of them and no others.
+/// Checks the `text` of a `.mod` file: it must have a line of objects and a line of symbols, and name no
+/// symbol twice. An object that is named twice is no fault, because this file only lists the sources of
+/// the module's `srcversion`. If the module's object is given, the symbols must be exactly those that the
+/// object needs.
 ///
-/// Gives the faults found.
+/// Returns the faults.
 ///
 /// # Errors
 /// As [`undefined_symbols`].
@@ -241,8 +241,8 @@ pub fn check(text: &str, module: Option<&Input<'_>>) -> Result<Vec<Fault>, Error
     Ok(faults)
 }
 
-/// Checks the `text` of a `.mod` file of Linux 5.19 or later, a line per object, which the module is
-/// linked from: that it names objects, each once.
+/// Checks the `text` of a `.mod` file of Linux 5.19 or later, which has a line for each object that the
+/// module is linked from: it must name objects, each once.
 pub fn check_parts(text: &str) -> Vec<Fault> {
     let mut faults = characters(text);
     if !faults.is_empty() {
@@ -265,8 +265,8 @@ pub fn check_parts(text: &str) -> Vec<Fault> {
     faults
 }
 
-/// Checks the `text` of a `.usyms` file, a line per symbol: that it names each symbol once, and just
-/// those that the object `module` needs.
+/// Checks the `text` of a `.usyms` file, which has a line per symbol: it must name exactly the symbols
+/// that the object `module` needs, each once.
 ///
 /// # Errors
 /// As [`undefined_symbols`].
@@ -286,19 +286,19 @@ pub fn check_symbols(text: &str, module: &Input<'_>) -> Result<Vec<Fault>, Error
     Ok(faults)
 }
 
-/// The lines of `text` with their numbers, counted from 1.
+/// Returns the lines of `text` with their numbers, counted from 1.
 fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines()
         .enumerate()
         .map(|(index, text)| (index + 1, text))
 }
 
-/// The first character of each line that can stand in no name and separates none.
+/// Returns the first character of each line that is neither part of a name nor a separator.
 fn characters(text: &str) -> Vec<Fault> {
     let is_wrong = |character: &char| {
         *character != ' ' && (character.is_control() || character.is_whitespace())
     };
-    // Not `lines`, which takes a carriage return away.
+    // `lines` would remove a carriage return.
     let lines = text.split('\n').enumerate();
     lines
         .filter_map(|(index, text)| {
@@ -309,7 +309,7 @@ fn characters(text: &str) -> Vec<Fault> {
         .collect()
 }
 
-/// The lines of `text` that do not hold one name, and a last one without end.
+/// Returns faults for the lines of `text` that do not have one name, and for a last line without end.
 fn line_faults(text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (line, text_of_line) in numbered(text) {
@@ -333,7 +333,7 @@ fn not_an_object(line: usize, name: &str) -> Option<Fault> {
     (!is_object(name)).then(|| fault(name))
 }
 
-/// The symbols in the `text` of a line, and the objects among them as faults.
+/// Returns the symbols in the `text` of a line, and faults for objects among them.
 fn symbols(line: usize, text: &str) -> (Vec<&str>, Vec<Fault>) {
     let (objects, symbols): (Vec<&str>, Vec<&str>) =
         text.split_whitespace().partition(|name| is_object(name));
@@ -344,28 +344,28 @@ fn symbols(line: usize, text: &str) -> (Vec<&str>, Vec<Fault>) {
     (symbols, objects.into_iter().map(fault).collect())
 }
 
-/// The objects that the module is linked from, by the `text` of its `.mod` file in either form.
+/// Returns the objects that the module is linked from, from the `text` of its `.mod` file in either form.
 pub fn parts(text: &str) -> Vec<&str> {
     if has_line_per_part(text) {
         names(text).collect()
     } else {
-        // They are linked as prerequisites in make, where each counts once.
+        // make links them as prerequisites, each of which counts once.
         once(names(text).collect())
     }
 }
 
-/// Whether the `text` of a `.mod` file has a line per object. One of a single object and a line may
-/// also be an older file that was cut short; that others of the same kernel tell.
+/// Returns whether the `text` of a `.mod` file has a line per object. A file with a single line may also
+/// be an older file that was cut off; other files of the same kernel tell which form it is.
 pub fn has_line_per_part(text: &str) -> bool {
     !text.is_empty() && text.lines().all(|line| names(line).eq([line]))
 }
 
-/// The objects named in `text`.
+/// Returns the objects named in `text`.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     text.split_whitespace().filter(|word| is_object(word))
 }
 
-/// Whether a name is that of an object and not of a symbol. No name of C has a dot in it.
+/// Returns whether a name is that of an object and not of a symbol. No name of C contains a dot.
 #[expect(
     clippy::case_sensitive_file_extension_comparisons,
     reason = "kbuild's objects end in .o, in this spelling only"
@@ -374,14 +374,14 @@ fn is_object(name: &str) -> bool {
     name.ends_with(".o")
 }
 
-/// Each of `parts` where it stands first.
+/// Returns each of `parts` at its first place.
 fn once<T: Clone + Eq + std::hash::Hash>(mut parts: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::new();
     parts.retain(|part| seen.insert(part.clone()));
     parts
 }
 
-/// What `listed` has more than once, and how often.
+/// Returns the items that `listed` has more than once, with their numbers.
 fn repeated(listed: &[&str]) -> impl Iterator<Item = (String, usize)> {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     for name in listed {

@@ -22,13 +22,13 @@ Exit codes: 0 done, 1 a fault in the file or the object, 2 could not run.";
 #[command(version, after_help = EXAMPLES)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
-    /// Where to write it; `-` is standard output.
+    /// The output file; `-` is standard output.
     #[arg(short, long, value_name = "FILE", required = true)]
     output: Option<PathBuf>,
     /// List the symbols that this object needs, as `CONFIG_TRIM_UNUSED_KSYMS` asks for.
     #[arg(long, value_name = "MODULE.o")]
     undefined: Option<PathBuf>,
-    /// The objects that the module is made of, written as given; `@FILE` holds more of them.
+    /// The objects that the module is made of, written as given; `@FILE` is a file with more of them.
     #[arg(last = true, required = true, value_name = "PART.o")]
     parts: Vec<String>,
     #[command(subcommand)]
@@ -37,11 +37,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check that a .mod file is whole and names no symbol twice.
+    /// Check that a .mod file is complete and names no symbol twice.
     Check {
         /// The file to check.
         file: PathBuf,
-        /// Check as well that it names just the symbols that this object needs.
+        /// Also check that it names exactly the symbols that this object needs.
         #[arg(long, value_name = "MODULE.o")]
         object: Option<PathBuf>,
         /// The file is of Linux 5.19 or later: a line per object, and no symbols.

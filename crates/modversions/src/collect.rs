@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! From `.symversions` files to one linker script.
+//! Makes one linker script of `.symversions` files.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use object_model::{Definition, Elf, Faults, Input, Object, Symbol};
 
-/// The names that `object` exports, in symbol-table order: what is X in a defined `__ksymtab_X`.
+/// Returns the names that `object` exports, in symbol-table order: each X with a defined `__ksymtab_X`.
 pub fn exports<'data>(object: &Object<'data>) -> impl Iterator<Item = &'data str> {
     object
         .linker_symbols()
@@ -16,7 +16,7 @@ pub fn exports<'data>(object: &Object<'data>) -> impl Iterator<Item = &'data str
         .filter_map(|symbol| symbol.name.strip_prefix("__ksymtab_"))
 }
 
-/// Where the CRCs of the bitcode object at `object` stand.
+/// Returns the path of the file with the CRCs of the bitcode object at `object`.
 pub fn symversions_path(object: &Path) -> PathBuf {
     let mut path = OsString::from(object);
     path.push(".symversions");
@@ -31,13 +31,13 @@ pub struct Collected {
 }
 
 impl Collected {
-    /// The linker script that gives every `__crc_` symbol its value: genksyms' lines for what each
-    /// object exports, in link order. Empty if nothing is exported from bitcode.
+    /// Returns the linker script that sets every `__crc_` symbol: genksyms' lines for the exports of each
+    /// object, in link order. Empty if nothing is exported from bitcode.
     pub fn linker_script(&self) -> &str {
         &self.script
     }
 
-    /// How many CRCs the script sets.
+    /// Returns the number of CRCs that the script sets.
     pub fn n_crcs(&self) -> usize {
         self.n_crcs
     }
@@ -46,7 +46,7 @@ impl Collected {
 /// A reason to stop the link.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// Modules that use the symbol would be loaded unchecked, or not at all.
+    /// An export has no CRC, so modules that use it would be loaded unchecked, or not at all.
     #[error(
         "{object}: exported symbol {symbol} has no CRC: remove the object and run make again, and \
          if that does not help look for genksyms' message about it"
@@ -57,7 +57,7 @@ pub enum Fault {
         /// The object that exports it.
         object: String,
     },
-    /// genksyms could not make sense of the symbol's type.
+    /// The CRC of an export is zero, because genksyms did not understand the symbol's type.
     #[error(
         "{object}: the CRC of exported symbol {symbol} is zero: does genksyms see its declaration \
          (for assembly: in asm/asm-prototypes.h)?"
@@ -68,17 +68,17 @@ pub enum Fault {
         /// The object that exports it.
         object: String,
     },
-    /// The file is not genksyms' output.
+    /// A file is not genksyms' output.
     #[error("{}:{line}: not a line that genksyms writes: {text}", file.display())]
     Malformed {
         /// The `.symversions` file.
         file: PathBuf,
-        /// Counted from 1.
+        /// The number of the line, counted from 1.
         line: usize,
         /// The line.
         text: String,
     },
-    /// Two lines of one file disagree.
+    /// Two lines of one file give a symbol different CRCs.
     #[error(
         "{}:{line}: the CRC of {symbol} is {crc:#010x} here and {first_crc:#010x} in line \
          {first_line}; remove {object} and run make again",
@@ -100,15 +100,15 @@ pub enum Fault {
         /// The object that exports the symbol.
         object: String,
     },
-    /// The file is there and cannot be read.
+    /// An existing file cannot be read.
     #[error("{} cannot be read", file.display())]
     Read {
         /// The `.symversions` file.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Its CRCs cannot be found.
+    /// The exporting object is a member of a regular archive, so its CRCs cannot be found.
     #[error(
         "{object}: exports {symbol}, but is no file of its own that a .symversions file can lie beside"
     )]
@@ -120,9 +120,9 @@ pub enum Fault {
     },
 }
 
-/// Collects the CRCs of everything that `inputs` export.
+/// Collects the CRCs of all exports of `inputs`.
 ///
-/// `read` gives the text of a `.symversions` file, or `NotFound`. Native objects carry their CRCs
+/// `read` returns the text of a `.symversions` file, or `NotFound`. Native objects contain their CRCs
 /// and are only checked.
 ///
 /// # Errors
@@ -196,7 +196,7 @@ fn collect_bitcode(
             }),
             None => {
                 crcs.insert(symbol, (line, crc));
-                // A line that is left over would set the CRC of what another object exports now.
+                // A left-over line would set the CRC of a symbol that another object exports now.
                 if is_exported.contains(symbol) {
                     collected.script.push_str(text);
                     collected.script.push('\n');
@@ -221,8 +221,8 @@ fn collect_bitcode(
     }
 }
 
-/// A native object's own link has set `__crc_NAME`: to the CRC, or with relative CRCs to the
-/// place that holds it.
+/// Returns whether a native object's own link has set `__crc_NAME`: to the CRC, or with relative CRCs to
+/// the place that contains it.
 fn check_native(input: &Input, elf: &Elf, faults: &mut Vec<Fault>) {
     let crcs: HashMap<&str, _> = crc_symbols(input.object.symbols()).collect();
     for name in exports(&input.object) {
@@ -235,7 +235,7 @@ fn check_native(input: &Input, elf: &Elf, faults: &mut Vec<Fault>) {
     }
 }
 
-/// The symbols that stand for a CRC, with the names of what they are for.
+/// Returns the symbols of CRCs, with the names of the exported symbols.
 pub(crate) fn crc_symbols<'object, 'data>(
     symbols: &'object [Symbol<'data>],
 ) -> impl Iterator<Item = (&'data str, &'object Symbol<'data>)> {
@@ -244,7 +244,7 @@ pub(crate) fn crc_symbols<'object, 'data>(
         .filter_map(|symbol| Some((symbol.name.strip_prefix("__crc_")?, symbol)))
 }
 
-/// The CRC that the symbol is, or that stands where it points to.
+/// Returns the CRC that is the value of the symbol, or that is at the place that the symbol points to.
 pub(crate) fn native_crc(elf: &Elf, symbol: &Symbol) -> Option<u64> {
     match symbol.definition {
         Definition::Absolute => Some(symbol.value),
@@ -257,7 +257,7 @@ pub(crate) fn native_crc(elf: &Elf, symbol: &Symbol) -> Option<u64> {
     }
 }
 
-/// Name and CRC of a line `__crc_NAME = 0x01234567;`, or of the form for relative CRCs,
+/// Returns name and CRC of a line `__crc_NAME = 0x01234567;`, or of the form for relative CRCs,
 /// `SECTIONS { .rodata : ALIGN(4) { __crc_NAME = .; LONG(0x01234567); } }`.
 fn parse_line(line: &str) -> Option<(&str, u32)> {
     let (before, rest) = line.trim_end().split_once("__crc_")?;

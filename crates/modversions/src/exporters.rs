@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Which exporter of a `Module.symvers` a built file is.
+//! Finds the exporter in a `Module.symvers` for a built file.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,17 +8,17 @@ use object_model::Elf;
 
 use crate::Symvers;
 
-/// What `Module.symvers` calls the linked kernel.
+/// The name of the linked kernel in `Module.symvers`.
 const KERNEL: &str = "vmlinux";
 
-/// The names that a `Module.symvers` gives to files, by the place of each file on the disk.
+/// The names of files in a `Module.symvers`, by the path of each file on the disk.
 #[derive(Debug)]
 pub struct Exporters(HashMap<PathBuf, String>);
 
 impl Exporters {
     /// Finds the modules that `symvers`, read from the file at `path`, names: relative to the folder
-    /// of that file, which is the object tree, and to the working directory. Modules that are not
-    /// there are left out.
+    /// of that file, which is the object tree, and to the working directory. Missing modules are
+    /// left out.
     ///
     /// Source: `write_dump` in `scripts/mod/modpost.c`. The path is relative to the object tree, and
     /// absolute for external modules of kernels before 6.13.
@@ -29,11 +29,11 @@ impl Exporters {
             .map(|(_, export)| export.exporter.as_str())
             .collect();
         let tree = path.parent().unwrap_or(Path::new(""));
-        // Where a file has a name in both, that in the object tree is the right one: it comes last.
+        // If a file has a name in both, the one in the object tree is right, so it comes last.
         for folder in [Path::new("."), tree] {
             for exporter in &exporters {
                 let module = folder.join(format!("{exporter}.ko"));
-                // A module that is not there is not one of the built files either.
+                // A missing module is not one of the built files.
                 if let Ok(module) = module.canonicalize() {
                     names.insert(module, (*exporter).to_owned());
                 }
@@ -42,8 +42,8 @@ impl Exporters {
         Self(names)
     }
 
-    /// The name of the built `file` at `path`, however the path is spelled; for a module that is not
-    /// among the exporters, the path as given without `.ko`.
+    /// Returns the name of the built `file` at `path`, for any spelling of the path. For a module that is not
+    /// an exporter, returns the path as given without `.ko`.
     pub fn name(&self, path: &Path, file: &Elf) -> String {
         let has_name = |name| path.file_name().is_some_and(|found| found == name);
         if !file.is_relocatable() || has_name("vmlinux.o") {

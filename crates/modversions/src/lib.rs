@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! CRCs of exported symbols when the objects that export them are bitcode.
+//! Collects and checks the CRCs of exported symbols when the exporting objects are bitcode.
 //!
-//! Without LTO, kbuild links each object once more with a linker script that genksyms wrote, so
-//! that `__crc_NAME` has a value. No linker can do that to bitcode. The script stays beside the
-//! object (`dev.o.symversions`), and all of them are given to the link that makes code of the
-//! bitcode. Here they are collected, and compared with what the objects export.
+//! Without LTO, kbuild links each object again with a linker script of genksyms, which sets `__crc_NAME`.
+//! No linker can do that to bitcode. So the script stays beside the object (`dev.o.symversions`), and the
+//! link that generates code gets all of these scripts. This crate collects them, and compares them with
+//! the exports of the objects.
 //!
 //! **Invariant:** knows objects, exports and CRCs; starts no process and knows no other plugin.
 //!

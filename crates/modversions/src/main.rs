@@ -26,7 +26,7 @@ Exit codes: 0 done, 1 a fault was found, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print what an object exports, a name per line
+    /// Print the exports of an object, a name per line
     Exports {
         /// The object, native or bitcode
         object: PathBuf,
@@ -40,15 +40,15 @@ enum Command {
         #[arg(required = true)]
         inputs: Vec<PathBuf>,
     },
-    /// Check that no CRC is zero, that all are those of another build, and those in built files
+    /// Check that no CRC is zero, and that CRCs agree with another build and with built files
     Check {
         /// Module.symvers of the kernel
         symvers: PathBuf,
         /// Module.symvers of the build to compare with
         #[arg(long)]
         against: Option<PathBuf>,
-        /// The linked kernel, and modules in its object tree: what they export and
-        /// what they expect of others
+        /// The linked kernel, and modules in its object tree, whose exported and
+        /// expected CRCs are checked
         #[arg(long, num_args = 1.., value_name = "FILE")]
         built: Vec<PathBuf>,
     },

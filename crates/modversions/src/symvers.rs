@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `Module.symvers`: what a kernel and its modules export, with CRCs.
+//! Reads `Module.symvers`: the exports of a kernel and its modules, with CRCs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub struct Export {
     pub crc: u32,
     /// `vmlinux`, or the module's path without `.ko`.
     pub exporter: String,
-    /// What follows: the kind of export and the namespace.
+    /// The rest of the line: the kind of export and the namespace.
     pub rest: String,
 }
 
@@ -30,7 +30,7 @@ pub enum SymversError {
         /// The line.
         text: String,
     },
-    /// modpost writes a line per symbol.
+    /// A symbol has two lines, although modpost writes one per symbol.
     #[error(
         "line {line}: {symbol} is also in line {first}, and which CRC counts is not known; remove \
          the file and run make again"
@@ -48,30 +48,30 @@ pub enum SymversError {
 /// A fault of a kernel's exports.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SymversFault {
-    /// Loading a module that uses it checks nothing.
+    /// The CRC is zero, so loading a module that uses the symbol checks nothing.
     #[error("{symbol} of {exporter}: the CRC is zero")]
     Zero {
         /// The exported name.
         symbol: String,
-        /// Who exports it.
+        /// The exporter.
         exporter: String,
     },
-    /// The reference does not export it.
+    /// The reference does not export the symbol.
     #[error("{symbol} of {exporter}: not exported by the build that this one is compared with")]
     Added {
         /// The exported name.
         symbol: String,
-        /// Who exports it.
+        /// The exporter.
         exporter: String,
     },
-    /// Only the reference exports it.
+    /// Only the reference exports the symbol.
     #[error(
         "{symbol} of {exporter}: not exported, but by the build that this one is compared with"
     )]
     Lost {
         /// The exported name.
         symbol: String,
-        /// Who exports it there.
+        /// The exporter in the reference.
         exporter: String,
     },
     /// The two builds differ.
@@ -102,7 +102,7 @@ impl Symvers {
     /// Reads the text of a `Module.symvers` (`scripts/mod/modpost.c`, `write_dump`).
     ///
     /// # Errors
-    /// The first line that does not have the form, or whose symbol an earlier line has.
+    /// The first line that has another form, or whose symbol an earlier line has.
     pub fn parse(text: &str) -> Result<Self, SymversError> {
         let mut exports = BTreeMap::new();
         for (index, text_of_line) in text.lines().enumerate() {
@@ -125,29 +125,29 @@ impl Symvers {
         Ok(Self(exports))
     }
 
-    /// How many symbols are exported.
+    /// Returns the number of exported symbols.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing is exported.
+    /// Returns whether nothing is exported.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The export of `symbol`.
+    /// Returns the export of `symbol`.
     pub fn get(&self, symbol: &str) -> Option<&Export> {
         self.0.get(symbol)
     }
 
-    /// All exports, by symbol name.
+    /// Returns all exports, by symbol name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Export)> {
         self.0
             .iter()
             .map(|(symbol, export)| (symbol.as_str(), export))
     }
 
-    /// The exports with a zero CRC.
+    /// Returns faults for the exports with a zero CRC.
     pub fn zero_crcs(&self) -> Vec<SymversFault> {
         let zero = self.0.iter().filter(|(_, export)| export.crc == 0);
         zero.map(|(symbol, export)| SymversFault::Zero {
@@ -157,7 +157,7 @@ impl Symvers {
         .collect()
     }
 
-    /// In what these exports differ from those of a `reference` build.
+    /// Returns the differences between these exports and those of a `reference` build.
     pub fn differences(&self, reference: &Self) -> Vec<SymversFault> {
         let mut faults = Vec::new();
         for (symbol, expected) in &reference.0 {

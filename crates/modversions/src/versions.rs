@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! CRCs as the built files have them: those that a file exports, and those that a module expects.
+//! Reads the CRCs in built files: those that a file exports, and those that a module expects.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -9,12 +9,12 @@ use object_model::Elf;
 use crate::Symvers;
 use crate::collect::{crc_symbols, native_crc};
 
-/// What a module expects of what it uses. Source: `struct modversion_info` in
+/// The section with the CRCs that a module expects. Source: `struct modversion_info` in
 /// `include/linux/module.h`: an `unsigned long` and a name, 64 bytes together.
 const BASIC: &str = "__versions";
 const BASIC_SIZE: usize = 64;
-/// The same where names may be longer, in two sections, since Linux 6.14: 32-bit CRCs, and names
-/// that end with a zero. Source: `add_extended_versions` in `scripts/mod/modpost.c`.
+/// The form for longer names, in two sections, since Linux 6.14: 32-bit CRCs, and names that end with a
+/// zero. Source: `add_extended_versions` in `scripts/mod/modpost.c`.
 const EXTENDED_CRCS: &str = "__version_ext_crcs";
 const EXTENDED_NAMES: &str = "__version_ext_names";
 
@@ -22,7 +22,7 @@ const EXTENDED_NAMES: &str = "__version_ext_names";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VersionFault {
-    /// Nobody could load a module that uses the symbol.
+    /// The file has another CRC, so a module that uses the symbol cannot be loaded.
     #[error("exports {symbol} with CRC {found:#010x}, expected {expected:#010x} of Module.symvers")]
     Exported {
         /// The exported name.
@@ -32,7 +32,7 @@ pub enum VersionFault {
         /// The CRC in the file.
         found: u32,
     },
-    /// Some exports of the file have a CRC, and this has not.
+    /// An export has no CRC, although other exports of the file have one.
     #[error("exports {symbol} without a CRC, expected {expected:#010x} of Module.symvers")]
     NotExported {
         /// The exported name.
@@ -40,54 +40,54 @@ pub enum VersionFault {
         /// The CRC in `Module.symvers`.
         expected: u32,
     },
-    /// Module.symvers is that of another build, or the file is not where it was built.
+    /// Module.symvers belongs to another build, or the file is not at the path where it was built.
     #[error(
         "has {n_crcs} CRCs of exported symbols, the first of {symbol}, and Module.symvers names no \
          export of {exporter}; give the Module.symvers of this build and the file at its place in \
          the object tree"
     )]
     UnknownExporter {
-        /// How many CRCs the file has.
+        /// The number of CRCs in the file.
         n_crcs: usize,
         /// The first of the exported names, in byte order.
         symbol: String,
-        /// The name by which it was looked for.
+        /// The name that was looked up.
         exporter: String,
     },
-    /// The module will not be loaded.
+    /// The module expects another CRC, so it will not be loaded.
     #[error(
         "{section}: expects {symbol} with CRC {found:#010x}, and {exporter} exports it with \
          {expected:#010x}"
     )]
     Used {
-        /// The section that says so.
+        /// The section with the expectation.
         section: &'static str,
-        /// The name of what the module uses.
+        /// The symbol that the module uses.
         symbol: String,
-        /// Who exports it.
+        /// The exporter.
         exporter: String,
         /// The CRC of the export.
         expected: u32,
         /// The CRC that the module expects.
         found: u32,
     },
-    /// The module cannot be loaded, or will be loaded unchecked.
+    /// The module has no CRC for a symbol, so it cannot be loaded, or will be loaded unchecked.
     #[error("uses {symbol} of {exporter}, and expects no CRC of it")]
     Unchecked {
-        /// The name of what the module uses.
+        /// The symbol that the module uses.
         symbol: String,
-        /// Who exports it.
+        /// The exporter.
         exporter: String,
     },
-    /// The module expects something that is not there.
+    /// The module expects a symbol that nothing exports.
     #[error("{section}: expects {symbol}, which nobody exports")]
     Unknown {
-        /// The section that says so.
+        /// The section with the expectation.
         section: &'static str,
         /// The name.
         symbol: String,
     },
-    /// The section is not what it should be.
+    /// The section has a wrong form.
     #[error("{section}: {reason}")]
     Malformed {
         /// The section.
@@ -98,8 +98,8 @@ pub enum VersionFault {
 }
 
 /// Compares the CRCs that `file`, a linked kernel or a module, exports with those of `symvers`,
-/// where it is called `exporter` (see [`crate::Exporters`]). Gives how many there are, and the
-/// faults. A file whose CRCs have no symbols shows none.
+/// which calls the file `exporter` (see [`crate::Exporters`]). Returns the number of CRCs, and the
+/// faults. A file whose CRCs have no symbols has no faults.
 pub fn check_exports(file: &Elf, exporter: &str, symvers: &Symvers) -> (usize, Vec<VersionFault>) {
     let found: BTreeMap<&str, Option<u64>> = crc_symbols(file.symbols())
         .map(|(name, symbol)| (name, native_crc(file, symbol)))
@@ -139,8 +139,8 @@ pub fn check_exports(file: &Elf, exporter: &str, symvers: &Symvers) -> (usize, V
     (n_crcs, faults)
 }
 
-/// Holds the CRCs that `module` expects of what it uses against those of `symvers`. Gives how many
-/// there are, and the faults.
+/// Compares the CRCs that `module` expects with those of `symvers`. Returns the number of CRCs, and the
+/// faults.
 pub fn check_uses(module: &Elf, symvers: &Symvers) -> (usize, Vec<VersionFault>) {
     let mut faults = Vec::new();
     let mut n_crcs = 0;
@@ -168,7 +168,7 @@ pub fn check_uses(module: &Elf, symvers: &Symvers) -> (usize, Vec<VersionFault>)
             }
         }
     }
-    // What is too long for the one section is left out of it.
+    // Names that are too long for the first section are left out of it.
     let longest = BASIC_SIZE - size_of_long(module) - 1;
     let has_extended = module.section_by_name(EXTENDED_CRCS).is_some();
     for symbol in module.symbols().iter().filter(|s| s.is_undefined()) {
@@ -231,7 +231,7 @@ fn extended<'data>(module: &Elf<'data>, faults: &mut Vec<VersionFault>) -> Vec<(
         expected.push((name, crc as u32));
         rest = rest.get(name.len() + 1..).unwrap_or_default();
     }
-    // The text in C ends with a zero of its own, and sections are padded.
+    // The text in C ends with an additional zero, and sections are padded.
     if rest.iter().any(|byte| *byte != 0) {
         let reason = format!("has more names than {EXTENDED_CRCS} has entries");
         faults.push(malformed(EXTENDED_NAMES, &reason));
@@ -246,7 +246,7 @@ fn malformed(section: &'static str, reason: &str) -> VersionFault {
     }
 }
 
-/// The name that `bytes` begin with, before a zero.
+/// Returns the name at the start of `bytes`, up to a zero.
 fn until_zero(bytes: &[u8]) -> Option<&str> {
     let end = bytes.iter().position(|byte| *byte == 0)?;
     let name = std::str::from_utf8(bytes.get(..end)?).ok()?;

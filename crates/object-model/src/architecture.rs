@@ -10,7 +10,7 @@ use crate::{Elf, Object, elf};
 pub enum Architecture {
     /// `e_machine` of ELF, and whether the class has 64 bits.
     Elf(elf::Machine, bool),
-    /// LLVM's name of an architecture whose `e_machine` is not known here.
+    /// LLVM's name of an architecture whose `e_machine` this crate does not know.
     Named(String),
 }
 
@@ -50,7 +50,7 @@ impl Architecture {
         }
     }
 
-    /// Whether one link can have objects of both. An architecture that has only a name goes with every number.
+    /// Returns whether one link can have objects of both. An architecture without number fits every number.
     pub fn goes_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Named(_), Self::Elf(..)) | (Self::Elf(..), Self::Named(_)) => true,

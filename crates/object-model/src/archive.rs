@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `ar` archives: GNU, BSD, regular and thin.
+//! Reads `ar` archives: GNU, BSD, regular and thin.
 
 use object::read::archive::ArchiveFile;
 
 use crate::{FileKind, ReadError};
 
-/// An archive and its members in archive order, symbol tables and name tables left out.
+/// An archive and its members in archive order, without symbol tables and name tables.
 #[derive(Debug)]
 pub struct Archive<'data> {
     kind: FileKind,
@@ -15,18 +15,18 @@ pub struct Archive<'data> {
 /// One member of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member<'data> {
-    /// Its name. In a thin archive the path of the file, relative to the archive's directory.
+    /// Its name; in a thin archive, the path of the file, relative to the archive's directory.
     pub name: &'data str,
-    /// Where its bytes are.
+    /// The place of its bytes.
     pub content: MemberContent<'data>,
 }
 
-/// Where the bytes of a member are.
+/// The place of the bytes of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberContent<'data> {
-    /// In the archive.
+    /// The archive contains them.
     Embedded(&'data [u8]),
-    /// In the file that the member's name is the path of.
+    /// They are in a separate file, whose path is the member's name.
     External,
 }
 
@@ -34,8 +34,8 @@ impl<'data> Archive<'data> {
     /// Reads the archive in `data`.
     ///
     /// # Errors
-    /// Bytes that are no archive, headers that contradict each other, members that reach beyond
-    /// the end, names that are not UTF-8.
+    /// The bytes are not an archive, headers contradict each other, members reach beyond the end,
+    /// or names are not UTF-8.
     pub fn parse(data: &'data [u8]) -> Result<Self, ReadError> {
         let kind = FileKind::of(data)
             .filter(|kind| kind.is_archive())
@@ -62,12 +62,12 @@ impl<'data> Archive<'data> {
         Ok(Self { kind, members })
     }
 
-    /// Regular or thin.
+    /// Returns whether the archive is regular or thin.
     pub fn kind(&self) -> FileKind {
         self.kind
     }
 
-    /// The members in archive order.
+    /// Returns the members in archive order.
     pub fn members(&self) -> &[Member<'data>] {
         &self.members
     }

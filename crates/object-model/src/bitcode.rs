@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! LLVM bitcode: the symbols that clang wrote into the file, and what the file says of itself.
+//! Reads LLVM bitcode: its symbols, its summary, its assembly and its properties.
 
 mod assembly;
 mod bitstream;
@@ -17,16 +17,16 @@ pub use summary::{GlobalValue, GlobalValueKind, Guid, Linkage, Summary, ValueInd
 
 use crate::{FileKind, ReadError, Symbol};
 
-/// The record of a symbol table or string table block that holds the table.
+/// The record that contains the table, in a symbol table or string table block.
 const BLOB_RECORD: u64 = 1;
-/// The record of a metadata block that holds all its strings, in a blob. It stands first.
+/// The record with all strings of a metadata block, in a blob. It is the first record.
 const METADATA_STRINGS: u64 = 35;
 /// The module flag of code that may run at any address. Source: `Module::setPICLevel`.
 const PIC_LEVEL: &[u8] = b"PIC Level";
-/// The record of an identification block that holds the producer's name.
+/// The record with the producer's name, in an identification block.
 const PRODUCER_RECORD: u64 = 1;
 
-/// One bitcode file, raw or wrapped, with one module or several.
+/// A bitcode file, raw or wrapped, with one or more modules.
 #[derive(Clone, Debug)]
 pub struct Bitcode<'data> {
     kind: FileKind,
@@ -41,9 +41,9 @@ pub struct Bitcode<'data> {
 /// The kind of link that a bitcode file was written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LtoKind {
-    /// `-flto=thin`: it takes part in the thin link, and is compiled on its own.
+    /// `-flto=thin`: the file takes part in the thin link, and its code is generated separately.
     Thin,
-    /// `-flto` or `-flto=full`: it is merged with all others, and compiled with them.
+    /// `-flto` or `-flto=full`: the file is merged with all others, and compiled with them.
     Full,
 }
 
@@ -51,8 +51,8 @@ impl<'data> Bitcode<'data> {
     /// Reads the bitcode in `data`, which is one whole file or archive member.
     ///
     /// # Errors
-    /// A bitstream that contradicts itself or ends too early; bitcode without symbol table; a
-    /// symbol table of unknown version, or one that does not describe the whole file.
+    /// The bitstream contradicts itself or ends too early; there is no symbol table, or it has an
+    /// unknown version or does not describe the whole file.
     pub fn parse(data: &'data [u8]) -> Result<Self, ReadError> {
         let kind = FileKind::of(data)
             .filter(|kind| kind.is_bitcode())
@@ -73,8 +73,8 @@ impl<'data> Bitcode<'data> {
                 block_id::IDENTIFICATION if producer.is_empty() => {
                     producer = producer_name(&block)?;
                 }
-                // The first symbol table counts, and the first string table that follows it. A
-                // file with more of them has modules that the first does not describe.
+                // The first symbol table and the first string table after it are used. A file with
+                // more of them has modules that the first does not describe.
                 block_id::SYMTAB if symtab.is_none() => {
                     symtab = Some(blob(&block, "symbol table")?);
                 }
@@ -106,46 +106,46 @@ impl<'data> Bitcode<'data> {
         })
     }
 
-    /// Raw or wrapped.
+    /// Returns whether the file is raw or wrapped.
     pub fn kind(&self) -> FileKind {
         self.kind
     }
 
-    /// All symbols in table order: those of the IR first, then those of module assembly, module by
-    /// module. `llvm.` names are among them and are marked as format-specific.
+    /// Returns all symbols in table order: those of the IR first, then those of module assembly, for
+    /// each module. `llvm.` names are included, and marked as format-specific.
     pub fn symbols(&self) -> &[Symbol<'data>] {
         &self.symbols
     }
 
-    /// The number of modules in the file; more than one with `-fsplit-lto-unit`.
+    /// Returns the number of modules in the file; more than one with `-fsplit-lto-unit`.
     pub fn modules(&self) -> usize {
         self.modules.len()
     }
 
-    /// The target triple, such as `aarch64-unknown-linux-gnu`.
+    /// Returns the target triple, such as `aarch64-unknown-linux-gnu`.
     pub fn triple(&self) -> &'data str {
         self.triple
     }
 
-    /// The path of the source file as the compiler was given it.
+    /// Returns the path of the source file as given to the compiler.
     pub fn source_file(&self) -> &'data str {
         self.source_file
     }
 
-    /// The LLVM that wrote the file, such as `LLVM22.1.8`.
+    /// Returns the LLVM that wrote the file, such as `LLVM22.1.8`.
     pub fn producer(&self) -> &str {
         &self.producer
     }
 
-    /// Whether the file takes part in a thin link.
+    /// Returns whether the file takes part in a thin link.
     ///
     /// # Errors
-    /// A module whose bitstream is damaged. [`parse`](Self::parse) skips modules by their length.
+    /// The bitstream of a module is damaged. [`parse`](Self::parse) skips modules by their length.
     pub fn lto_kind(&self) -> Result<LtoKind, ReadError> {
         Ok(self.summary_kind()?.unwrap_or(LtoKind::Full))
     }
 
-    /// The kind of link that the file has a summary for; `None` if it has none.
+    /// Returns the kind of link that the file has a summary for; `None` without summary.
     ///
     /// # Errors
     /// As [`lto_kind`](Self::lto_kind).
@@ -167,44 +167,44 @@ impl<'data> Bitcode<'data> {
         Ok(None)
     }
 
-    /// What clang wrote down for the link of which value refers to which: all global values of
-    /// the file, and what each definition refers to. `None` if a module has no summary, as with
-    /// `-flto=full` for Darwin.
+    /// Returns the summary that clang wrote for the link: all global values of the file, and the
+    /// references of each definition. `None` if a module has no summary, as with `-flto=full` for
+    /// Darwin.
     ///
-    /// It takes a pass over the records of each module and its summary; function bodies and other
-    /// blocks are skipped by their length.
+    /// This reads the records of each module and its summary once; function bodies and other blocks
+    /// are skipped by their length.
     ///
     /// # Errors
-    /// A module whose bitstream is damaged, or that does not have its names in the string table;
-    /// a summary of unknown version, with an unknown record, or that contradicts the module.
+    /// The bitstream of a module is damaged, or its names are not in the string table; a summary has
+    /// an unknown version or record, or contradicts the module.
     pub fn summary(&self) -> Result<Option<Summary<'data>>, ReadError> {
         summary::parse(&self.modules, self.strings, &self.producer)
     }
 }
 
 impl<'data> Bitcode<'data> {
-    /// All assembly of the file: that of its modules, and that within its functions.
+    /// Returns all assembly of the file: that of its modules, and that within its functions.
     ///
-    /// Of functions, it reads the constants and skips the rest.
+    /// It reads only the constants of functions.
     ///
     /// # Errors
-    /// A module whose bitstream is damaged; assembly that contradicts its length.
+    /// The bitstream of a module is damaged, or assembly contradicts its length.
     pub fn assembly(&self) -> Result<Assembly<'data>, ReadError> {
         assembly::parse(&self.modules, self.strings)
     }
 
-    /// The text of module-level assembly, module by module: [`Assembly::modules`] without reading functions.
+    /// Returns the module-level assembly of each module: [`Assembly::modules`] without reading functions.
     ///
     /// # Errors
-    /// A module whose bitstream is damaged.
+    /// The bitstream of a module is damaged.
     pub fn module_assembly(&self) -> Result<Vec<Vec<u8>>, ReadError> {
         assembly::parse_modules(&self.modules)
     }
 
-    /// Whether the file was compiled with `-fPIC` or `-fPIE`.
+    /// Returns whether the file was compiled with `-fPIC` or `-fPIE`.
     ///
     /// # Errors
-    /// A module whose bitstream is damaged.
+    /// The bitstream of a module is damaged.
     pub fn is_position_independent(&self) -> Result<bool, ReadError> {
         for module in &self.modules {
             let mut items = module.items();
@@ -232,7 +232,8 @@ impl<'data> Bitcode<'data> {
     }
 }
 
-/// The bitstream in a wrapper: five little-endian words (magic, version, offset, size, CPU type).
+/// Returns the bitstream in a wrapper, which has five little-endian words (magic, version, offset, size,
+/// CPU type).
 fn unwrap(data: &[u8]) -> Result<&[u8], ReadError> {
     let word = |index: usize| {
         let bytes = data.get(index * 4..)?.first_chunk()?;
@@ -245,7 +246,7 @@ fn unwrap(data: &[u8]) -> Result<&[u8], ReadError> {
     range().ok_or_else(|| ReadError::Bitcode("the wrapper reaches beyond the end".into()))
 }
 
-/// The blob of a block that consists of one.
+/// Returns the blob of a block that consists of one blob.
 fn blob<'data>(block: &Block<'data>, what: &str) -> Result<&'data [u8], ReadError> {
     let mut items = block.items();
     while let Some(item) = items.next_item()? {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! ELF files: a uniform view of both classes and byte orders.
+//! Reads ELF files, with a uniform view of both classes and byte orders.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ pub struct Elf<'data> {
     sections: Vec<Section<'data>>,
     symbols: Vec<Symbol<'data>>,
     has_symbol_table: bool,
-    /// Sections with relocations and the relocation sections that apply to them, ordered.
+    /// Sections with relocations, and their relocation sections, sorted.
     relocation_sections: Vec<(SectionIndex, SectionIndex)>,
 }
 
@@ -45,7 +45,7 @@ pub struct Section<'data> {
     pub flags: SectionFlags,
     /// Address at run time; 0 in relocatable files.
     pub address: u64,
-    /// Where in the file its bytes begin.
+    /// Offset of its bytes in the file.
     pub offset: u64,
     /// Size in bytes.
     pub size: u64,
@@ -62,17 +62,17 @@ pub struct Section<'data> {
 }
 
 impl Section<'_> {
-    /// Whether it holds instructions.
+    /// Returns whether it contains instructions.
     pub fn is_executable(&self) -> bool {
         self.flags.0 & elf::SHF_EXECINSTR.0 != 0
     }
 
-    /// Whether it is in memory at run time.
+    /// Returns whether it is in memory at run time.
     pub fn is_allocated(&self) -> bool {
         self.flags.0 & elf::SHF_ALLOC.0 != 0
     }
 
-    /// Whether it is writable at run time.
+    /// Returns whether it is writable at run time.
     pub fn is_writable(&self) -> bool {
         self.flags.0 & elf::SHF_WRITE.0 != 0
     }
@@ -81,7 +81,7 @@ impl Section<'_> {
 /// A COMDAT group: sections that are linked together, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comdat<'data> {
-    /// The name that stands for the group.
+    /// The signature of the group.
     pub signature: &'data str,
     /// Its sections.
     pub sections: Vec<SectionIndex>,
@@ -96,15 +96,15 @@ pub struct Relocation {
     pub kind: RelocationType,
     /// The symbol it refers to; `None` for those without one.
     pub symbol: Option<SymbolIndex>,
-    /// The addend; `None` if it stands in the bytes that are relocated (`SHT_REL`).
+    /// The addend; `None` if the relocated bytes contain it (`SHT_REL`).
     pub addend: Option<i64>,
 }
 
 impl Relocation {
-    /// Whether it is the distance from its own place, in 32 bits, to what it refers to, as the
-    /// entries of PREL32 tables have it. On x86 jumps and calls have it too.
+    /// Returns whether it is the 32-bit distance from its own place to its target, as in entries of PREL32
+    /// tables. On x86, jumps and calls have such relocations, too.
     pub fn is_prel32(&self) -> bool {
-        // The numbers of one machine mean other things on another, none of which stand in tables.
+        // The same numbers mean other relocations on another machine, but none that tables have.
         [
             elf::R_X86_64_PC32,
             elf::R_X86_64_PLT32,
@@ -118,8 +118,8 @@ impl<'data> Elf<'data> {
     /// Reads the ELF file in `data`, which is one whole file or archive member.
     ///
     /// # Errors
-    /// Headers, sections, symbols and names that contradict each other or reach beyond the end;
-    /// names that are not UTF-8; symbol bindings and section numbers that ELF does not define.
+    /// Headers, sections, symbols and names contradict each other or reach beyond the end; names are not
+    /// UTF-8; symbol bindings or section numbers are not defined by ELF.
     pub fn parse(data: &'data [u8]) -> Result<Self, ReadError> {
         // EI_CLASS decides the layout of everything else; `FileHeader::parse` checks the rest.
         match data.get(4) {
@@ -130,62 +130,63 @@ impl<'data> Elf<'data> {
         }
     }
 
-    /// Whether it is of the 64-bit class.
+    /// Returns whether it is of the 64-bit class.
     pub fn is_64(&self) -> bool {
         self.is_64
     }
 
-    /// Whether it is of the big-endian byte order.
+    /// Returns whether its byte order is big-endian.
     pub fn is_big_endian(&self) -> bool {
         self.endian.is_big_endian()
     }
 
-    /// `e_type`, such as [`elf::ET_REL`].
+    /// Returns `e_type`, such as [`elf::ET_REL`].
     pub fn file_type(&self) -> FileType {
         self.file_type
     }
 
-    /// `e_machine`, such as [`elf::EM_AARCH64`].
+    /// Returns `e_machine`, such as [`elf::EM_AARCH64`].
     pub fn machine(&self) -> Machine {
         self.machine
     }
 
-    /// Whether it is a relocatable file, as the compiler writes it.
+    /// Returns whether it is a relocatable file, as compilers write it.
     pub fn is_relocatable(&self) -> bool {
         self.file_type == elf::ET_REL
     }
 
-    /// Whether it has a symbol table at all. One that was stripped has none.
+    /// Returns whether it has a symbol table; a stripped file has none.
     pub fn has_symbol_table(&self) -> bool {
         self.has_symbol_table
     }
 
-    /// All sections in table order, without the null section.
+    /// Returns all sections in table order, without the null section.
     pub fn sections(&self) -> &[Section<'data>] {
         &self.sections
     }
 
-    /// The section with this index.
+    /// Returns the section with this index.
     pub fn section(&self, index: SectionIndex) -> Option<&Section<'data>> {
         self.sections.get(index.0.checked_sub(1)?)
     }
 
-    /// The first section with this name.
+    /// Returns the first section with this name.
     pub fn section_by_name(&self, name: &str) -> Option<&Section<'data>> {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// All symbols in table order, without the null symbol.
+    /// Returns all symbols in table order, without the null symbol.
     pub fn symbols(&self) -> &[Symbol<'data>] {
         &self.symbols
     }
 
-    /// The symbol with this index.
+    /// Returns the symbol with this index.
     pub fn symbol(&self, index: SymbolIndex) -> Option<&Symbol<'data>> {
         self.symbols.get(index.0.checked_sub(1)?)
     }
 
-    /// Whether the symbol is a function with code in this file. One that was made data of is none.
+    /// Returns whether the symbol is a function with code in this file. Code that was turned into data does
+    /// not count.
     pub fn is_function(&self, symbol: &Symbol) -> bool {
         let section = symbol.section.and_then(|index| self.section(index));
         section.is_some_and(Section::is_executable)
@@ -195,15 +196,15 @@ impl<'data> Elf<'data> {
             )
     }
 
-    /// Symbols by name and by address, for many look-ups.
+    /// Returns a map of the symbols by name and by address, for many look-ups.
     pub fn symbol_map(&self) -> SymbolMap<'_, 'data> {
         SymbolMap::new(&self.symbols)
     }
 
-    /// The relocations that apply to the section with index `target`, in file order.
+    /// Returns the relocations that apply to the section with index `target`, in file order.
     ///
     /// # Errors
-    /// A relocation section that is damaged or refers to a symbol that does not exist.
+    /// A relocation section is damaged or refers to a missing symbol.
     pub fn relocations(&self, target: SectionIndex) -> Result<Vec<Relocation>, ReadError> {
         let sections = &self.relocation_sections;
         let start = sections.partition_point(|&(applies_to, _)| applies_to < target);
@@ -219,11 +220,11 @@ impl<'data> Elf<'data> {
         Ok(relocations)
     }
 
-    /// The relocations in `section`, which is itself a relocation section (`SHT_REL`, `SHT_RELA`
+    /// Returns the relocations in `section`, which is itself a relocation section (`SHT_REL`, `SHT_RELA`
     /// or `SHT_CREL`), such as `.rela.text` or vmlinux's `.rela.dyn`.
     ///
     /// # Errors
-    /// A section that is damaged, refers to a symbol that does not exist, or is of another type.
+    /// The section is damaged, refers to a missing symbol, or is of another type.
     pub fn relocations_in(&self, section: &Section<'data>) -> Result<Vec<Relocation>, ReadError> {
         let relocations = if self.is_64 {
             relocations_in::<FileHeader64<Endianness>>(self.data, self.endian, section)
@@ -244,10 +245,10 @@ impl<'data> Elf<'data> {
         Ok(relocations)
     }
 
-    /// The COMDAT groups of the file: of those with one signature, a link takes the first.
+    /// Returns the COMDAT groups of the file. A link takes the first of several groups with one signature.
     ///
     /// # Errors
-    /// A group that is damaged, or whose signature is a symbol that does not exist.
+    /// A group is damaged, or its signature is a missing symbol.
     pub fn comdats(&self) -> Result<Vec<Comdat<'data>>, ReadError> {
         let groups = self.sections.iter();
         let groups = groups.filter(|section| section.section_type == elf::SHT_GROUP);
@@ -273,8 +274,8 @@ impl<'data> Elf<'data> {
         Ok(comdats)
     }
 
-    /// The number of `size` bytes (1, 2, 4 or 8) at `offset` of `section`, in the file's byte
-    /// order. `None` where the section has no such bytes.
+    /// Returns the number of `size` bytes (1, 2, 4 or 8) at `offset` of `section`, in the file's byte
+    /// order. `None` if the section has no such bytes.
     pub fn read_unsigned(&self, section: &Section<'_>, offset: u64, size: usize) -> Option<u64> {
         let start = usize::try_from(offset).ok()?;
         let bytes = section.data.get(start..start.checked_add(size)?)?;
@@ -316,12 +317,12 @@ impl<'elf, 'data> SymbolMap<'elf, 'data> {
         Self { by_name, by_place }
     }
 
-    /// All symbols with this name, in table order; section and file symbols are left out.
+    /// Returns all symbols with this name, in table order, without section and file symbols.
     pub fn named(&self, name: &str) -> &[&'elf Symbol<'data>] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The symbols defined exactly at `value` of `section`, in table order.
+    /// Returns the symbols defined exactly at `value` of `section`, in table order.
     pub fn at(&self, section: SectionIndex, value: u64) -> &[&'elf Symbol<'data>] {
         let place = (Some(section), value);
         let key = |symbol: &&Symbol<'_>| (symbol.section, symbol.value);
@@ -330,7 +331,7 @@ impl<'elf, 'data> SymbolMap<'elf, 'data> {
         &self.by_place[start..end]
     }
 
-    /// All symbols that are defined in `section`, by ascending value.
+    /// Returns all symbols that are defined in `section`, by ascending value.
     pub fn in_section(&self, section: SectionIndex) -> &[&'elf Symbol<'data>] {
         let section = Some(section);
         let start = self.by_place.partition_point(|s| s.section < section);
@@ -393,7 +394,7 @@ where
             .section_name(endian, header)
             .map_err(damaged(format!("the name of section {}", index.0)))?;
         let name = utf8(name, || format!("section {}", index.0))?;
-        // An unused entry: the rest of it means nothing.
+        // The entry is unused, and the rest of it has no meaning.
         let unused = header.sh_type(endian) == elf::SHT_NULL;
         let bytes = if unused {
             &[]
@@ -500,12 +501,12 @@ where
     Ok(symbols)
 }
 
-/// Whether a local symbol with this name is a mark for other tools: mapping symbols, which tell
-/// disassemblers where code and data begin, and RISC-V's labels for differences.
+/// Returns whether a local symbol with this name is only for other tools: a mapping symbol, which tells
+/// disassemblers where code and data begin, or a label of RISC-V for differences.
 ///
 /// Sources: the ELF supplements of Arm (`$a`, `$t`, `$d`), 64-bit Arm (`$x`, `$d`) and RISC-V
-/// (`$x`, `$d`); for the labels what assemblers write. Arm allows a suffix behind a dot, RISC-V one
-/// behind `$x`.
+/// (`$x`, `$d`); for the labels the output of assemblers. Arm allows a suffix after a dot, RISC-V after
+/// `$x`.
 fn is_mark(name: &str, machine: Machine) -> bool {
     let is = |mark| {
         name.strip_prefix(mark)
@@ -519,7 +520,7 @@ fn is_mark(name: &str, machine: Machine) -> bool {
     }
 }
 
-/// What a reserved section number says about a symbol.
+/// Returns the meaning of a reserved section number of a symbol.
 ///
 /// Sources: the ELF specification; the processor supplements of x86-64 (`SHN_X86_64_LCOMMON`,
 /// 0xff02) and MIPS.
@@ -591,7 +592,7 @@ where
     }
 }
 
-/// `bytes` as text; `whose` names what they are the name of.
+/// Returns `bytes` as text; `whose` says which name they are.
 fn utf8(bytes: &[u8], whose: impl FnOnce() -> String) -> Result<&str, ReadError> {
     std::str::from_utf8(bytes).map_err(|_| {
         ReadError::ElfContent(format!(

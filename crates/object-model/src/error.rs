@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What can be wrong with an input.
+//! The faults of inputs.
 
 use std::fmt;
 use std::io;
 
 use crate::FileKind;
 
-/// Why bytes could not be read. It does not know which file they are from; [`InputError`] does.
+/// The reason why bytes could not be read. [`InputError`] adds the name of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The file could not be opened or read.
     #[error("cannot be opened")]
     Open(#[from] io::Error),
-    /// There are no bytes at all, as after a full disk or an interrupted build.
+    /// The file is empty, as after a full disk or an interrupted build.
     #[error("is empty; remove it and build it again")]
     Empty,
-    /// The first bytes are those of no format that this crate knows.
+    /// The first bytes belong to no format that this crate knows.
     #[error("is neither ELF, LLVM bitcode nor an archive (begins with {})", Hex(.0))]
     UnknownMagic(Vec<u8>),
-    /// An object was asked for and the file is another thing.
+    /// The file is not an object.
     #[error("is {article}{0} where an object is expected", article = article(*.0))]
     NotAnObject(FileKind),
-    /// Native code was asked for and the object is bitcode.
+    /// The object is bitcode instead of native code.
     #[error("is {article}{0} where native code is expected", article = article(*.0))]
     NotNative(FileKind),
     /// ELF structures contradict each other or reach beyond the end of the file.
@@ -30,7 +30,7 @@ pub enum ReadError {
     Elf {
         /// The structure that was being read.
         what: String,
-        /// What the ELF reader said.
+        /// The error of the ELF reader.
         #[source]
         source: object::read::Error,
     },
@@ -68,8 +68,8 @@ pub enum ReadError {
         /// The LLVM that wrote the bitcode, as its identification block states it; may be empty.
         producer: String,
     },
-    /// A module's summary has a record that this crate does not know, and that could say what a
-    /// definition refers to.
+    /// A module's summary has a record that this crate does not know, and that could have references of
+    /// a definition.
     #[error(
         "is LLVM bitcode whose summary has a record of unknown code {code} \
          (made by \"{producer}\")"
@@ -97,22 +97,22 @@ pub enum ReadError {
     Archive {
         /// The structure that was being read.
         what: String,
-        /// What the archive reader said.
+        /// The error of the archive reader.
         #[source]
         source: object::read::Error,
     },
     /// Archive contents that can be read but not understood.
     #[error("is an archive with {0}")]
     ArchiveContent(String),
-    /// Archives in archives, deeper than any build makes them, or in a circle.
+    /// Archives are nested more deeply than in any build, or in a circle.
     #[error("is an archive within {0} others; is it a member of itself?")]
     NestedTooDeep(usize),
-    /// More objects than any build has: an archive that multiplies itself.
+    /// There are more objects than in any build: an archive multiplies itself.
     #[error("brings the link to more than {0} objects; is an archive a member of itself?")]
     TooManyInputs(usize),
 }
 
-/// A [`ReadError`] and the name of the input it is about.
+/// A [`ReadError`] and the name of its input.
 ///
 /// `Display` is one line: `net/core/dev.o in net/built-in.a: is a damaged ELF file: …`.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl std::error::Error for InputError {
     }
 }
 
-/// Bytes as messages show them.
+/// Shows bytes in the form of messages.
 struct Hex<'a>(&'a [u8]);
 
 impl fmt::Display for Hex<'_> {
@@ -150,7 +150,7 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// The article, with a space behind it, that `kind` takes in a sentence.
+/// Returns the article of `kind` in a sentence, followed by a space.
 fn article(kind: FileKind) -> &'static str {
     match kind {
         FileKind::Elf | FileKind::Archive => "an ",

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Several faults, reported together.
+//! Reports several faults together.
 
 use std::error::Error;
 use std::fmt;
 
-/// One or more faults of one scan. A scan collects all it can find and then fails once.
+/// One or more faults of one scan. A scan collects all faults and then fails once.
 ///
 /// `Display` gives one fault per line, each with its causes.
 #[derive(Debug)]
 pub struct Faults<E>(Vec<E>);
 
 impl<E> Faults<E> {
-    /// `value` if the scan found no fault, otherwise all of its faults.
+    /// Returns `value` if the scan found no fault, otherwise all of its faults.
     pub fn check<T>(value: T, faults: Vec<E>) -> Result<T, Self> {
         if faults.is_empty() {
             Ok(value)
@@ -20,7 +20,7 @@ impl<E> Faults<E> {
         }
     }
 
-    /// The faults, at least one, in the order in which they were found.
+    /// Returns the faults, at least one, in the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, E> {
         self.0.iter()
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! An ELF file as it lies in memory, so that linked kernels and relocatable objects are read alike.
+//! Gives an ELF file addresses as in memory, so that linked kernels and relocatable objects are read alike.
 
 use crate::{Elf, ReadError, Relocation, Section, Symbol, SymbolMap};
 
-/// Sections, symbols and relocations by address. Sections of relocatable objects get an address
-/// here, one behind the other, and undefined symbols one each.
+/// Sections, symbols and relocations by address. Sections of relocatable objects get consecutive
+/// addresses here, and each undefined symbol gets one, too.
 #[derive(Debug)]
 pub struct Image<'elf, 'data> {
     /// The file.
@@ -17,15 +17,15 @@ pub struct Image<'elf, 'data> {
     loaded: Vec<(u64, &'elf Section<'data>)>,
 }
 
-/// How a table is found: in objects by the name of its section, in linked kernels by the symbols
-/// around it.
+/// The names by which a table is found: that of its section in objects, and those of the symbols around
+/// it in linked kernels.
 #[derive(Clone, Copy, Debug)]
 pub struct TableName {
     /// The section in objects.
     pub section: &'static str,
     /// The symbol at the start in linked kernels.
     pub start: &'static str,
-    /// The symbol behind the end in linked kernels.
+    /// The symbol at the end in linked kernels.
     pub stop: &'static str,
 }
 
@@ -34,21 +34,22 @@ pub struct TableName {
 pub struct TablePart<'elf, 'data> {
     /// The section that it is in.
     pub section: &'elf Section<'data>,
-    /// Where in the section it begins, in bytes.
+    /// Its offset in the section, in bytes.
     pub offset: u64,
     /// Its size in bytes.
     pub size: u64,
 }
 
-/// Above every section that gets an address here, and below every kernel.
+/// The first address of undefined symbols: above every section that gets an address here, and below
+/// every kernel.
 const UNDEFINED: u64 = 1 << 48;
-/// Between two undefined symbols: flags in low bits and small addends lead to no other symbol.
+/// The distance of undefined symbols, so that flags in low bits and small addends lead to no other symbol.
 const UNDEFINED_STRIDE: u64 = 0x100;
-/// Keeps flags in low bits out of addresses, and the end of one section from the start of the next.
+/// The alignment of sections and the gap between them, so that flags in low bits lead to no other section.
 const SECTION_GAP: u64 = 0x100;
 
 impl<'elf, 'data> Image<'elf, 'data> {
-    /// Lays `elf` out.
+    /// Returns the image of `elf`.
     pub fn new(elf: &'elf Elf<'data>) -> Self {
         let mut bases = vec![0];
         let mut next = SECTION_GAP;
@@ -75,12 +76,12 @@ impl<'elf, 'data> Image<'elf, 'data> {
         }
     }
 
-    /// The address of a section.
+    /// Returns the address of a section.
     pub fn base(&self, section: &Section) -> u64 {
         self.bases.get(section.index.0).copied().unwrap_or_default()
     }
 
-    /// The address of a symbol.
+    /// Returns the address of a symbol.
     pub fn address(&self, symbol: &Symbol) -> u64 {
         let section = symbol.section.and_then(|index| self.elf.section(index));
         match section {
@@ -91,14 +92,14 @@ impl<'elf, 'data> Image<'elf, 'data> {
         }
     }
 
-    /// What a relocation refers to: its symbol and addend.
+    /// Returns the address that a relocation refers to: its symbol and addend.
     pub fn target(&self, relocation: &Relocation) -> Option<u64> {
         let symbol = self.elf.symbol(relocation.symbol?)?;
         Some(self.address(symbol).wrapping_add_signed(relocation.addend?))
     }
 
-    /// The section that has bytes at this address, and where in it that is. A module may have code
-    /// that was made data of after objtool saw it (`drivers/misc/lkdtm`).
+    /// Returns the section that has bytes at this address, and the offset in it. A module may have code that
+    /// became data after objtool ran (`drivers/misc/lkdtm`).
     fn loaded_at(&self, address: u64) -> Option<(&'elf Section<'data>, u64)> {
         let behind = self.loaded.partition_point(|&(base, _)| base <= address);
         let &(base, section) = self.loaded.get(behind.checked_sub(1)?)?;
@@ -106,12 +107,12 @@ impl<'elf, 'data> Image<'elf, 'data> {
         (offset < section.data.len() as u64).then_some((section, offset))
     }
 
-    /// The section that has bytes at this address.
+    /// Returns the section that has bytes at this address.
     pub fn section_at(&self, address: u64) -> Option<&'elf Section<'data>> {
         self.loaded_at(address).map(|(section, _)| section)
     }
 
-    /// The symbols that are defined exactly at this address, in table order.
+    /// Returns the symbols that are defined exactly at this address, in table order.
     pub fn symbols_at(&self, address: u64) -> &[&'elf Symbol<'data>] {
         let Some((section, offset)) = self.loaded_at(address) else {
             return &[];
@@ -120,13 +121,13 @@ impl<'elf, 'data> Image<'elf, 'data> {
         self.symbols.at(section.index, value)
     }
 
-    /// Whether this address is in code.
+    /// Returns whether this address is in code.
     pub fn is_executable(&self, address: u64) -> bool {
         let found = self.loaded_at(address);
         found.is_some_and(|(section, _)| section.is_executable())
     }
 
-    /// What symbols at `address`, which is `offset` bytes into its section, have as their value.
+    /// Returns the value of symbols at `address`, which is `offset` bytes into its section.
     fn value(&self, address: u64, offset: u64) -> u64 {
         if self.elf.is_relocatable() {
             offset
@@ -135,13 +136,13 @@ impl<'elf, 'data> Image<'elf, 'data> {
         }
     }
 
-    /// Whether this address is in what is loaded, or right behind a section of it.
+    /// Returns whether this address is in a loaded section, or directly after one.
     pub fn is_loaded(&self, address: u64) -> bool {
         let within = |address: u64| self.loaded_at(address).is_some();
         within(address) || address.checked_sub(1).is_some_and(within)
     }
 
-    /// The place as messages name it: `vfs_read+0x4 (.text+0x1234)`.
+    /// Returns the place in the form of messages: `vfs_read+0x4 (.text+0x1234)`.
     pub fn place(&self, address: u64) -> String {
         let Some((section, offset)) = self.loaded_at(address) else {
             return format!("{address:#x}, where nothing is");
@@ -157,16 +158,16 @@ impl<'elf, 'data> Image<'elf, 'data> {
         }
     }
 
-    /// The bytes from this address on, to the end of its section.
+    /// Returns the bytes from this address to the end of its section.
     pub fn bytes(&self, address: u64) -> Option<&'data [u8]> {
         let (section, offset) = self.loaded_at(address)?;
         section.data.get(usize::try_from(offset).ok()?..)
     }
 
-    /// Where a table is. An object may be without.
+    /// Returns the places of a table; an object may have none.
     ///
     /// # Errors
-    /// A linked file that has not got the symbols around it, or in which they enclose nothing.
+    /// A linked file lacks the symbols around the table, or they do not enclose one.
     pub fn table(&self, name: TableName) -> Result<Vec<TablePart<'elf, 'data>>, String> {
         let TableName {
             section,
@@ -207,11 +208,11 @@ impl<'elf, 'data> Image<'elf, 'data> {
         Ok(vec![part])
     }
 
-    /// What the PREL32 field `field` bytes into each entry of `stride` bytes refers to; `None` for
-    /// one that refers to nothing.
+    /// Returns the target of the PREL32 field that is `field` bytes into each entry of `stride` bytes;
+    /// `None` if it has no target.
     ///
     /// # Errors
-    /// Relocations that cannot be read.
+    /// The relocations cannot be read.
     pub fn prel32(
         &self,
         part: &TablePart,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The objects of a link, in link order.
+//! Reads the objects of a link, in link order.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use crate::archive::{Archive, MemberContent};
 use crate::object_file::unknown;
 use crate::{Faults, FileKind, InputError, Object, ReadError};
 
-/// Archives in archives deeper than this are taken for a circle. Kernel builds nest once at most.
+/// Archives that are nested more deeply count as a circle. Kernel builds nest at most once.
 const MAX_NESTING: usize = 8;
-/// More objects than this are taken for an archive that multiplies itself. A kernel with
-/// everything switched on has about 30,000.
+/// If there are more objects than this, an archive multiplies itself. A kernel with all options has
+/// about 30,000.
 const MAX_INPUTS: usize = 1 << 17;
 
 /// Supplies the bytes of files.
 pub trait Loader<'data> {
-    /// The bytes of the file at `path`.
+    /// Returns the bytes of the file at `path`.
     ///
     /// # Errors
     /// The file cannot be opened or read.
@@ -26,22 +26,22 @@ pub trait Loader<'data> {
 /// One object of a link.
 #[derive(Clone, Debug)]
 pub struct Input<'data> {
-    /// How messages name it: `net/core/dev.o`, or `net/core/dev.o in net/built-in.a`.
+    /// Its name in messages: `net/core/dev.o`, or `net/core/dev.o in net/built-in.a`.
     pub name: String,
-    /// The file it is: `None` for a member that stands in a regular archive. What lies beside an
-    /// object, such as `dev.o.symversions`, is found from here.
+    /// Its file; `None` for a member of a regular archive. Files beside an object, such as
+    /// `dev.o.symversions`, are found from here.
     pub path: Option<PathBuf>,
     /// Its bytes.
     pub data: &'data [u8],
-    /// What they mean.
+    /// The parsed object.
     pub object: Object<'data>,
 }
 
 impl<'data> Input<'data> {
-    /// The object in `data`, which is the whole file at `path`.
+    /// Reads the object in `data`, which is the whole file at `path`.
     ///
     /// # Errors
-    /// As [`Object::parse`]; also for an archive.
+    /// As [`Object::parse`]; `data` is an archive.
     pub fn parse(path: &Path, data: &'data [u8]) -> Result<Self, InputError> {
         Self::with_name(path.display().to_string(), Some(path.to_owned()), data)
     }
@@ -62,7 +62,7 @@ impl<'data> Input<'data> {
         }
     }
 
-    /// Says which input `error` is about.
+    /// Adds the name of this input to `error`.
     pub fn locate(&self, error: ReadError) -> InputError {
         InputError {
             name: self.name.clone(),
@@ -71,15 +71,14 @@ impl<'data> Input<'data> {
     }
 }
 
-/// Opens `paths` (objects and archives) and gives all objects in link order: as the linker takes
-/// them with `--whole-archive`, archive members in archive order, archives within archives in
-/// their place.
+/// Opens `paths` (objects and archives) and returns all objects in link order, like the linker with
+/// `--whole-archive`: archive members in archive order, and nested archives at their place.
 ///
 /// Paths in thin archives are relative to the directory of the archive. A member whose path is a
 /// regular archive is opened in turn.
 ///
 /// # Errors
-/// Every file and member that cannot be read, each with its name.
+/// Every unreadable file and member, each with its name.
 pub fn link_order<'data, P: AsRef<Path>>(
     loader: &impl Loader<'data>,
     paths: &[P],
@@ -89,12 +88,12 @@ pub fn link_order<'data, P: AsRef<Path>>(
     Ok(inputs)
 }
 
-/// Like [`link_order`], but hands each object to `visit` as it comes. For what looks at each
-/// object once, this takes far less memory.
+/// Like [`link_order`], but passes each object to `visit` at once. For code that reads each object once,
+/// this takes far less memory.
 ///
 /// # Errors
-/// Every file and member that cannot be read, each with its name. Those that can are visited all
-/// the same.
+/// Every unreadable file and member, each with its name. The others are visited
+/// nevertheless.
 pub fn visit_link_order<'data, P: AsRef<Path>>(
     loader: &impl Loader<'data>,
     paths: &[P],
@@ -129,7 +128,7 @@ impl<'data, L: Loader<'data>, V: FnMut(Input<'data>)> Scan<'_, L, V> {
         });
     }
 
-    /// Takes in the file at `path`, `depth` archives deep.
+    /// Adds the file at `path`, which is `depth` archives deep.
     fn file(&mut self, path: &Path, name: &str, depth: usize) {
         match self.loader.load(path) {
             Ok(data) => self.bytes(data, Some(path), path, name, depth),
@@ -137,8 +136,8 @@ impl<'data, L: Loader<'data>, V: FnMut(Input<'data>)> Scan<'_, L, V> {
         }
     }
 
-    /// Takes in one file or member. `path` is its own file, if it is one; `anchor` is the file
-    /// that its bytes stand in.
+    /// Adds one file or member. `path` is its own file, if it is one; `anchor` is the file that contains
+    /// its bytes.
     fn bytes(
         &mut self,
         data: &'data [u8],
@@ -147,7 +146,7 @@ impl<'data, L: Loader<'data>, V: FnMut(Input<'data>)> Scan<'_, L, V> {
         name: &str,
         depth: usize,
     ) {
-        // One fault ends an archive that multiplies itself: what follows would only repeat it.
+        // Stop at the first fault of an archive that multiplies itself: the others would only repeat it.
         let seen = self.visited + self.faults.len();
         if seen >= MAX_INPUTS {
             if seen == MAX_INPUTS {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Classifying bytes by their magic.
+//! Classifies bytes by their magic.
 
 use std::fmt;
 
-/// What a file is, told by its first bytes.
+/// The kind of a file, by its first bytes.
 ///
 /// Its `Display` is the wording that every message uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,11 +12,11 @@ pub enum FileKind {
     Elf,
     /// LLVM bitcode that begins with the bitstream magic.
     RawBitcode,
-    /// LLVM bitcode behind the wrapper header that gives its offset and size.
+    /// LLVM bitcode after the wrapper header, which has its offset and size.
     WrappedBitcode,
-    /// An archive that holds its members.
+    /// An archive that contains its members.
     Archive,
-    /// An archive that holds only the paths of its members.
+    /// An archive that contains only the paths of its members.
     ThinArchive,
 }
 
@@ -33,7 +33,7 @@ impl FileKind {
         (b"!<thin>\n", Self::ThinArchive),
     ];
 
-    /// The kind of the file with these bytes, or `None` for bytes that begin with no known magic.
+    /// Returns the kind of the file with these bytes, or `None` if they begin with no known magic.
     pub fn of(data: &[u8]) -> Option<Self> {
         Self::MAGICS
             .iter()
@@ -41,12 +41,12 @@ impl FileKind {
             .map(|&(_, kind)| kind)
     }
 
-    /// Whether it is one of the two bitcode kinds.
+    /// Returns whether it is one of the two bitcode kinds.
     pub fn is_bitcode(self) -> bool {
         matches!(self, Self::RawBitcode | Self::WrappedBitcode)
     }
 
-    /// Whether it is one of the two archive kinds.
+    /// Returns whether it is one of the two archive kinds.
     pub fn is_archive(self) -> bool {
         matches!(self, Self::Archive | Self::ThinArchive)
     }

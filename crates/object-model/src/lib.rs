@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a build artefact is: ELF object, LLVM bitcode, archive, and the symbols, sections and
-//! relocations in them.
+//! Reads build artefacts: ELF objects, LLVM bitcode and archives, and their symbols, sections and
+//! relocations.
 //!
 //! **Invariant:** this crate borrows bytes and explains them. It opens no file (a [`Loader`] hands
 //! it the bytes of thin-archive members), starts no process, reads no `.config`.
 //!
-//! The way through it: [`FileKind::of`] classifies bytes once, [`link_order`] turns paths into
+//! How the parts fit together: [`FileKind::of`] classifies bytes once, [`link_order`] turns paths into
 //! [`Input`]s (archives opened, members in order), and each input's [`Object`] gives its
 //! [`Symbol`]s, whichever of the two kinds it is. An [`Elf`] also gives sections and relocations.
 //!
-//! What cannot be read is an error that names the input. It is never taken for an object without
-//! symbols.
+//! An unreadable input is an error that names the input; it never counts as an object without symbols.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

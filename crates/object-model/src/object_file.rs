@@ -16,7 +16,7 @@ impl<'data> Object<'data> {
     /// Reads the object in `data`, which is one whole file or archive member.
     ///
     /// # Errors
-    /// Anything but a complete ELF file or complete bitcode with a symbol table.
+    /// `data` is not a complete ELF file, and not complete bitcode with a symbol table.
     pub fn parse(data: &'data [u8]) -> Result<Self, ReadError> {
         match FileKind::of(data) {
             Some(FileKind::Elf) => Elf::parse(data).map(Self::Elf),
@@ -28,7 +28,7 @@ impl<'data> Object<'data> {
         }
     }
 
-    /// All symbols in symbol-table order, those that belong to the format included.
+    /// Returns all symbols in symbol-table order, including those that belong to the format.
     pub fn symbols(&self) -> &[Symbol<'data>] {
         match self {
             Self::Elf(elf) => elf.symbols(),
@@ -36,7 +36,7 @@ impl<'data> Object<'data> {
         }
     }
 
-    /// The symbols that are names for the linker: [`symbols`](Self::symbols) without those that
+    /// Returns the symbols that are names for the linker: [`symbols`](Self::symbols) without those that
     /// [belong to the format](Symbol::is_format_specific).
     pub fn linker_symbols(&self) -> impl Iterator<Item = &Symbol<'data>> {
         self.symbols()
@@ -44,7 +44,7 @@ impl<'data> Object<'data> {
             .filter(|symbol| !symbol.is_format_specific())
     }
 
-    /// What the object is.
+    /// Returns the kind of the object.
     pub fn kind(&self) -> FileKind {
         match self {
             Self::Elf(_) => FileKind::Elf,
@@ -52,7 +52,7 @@ impl<'data> Object<'data> {
         }
     }
 
-    /// The ELF file, if it is one.
+    /// Returns the ELF file, if it is one.
     pub fn as_elf(&self) -> Option<&Elf<'data>> {
         match self {
             Self::Elf(elf) => Some(elf),
@@ -60,7 +60,7 @@ impl<'data> Object<'data> {
         }
     }
 
-    /// The bitcode, if it is bitcode.
+    /// Returns the bitcode, if it is bitcode.
     pub fn as_bitcode(&self) -> Option<&Bitcode<'data>> {
         match self {
             Self::Elf(_) => None,
@@ -69,7 +69,7 @@ impl<'data> Object<'data> {
     }
 }
 
-/// The error for bytes without a known magic.
+/// Returns the error for bytes without a known magic.
 pub(crate) fn unknown(data: &[u8]) -> ReadError {
     if data.is_empty() {
         ReadError::Empty

@@ -14,14 +14,14 @@ pub struct SymbolIndex(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SectionIndex(pub usize);
 
-/// How far a symbol's name reaches.
+/// The scope of a symbol's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Binding {
     /// Known only within its object.
     Local,
     /// Known to every object of the link.
     Global,
-    /// Like global, but gives way to a global definition; undefined, it may stay so.
+    /// Like global, but a global definition replaces it; an undefined one may stay undefined.
     Weak,
 }
 
@@ -30,9 +30,9 @@ pub enum Binding {
 pub enum Definition {
     /// Defined elsewhere.
     Undefined,
-    /// Defined in a section (for bitcode: in what becomes one).
+    /// Defined in a section (in bitcode: in a value that gets one).
     Defined,
-    /// A tentative definition, which the linker gives room.
+    /// A tentative definition, for which the linker allocates space.
     Common,
     /// A number without a section.
     Absolute,
@@ -41,24 +41,24 @@ pub enum Definition {
 /// Whether other components of a program see a global symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Visibility {
-    /// Seen, and may be replaced.
+    /// Visible, and may be replaced.
     Default,
-    /// Not seen. ELF's internal visibility is treated as hidden.
+    /// Not visible. ELF's internal visibility is treated as hidden.
     Hidden,
-    /// Seen, and may not be replaced.
+    /// Visible, and may not be replaced.
     Protected,
 }
 
-/// What a symbol stands for.
+/// The kind of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SymbolKind {
-    /// Not said: an assembly label, an undefined symbol, a symbol of module assembly.
+    /// Unknown: an assembly label, an undefined symbol, a symbol of module assembly.
     Unknown,
     /// A function.
     Function,
     /// A variable or constant.
     Data,
-    /// A function that gives the address of a function (`STT_GNU_IFUNC`).
+    /// A function that returns the address of a function (`STT_GNU_IFUNC`).
     IndirectFunction,
     /// The section itself.
     Section,
@@ -73,18 +73,18 @@ pub struct Symbol<'data> {
     pub index: SymbolIndex,
     /// Its name as the linker sees it. Empty for section symbols of ELF.
     pub name: &'data str,
-    /// How far the name reaches.
+    /// The scope of its name.
     pub binding: Binding,
     /// Whether it is defined here.
     pub definition: Definition,
-    /// Who sees it.
+    /// Its visibility.
     pub visibility: Visibility,
-    /// What it stands for.
+    /// Its kind.
     pub kind: SymbolKind,
     /// ELF: the section it is defined in. Bitcode: `None`.
     pub section: Option<SectionIndex>,
-    /// ELF: the name of that section. Bitcode: the section that the source asks for, if it asks;
-    /// module assembly never says.
+    /// ELF: the name of that section. Bitcode: the section that the source asks for, if it does; unknown
+    /// for module assembly.
     pub section_name: Option<&'data str>,
     /// ELF: `st_value`, an offset into the section in relocatable files and an address in others.
     /// Bitcode: 0.
@@ -124,60 +124,60 @@ impl fmt::Debug for SymbolFlags {
 }
 
 impl Symbol<'_> {
-    /// Whether the compiler must keep it although nothing that it sees refers to it: `used`
+    /// Returns whether the compiler must keep it even without references in the bitcode: `used`
     /// variables and functions, library functions that code generation may call, undefined
     /// symbols of module assembly. Bitcode only.
     pub fn is_used(&self) -> bool {
         self.flags.has(SymbolFlags::USED)
     }
 
-    /// Whether it is code. Bitcode: every symbol defined by module assembly counts as code,
-    /// because the symbol table does not say.
+    /// Returns whether it is code. In bitcode, every symbol defined by module assembly counts as code,
+    /// because the symbol table does not tell.
     pub fn is_executable(&self) -> bool {
         self.flags.has(SymbolFlags::EXECUTABLE)
     }
 
-    /// Whether it is thread-local.
+    /// Returns whether it is thread-local.
     pub fn is_tls(&self) -> bool {
         self.flags.has(SymbolFlags::TLS)
     }
 
-    /// Whether it comes from module-level assembly. Bitcode only.
+    /// Returns whether it comes from module-level assembly. Bitcode only.
     pub fn is_from_asm(&self) -> bool {
         self.flags.has(SymbolFlags::FROM_ASM)
     }
 
-    /// Whether it is an alias or an indirect function.
+    /// Returns whether it is an alias or an indirect function.
     pub fn is_indirect(&self) -> bool {
         self.flags.has(SymbolFlags::INDIRECT)
     }
 
-    /// Whether it belongs to the format and is no name for the linker: ELF section and file
+    /// Returns whether it belongs to the format and is no name for the linker: ELF section and file
     /// symbols, mapping symbols (`$x`, `$d`), `llvm.` names of bitcode.
     pub fn is_format_specific(&self) -> bool {
         self.flags.has(SymbolFlags::FORMAT_SPECIFIC)
     }
 
-    /// Whether the object defines it, as common or absolute symbol too.
+    /// Returns whether the object defines it; common and absolute symbols count, too.
     pub fn is_defined(&self) -> bool {
         self.definition != Definition::Undefined
     }
 
-    /// Whether it is defined elsewhere.
+    /// Returns whether it is defined elsewhere.
     pub fn is_undefined(&self) -> bool {
         self.definition == Definition::Undefined
     }
 
-    /// Whether its name is known only within its object.
+    /// Returns whether its name is known only within its object.
     pub fn is_local(&self) -> bool {
         self.binding == Binding::Local
     }
 }
 
-/// The name in the source of what the symbol called `name` is, without what LLVM appends:
-/// `.llvm.<hash>` to a static that thin LTO promoted (`ModuleSummaryIndex::getGlobalNameForLocal`),
-/// `.<number>` to one of several of a name, `.specialized.<number>` and `.cold` to a part or a
-/// variant of a function. A static of a function, `<function>.<name>`, keeps its name.
+/// Returns the source name of the symbol `name`, without the suffixes that LLVM appends: `.llvm.<hash>`
+/// for a static that thin LTO promoted (`ModuleSummaryIndex::getGlobalNameForLocal`), `.<number>` for
+/// one of several symbols of a name, `.specialized.<number>` and `.cold` for a variant or a part of a
+/// function. A static of a function, `<function>.<name>`, keeps its name.
 pub fn source_name(name: &str) -> &str {
     let mut source = name;
     while let Some((before, last)) = source.rsplit_once('.') {

@@ -20,7 +20,7 @@ use support::SOURCE;
 use test_support::{TestDir, damaged_words, flipped_bits};
 use write_summary::{BLOCK_INFO, Record, THIN_SUMMARY, file, records};
 
-/// One sample of each kind of input.
+/// Returns one sample of each kind of input.
 struct Samples {
     objects: Vec<Vec<u8>>,
     archives: Vec<Vec<u8>>,

@@ -340,7 +340,7 @@ fn a_stripped_file_says_that_it_has_no_symbol_table() {
     );
 }
 
-/// What reading `data` fails with.
+/// Returns the error of reading `data`.
 fn error(data: &[u8]) -> String {
     let error = Object::parse(data).expect_err("it cannot be read");
     WithCauses(&error).to_string()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Summaries of bitcode that clang and opt make in the test, against what llvm-dis prints of the
+//! Compares summaries of bitcode that clang and opt make in the test with the output of llvm-dis for the
 //! same file.
 
 #[path = "support/write_bitcode.rs"]
@@ -540,7 +540,7 @@ fn read(data: &[u8]) -> Result<Option<Summary<'_>>, String> {
     summary.map_err(|error| WithCauses(&error).to_string())
 }
 
-/// What reading a summary with these records fails with.
+/// Returns the error of reading a summary with these records.
 fn error(version: u64, rest: &[Record]) -> String {
     let data = file(&module(), vec![(THIN_SUMMARY, with_version(version, rest))]);
     read(&data).expect_err("it cannot be read")

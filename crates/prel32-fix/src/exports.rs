@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Entries of the tables of exports: each leads to the symbol and to the string that its own name says.
+//! Checks the entries of the tables of exports: each must lead to the symbol and the string of its own name.
 //!
 //! An entry has a label, `__ksymtab_NAME` (`include/linux/export.h`). Its first field leads to `NAME`, its
-//! second to the string `NAME`, by which the module loader finds it. Two entries that are swapped resolve
-//! to the start of something all the same.
+//! second to the string `NAME`, by which the module loader finds it. Two swapped entries still resolve
+//! to starts of symbols.
 
 use object_model::{Elf, Image, ReadError, Relocation, Section, Symbol};
 
 use crate::Fault;
 
-/// How the label of an entry begins.
+/// The prefix of the label of an entry.
 const LABEL: &str = "__ksymtab_";
-/// Where in an entry the distance to the name is, in bytes.
+/// The place of the distance to the name in an entry, in bytes.
 const NAME: u64 = 4;
 
-/// What is wrong with the entries of exports that have a label.
+/// Returns the faults of the entries of exports that have a label.
 pub(crate) fn check(elf: &Elf) -> Result<Vec<Fault>, ReadError> {
     let image = Image::new(elf);
     let mut faults = Vec::new();
@@ -67,7 +67,7 @@ pub(crate) fn check(elf: &Elf) -> Result<Vec<Fault>, ReadError> {
     Ok(faults)
 }
 
-/// The name that is exported by the entry with this label, and the entry's section.
+/// Returns the exported name of the entry with this label, and the entry's section.
 fn export_of<'elf, 'data>(
     elf: &'elf Elf<'data>,
     label: &Symbol<'data>,
@@ -79,7 +79,7 @@ fn export_of<'elf, 'data>(
     (is_table && !section.name.contains("strings")).then_some((export, section))
 }
 
-/// What the field `field` bytes into the entry at `label` refers to.
+/// Returns the target of the field that is `field` bytes into the entry at `label`.
 fn target(
     image: &Image,
     section: &Section,
@@ -99,7 +99,7 @@ fn target(
     Some((label.value + field).wrapping_add_signed(distance))
 }
 
-/// Whether a symbol named `export` is at this address. Of an undefined one the address is its own.
+/// Returns whether a symbol named `export` is at this address. An undefined symbol has an address, too.
 fn leads_to(image: &Image, address: u64, export: &str) -> bool {
     let named = image.symbols.named(export);
     named.iter().any(|symbol| image.address(symbol) == address)
@@ -115,7 +115,7 @@ fn named(image: &Image, address: u64) -> String {
         .map_or_else(|| image.place(address), str::to_owned)
 }
 
-/// The bytes before the next NUL.
+/// Returns the bytes before the next NUL.
 fn string_at<'data>(image: &Image<'_, 'data>, address: u64) -> Option<&'data [u8]> {
     image.bytes(address)?.split(|byte| *byte == 0).next()
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Jump labels: the kernel writes a jump or a no-op over the instruction that an entry names, so one of
-//! the two must be there, and a jump must go where the entry says.
+//! Checks jump labels. The kernel writes a jump or a no-op over the instruction of an entry, so there must be
+//! one of the two, and a jump must go to the target of the entry.
 //!
 //! Sources: `arch/x86/include/asm/jump_label.h`, `arch/x86/kernel/jump_label.c` and
 //! `arch/arm64/include/asm/jump_label.h` of Linux 5.10 to 6.12; the encodings are those of the Intel
@@ -25,7 +25,7 @@ const KEY: u64 = 8;
 /// Low bits of the key say whether the branch is likely, and whether the code is freed.
 const KEY_FLAGS: u64 = 3;
 
-/// What stands at the code of an entry.
+/// The instruction at the code address of an entry.
 enum Site {
     Nop,
     /// A jump with how many bytes before its distance, if the distance may be in a relocation, and where
@@ -36,7 +36,7 @@ enum Site {
     },
 }
 
-/// What is wrong with the jump labels of 64-bit x86 and Arm; nothing is known of others.
+/// Returns the faults of the jump labels of 64-bit x86 and Arm; other architectures are not checked.
 pub(crate) fn check(elf: &Elf) -> Result<Vec<Fault>, ReadError> {
     let read: fn(&[u8], u64) -> Option<Site> = match elf.machine() {
         elf::EM_X86_64 if elf.is_64() => x86,
@@ -85,7 +85,7 @@ pub(crate) fn check(elf: &Elf) -> Result<Vec<Fault>, ReadError> {
     Ok(faults)
 }
 
-/// The fault of an entry that jumps into another section, such as one that is freed.
+/// Returns the fault of an entry that jumps into another section, such as one that is freed.
 fn far(image: &Image, code: u64, target: u64) -> Option<String> {
     let section = |address| image.section_at(address).map(|section| section.index);
     let (from, to) = (section(code)?, section(target));
@@ -95,7 +95,7 @@ fn far(image: &Image, code: u64, target: u64) -> Option<String> {
         .then(|| format!("an entry that jumps to {}", image.place(target)))
 }
 
-/// The fault of a key that is not in data. Only linked kernels have it in the table.
+/// Returns the fault of a key that is not in data. Only tables of linked kernels contain the key.
 fn key_fault(image: &Image, part: &TablePart, index: usize) -> Option<String> {
     if image.elf.is_relocatable() {
         return None;
@@ -114,7 +114,7 @@ fn key_fault(image: &Image, part: &TablePart, index: usize) -> Option<String> {
     (!is_data).then(|| format!("an entry whose key is {}", image.place(key)))
 }
 
-/// Where jumps go that have a relocation, by the address of the relocation.
+/// Returns the targets of jumps with a relocation, by the address of the relocation.
 fn jumps(image: &Image) -> Result<HashMap<u64, u64>, ReadError> {
     let elf = image.elf;
     let mut jumps = HashMap::new();

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! PREL32 tables: arrays of 32-bit offsets, each from its own place to what it refers to.
+//! Checks PREL32 tables: arrays of 32-bit offsets, each from its own place to its target.
 //!
-//! Their entries are written in assembly that names a function, and LTO renames functions without
-//! looking into assembly. The headers that this plugin installs let entries name stubs that keep
-//! their names; here is the check that every entry still resolves to the start of what it should.
+//! Their entries are assembly that names a function, and LTO renames functions without changing
+//! assembly. The headers that this plugin installs let entries name stubs that keep their names; this
+//! crate checks that every entry resolves to the start of a function or object.
 //!
 //! **Invariant:** knows tables and symbols of one ELF file.
 //!
-//! Sources: `include/asm-generic/vmlinux.lds.h` (which symbols stand around which table),
+//! Sources: `include/asm-generic/vmlinux.lds.h` (the symbols around each table),
 //! `include/linux/init.h`, `include/linux/pci.h`, `include/linux/export.h`,
 //! `include/linux/jump_label.h`, `include/linux/static_call_types.h`, `include/linux/tracepoint.h`
-//! (what an entry holds), of Linux 5.10 to 6.12.
+//! (the form of entries), of Linux 5.10 to 6.12.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -30,20 +30,20 @@ pub use names::source_name;
 /// A table of a linked kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// What it is: `initcall 6`, `pci_fixup final`, `ksymtab_gpl`.
+    /// Its name: `initcall 6`, `pci_fixup final`, `ksymtab_gpl`.
     pub name: String,
-    /// What its entries refer to.
+    /// The kind of target of its entries.
     pub points_to: PointsTo,
     /// Its entries in table order.
     pub entries: Vec<Entry>,
 }
 
-/// What the entries of a table refer to.
+/// The kind of target of the entries of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PointsTo {
     /// The start of a function or object.
     Start,
-    /// Any place in code.
+    /// A place in code.
     Code,
 }
 
@@ -54,86 +54,85 @@ pub struct Entry {
     pub address: u64,
     /// Address that it refers to.
     pub target: u64,
-    /// The symbol that begins there, as it is called in this file; functions before data.
+    /// The symbol that begins there, by its name in this file; functions are preferred to data.
     pub symbol: Option<String>,
     /// Whether it is in code.
     pub is_code: bool,
 }
 
 impl Entry {
-    /// The name that the entry's function or object has in the source: stubs and the suffixes of
-    /// LTO taken off.
+    /// Returns the source name of the entry's function or object, without stubs and the suffixes of LTO.
     pub fn source_name(&self) -> Option<&str> {
         self.symbol.as_deref().map(source_name)
     }
 }
 
-/// An entry that does not resolve to what it should.
+/// A fault of a table or of an entry.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// In a linked file: it points into the middle of something, or nowhere.
+    /// In a linked file, an entry does not point to the start of a symbol.
     #[error(
         "{table} entry {index} at {address:#x}: expected the start of a function, found {target:#x}, where none starts"
     )]
     NoStart {
         /// The table.
         table: String,
-        /// Which entry, from 0.
+        /// The number of the entry, counted from 0.
         index: usize,
-        /// Where the entry is.
+        /// The address of the entry.
         address: u64,
-        /// What it refers to.
+        /// The address that it refers to.
         target: u64,
     },
-    /// In a linked file: the kernel would patch something that is no instruction.
+    /// In a linked file, an entry does not point into code, so the kernel would patch data.
     #[error("{table} entry {index} at {address:#x}: expected a place in code, found {target:#x}")]
     NoCode {
         /// The table.
         table: String,
-        /// Which entry, from 0.
+        /// The number of the entry, counted from 0.
         index: usize,
-        /// Where the entry is.
+        /// The address of the entry.
         address: u64,
-        /// What it refers to.
+        /// The address that it refers to.
         target: u64,
     },
-    /// In a relocatable object: the same.
+    /// In a relocatable object, an entry does not point into code.
     #[error("section {section} at {offset:#x}: expected a place in code, found {found}")]
     NoCodeRelocation {
         /// The section of the table.
         section: String,
-        /// Where in it the entry is.
+        /// The offset of the entry in the section.
         offset: u64,
-        /// What the relocation refers to.
+        /// The target of the relocation.
         found: String,
     },
-    /// In a relocatable object: it points into the middle of something.
+    /// In a relocatable object, an entry does not point to the start of a symbol.
     #[error(
         "section {section} at {offset:#x}: expected a relocation to the start of a function, found {found}"
     )]
     NoStartRelocation {
         /// The section of the table.
         section: String,
-        /// Where in it the entry is.
+        /// The offset of the entry in the section.
         offset: u64,
-        /// What the relocation refers to.
+        /// The target of the relocation.
         found: String,
     },
-    /// In a linked file: it does not refer to what it does in another build of the kernel.
+    /// In a linked file, an entry has another target than in another build of the kernel.
     #[error("{table} entry {index} at {address:#x}: expected {expected}, found {found}")]
     Other {
         /// The table.
         table: String,
-        /// Which entry, from 0.
+        /// The number of the entry, counted from 0.
         index: usize,
-        /// Where the entry is.
+        /// The address of the entry.
         address: u64,
-        /// The source name of what it refers to in the other build.
+        /// The source name of its target in the other build.
         expected: String,
         /// The same in this build.
         found: String,
     },
-    /// In a linked file: it has not as many entries as in another build of the kernel.
+    /// In a linked file, a table has another number of entries than in another build of the kernel.
     #[error("{table}: expected {expected} entries, found {found}")]
     Length {
         /// The table.
@@ -143,15 +142,15 @@ pub enum Fault {
         /// Entries in this one.
         found: usize,
     },
-    /// An export that gives modules something else.
+    /// The entry of an export leads to another symbol.
     #[error("the entry of {export} in the table of exports leads to {found}")]
     Export {
         /// The exported name.
         export: String,
-        /// What the entry refers to.
+        /// The target of the entry.
         found: String,
     },
-    /// An export that the module loader finds by another name.
+    /// The entry of an export leads to another name.
     #[error("the entry of {export} in the table of exports has the name {found}")]
     ExportName {
         /// The exported name.
@@ -159,16 +158,16 @@ pub enum Fault {
         /// The string that the entry refers to.
         found: String,
     },
-    /// A jump label that the kernel would patch wrongly.
+    /// The kernel would patch a jump label wrongly.
     #[error(
         "jump label entry {index}: at {place} expected a no-op or a jump to its target, found {found}"
     )]
     JumpLabel {
-        /// Which entry, from 0; of its section in a relocatable object.
+        /// The number of the entry, counted from 0; in a relocatable object, within its section.
         index: usize,
-        /// Where the instruction is.
+        /// The place of the instruction.
         place: String,
-        /// What is wrong there.
+        /// The fault.
         found: String,
     },
     /// The symbols around the table do not enclose one.
@@ -181,12 +180,12 @@ pub enum Fault {
     },
 }
 
-/// What was checked.
+/// The numbers of what was checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Tables, or in a relocatable object sections, with entries.
+    /// The number of tables with entries; in a relocatable object, of sections.
     pub n_tables: usize,
-    /// Entries in all of them.
+    /// The number of entries in all of them.
     pub n_entries: usize,
 }
 
@@ -195,7 +194,7 @@ pub struct Report {
 /// jump labels to an instruction that the kernel may patch.
 ///
 /// # Errors
-/// Relocations that cannot be read, and a kernel without symbols, whose tables nobody can find.
+/// The relocations cannot be read, or the kernel has no symbols, so its tables cannot be found.
 pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
     let (report, mut faults) = if elf.is_relocatable() {
         relocatable::check(elf)?
@@ -239,11 +238,11 @@ fn check_linked(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
     Ok((report, faults))
 }
 
-/// In what the PCI fixups of the linked kernel `elf` differ from those of `reference`, the same
-/// kernel built without LTO, by the names of the source. Their stubs lie side by side, so that an
-/// entry that is off by one still points to the start of a function.
+/// Returns the differences between the PCI fixups of the linked kernel `elf` and those of `reference`, the
+/// same kernel built without LTO, by their names in the source. Their stubs lie side by side, so an entry
+/// that is off by one still points to the start of a function.
 ///
-/// An entry that points to no start is left to [`check`].
+/// [`check`] reports entries that do not point to a start.
 pub fn differences(elf: &Elf, reference: &Elf) -> Vec<Fault> {
     let fixups = |elf| {
         let tables = linked::pci_fixups(elf).into_iter();
@@ -283,9 +282,9 @@ pub fn differences(elf: &Elf, reference: &Elf) -> Vec<Fault> {
     faults
 }
 
-/// Of the symbols at one place, the one that names what begins there: a stub before a function
-/// before data; assembly labels count. A [`SymbolMap`](object_model::SymbolMap) has no mapping
-/// symbols (`$x`), which would name nothing.
+/// Returns the best name among the symbols at one place: a stub, else a function, else data; assembly
+/// labels count. A [`SymbolMap`](object_model::SymbolMap) has no mapping symbols (`$x`), which are not
+/// names.
 fn best<'elf, 'data>(symbols: &[&'elf Symbol<'data>]) -> Option<&'elf Symbol<'data>> {
     let rank = |symbol: &Symbol| match symbol.kind {
         _ if names::is_stub(symbol.name) => 0,

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The tables of a linked kernel, found by the symbols around them.
+//! Finds the tables of a linked kernel, by the symbols around them.
 
 use object_model::{Elf, Section, Symbol, SymbolMap};
 
 use crate::{Entry, Fault, PointsTo, Table, best};
 
-/// How a table lies in memory.
+/// The layout of a table in memory.
 struct Layout {
     name: String,
     start: String,
     end: String,
     /// Size of an entry in bytes.
     stride: u64,
-    /// Where in an entry the offset stands, in bytes.
+    /// The place of the offset in an entry, in bytes.
     at: u64,
     points_to: PointsTo,
 }
@@ -37,7 +37,7 @@ fn code_layout(name: &str, section: &str, stride: u64, at: u64) -> Layout {
     }
 }
 
-/// `include/asm-generic/vmlinux.lds.h`, in the order in which the tables stand in memory.
+/// `include/asm-generic/vmlinux.lds.h`, in the order of the tables in memory.
 fn layouts() -> Vec<Layout> {
     let levels = ["", "0", "1", "2", "3", "4", "5", "rootfs", "6", "7"];
     let mut layouts = Vec::new();
@@ -102,13 +102,12 @@ fn layouts() -> Vec<Layout> {
     layouts
 }
 
-/// The PREL32 tables that the linked kernel `elf` has, those without entries left out, and what
-/// is wrong with their bounds.
+/// Returns the PREL32 tables of the linked kernel `elf` that have entries, and the faults of their bounds.
 pub fn tables(elf: &Elf) -> (Vec<Table>, Vec<Fault>) {
     read_all(elf, layouts())
 }
 
-/// The tables of PCI fixups only.
+/// Returns only the tables of PCI fixups.
 pub(crate) fn pci_fixups(elf: &Elf) -> Vec<Table> {
     let mut layouts = layouts();
     layouts.retain(|layout| layout.name.starts_with("pci_fixup "));
@@ -189,8 +188,8 @@ fn section_at<'elf, 'data>(elf: &'elf Elf<'data>, address: u64) -> Option<&'elf 
     })
 }
 
-/// What begins at `address`. A symbol at the very end of a section counts for that section, so
-/// the one that holds the address is asked first and the others after it.
+/// Returns the symbol that begins at `address`. A symbol at the very end of a section belongs to that
+/// section, so the section that contains the address is searched first, and then the others.
 fn symbol_at<'elf, 'data>(
     elf: &Elf<'data>,
     symbols: &SymbolMap<'elf, 'data>,

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! From the names in an LTO kernel to those in its source.
+//! Maps names in a kernel with LTO to names in its source.
 
 const STUBS: [&str; 2] = ["__initstub__", "__pci_fixup__"];
 
-/// Whether the symbol is a stub that a table entry refers to.
+/// Returns whether the symbol is a stub of a table entry.
 pub(crate) fn is_stub(symbol: &str) -> bool {
     STUBS.iter().any(|prefix| symbol.starts_with(prefix))
 }
 
-/// The source name of what `symbol` names: of a stub, the function that it calls; otherwise the
-/// name without the suffixes that compilers append.
+/// Returns the source name of `symbol`: for a stub, the function that it calls; otherwise the name without
+/// the suffixes that compilers append.
 pub fn source_name(symbol: &str) -> &str {
     let name = object_model::source_name(symbol);
     stub_target(name).unwrap_or(name)
 }
 
-/// `fn` of `__initstub__kmod_x__<counter>_<line>_fn<level>` or `__pci_fixup__kmod_x__<counter>_<line>_fn`.
+/// Returns `fn` of `__initstub__kmod_x__<counter>_<line>_fn<level>` or `__pci_fixup__kmod_x__<counter>_<line>_fn`.
 fn stub_target(symbol: &str) -> Option<&str> {
     if let Some(id) = symbol.strip_prefix("__initstub__") {
         function(id).and_then(without_level)
@@ -24,7 +24,7 @@ fn stub_target(symbol: &str) -> Option<&str> {
     }
 }
 
-/// What stands behind the last `__<counter>_<line>_`; the module's name may hold `__` too.
+/// Returns the text after the last `__<counter>_<line>_`; the module's name may contain `__`, too.
 fn function(id: &str) -> Option<&str> {
     let at = |position: usize| {
         let rest = id.get(position..)?.strip_prefix("__")?;
@@ -39,7 +39,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `function` without the level that ends it: `early`, `rootfs`, `con`, or a digit and maybe `s`.
+/// Returns `function` without the level at its end: `early`, `rootfs`, `con`, or a digit and maybe `s`.
 fn without_level(function: &str) -> Option<&str> {
     let named = ["early", "rootfs", "con"];
     let name = named.iter().find_map(|level| function.strip_suffix(level));

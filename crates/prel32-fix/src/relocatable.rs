@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The tables of a relocatable object, found by their sections.
+//! Finds the tables of a relocatable object, by their sections.
 
 use object_model::{Definition, Elf, ReadError, Relocation, Section, SymbolKind, SymbolMap};
 
 use crate::{Fault, PointsTo, Report, best};
 
-/// Sections whose relocations are entries: prefix of the name, size of an entry, where in it the
-/// relocation stands that matters, in bytes, and what it refers to.
+/// Sections whose relocations are entries: prefix of the name, size of an entry, place of the relocation
+/// in the entry, in bytes, and its kind of target.
 const TABLES: [(&str, u64, u64, PointsTo); 10] = [
     (".initcall", 4, 0, PointsTo::Start),
     (".con_initcall", 4, 0, PointsTo::Start),
@@ -68,7 +68,7 @@ fn fault(elf: &Elf, symbols: &SymbolMap, section: &Section, entry: &Relocation) 
     let Some(symbol) = entry.symbol.and_then(|index| elf.symbol(index)) else {
         return report("a relocation without a symbol".into());
     };
-    // With SHT_REL the addend stands in the table itself.
+    // With SHT_REL the table itself contains the addend.
     let in_place = || {
         let word = elf.read_unsigned(section, entry.offset, 4)?;
         Some(i64::from((word as u32).cast_signed()))
@@ -94,7 +94,7 @@ fn fault(elf: &Elf, symbols: &SymbolMap, section: &Section, entry: &Relocation) 
     report(format!("{base} + {addend:#x}"))
 }
 
-/// The fault of an entry that refers to anything but code.
+/// Returns the fault of an entry that does not refer to code.
 fn code_fault(elf: &Elf, section: &Section, entry: &Relocation) -> Option<Fault> {
     let symbol = entry.symbol.and_then(|index| elf.symbol(index));
     let target = symbol.and_then(|symbol| elf.section(symbol.section?));

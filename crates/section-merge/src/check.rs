@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Are the sections of a module what they are without LTO?
+//! Checks that a module has the same sections as without LTO.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use object_model::{Elf, SymbolMap, source_name};
 use crate::mismatch::referred;
 use crate::names::is_named_after;
 
-/// The names of what LTO splits (LLVM, `-ffunction-sections` and `-fdata-sections`).
+/// The prefixes of sections that LTO splits (LLVM, `-ffunction-sections` and `-fdata-sections`).
 const SPLIT: [&str; 4] = [".text.", ".data.", ".rodata.", ".bss."];
 
 /// Code and tables about code that the kernel, or the loader of modules, looks up by name. Source:
@@ -29,13 +29,13 @@ pub struct Reference {
     names: BTreeSet<String>,
     /// `e_machine` of its ELF header.
     machine: u16,
-    /// The functions that each section of `NAMED` holds or refers to, by their names in the source;
-    /// `None` if its relocations cannot be read.
+    /// The functions that each section of `NAMED` contains or refers to, by their names in the source; `None`
+    /// if its relocations cannot be read.
     functions: BTreeMap<&'static str, Option<BTreeSet<String>>>,
 }
 
 impl Reference {
-    /// The section names of `module`, and which functions those are about that the kernel looks up.
+    /// Returns the section names of `module`, and the functions of the sections that the kernel looks up.
     pub fn of(module: &Elf) -> Self {
         let names = module
             .sections()
@@ -53,13 +53,13 @@ impl Reference {
     }
 }
 
-/// Whether the module has a section of this name with something in it.
+/// Returns whether the module has a section of this name that is not empty.
 fn has(module: &Elf, name: &str) -> bool {
     let mut sections = module.sections().iter();
     sections.any(|section| section.name == name && section.size > 0)
 }
 
-/// The functions that sections of this name hold or refer to.
+/// Returns the functions that sections of this name contain or refer to.
 fn functions_of<'data>(
     module: &Elf<'data>,
     symbols: &SymbolMap<'_, 'data>,
@@ -83,20 +83,20 @@ fn functions_of<'data>(
     Some(of_functions.map(str::to_owned).collect())
 }
 
-/// The functions of a module, by their names in the source.
+/// Returns the functions of a module, by their names in the source.
 fn functions<'data>(module: &Elf<'data>) -> BTreeSet<&'data str> {
     let symbols = module.symbols().iter();
     let functions = symbols.filter(|symbol| module.is_function(symbol));
     functions.map(|symbol| source_name(symbol.name)).collect()
 }
 
-/// A section that is not as it should be. The caller knows of which module.
+/// A fault of a section. The caller knows the module.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// It should have been merged into the section it was split from.
+    /// The section should have been merged into the one it was split from.
     #[error("section {0} is left over: the linker script of modules has no pattern that merges it")]
     LeftOver(String),
-    /// It has a meaning of its own, and its content is now elsewhere.
+    /// The section has a special meaning, and its content is now in another one.
     #[error("section {0} is missing: the build without LTO has it, so it was merged into another")]
     Missing(String),
     /// The reference is not a build of the same module.
@@ -112,9 +112,10 @@ pub enum Fault {
     },
 }
 
-/// The faults of `module`: split sections that a build without LTO does not have, and special
-/// sections that only that has. A section that the kernel looks up is missed if the module still has
-/// a function that it is about in the `reference`. A reference for another machine is the only fault.
+/// Returns the faults of `module`: split sections that a build without LTO does not have, and special
+/// sections that only the build without LTO has. A section that the kernel looks up counts as missing if
+/// the module still has a function that the section is about in the `reference`. If the reference is for
+/// another machine, that is the only fault.
 ///
 /// Without a `reference`, a section counts as split if it is named after a symbol in it, or if the
 /// compiler made up its name.
@@ -147,7 +148,7 @@ pub fn check_module(module: &Elf, reference: Option<&Reference>) -> Vec<Fault> {
         }
     }
     let special = reference.iter().flat_map(|reference| &reference.names);
-    // One all of whose functions were dropped has none that is traced.
+    // If all of its functions were dropped, none is traced.
     let has_code = || {
         module
             .symbols()
@@ -173,26 +174,26 @@ pub fn check_module(module: &Elf, reference: Option<&Reference>) -> Vec<Fault> {
     faults
 }
 
-/// Where a module says which functions can be traced.
+/// The sections that list the functions that can be traced.
 const TRACED: &str = "__patchable_function_entries";
 
-/// Whether the kernel looks the section up, or places it, by its name.
+/// Returns whether the kernel looks up or places the section by its name.
 fn is_special(name: &str) -> bool {
     let after_two_dots = |prefix: &&str| name.strip_prefix(*prefix)?.strip_prefix('.');
     let mut rest = SPLIT.iter().filter_map(after_two_dots);
     rest.any(|rest| !is_made_up(rest)) || name == TRACED
 }
 
-/// Whether two dots and `rest` are the end of a name that the compiler made up: of something that
-/// has no symbol (`.rodata..Lswitch.table.f`), or of a compound literal.
+/// Returns whether two dots and `rest` are the end of a name that the compiler made up: of data without a
+/// symbol (`.rodata..Lswitch.table.f`), or of a compound literal.
 fn is_made_up(rest: &str) -> bool {
     rest.starts_with('L') || rest.starts_with("compoundliteral")
 }
 
-/// Whether what is done only once can be done again: `clear_warn_once` in debugfs resets what
-/// stands between `__start_once` and `__end_once` of `vmlinux`, which must be the `.data.once`
-/// sections (`.data..once` in later kernels) of `object`, the vmlinux.o that it was linked from.
-/// A kernel without the two symbols resets nothing, and has no fault.
+/// Checks that warnings that are given only once can be reset. `clear_warn_once` in debugfs resets the
+/// bytes between `__start_once` and `__end_once` of `vmlinux`. These must be the `.data.once` sections
+/// (`.data..once` in later kernels) of `object`, the vmlinux.o that the kernel was linked from. A kernel
+/// without the two symbols resets nothing, and has no fault.
 pub fn check_once(vmlinux: &Elf, object: &Elf) -> Option<OnceFault> {
     let symbols = vmlinux.symbol_map();
     let address = |name| symbols.named(name).first().map(|symbol| symbol.value);
@@ -206,30 +207,30 @@ pub fn check_once(vmlinux: &Elf, object: &Elf) -> Option<OnceFault> {
     (found < expected).then_some(OnceFault { expected, found })
 }
 
-/// The once-only flags are not where `clear_warn_once` looks for them.
+/// The once-only flags are outside of the bytes that `clear_warn_once` resets.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{found} bytes between __start_once and __end_once, expected {expected}: another pattern of \
      the linker script takes .data.once first"
 )]
 pub struct OnceFault {
-    /// Bytes that vmlinux.o has of them.
+    /// The bytes of the flags in vmlinux.o.
     pub expected: u64,
-    /// Bytes between the symbols.
+    /// The bytes between the symbols.
     pub found: u64,
 }
 
-/// Why nothing of an object can be checked.
+/// The reason why an object cannot be checked.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectFault {
-    /// It is linked, so that its relocations are gone.
+    /// It is linked, so its relocations are gone.
     #[error(
         "is linked, and shows no longer what refers to what; give the vmlinux.o that it was linked \
          from, and the kernel with --linked"
     )]
     Linked,
-    /// A vmlinux.o without a single relocation in what stays in memory.
+    /// It is a vmlinux.o without a single relocation in sections that stay in memory.
     #[error(
         "none of its code and data refers to anything, so its relocations are gone; remove it and run \
          make again"
@@ -237,7 +238,7 @@ pub enum ObjectFault {
     NoReferences,
 }
 
-/// Why the kernel that was linked from an object cannot be the one that was given, or has a fault.
+/// The reason why a kernel was not linked from an object, or a fault of the kernel.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KernelFault {
@@ -263,8 +264,8 @@ pub enum KernelFault {
     Once(#[from] OnceFault),
 }
 
-/// Checks the kernel `vmlinux`, linked from `object`, as [`check_once`] does, and before it that the
-/// two can belong together.
+/// Checks that the kernel `vmlinux` can have been linked from `object`, and then makes the check of
+/// [`check_once`].
 pub fn check_kernel(vmlinux: &Elf, object: &Elf) -> Option<KernelFault> {
     let (found, expected) = (vmlinux.machine().0, object.machine().0);
     if vmlinux.is_relocatable() {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The sections that LTO splits, merged again in modules and in vmlinux.
+//! Merges the sections that LTO splits, in modules and in vmlinux, and checks the result.
 //!
-//! LTO gives every function and object a section of its own, `.text.<name>`, `.data.<name>`. The
-//! linker scripts that this plugin edits put them back together; here is the check that they did,
-//! and that sections with a meaning of their own (two dots: `.data..percpu`, `.data..once`) were
-//! left alone; and that for modpost, which goes by the names of sections, the splitting hid no
-//! reference from what stays in memory to what is freed.
+//! LTO gives every function and object a separate section, `.text.<name>` or `.data.<name>`. The linker
+//! scripts that this plugin edits merge them. This crate checks that they did, and that special sections
+//! (two dots: `.data..percpu`, `.data..once`) were left alone. It also finds references from code or data
+//! that stay in memory to code or data that is freed; modpost, which goes by the names of sections, misses
+//! them when sections are split.
 //!
 //! **Invariant:** knows sections and symbols of one ELF file. What a build without LTO has, the
 //! caller says.

@@ -27,8 +27,8 @@ Exit codes: 0 all as it should be, 1 a fault was found, 2 could not run.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check that no section is left that LTO split, or lost that the kernel looks for, and that
-    /// nothing that stays in memory refers to what is freed
+    /// Check that no split section is left, that no special section is lost, and that nothing that
+    /// stays in memory refers to freed code or data
     Check {
         /// A module, or the vmlinux.o of a kernel, in which sections may be split
         object: PathBuf,
@@ -79,7 +79,7 @@ fn run() -> Result<(), Failure> {
     tool_io::no_faults(&faults)
 }
 
-/// Whether it is a module: only what becomes a kernel has tables of initcalls.
+/// Returns whether it is a module: only vmlinux.o has tables of initcalls.
 fn is_module(object: &Elf) -> bool {
     let mut sections = object.sections().iter();
     !sections.any(|section| section.name.starts_with(".initcall"))

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! References from what stays in memory to what is freed after the start of the kernel.
+//! Finds references from code or data that stay in memory to code or data that is freed after the start.
 //!
-//! modpost looks for them by the names of sections. Under LTO each function has a section of its
-//! own, `.text.foo`, which modpost of Linux before 6.0 does not take for code, and each variable
-//! one that none takes for data; so all its warnings are lost. Here a section counts as what it
+//! modpost finds them by the names of sections. Under LTO each function has a separate section,
+//! `.text.foo`, which modpost of Linux before 6.0 does not recognize as code, and each variable one that
+//! no version recognizes as data; so all its warnings are lost. Here a split section counts as the one it
 //! was split from.
 //!
-//! Source of which references are wrong and which are allowed: `sectioncheck` and
-//! `secref_whitelist` in `scripts/mod/modpost.c` of Linux 5.10 and 6.12. What either allows is
-//! allowed here.
+//! The wrong and the allowed references are those of `sectioncheck` and `secref_whitelist` in
+//! `scripts/mod/modpost.c` of Linux 5.10 and 6.12. A reference that either version allows is allowed.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +15,7 @@ use object_model::{Elf, ReadError, Section, Symbol, SymbolKind, SymbolMap, sourc
 
 use crate::names::is_named_after;
 
-/// Code that stays, by name; `.text.` begins more of them.
+/// Sections of code that stays, by name; further names begin with `.text.`.
 const TEXT: [&str; 6] = [
     ".text",
     ".sched.text",
@@ -25,11 +24,11 @@ const TEXT: [&str; 6] = [
     ".noinstr.text",
     ".ltext",
 ];
-/// Data that stays, by name.
+/// Sections of data that stays, by name.
 const DATA: [&str; 2] = [".data", ".data.rel"];
-/// What sections are split from.
+/// The sections that others are split from.
 const SPLIT_DATA: [&str; 2] = [".data.rel.", ".data."];
-/// Names of variables that may refer to what is freed: drivers' tables, which are used before.
+/// Names of variables that may refer to freed code or data: drivers' tables, which are used before.
 const ALLOWED_DATA: [&str; 7] = [
     "_template",
     "_timer",
@@ -39,12 +38,12 @@ const ALLOWED_DATA: [&str; 7] = [
     "_probe_one",
     "_console",
 ];
-/// The same for what is freed only in modules that are removed.
+/// The same for code and data that is freed only when a module is removed.
 const ALLOWED_DATA_TO_EXIT: &str = "driver";
-/// Symbols of which only the address counts.
+/// Symbols of which only the address is used.
 const BOUNDARIES: [&str; 3] = ["__init_begin", "_sinittext", "_einittext"];
 
-/// A reference from what stays to what is freed.
+/// A reference from code or data that stays to code or data that is freed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error(
     "{from} in {from_section} refers to {to} in {to_section}: expected no reference from there to \
@@ -61,16 +60,16 @@ pub struct Mismatch {
     pub to_section: String,
 }
 
-/// What was checked.
+/// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mismatches {
-    /// References from what stays to anything.
+    /// The number of references from code and data that stay.
     pub n_references: usize,
-    /// Those that are wrong, each pair of names once.
+    /// The wrong references, each pair of names once.
     pub faults: Vec<Mismatch>,
 }
 
-/// When a section is freed.
+/// The time at which a section is freed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Freed {
     AfterStart,
@@ -87,7 +86,7 @@ fn freed(section: &str) -> Option<Freed> {
     }
 }
 
-/// What stays.
+/// The kind of a section that stays.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     Text,
@@ -99,10 +98,10 @@ enum Kept {
 /// data that stay to code and data that are freed.
 ///
 /// # Errors
-/// Relocations that cannot be read.
+/// The relocations cannot be read.
 pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
     let symbols = object.symbol_map();
-    // By far the most relocations refer to something else.
+    // Most relocations refer to sections that are not freed.
     let is_freed: Vec<bool> = object
         .symbols()
         .iter()
@@ -144,17 +143,17 @@ pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
     })
 }
 
-/// Whether `section` is freed after the start of the kernel, or with the end of a module.
+/// Returns whether `section` is freed after the start of the kernel, or when a module is removed.
 pub fn is_freed(section: &str) -> bool {
     freed(section).is_some()
 }
 
-/// Whether `section`, which has code, stays in memory, and may not refer to what is freed.
+/// Returns whether `section`, which has code, stays in memory and must not refer to freed code or data.
 pub fn is_staying_code(section: &str) -> bool {
     TEXT.contains(&section) || section.starts_with(".text.") || section.starts_with(".ltext.")
 }
 
-/// Whether, and as what, the section stays in memory.
+/// Returns the kind of the section if it stays in memory.
 fn kept(section: &Section, symbols: &SymbolMap) -> Option<Kept> {
     let name = section.name;
     if is_staying_code(name) {
@@ -167,7 +166,7 @@ fn kept(section: &Section, symbols: &SymbolMap) -> Option<Kept> {
         let suffix = SPLIT_DATA
             .iter()
             .find_map(|prefix| name.strip_prefix(prefix));
-        // Two dots: the kernel's own name.
+        // Names with two dots are the kernel's own.
         suffix
             .filter(|suffix| !suffix.starts_with('.'))
             .is_some_and(|suffix| {
@@ -178,7 +177,7 @@ fn kept(section: &Section, symbols: &SymbolMap) -> Option<Kept> {
     (DATA.contains(&name) || is_split()).then_some(Kept::Data)
 }
 
-/// The function or variable that the place is in.
+/// Returns the function or variable that contains the place.
 fn name_before<'data>(
     object: &Elf<'data>,
     symbols: &SymbolMap<'_, 'data>,
@@ -196,7 +195,7 @@ fn name_before<'data>(
     before.find(is_name).map(|symbol| symbol.name)
 }
 
-/// What a relocation to `symbol` refers to.
+/// Returns the function or variable that a relocation to `symbol` refers to.
 pub(crate) fn referred<'data>(
     object: &Elf<'data>,
     symbols: &SymbolMap<'_, 'data>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Damaged inputs, for tests that no reader panics, runs on or believes them.
+//! Makes damaged inputs, for tests that no reader panics, hangs or accepts them.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ enum Change {
 }
 
 impl Damage {
-    /// A damaged copy of one of `samples`, each of which has 4 bytes or more.
+    /// Returns a damaged copy of one of `samples`, each of which has at least 4 bytes.
     pub fn of(&self, samples: &[impl AsRef<[u8]>]) -> Vec<u8> {
         let mut data = self.which.get(samples).as_ref().to_vec();
         for (place, change) in &self.changes {
@@ -44,13 +44,13 @@ impl Damage {
     }
 }
 
-/// A few bits flipped anywhere; half of the inputs are cut short as well.
+/// Flips a few bits anywhere, and truncates half of the inputs.
 pub fn flipped_bits() -> impl Strategy<Value = Damage> {
     let flips = vec((any::<Index>(), (0_u8..8).prop_map(Change::FlipBit)), 1..6);
     damage(flips, any::<Option<Index>>())
 }
 
-/// A few words replaced by others. Headers decide most; most flipped bits hit code and strings.
+/// Replaces a few words. Headers matter most, but most flipped bits hit code and strings.
 pub fn damaged_words() -> impl Strategy<Value = Damage> {
     let words = vec(
         (any::<Index>(), edge_word().prop_map(Change::SetWord)),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What the tests of all crates share: LLVM's tools, small sources compiled to objects, archives,
-//! directories that go away, damaged inputs.
+//! Helpers for the tests of all crates: LLVM's tools, small sources compiled to objects, archives,
+//! temporary directories, damaged inputs.
 //!
 //! **Invariant:** no crate depends on it but for its tests; what is missing makes the test fail.
 //!
-//! Everything here panics with a message that says what is missing or what failed: a test that
-//! cannot run must fail.
+//! All functions panic with a message that names the missing tool or the failure: a test that cannot run
+//! must fail.
 #![warn(missing_docs)]
 #![expect(
     clippy::missing_panics_doc,
@@ -60,8 +60,8 @@ const fn target(triple: &'static str, is_64: bool, is_big_endian: bool) -> Targe
     }
 }
 
-/// The path of an LLVM tool such as `clang` or `llvm-ar`: from the directory that
-/// `KBUILD_LTO_LLVM` names, else from the newest `/usr/lib/llvm-*/bin` that has clang, else from
+/// Returns the path of an LLVM tool such as `clang` or `llvm-ar`: from the directory that
+/// `KBUILD_LTO_LLVM` names, otherwise from the newest `/usr/lib/llvm-*/bin` that has clang, otherwise from
 /// `PATH`.
 pub fn llvm_tool(name: &str) -> PathBuf {
     let path = llvm_bin().map_or_else(|| PathBuf::from(name), |bin| bin.join(name));
@@ -75,7 +75,7 @@ pub fn llvm_tool(name: &str) -> PathBuf {
     path
 }
 
-/// The directory of LLVM's tools, or `None` if they are to be found through `PATH`.
+/// Returns the directory of LLVM's tools, or `None` if they are found through `PATH`.
 pub fn llvm_bin() -> Option<PathBuf> {
     if let Some(directory) = env::var_os(LLVM_VARIABLE) {
         return Some(directory.into());
@@ -90,8 +90,7 @@ pub fn llvm_bin() -> Option<PathBuf> {
     installed.filter_map(versioned).max().map(|(_, bin)| bin)
 }
 
-/// The `scripts` directory of a Linux 6.1 tree, which holds the scripts that ours are compared
-/// with.
+/// Returns the `scripts` directory of a Linux 6.1 tree, with the scripts that our tools are compared with.
 pub fn linux61_scripts() -> PathBuf {
     let directory = env::var_os(LINUX_SCRIPTS_VARIABLE).map(PathBuf::from);
     let directory = directory.unwrap_or_else(|| {
@@ -105,14 +104,13 @@ pub fn linux61_scripts() -> PathBuf {
     directory
 }
 
-/// clang's flag for the architecture that most tests take.
+/// clang's flag for the architecture of most tests.
 pub const ARM64: &str = "--target=aarch64-linux-gnu";
 
-/// clang's flags for the architectures that the plugins are for.
+/// clang's flags for the architectures of the plugins.
 pub const KERNEL_TARGETS: [&str; 2] = [ARM64, "--target=x86_64-linux-gnu"];
 
-/// clang's flags for each form in which an object of a kernel can come: native code, and bitcode
-/// of both kinds.
+/// clang's flags for each form of a kernel's objects: native code, and bitcode of both kinds.
 pub const FORMS: [&[&str]; 3] = [
     &[ARM64],
     &[ARM64, "-flto=thin"],
@@ -126,7 +124,7 @@ pub struct TestDir {
 }
 
 impl TestDir {
-    /// A new, empty directory.
+    /// Makes a new, empty directory.
     #[expect(clippy::new_without_default, reason = "it creates a directory")]
     pub fn new() -> Self {
         let directory = tempfile::Builder::new()
@@ -137,17 +135,17 @@ impl TestDir {
         }
     }
 
-    /// The directory.
+    /// Returns the directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The path of `name` in the directory.
+    /// Returns the path of `name` in the directory.
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path().join(name)
     }
 
-    /// Writes `content` to `name`, making the directories above it, and gives its path.
+    /// Writes `content` to `name`, makes the directories above it, and returns its path.
     pub fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.join(name);
         let parent = path.parent().expect("a file has a directory");
@@ -156,24 +154,24 @@ impl TestDir {
         path
     }
 
-    /// The bytes of `name`.
+    /// Returns the bytes of `name`.
     pub fn read(&self, name: impl AsRef<Path>) -> Vec<u8> {
         let path = self.join(name);
         fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// The text of `name`.
+    /// Returns the text of `name`.
     pub fn read_text(&self, name: impl AsRef<Path>) -> String {
         String::from_utf8(self.read(name)).expect("the file is UTF-8")
     }
 
-    /// Compiles the C text `source` to the object `name` and gives its path. `flags` come after
+    /// Compiles the C text `source` to the object `name` and returns its path. `flags` come after
     /// the harness's own; the target must be among them where it matters.
     pub fn c(&self, name: &str, source: &str, flags: &[&str]) -> PathBuf {
         self.compile(name, "c", source, flags)
     }
 
-    /// Assembles the text `source`, without the C preprocessor, to the object `name` and gives its
+    /// Assembles the text `source`, without the C preprocessor, to the object `name` and returns its
     /// path.
     pub fn asm(&self, name: &str, source: &str, flags: &[&str]) -> PathBuf {
         self.compile(name, "s", source, flags)
@@ -189,8 +187,8 @@ impl TestDir {
         self.join(name)
     }
 
-    /// Runs `llvm-ar OPERATION NAME MEMBER...` in the directory and gives the archive's path.
-    /// `cDPrST` is what kernel builds use, a thin archive.
+    /// Runs `llvm-ar OPERATION NAME MEMBER...` in the directory and returns the archive's path.
+    /// Kernel builds use `cDPrST`, which makes a thin archive.
     pub fn archive(&self, operation: &str, name: &str, members: &[&str]) -> PathBuf {
         let mut arguments = vec![operation, name];
         arguments.extend(members);
@@ -198,7 +196,7 @@ impl TestDir {
         self.join(name)
     }
 
-    /// Runs an LLVM tool in the directory and gives its standard output; fails if it fails.
+    /// Runs an LLVM tool in the directory and returns its standard output; fails if it fails.
     pub fn run<A: AsRef<OsStr>>(&self, tool: &str, arguments: &[A]) -> String {
         stdout(
             Command::new(llvm_tool(tool))
@@ -207,7 +205,7 @@ impl TestDir {
         )
     }
 
-    /// Runs one of our tools, `env!("CARGO_BIN_EXE_<name>")`, in the directory and gives its
+    /// Runs one of our tools, `env!("CARGO_BIN_EXE_<name>")`, in the directory and returns its
     /// [`texts`].
     pub fn run_tool(&self, program: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
         let mut command = Command::new(program);
@@ -215,7 +213,7 @@ impl TestDir {
     }
 }
 
-/// Runs `command` and gives its standard output; fails with all that it wrote if it fails.
+/// Runs `command` and returns its standard output; if it fails, panics with its whole output.
 pub fn stdout(command: &mut Command) -> String {
     let output = output(command);
     assert!(
@@ -228,7 +226,7 @@ pub fn stdout(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("the output is UTF-8")
 }
 
-/// Runs `command` and gives all of its result; fails only if it cannot be started.
+/// Runs `command` and returns its whole result; fails only if it cannot be started.
 pub fn output(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| {
         panic!(
@@ -238,7 +236,7 @@ pub fn output(command: &mut Command) -> Output {
     })
 }
 
-/// Exit code, standard output and standard error.
+/// Returns exit code, standard output and standard error.
 pub fn texts(output: Output) -> (Option<i32>, String, String) {
     let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
     (

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Arguments from files, for command lines longer than the system allows.
+//! Reads arguments from files, for command lines longer than the system allows.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-/// An argument file that cannot be used.
+/// The reason why an argument file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArgumentFileError {
@@ -16,7 +16,7 @@ pub enum ArgumentFileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -42,8 +42,8 @@ pub enum ArgumentFileError {
     },
 }
 
-/// The arguments of this process, its own name first, with those from files in place of `@FILE`;
-/// see [`expand_arguments`].
+/// Returns the arguments of this process, its name first, with `@FILE` replaced; see
+/// [`expand_arguments`].
 ///
 /// # Errors
 /// As [`expand_arguments`].
@@ -54,9 +54,9 @@ pub fn arguments() -> Result<Vec<OsString>, ArgumentFileError> {
     Ok(expanded)
 }
 
-/// Replaces each argument `@FILE` by the arguments that FILE holds, as the tools of GNU and LLVM
-/// do: white space separates, single and double quotation marks keep it, a backslash takes the
-/// next character as it is, inside quotation marks too. A lone `@` stays.
+/// Replaces each argument `@FILE` by the arguments in FILE, like the tools of GNU and LLVM: white
+/// space separates arguments; single and double quotation marks keep it; a backslash takes the next
+/// character literally, inside quotation marks, too. A lone `@` is kept.
 ///
 /// # Errors
 /// A file that cannot be read, an open quotation mark, an `@FILE` within a file.
@@ -73,7 +73,7 @@ pub fn expand_arguments(
     Ok(expanded)
 }
 
-/// The content of a file that holds `arguments`, a line each, as [`expand_arguments`] reads it.
+/// Returns the content of a file for [`expand_arguments`], with a line for each of `arguments`.
 pub fn argument_file<'a>(arguments: impl IntoIterator<Item = &'a OsString>) -> Vec<u8> {
     let mut content = Vec::new();
     for argument in arguments {
@@ -109,7 +109,7 @@ fn read(path: PathBuf) -> Result<Vec<OsString>, ArgumentFileError> {
     }
 }
 
-/// Splits the content of an argument file; the error is the quotation mark that stays open.
+/// Splits the content of an argument file; the error is the unclosed quotation mark.
 fn split(content: &[u8]) -> Result<Vec<OsString>, char> {
     let mut arguments = Vec::new();
     // `Some` while in an argument; an empty one, written as '', counts.
@@ -118,7 +118,7 @@ fn split(content: &[u8]) -> Result<Vec<OsString>, char> {
     let mut bytes = content.iter().copied();
     while let Some(byte) = bytes.next() {
         match (byte, quote) {
-            // A backslash at the very end has nothing to take and stands for itself.
+            // A backslash at the very end stands for itself.
             (b'\\', _) => current
                 .get_or_insert_default()
                 .push(bytes.next().unwrap_or(byte)),

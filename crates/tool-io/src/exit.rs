@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The end of a run: error report and exit code.
+//! Ends the run of a tool: error report and exit code.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -11,23 +11,23 @@ use object_model::{Faults, InputError, WithCauses};
 
 use crate::{ArgumentFileError, ReadTextError, WriteError};
 
-/// Why a tool did not do what it was asked to.
+/// The reason why a tool failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// It found a fault in what it was given to check or to join. Exit code 1.
+    /// It found a fault in its inputs. Exit code 1.
     Fault(Box<dyn Error + Send + Sync>),
-    /// It could not run: an input that cannot be read, an output that cannot be written. Exit
-    /// code 2, as for arguments that are wrong.
+    /// It could not run: an input cannot be read, or an output cannot be written. Exit code 2, as
+    /// for wrong arguments.
     CannotRun(Box<dyn Error + Send + Sync>),
 }
 
 impl Failure {
-    /// A fault.
+    /// Returns a failure because of a fault.
     pub fn fault(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Fault(error.into())
     }
 
-    /// A run that was not possible.
+    /// Returns a failure because the tool could not run.
     pub fn cannot_run(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::CannotRun(error.into())
     }
@@ -75,7 +75,7 @@ impl From<ArgumentFileError> for Failure {
     }
 }
 
-/// The end of a check: done if it found no fault, otherwise a failure that lists them all.
+/// Ends a check: succeeds if there is no fault, otherwise returns a failure that lists all of them.
 ///
 /// # Errors
 /// The `faults`, a line each.
@@ -87,12 +87,12 @@ pub fn no_faults<F: Display>(faults: &[F]) -> Result<(), Failure> {
     Err(Failure::fault(lines.join("\n")))
 }
 
-/// The end of a run over several files, as [`no_faults`], where some of them could not be read or
-/// written: `unread` says which and why.
+/// Ends a run over several files like [`no_faults`]. `unread` lists the files that could not be read or
+/// written, with the reasons.
 ///
 /// # Errors
-/// The `faults` and then `unread`, a line each. Without `unread` it is a fault (exit code 1), with it
-/// the run was not possible as a whole (exit code 2).
+/// The `faults` and then `unread`, a line each: a fault (exit code 1), or, if there is any `unread`, a
+/// run that was not possible as a whole (exit code 2).
 pub fn no_faults_in_read<F: Display>(faults: &[F], unread: &[Failure]) -> Result<(), Failure> {
     if unread.is_empty() {
         return no_faults(faults);
@@ -105,26 +105,26 @@ pub fn no_faults_in_read<F: Display>(faults: &[F], unread: &[Failure]) -> Result
     Err(Failure::cannot_run(lines.join("\n")))
 }
 
-/// The `faults` as lines, each with the file that it is about.
+/// Returns the `faults` as lines, each with its file.
 pub fn located<F: Display>(file: &Path, faults: &[F]) -> Vec<String> {
     let line = |fault| format!("{}: {fault}", file.display());
     faults.iter().map(line).collect()
 }
 
-/// The exit code of a run: 0 done, 1 a fault was found, 2 it could not run. A failure is written
-/// to standard error, `TOOL: error: MESSAGE: CAUSE`, one line for each fault.
+/// Returns the exit code of a run: 0 done, 1 a fault was found, 2 it could not run. Writes a failure
+/// to standard error as `TOOL: error: MESSAGE: CAUSE`, one line for each fault.
 pub fn exit(tool: &str, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Nobody is left to tell where standard error is closed; the exit code still says it.
+            // If standard error is closed, nobody can read the message; the exit code is still right.
             let _ = std::io::stderr().write_all(report(tool, &failure).as_bytes());
             ExitCode::from(failure.code())
         }
     }
 }
 
-/// What [`exit`] writes for `failure`.
+/// Returns the text that [`exit`] writes for `failure`.
 fn report(tool: &str, failure: &Failure) -> String {
     let mut report = String::new();
     for line in WithCauses(failure.error()).to_string().lines() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Input files: large ones mapped into memory, small ones read.
+//! Opens input files: maps large ones into memory, and reads small ones.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -11,20 +11,20 @@ use typed_arena::Arena;
 
 use crate::mapped::Mapped;
 
-/// Larger files are mapped: below this, one read is cheaper than the faults of a map, and memory for
-/// it comes from the heap without a map of its own.
+/// Files larger than this are mapped. For smaller ones, one read is cheaper than the page faults of a
+/// map, and their memory comes from the heap without a separate map.
 const LARGEST_READ: usize = 4 << 10;
 
-/// How many files are mapped at most. The system's limit for a process is 65530
-/// (`vm.max_map_count`), and memory that the tool asks for needs maps as well.
+/// The largest number of mapped files. The system's limit for a process is 65530
+/// (`vm.max_map_count`), and memory that the tool allocates needs maps, too.
 const MOST_MAPS: usize = 16 << 10;
 
-/// Holds the input files of one run for as long as what borrows from them.
+/// The input files of one run, which live as long as the borrows from them.
 ///
-/// Inputs must not be written to while the tool runs. make sees to that: a tool runs after the
-/// rules that write its inputs, and our own outputs replace files instead of changing them. If one
-/// becomes shorter all the same, reading it is an error, or, where it is mapped, the end of the
-/// process with a message that names it and exit code 2.
+/// Inputs must not be written while the tool runs. make ensures this: a tool runs after the rules that
+/// write its inputs, and our own outputs replace files instead of changing them. If a file becomes
+/// shorter nevertheless, reading it is an error; if it is mapped, the process ends with exit code 2
+/// and a message that names the file.
 #[derive(Default)]
 pub struct Files {
     maps: Arena<Mapped>,
@@ -33,18 +33,18 @@ pub struct Files {
 }
 
 impl Files {
-    /// No files yet.
+    /// Returns an empty set of files.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// No files yet, and none ever given back: for the one run of a tool. To unmap a thousand
-    /// files one by one takes a fifth of a short run; the end of the process does it at once.
+    /// Returns an empty set of files that are never unmapped, for the single run of a tool. Unmapping
+    /// a thousand files one by one takes a fifth of a short run; the end of the process is faster.
     pub fn for_process() -> &'static Self {
         Box::leak(Box::default())
     }
 
-    /// All objects of `paths` (objects and archives) in link order; see
+    /// Returns all objects of `paths` (objects and archives) in link order; see
     /// [`object_model::link_order`].
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Files {
         object_model::link_order(&self, paths)
     }
 
-    /// Hands all objects of `paths` to `visit`, in link order; see
+    /// Passes all objects of `paths` to `visit`, in link order; see
     /// [`object_model::visit_link_order`].
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Files {
         object_model::visit_link_order(&self, paths, visit)
     }
 
-    /// The one object at `path`, which is no archive.
+    /// Returns the object at `path`, which must not be an archive.
     ///
     /// # Errors
     /// A file that cannot be opened or is not an object.
@@ -83,7 +83,7 @@ impl Files {
         }
     }
 
-    /// The one native object at `path`.
+    /// Returns the native object at `path`.
     ///
     /// # Errors
     /// A file that cannot be opened or is not an ELF file.
@@ -98,7 +98,7 @@ impl Files {
         }
     }
 
-    /// The bytes of the file at `path`.
+    /// Returns the bytes of the file at `path`.
     ///
     /// # Errors
     /// The file cannot be opened, read or mapped, or changes its length meanwhile.
@@ -118,7 +118,7 @@ impl Files {
     }
 }
 
-/// The content of `file`, which has `length` bytes.
+/// Returns the content of `file`, which has `length` bytes.
 fn read(mut file: File, length: usize) -> io::Result<Vec<u8>> {
     let mut content = vec![0; length];
     file.read_exact(&mut content).map_err(|error| {
@@ -144,12 +144,12 @@ impl<'files> Loader<'files> for &'files Files {
 pub struct ReadTextError {
     /// The file.
     pub path: PathBuf,
-    /// Why not.
+    /// The cause.
     #[source]
     pub source: io::Error,
 }
 
-/// The text of the file at `path`.
+/// Returns the text of the file at `path`.
 ///
 /// # Errors
 /// The file cannot be read, or is not UTF-8.

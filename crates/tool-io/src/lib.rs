@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What every tool does at its edges: `@file` arguments, input files in link order, output files,
-//! the error report and the exit code.
+//! Code that every tool needs for files and processes: `@file` arguments, input files in link order,
+//! output files, the error report and the exit code.
 //!
 //! **Invariant:** this crate knows files and processes, and nothing of what the tools do.
 #![warn(missing_docs)]

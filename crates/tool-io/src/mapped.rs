@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Files mapped into memory, and the end of the process where one of them becomes shorter.
+//! Maps files into memory, and ends the process if one of them becomes shorter.
 //!
-//! Reading a page that the file no longer has raises SIGBUS (`mmap(2)`). Its handler looks for the
-//! file that the page belongs to, says its name and ends the process with 2, as for any input that
-//! cannot be read.
+//! Reading a page that the file no longer has raises SIGBUS (`mmap(2)`). The handler finds the file of
+//! the page, prints its name and ends the process with 2, as for any input that cannot be read.
 
 use std::ffi::{OsStr, c_int, c_void};
 use std::fs::File;
@@ -22,13 +21,13 @@ pub(crate) struct Mapped {
     entry: &'static Entry,
 }
 
-/// What the handler knows of a map. Entries stay for the life of the process: the handler may walk
-/// the list at any time.
+/// A map, as the handler knows it. Entries are never freed, because the handler may walk the list at any
+/// time.
 struct Entry {
-    /// Address of the first byte; 0 once the map is gone.
+    /// Address of the first byte; 0 after the map is removed.
     start: AtomicUsize,
     length: usize,
-    /// What is written to standard error.
+    /// The message for standard error.
     message: Box<[u8]>,
     next: AtomicPtr<Entry>,
 }
@@ -44,8 +43,8 @@ impl Mapped {
     pub(crate) fn new(file: &File, length: usize, path: &Path) -> io::Result<Self> {
         static HANDLER: Once = Once::new();
         HANDLER.call_once(set_handler);
-        // SAFETY: the map is read-only. If another process cuts the file short, the handler ends
-        // this one at the first access to what is gone.
+        // SAFETY: the map is read-only. If another process truncates the file, the handler ends
+        // this process at the first access to a missing page.
         let map = unsafe { MmapOptions::new().len(length).map(file)? };
         let entry = Box::new(Entry {
             start: AtomicUsize::new(map.as_ptr() as usize),
@@ -73,10 +72,10 @@ fn add(entry: Box<Entry>) -> &'static Entry {
     let entry = Box::into_raw(entry);
     let mut head = ENTRIES.load(Ordering::Acquire);
     loop {
-        // SAFETY: nobody else knows the entry before it is in the list.
+        // SAFETY: no other code knows the entry before it is in the list.
         unsafe { (*entry).next.store(head, Ordering::Relaxed) };
         match ENTRIES.compare_exchange_weak(head, entry, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: it was made from a box and is never freed, nor changed but for its atomic.
+            // SAFETY: it was made from a box and is never freed, and only its atomic is changed.
             Ok(_) => return unsafe { &*entry },
             Err(now) => head = now,
         }
@@ -97,11 +96,11 @@ fn message(path: &Path) -> Box<[u8]> {
 }
 
 fn set_handler() {
-    // SAFETY: all of the structure is set, and the handler calls only what signal-safety(7) allows.
+    // SAFETY: all of the structure is set, and the handler calls only functions of signal-safety(7).
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_bus_error as *const () as usize;
-        // Without SA_NODEFER and with a reset: a second one ends the process as it would without us.
+        // Without SA_NODEFER and with a reset, a second SIGBUS ends the process as without this handler.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND;
         libc::sigemptyset(&raw mut action.sa_mask);
         libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut());
@@ -124,5 +123,6 @@ extern "C" fn on_bus_error(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void)
             entry = found.next.load(Ordering::Relaxed);
         }
     }
-    // Not one of ours: returning repeats the access, and the default action ends the process.
+    // The address is in none of our maps. Returning repeats the access, and the default action ends
+    // the process.
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Output files: whole or not at all.
+//! Writes output files completely or not at all.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 pub struct WriteError {
     /// The output; `-` is standard output.
     pub path: PathBuf,
-    /// Why not.
+    /// The cause.
     #[source]
     pub source: io::Error,
 }
 
-/// Writes `content` to the file at `path`: to a temporary file beside it, which then takes its
-/// name, so that no reader and no killed run ever sees half of it. `-` is standard output. What
-/// exists and is no regular file, such as `/dev/null`, is written to as it is.
+/// Writes `content` to the file at `path`. A temporary file beside it is written first and then renamed,
+/// so that no reader and no killed run leaves or sees half of it. `-` is standard output. An existing
+/// path that is not a regular file, such as `/dev/null`, is written to directly.
 ///
 /// # Errors
 /// A file or directory cannot be read or written.
@@ -30,9 +30,8 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     })
 }
 
-/// Replaces the content of the file at `path`, which exists, as a whole: like [`write_atomic`], but
-/// the file keeps its mode, and where `path` is a symbolic link, the file that it leads to is
-/// replaced and the link stays.
+/// Replaces the content of the existing file at `path`, like [`write_atomic`], but the file keeps its
+/// mode. If `path` is a symbolic link, the file that it leads to is replaced and the link stays.
 ///
 /// # Errors
 /// There is no such file, or a file or directory cannot be read or written.
@@ -44,12 +43,12 @@ pub fn rewrite_atomic(path: &Path, content: &[u8]) -> Result<(), WriteError> {
 }
 
 /// Like [`write_atomic`], but a file that already has this content keeps its time stamp, so that
-/// make does not run the rules that depend on it. Says whether it was written.
+/// make does not run the rules that depend on it. Returns whether the file was written.
 ///
 /// # Errors
 /// A file or directory cannot be read or written.
 pub fn write_if_changed(path: &Path, content: &[u8]) -> Result<bool, WriteError> {
-    // A file that cannot be read is not known to have this content; writing it tells why.
+    // If the file cannot be read, writing it will report the reason.
     let unchanged = is_regular(path) && fs::read(path).is_ok_and(|present| present == content);
     if unchanged {
         return Ok(false);
@@ -74,13 +73,13 @@ fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
     let path = path.canonicalize()?;
     let permissions = path.metadata()?.permissions();
     let file = beside(&path, content)?;
-    // The umask has no say here: the file had these bits before.
+    // The umask does not apply: the file had these bits before.
     file.as_file().set_permissions(permissions)?;
     file.persist(path)?;
     Ok(())
 }
 
-/// A temporary file with this content, in the folder of `path`.
+/// Returns a temporary file with this content, in the folder of `path`.
 fn beside(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -88,7 +87,7 @@ fn beside(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     };
     let mut file = tempfile::Builder::new()
         .prefix(".tmp_")
-        // As for any new file: the process's umask takes its bits away.
+        // As for any new file, the process's umask clears its bits.
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(directory)?;
     file.write_all(content)?;

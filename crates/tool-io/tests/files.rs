@@ -90,7 +90,7 @@ fn there_may_be_more_inputs_than_a_process_may_map() {
     }
 }
 
-/// Run by the test below in a process of its own, whose end is the result.
+/// The test below runs this in a separate process, whose end is the result.
 #[test]
 fn read_an_input_that_is_cut_short() {
     let Some(path) = std::env::var_os("CUT_SHORT") else {

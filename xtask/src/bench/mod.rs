@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask bench`: what the plugins cost, as ratios against what they replace.
+//! `cargo xtask bench`: measures the cost of the plugins, as ratios to the steps that they replace.
 
 pub mod runtime;
 
@@ -21,10 +21,19 @@ use crate::install;
 use crate::outcome::Outcome;
 use crate::values;
 
-/// Measures what LTO and the plugins cost and gain, as ratios in one run, and writes docs/results/.
+/// Measures the cost of the plugins, as ratios in one run, and writes docs/results/.
 ///
-/// Without a command, what the plugins cost: builds the same kernel from nothing without LTO and with
-/// thin LTO. Leave the machine alone meanwhile.
+/// By default, builds the same kernel from nothing without LTO and with thin LTO. With --rebuilds, builds it
+/// without LTO, with distributed thin LTO and with thin LTO, and rebuilds each after small changes. Run
+/// nothing else on the machine meanwhile.
+///
+/// With --dropping, builds it without LTO and with each kind of LTO, with and without dropping what nothing
+/// references. With --levers, builds and boots it with the other options for smaller code. With --inlining,
+/// builds it with full LTO and several inlining limits.
+///
+/// With --initcalls or --checks, only the tools are built, and run on a finished build of a tree with its own
+/// LTO: initcall-order is compared with the Perl script of that tree, or the checks that single plugins add
+/// to such a build are measured, and verify.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
@@ -102,19 +111,19 @@ enum Sub {
 /// Which kernels are built, and where.
 #[derive(clap::Args)]
 struct KernelArgs {
-    /// What the kernel is to have.
+    /// The profile of the kernel.
     #[arg(long, value_parser = values::profile(), default_value = "wide")]
     profile: Profile,
     /// The architecture the kernel is built for.
     #[arg(long, value_parser = values::arch(), default_value = "arm64")]
     arch: Arch,
-    /// Where the kernels are built [default: target/bench of this repository].
+    /// The directory in which the kernels are built [default: target/bench of this repository].
     #[arg(long, value_name = "DIR")]
     workdir: Option<PathBuf>,
-    /// Where the result is written [default: docs/results of this repository].
+    /// The directory for the result [default: docs/results of this repository].
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// Install no system package: stop, and name what is missing.
+    /// Install no system packages: stop, and name the missing ones.
     #[arg(long)]
     no_install: bool,
 }
@@ -129,7 +138,7 @@ struct Built {
     results: Option<PathBuf>,
 }
 
-/// How commands were spelled before they were commands. It works for one more release.
+/// The measurement, if it is not the cost of the plugins in a build from nothing.
 #[derive(clap::Args)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -286,7 +295,7 @@ impl Kernels {
         demo::prepare(None, &self.workdir, self.arch, self.install)
     }
 
-    /// Keeps a table as a page, whose name begins with `name`.
+    /// Writes a table as a page whose name begins with `name`.
     fn keep(&self, name: &str, version: &str, title: &str, option: &str, table: &str) -> Outcome {
         let Self {
             arch,
@@ -343,7 +352,7 @@ impl Kernels {
         }
     }
 
-    /// Keeps the table of kernels that drop, of which all may have unused exports trimmed.
+    /// Writes the table of kernels that drop; all of them may have unused exports trimmed.
     fn keep_trimmed(&self, name: &str, title: &str, trims: bool, table: &str) -> Outcome {
         if trims {
             let title = format!("{title}, unused exports trimmed");
@@ -390,7 +399,7 @@ impl Kernels {
     }
 }
 
-/// A tree of `version` as it comes, and one with lto-link.
+/// Returns an unchanged tree of `version`, and one with lto-link.
 fn native_trees(version: &str, workdir: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     let fetch = |into: &Path| {
         fetch::fetch(fetch::Options {

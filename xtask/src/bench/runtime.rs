@@ -18,11 +18,10 @@ use crate::values;
 
 /// Counts the instructions that kernels execute for the same work.
 ///
-/// Each kernel runs in QEMU with one processor, whose clock counts instructions, so that two runs of a
-/// kernel give the same. A plugin of QEMU counts the kernel's instructions apart from those of
-/// programs, its taken branches, and its misses in a simulated instruction cache. Instructions are not
-/// cycles: a kernel that executes more of them may still be faster. The result is kept in
-/// bench-runtime.json of the object tree.
+/// Each kernel runs in QEMU with one processor, whose clock counts instructions, so two runs of a kernel give
+/// the same numbers. A QEMU plugin counts the kernel's instructions without those of programs, its taken
+/// branches, and its misses in a simulated instruction cache. Instructions are not cycles: a kernel that
+/// executes more of them may still be faster. The result is stored in bench-runtime.json of the object tree.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench runtime --arch arm64 --objtree /build/thin --against /build/none
@@ -31,7 +30,7 @@ use crate::values;
   cargo xtask bench runtime --arch arm64 --row thin-dist-drop
   cargo xtask bench runtime --arch arm64 --rows --resume --shard 1/4")]
 pub struct Args {
-    /// The architecture the kernels were built for.
+    /// The architecture of the kernels.
     #[arg(long, value_parser = values::arch())]
     arch: Arch,
     /// The object tree of a kernel; may be given several times.
@@ -40,13 +39,13 @@ pub struct Args {
     /// The object tree of the kernel that the others are compared with.
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
-    /// What is run; may be given several times [default: training, test and shell].
+    /// The set of work to run; may be given several times [default: training, test and shell].
     #[arg(long, value_parser = values::set())]
     set: Vec<Set>,
-    /// A program or script of your own, linked statically or for busybox's shell, that is run instead.
+    /// Run your own program, which is statically linked, or your own script for busybox's shell, instead.
     #[arg(long, value_name = "FILE", conflicts_with = "set")]
     workload: Option<PathBuf>,
-    /// How the result is printed.
+    /// The format of the result.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Build and measure this row of the results page, or measure --objtree as this row, and write the
@@ -56,18 +55,18 @@ pub struct Args {
     /// The same for all rows of the results page.
     #[arg(long, conflicts_with_all = ["row", "objtree", "against", "set", "workload"])]
     rows: bool,
-    /// Only write the results page, from what is kept of its rows.
+    /// Only write the results page, from the stored rows.
     #[arg(long, conflicts_with_all = ["row", "rows", "objtree", "against", "set", "workload"])]
     page: bool,
     #[command(flatten)]
     resume: Resume,
-    /// Where the kernels of rows are built [default: target/bench of this repository].
+    /// The directory in which the kernels of rows are built [default: target/bench of this repository].
     #[arg(long, value_name = "DIR")]
     workdir: Option<PathBuf>,
-    /// Install no system package: stop, and name what is missing.
+    /// Install no system packages: stop, and name the missing ones.
     #[arg(long)]
     no_install: bool,
-    /// After how many seconds a guest that did not end is a fault. There is one for each set.
+    /// The time limit of a guest in seconds; there is one guest for each set.
     #[arg(long, value_name = "SECONDS", default_value_t = TIME)]
     timeout: u64,
 }
@@ -186,7 +185,7 @@ fn write_page(arch: Arch, results: &Path) -> Outcome {
     Ok(())
 }
 
-/// The rows that are asked for.
+/// Returns the requested rows.
 fn asked_rows(
     arch: Arch,
     name: Option<&str>,
@@ -209,7 +208,7 @@ fn asked_rows(
     Ok(asked)
 }
 
-/// Builds the kernel of a row, and gives its object tree.
+/// Builds the kernel of a row, and returns its object tree.
 fn build_row(row: &rows::Row, workdir: &Path, install: bool) -> Result<PathBuf, Failure> {
     let arch = row.variant.arch;
     let tree = demo::prepare(None, workdir, arch, install)?;

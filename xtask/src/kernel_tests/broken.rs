@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Artefacts and tools that are broken on purpose.
+//! Breaks artefacts and tools on purpose, and expects the right errors.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -18,10 +18,10 @@ use super::{ARCH, built, expect, fault, kernel_tree};
 use crate::outcome::Outcome;
 use crate::verify;
 
-/// A file at the top of an object tree, and what it is replaced with.
+/// A file at the top of an object tree, and its replacement.
 pub(super) type Replacement = (&'static str, Vec<u8>);
 
-/// An object tree that is the one at `objtree`, but for the files that are replaced.
+/// Makes a copy of the object tree `objtree` with some files replaced.
 fn shadow(objtree: &Path, replaced: &[Replacement]) -> anyhow::Result<TempDir> {
     let shadow = tempfile::tempdir().context("a directory for a broken object tree")?;
     let objtree = std::path::absolute(objtree)?;
@@ -37,7 +37,7 @@ fn shadow(objtree: &Path, replaced: &[Replacement]) -> anyhow::Result<TempDir> {
     Ok(shadow)
 }
 
-/// Where in the file the bytes of the first entry of the named table stand.
+/// Returns the offset in the file of the first entry of the named table.
 pub(super) fn table_offset(vmlinux: &Path, start: &str) -> anyhow::Result<usize> {
     let files = Files::new();
     let elf = files.elf(vmlinux)?;
@@ -59,7 +59,7 @@ pub(super) fn table_offset(vmlinux: &Path, start: &str) -> anyhow::Result<usize>
     Ok(usize::try_from(section.offset + address - section.address)?)
 }
 
-/// Breaks one thing at a time, and expects that exactly the check it belongs to sees it.
+/// Breaks one thing at a time, and expects that exactly the corresponding check reports it.
 pub fn verify_sees(workdir: &Path) -> Outcome {
     let good = built(workdir, Lto::Thin)?;
     let against = built(workdir, Lto::None)?;
@@ -95,7 +95,7 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
         .flat_map(|line| [line, "\n"])
         .collect::<String>();
 
-    // What is left where a compiler made native code of one object, although it was asked for bitcode.
+    // The state after a compiler made native code of one object, although the command asked for bitcode.
     let native = fs::read(good.join("scripts/mod/empty.o")).context("scripts/mod/empty.o")?;
     let off = vec![
         (
@@ -110,7 +110,7 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
         ),
     ];
 
-    // The CRC that modules expect of what they use is no longer that of the exporter.
+    // The CRC that modules expect is no longer that of the exporter.
     let line = symvers
         .lines()
         .find(|line| line.contains("\tmodule_layout\t"))
@@ -164,7 +164,7 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
     verify::outcome(&kernel_checks::verify(&good, Some(&against))?)
 }
 
-/// Expects that of all checks one sees what was replaced in the build at `good`.
+/// Expects that exactly one check reports the replaced files of the build at `good`.
 pub(super) fn only_seen_by(
     check: &str,
     at_least: usize,
@@ -193,7 +193,8 @@ pub(super) fn only_seen_by(
     Ok(())
 }
 
-/// How far it is, in bytes, from what the first PCI fixup of the last pass calls to another hook.
+/// Returns the distance, in bytes, from the function that the first PCI fixup of the last pass calls to another
+/// hook.
 fn to_another_hook(vmlinux: &Path) -> anyhow::Result<i32> {
     let files = Files::new();
     let (tables, _) = prel32_fix::tables(&files.elf(vmlinux)?);
@@ -211,7 +212,7 @@ fn to_another_hook(vmlinux: &Path) -> anyhow::Result<i32> {
     Ok(i32::try_from(distance)?)
 }
 
-/// Swaps two relative entries, so that each still refers to what it did.
+/// Swaps two relative entries, so that each keeps its target.
 fn swap_entries(bytes: &mut [u8], at: usize) -> Option<()> {
     let read =
         |bytes: &[u8], at: usize| Some(i32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
@@ -225,7 +226,7 @@ fn swap_entries(bytes: &mut [u8], at: usize) -> Option<()> {
     Some(())
 }
 
-/// vmlinux.o with one call of a function that stays made a call of one that is freed.
+/// Returns vmlinux.o with a call of a function that stays replaced by a call of one that is freed.
 fn refers_to_freed(object: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = fs::read(object).with_context(|| object.display().to_string())?;
     let files = Files::new();
@@ -242,7 +243,7 @@ fn refers_to_freed(object: &Path) -> anyhow::Result<Vec<u8>> {
             continue;
         }
         for (index, relocation) in kernel.relocations_in(section)?.iter().enumerate() {
-            // One that the tracer does not care about.
+            // A call that the tracer does not record.
             let called = relocation.symbol.and_then(|index| kernel.symbol(index));
             if relocation.kind == elf::R_AARCH64_CALL26
                 && called.is_some_and(|called| called.name.starts_with("vfs_"))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What people do with any kernel and its modules, which must be as it is without LTO.
+//! Usual work with kernels and modules, which must give the same results as without LTO.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::outcome::{Failure, Outcome};
 /// The modes of the object trees that earlier tests have built.
 const MODES: [Lto; 2] = [Lto::Thin, Lto::ThinDist];
 
-/// A folder outside of the kernel that is built for it.
+/// A folder of external modules, which is built for the kernel.
 struct Folder {
     path: PathBuf,
     tree: PathBuf,
@@ -27,7 +27,7 @@ struct Folder {
 }
 
 impl Folder {
-    /// A new folder with these files, for the kernel that was built in this mode.
+    /// Makes a folder with these files, for the kernel that was built in this mode.
     fn new(workdir: &Path, lto: Lto, sources: &[(&str, &str)]) -> Result<Self, Failure> {
         let path = workdir.join("folder");
         files::remove_dir(&path)?;
@@ -54,14 +54,14 @@ impl Folder {
         fs::read(&path).with_context(|| path.display().to_string())
     }
 
-    /// Calls make for the folder; gives whether it went well, and its output.
+    /// Calls make for the folder; returns whether it succeeded, and its output.
     fn make(&self, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
         let mut make = make(&self.tree, ARCH, &self.objtree, &llvm::bin_dir()?)?;
         make.arg(format!("M={}", self.path.display()));
         ended(make.args(arguments))
     }
 
-    /// Calls make, which must go well.
+    /// Calls make, which must succeed.
     fn made(&self, arguments: &[&str]) -> Outcome {
         let (is_good, said) = self.make(arguments)?;
         expect(is_good, || {
@@ -70,7 +70,7 @@ impl Folder {
         })
     }
 
-    /// Whether a file is native code, bitcode, empty, missing, or something else.
+    /// Returns whether a file is native code, bitcode, empty, missing, or something else.
     fn kind(&self, name: &str) -> &'static str {
         match self.read(name) {
             Ok(bytes) if bytes.starts_with(b"\x7fELF") => "native",
@@ -81,7 +81,7 @@ impl Folder {
         }
     }
 
-    /// All files in the folder.
+    /// Returns all files in the folder.
     fn files(&self) -> anyhow::Result<BTreeSet<PathBuf>> {
         listing(&self.path)
     }
@@ -98,7 +98,7 @@ const FIRST: &str = "#include <linux/module.h>\n#ifndef NAME\n#define NAME \"non
 const SECOND: &str = "#ifndef FACTOR\n#define FACTOR 7\n#endif\n\
      int second(int x);\nint second(int x)\n{\n\treturn x * FACTOR;\n}\n";
 
-/// How Makefiles keep objects out of LTO.
+/// The ways in which Makefiles keep objects out of LTO.
 const KEPT_NATIVE: [&str; 5] = [
     "ccflags-y += -fno-lto",
     "CFLAGS_b.o := -fno-lto",
@@ -132,14 +132,14 @@ pub fn kept_native(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// A module with a file that its assembly takes in.
+/// A module with a file that its assembly includes.
 const TAKES_IN: &str = "#include <linux/module.h>\n\
      asm(\".section .rodata\\n.globl blob\\nblob: .incbin \\\"\" BLOB \"\\\"\\n.previous\");\n\
      extern const char blob[];\n\
      static int __init blob_init(void)\n{\n\tpr_info(\"%c\\n\", blob[0]);\n\treturn 0;\n}\n\
      module_init(blob_init);\nMODULE_LICENSE(\"GPL\");\n";
 
-/// How a module is made of it: alone, and as a part of a larger one.
+/// The two forms of the module: alone, and as a part of a larger one.
 const MADE_OF_IT: [&str; 2] = ["obj-m := foo.o\n", "obj-m := both.o\nboth-y := foo.o b.o\n"];
 
 pub fn included_file(workdir: &Path) -> Outcome {
@@ -212,7 +212,7 @@ pub fn conflicting_flags(workdir: &Path) -> Outcome {
     for lto in MODES {
         let sources = [("Makefile", makefile), ("a.c", FIRST), ("b.c", SECOND)];
         let folder = Folder::new(workdir, lto, &sources)?;
-        // The second time, nothing may pass for finished.
+        // In the second run, no unfinished file may count as finished.
         for time in ["first", "second"] {
             let (is_good, said) = folder.make(&["modules"])?;
             let names_all = ["a.o", "b.o", "stack"]
@@ -323,7 +323,7 @@ pub fn keep_going(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// Flags of the user's own reach the code, and `make clean` leaves what was there before.
+/// Flags of the user reach the code, and `make clean` leaves the original files.
 pub fn own_flags_and_clean(workdir: &Path) -> Outcome {
     let source = "#include <linux/module.h>\nint counter;\nEXPORT_SYMBOL(counter);\n\
          int add(int x);\nint add(int x)\n{\n\treturn __atomic_fetch_add(&counter, x, __ATOMIC_RELAXED);\n}\n\
@@ -376,7 +376,7 @@ pub fn another_compiler(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// `compile_commands.json` has the files that it has without LTO.
+/// `compile_commands.json` has the same files as without LTO.
 pub fn compile_commands(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let listed = |lto| -> Result<BTreeSet<String>, Failure> {

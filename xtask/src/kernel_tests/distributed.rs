@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Distributed thin LTO: code is generated for what changed, and for all of it.
+//! Distributed thin LTO: code is generated for all changed objects, and only for these.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::outcome::{Failure, Outcome};
 
-/// Made of a copy of the kernel with thin LTO: what another mode needs must be made.
+/// Uses a copy of the kernel with thin LTO: the files that the other mode needs must be made.
 pub fn against_none(workdir: &Path) -> Outcome {
     copy_objtree(
         &built(workdir, Lto::Thin)?,
@@ -46,9 +46,9 @@ pub fn x86_64_against_none(workdir: &Path) -> Outcome {
     as_large_as_in_one_process(workdir, Arch::X86_64)
 }
 
-/// What is generated object by object, with the flags of each, is of the size of what the linker
-/// generates, by half a per cent: no flag was lost on either way. In vmlinux.o the padding between
-/// functions is not there yet if each has a section of its own.
+/// Code that is generated object by object, with the flags of each, has the same size as code that the linker
+/// generates, to half a per cent: no flag was lost on either way. vmlinux.o has no padding between functions yet
+/// if each has a separate section.
 fn as_large_as_in_one_process(workdir: &Path, arch: Arch) -> Outcome {
     let files = tool_io::Files::new();
     let text = |lto| -> anyhow::Result<u64> {
@@ -70,20 +70,20 @@ pub fn external_module(workdir: &Path) -> Outcome {
     external_module_of(workdir, Lto::ThinDist)
 }
 
-/// A built-in source that others take something from, and the part of a module. In the first there is
-/// no inline assembly: LLVM notes where in the text that stands, so that a comment changes bitcode too.
+/// A built-in source that others import from, and a part of a module. The first has no inline assembly: LLVM
+/// records its position in the source, so a comment would change the bitcode, too.
 const CHANGED: [&str; 2] = ["lib/ctype.c", "fs/ext4/symlink.c"];
 
-/// Every link of vmlinux has a new one of these.
+/// The objects that are new in every link of vmlinux.
 const VERSION: &str = "init/version.o";
 
-/// Changes no code, and something that others may take.
+/// A change without effect on code, and a change of code that others may import.
 const COMMENT: &str = "\n/* changed for a test */\n";
 const FUNCTION: &str =
     "\nint changed_for_a_test(void);\nint changed_for_a_test(void)\n{\n\treturn 1;\n}\n";
 
-/// A changed source reaches the objects that take something from it, as the thin link says, and no
-/// other; a comment, or one that is only touched, reaches none but its own.
+/// A changed source reaches exactly the objects that import from it according to the thin link; a comment, or a
+/// touched file, reaches only its own object.
 pub fn changed(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built(workdir, Lto::ThinDist)?;
@@ -91,7 +91,7 @@ pub fn changed(workdir: &Path) -> Outcome {
     for source in CHANGED {
         let path = tree.join(source);
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        // A run that was killed may have left its change.
+        // A killed run may have left its change.
         let original = text.split(COMMENT).next().unwrap_or_default().to_owned();
         originals.push((path, original));
     }
@@ -102,7 +102,7 @@ pub fn changed(workdir: &Path) -> Outcome {
         }
         Ok(build(&tree, &objtree, None))
     };
-    // In a copy, what another mode compiled notes places in the text that the switch has moved.
+    // In a copy, bitcode of another mode records positions in the source that the switch has moved.
     build_with(["", ""])??;
     let commented = build_with([COMMENT, ""])?;
     let function = format!("{COMMENT}{FUNCTION}");
@@ -131,11 +131,11 @@ pub fn changed(workdir: &Path) -> Outcome {
     })
 }
 
-/// An option that is off in the profile, its object, and a function in that.
+/// An option that is off in the profile, its object, and a function in that object.
 const OPTION: (&str, &str, &str) = ("CRC7", "lib/crc7.o", "crc7_be");
 
-/// Objects that come and go: code is generated of what was compiled for it and of those who take
-/// something from that, or give it something; what is gone is not linked, though its native code lies there.
+/// Objects are added and removed: code is generated of the newly compiled objects and of those that import from
+/// them or export to them; a removed object is not linked, although its native code still exists.
 pub fn come_and_go(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built(workdir, Lto::ThinDist)?;
@@ -154,7 +154,7 @@ pub fn come_and_go(workdir: &Path) -> Outcome {
         let mut allowed = compiled.clone();
         for object in compiled.iter().map(String::as_str).chain([object]) {
             allowed.extend(takers(&objtree, object)?);
-            // A static function is promoted for as long as somebody takes what calls it.
+            // A static function is promoted as long as another object imports its caller.
             allowed.extend(takes_from(&objtree, object)?);
         }
         expect(
@@ -177,7 +177,7 @@ pub fn come_and_go(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// What no object's own flags say reaches all: here the limit of inlining between objects.
+/// A setting that is not among an object's own flags reaches all objects: here the import limit.
 pub fn limit(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built(workdir, Lto::ThinDist)?;
@@ -196,7 +196,7 @@ pub fn limit(workdir: &Path) -> Outcome {
     })
 }
 
-/// The bitcode objects of vmlinux and of the modules of several, by what the thin links wrote.
+/// Returns the bitcode objects of vmlinux and of modules of several objects, from the files of the thin links.
 fn bitcode(objtree: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut objects = BTreeSet::new();
     for entry in walkdir::WalkDir::new(objtree) {
@@ -213,7 +213,7 @@ fn bitcode(objtree: &Path) -> anyhow::Result<BTreeSet<String>> {
     Ok(objects)
 }
 
-/// The bitcode objects of which code was generated.
+/// Returns the bitcode objects whose code was generated.
 fn generated(lines: &[String]) -> BTreeSet<String> {
     made(lines, "THINLTO")
         .into_iter()
@@ -221,7 +221,7 @@ fn generated(lines: &[String]) -> BTreeSet<String> {
         .collect()
 }
 
-/// The objects that take something from `object`, by what the thin links wrote.
+/// Returns the objects that import from `object`, from the files of the thin links.
 fn takers(objtree: &Path, object: &str) -> anyhow::Result<BTreeSet<String>> {
     let mut takers = BTreeSet::new();
     for entry in walkdir::WalkDir::new(objtree) {
@@ -238,14 +238,14 @@ fn takers(objtree: &Path, object: &str) -> anyhow::Result<BTreeSet<String>> {
     Ok(takers)
 }
 
-/// The objects that `object` takes something from.
+/// Returns the objects that `object` imports from.
 fn takes_from(objtree: &Path, object: &str) -> anyhow::Result<Vec<String>> {
     let path = objtree.join(format!("{object}.imports"));
     let imports = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     Ok(imports.lines().map(str::to_owned).collect())
 }
 
-/// One native object, and no other, is made when it is asked for by its name and is not there.
+/// make makes a missing native object by its name, and no other.
 pub fn by_name(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built(workdir, Lto::ThinDist)?;
@@ -271,14 +271,14 @@ pub fn by_name(workdir: &Path) -> Outcome {
     expect(path.exists(), || format!("{native}: not made"))
 }
 
-/// How often a build is killed.
+/// The number of times that a build is killed.
 const KILLS: usize = 20;
 
-/// As many seconds go by at most until it is.
+/// The largest number of seconds before a kill.
 const LONGEST: u64 = 40;
 
-/// vmlinux has the same bytes from two jobs at once and, in another object directory, from one job
-/// whose build was killed again and again. That one never has more than one CPU.
+/// vmlinux has the same bytes from a build with two jobs and, in another object directory, from a build with one
+/// job that was killed again and again. The latter never uses more than one CPU.
 pub fn same_bytes(workdir: &Path) -> Outcome {
     let expected = Reproducible::new(workdir, "same", 2)?.built()?;
     let kernel = Reproducible::new(workdir, "same-elsewhere", 1)?;
@@ -300,7 +300,7 @@ pub fn same_bytes(workdir: &Path) -> Outcome {
     })
 }
 
-/// A kernel without time, place and count of its build in it.
+/// A kernel that does not contain the time, place and number of its build.
 struct Reproducible {
     tree: PathBuf,
     objtree: PathBuf,
@@ -308,7 +308,7 @@ struct Reproducible {
 }
 
 impl Reproducible {
-    /// One of which nothing is built.
+    /// Returns a kernel of which nothing is built.
     fn new(workdir: &Path, name: &str, jobs: usize) -> Result<Self, Failure> {
         let tree = kernel_tree(workdir)?;
         let objtree = workdir.join(name);
@@ -328,14 +328,14 @@ impl Reproducible {
         Ok(make)
     }
 
-    /// The bytes of vmlinux when all is built.
+    /// Builds everything and returns the bytes of vmlinux.
     fn built(&self) -> anyhow::Result<Vec<u8>> {
         process::output(&mut self.make()?)?;
         let vmlinux = self.objtree.join("vmlinux");
         fs::read(&vmlinux).with_context(|| vmlinux.display().to_string())
     }
 
-    /// Starts the build, and kills all that it started at some instant.
+    /// Starts the build, and kills all of its processes at a random instant.
     fn kill_build(&self) -> anyhow::Result<()> {
         let mut make = self.make()?;
         make.process_group(0)

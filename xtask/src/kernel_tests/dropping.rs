@@ -38,7 +38,7 @@ pub fn x86_64(workdir: &Path) -> Outcome {
     drops(workdir, Arch::X86_64, Lto::ThinDist)
 }
 
-/// Of exports, only those that a module uses are roots.
+/// Only the exports that a module uses are roots.
 pub fn trimmed(workdir: &Path) -> Outcome {
     let variant = Variant {
         trims: true,
@@ -74,14 +74,14 @@ fn dropping(arch: Arch, lto: Lto) -> Variant {
     }
 }
 
-/// After how long a guest of the kernel's own tests has failed.
+/// The time limit of a guest with the kernel's own tests.
 const SELFTEST_TIME: Duration = Duration::from_secs(600);
 
-/// The source that is added to the kernel: what only inline assembly names, and what nothing does.
+/// The source that is added to the kernel: a function that only inline assembly names, and one that nothing names.
 const SOURCE: &str = "lib/dropping_test.c";
 
 fn source(arch: Arch) -> String {
-    // A call in assembly is one for which the stack has to be ready; <asm/asm.h> says how.
+    // A call in assembly needs a prepared stack, as described in <asm/asm.h>.
     let call = match arch {
         Arch::Arm64 => "\"bl kept_for_assembly\" : : : \"x0\", \"x30\", \"memory\"",
         Arch::X86_64 => {
@@ -118,12 +118,12 @@ late_initcall(dropping_test);
     )
 }
 
-/// What makes it part of the kernel.
+/// The Makefile line that makes it part of the kernel.
 const RULE: (&str, &str) = ("lib/Makefile", "\nobj-y += dropping_test.o\n");
 
 /// The kernel is smaller than without LTO, boots, loads all its modules, and verify finds nothing
-/// wrong. Then a source is added: what only inline assembly names is there, what nothing names is gone
-/// and listed, and both are explained.
+/// wrong. Then a source is added: the function that only inline assembly names is kept, the one that nothing
+/// names is dropped and listed, and both are explained.
 fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
     let variant = dropping(arch, lto);
     let dropping = variant.objtree(workdir);
@@ -136,7 +136,7 @@ fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let path = tree.join(SOURCE);
     let makefile = tree.join(RULE.0);
-    // A run that was killed may have left its change.
+    // A killed run may have left its change.
     let original = read(&makefile)?.replace(RULE.1, "");
     write(&path, &source(arch))?;
     write(&makefile, &format!("{original}{}", RULE.1))?;
@@ -170,7 +170,7 @@ fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
     outside(workdir, variant)
 }
 
-/// A module that needs little of itself: functions that call each other, and nobody calls them.
+/// A module with a chain of functions that nothing calls.
 const EXAMPLE: &str = "#include <linux/module.h>
 
 int unused_last(int x);
@@ -201,9 +201,8 @@ module_init(example);
 MODULE_LICENSE(\"GPL\");
 ";
 
-/// Modules from elsewhere, for a kernel that drops: of a chain of functions that nothing calls, nothing
-/// is left and all is listed; one that needs what the kernel dropped is refused by modpost, which names
-/// it, and `lto-link why` explains it.
+/// External modules for a kernel that drops: a chain of functions that nothing calls is dropped and listed. A
+/// module that needs a dropped symbol is refused by modpost, which names the symbol; `lto-link why` explains it.
 fn outside(workdir: &Path, variant: Variant) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = variant.objtree(workdir);
@@ -242,7 +241,7 @@ fn outside(workdir: &Path, variant: Variant) -> Outcome {
         (fields.nth(1) == Some("function")).then_some(name)
     });
     let gone = gone.context("vmlinux.lto-dropped lists no function")?;
-    // A header may declare it otherwise.
+    // A header may declare it differently.
     write(
         "needing.c",
         &format!(
@@ -264,7 +263,7 @@ fn outside(workdir: &Path, variant: Variant) -> Outcome {
     expect(why.contains("was dropped"), || why)
 }
 
-/// What `lto-link why SYMBOL` says of the kernel at `objtree`.
+/// Returns the output of `lto-link why SYMBOL` for the kernel at `objtree`.
 fn why(tree: &Path, objtree: &Path, symbol: &str) -> anyhow::Result<String> {
     let mut why = Command::new(tree.join("scripts/lto/bin/lto-link"));
     process::output(why.args(["why", symbol]).current_dir(objtree))

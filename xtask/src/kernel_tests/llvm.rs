@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Kernels by every LLVM that Debian packages and that is supported: they build, boot and pass verify.
+//! Kernels built by every supported LLVM that Debian packages: they build, boot and pass verify.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ use kernel_lab::setup;
 use super::{PROFILE, expect};
 use crate::outcome::Outcome;
 
-/// How each kernel is linked, as `cargo xtask demo` is told.
+/// The options of `cargo xtask demo` for each kernel.
 const MODES: [&[&str]; 3] = [
     &["--lto", "thin"],
     &["--lto", "full"],
@@ -28,7 +28,7 @@ pub fn x86_64<const VERSION: u32>(workdir: &Path) -> Outcome {
     demonstrate(workdir, VERSION, Arch::X86_64)
 }
 
-/// Shows each mode with this LLVM. The LLVM is chosen by the environment, so that each is a process.
+/// Runs the demo of each mode with this LLVM. The environment chooses the LLVM, so each demo is a process.
 fn demonstrate(workdir: &Path, version: u32, arch: Arch) -> Outcome {
     let tools = setup::ensure_llvm(version)?;
     let program = std::env::current_exe().context("the path of this program")?;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The tests of `cargo xtask test` that build kernels.
 //!
-//! They run in the order of [`TESTS`] and use the trees and object trees of those before. A kernel that is
-//! not there is built when a test asks for it, so that each test can be run alone.
+//! They run in the order of [`TESTS`] and use the trees and object trees of earlier tests.
 
 mod broken;
 mod conventions;
@@ -33,10 +32,10 @@ use kernel_lab::variant::Variant;
 use crate::demo;
 use crate::outcome::{Failure, Outcome};
 
-/// A test; the directory is where it finds and leaves kernels.
+/// A test, which finds and leaves kernels in the directory.
 pub type KernelTest = fn(&Path) -> Outcome;
 
-/// All of them, but for [`WIDE`].
+/// All tests except [`WIDE`].
 pub const TESTS: [(&str, KernelTest); 37] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
@@ -173,7 +172,7 @@ pub const TESTS: [(&str, KernelTest); 37] = [
     ),
 ];
 
-/// What takes hours: kernels from nothing once more, and those of trees that have LTO of their own.
+/// The tests that take hours: kernels built again from nothing, and kernels of trees with their own LTO.
 pub const WIDE: [(&str, KernelTest); 41] = [
     ("full LTO against none", full),
     (
@@ -339,7 +338,7 @@ fn demonstrate_variant(workdir: &Path, variant: Variant) -> Outcome {
     })
 }
 
-/// The kernel tree of the demo in `workdir`, with all plugins as they are now.
+/// Returns the kernel tree of the demo in `workdir`.
 fn kernel_tree(workdir: &Path) -> anyhow::Result<PathBuf> {
     demo::prepare(None, workdir, ARCH, false)
 }
@@ -372,7 +371,7 @@ fn configure(tree: &Path, objtree: &Path, lto: Lto, set: &[Setting]) -> Outcome 
     })
 }
 
-/// Builds for arm64, and gives the lines that make printed.
+/// Builds for arm64, and returns the lines that make printed.
 fn build(tree: &Path, objtree: &Path, jobs: Option<usize>) -> Result<Vec<String>, Failure> {
     build_for(ARCH, tree, objtree, jobs)
 }
@@ -397,7 +396,7 @@ fn build_for(
         .collect())
 }
 
-/// What make is told for a kernel without time, place and count of its build in it.
+/// The variables of make for a kernel that does not contain the time, place and number of its build.
 const REPRODUCIBLE: [&str; 4] = [
     "KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
     "KBUILD_BUILD_USER=user",
@@ -405,7 +404,7 @@ const REPRODUCIBLE: [&str; 4] = [
     "KBUILD_BUILD_VERSION=1",
 ];
 
-/// Runs make, which may fail; gives whether it went well, and its whole output.
+/// Runs make, which may fail; returns whether it succeeded, and its whole output.
 fn ended(make: &mut Command) -> anyhow::Result<(bool, String)> {
     let output = make.stdin(Stdio::null()).output().context("running make")?;
     let said = [output.stdout, output.stderr].concat();
@@ -413,19 +412,19 @@ fn ended(make: &mut Command) -> anyhow::Result<(bool, String)> {
     Ok((output.status.success(), said))
 }
 
-/// The kernel in `objtree` comes up, without a fault, and loads its modules.
+/// Checks that the kernel in `objtree` boots without a fault and loads its modules.
 fn boots(arch: Arch, objtree: &Path) -> Outcome {
     let report = boot::boot_built(arch, objtree)?;
     report.outcome(objtree)?;
     expect(report.loaded() > 0, || "no module was loaded".into())
 }
 
-/// A fault with this text.
+/// Returns a fault with this text.
 fn fault(text: impl Into<String>) -> Failure {
     Failure::Fault(anyhow::anyhow!(text.into()))
 }
 
-/// A fault with this text, unless `good`.
+/// Returns a fault with this text, unless `good`.
 fn expect(good: bool, text: impl FnOnce() -> String) -> Outcome {
     if good { Ok(()) } else { Err(fault(text())) }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! One object tree, built in one mode of LTO after the other: each build gives what a clean one gives.
+//! Builds one object tree in one mode of LTO after the other: each build equals a clean one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::rebuild::copy_objtree;
 use super::{REPRODUCIBLE, expect, kernel_tree};
 use crate::outcome::{Failure, Outcome};
 
-/// How a kernel is linked, and whether the link drops what nothing references.
+/// A mode of linking a kernel, and whether the link drops what nothing references.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mode {
     lto: Lto,
@@ -32,8 +32,8 @@ const DROPPING: Mode = Mode {
     ..DISTRIBUTED
 };
 
-/// A walk over five modes that goes from each to each other once: the walks over three of them, and then to
-/// and from each that is new.
+/// A walk over five modes that goes from each mode to each other one once: a walk over three of them, and then
+/// to and from each new one.
 const EVERY_SWITCH: [Mode; 21] = [
     NONE,
     THIN,
@@ -69,10 +69,10 @@ impl Mode {
     }
 }
 
-/// What is compared.
+/// The compared files.
 const FILES: [&str; 2] = ["vmlinux", "lib/crc7.ko"];
 
-/// A small kernel without time, place and count of its build in it.
+/// A small kernel that does not contain the time, place and number of its build.
 struct Kernel {
     arch: Arch,
     tree: PathBuf,
@@ -80,8 +80,8 @@ struct Kernel {
 }
 
 impl Kernel {
-    /// One of which nothing is built, or a copy of the kernel in this mode that an earlier test has built from
-    /// nothing: that is as good, and saves a build.
+    /// Returns a kernel of which nothing is built, or a copy of the kernel in this mode that an earlier test has built
+    /// from nothing, which saves a build.
     fn new(workdir: &Path, arch: Arch, name: &str, mode: Mode) -> anyhow::Result<Self> {
         let objtree = workdir.join(format!("modes-{}-{name}", arch.name()));
         files::remove_dir(&objtree)?;
@@ -98,7 +98,7 @@ impl Kernel {
         })
     }
 
-    /// Builds it in `mode`; gives vmlinux and the module.
+    /// Builds it in `mode`; returns vmlinux and the module.
     fn built(&self, mode: Mode) -> Result<[Vec<u8>; 2], Failure> {
         let drops = mode
             .drops
@@ -159,7 +159,7 @@ fn walk(workdir: &Path, arch: Arch, walk: &[Mode]) -> Outcome {
     Ok(())
 }
 
-/// LTO is tried on a tree that was built without, and taken back.
+/// Switches LTO on in a tree that was built without it, and off again.
 pub fn x86_64_there_and_back(workdir: &Path) -> Outcome {
     walk(workdir, Arch::X86_64, &[NONE, THIN, NONE])
 }

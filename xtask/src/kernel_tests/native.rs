@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Trees whose own build knows LTO: what is offered to them, and what verify says of them.
+//! Trees whose own build knows LTO: the plugins offered to them, and the results of verify.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,11 +39,11 @@ pub fn x86_64_7_3_thin(workdir: &Path) -> Outcome {
     verify_untouched(workdir, &X86_7_3_THIN)
 }
 
-/// How the test of distributed thin LTO as it comes is called, by which it calls itself.
+/// The name of the test of the tree's own distributed thin LTO, by which it starts itself.
 pub const DISTRIBUTED_7_3: &str = "7.3 x86_64: verify after distributed thin LTO";
 
-/// The kernel's own rules generate code without the flags that say for which target and how
-/// addresses are formed. LLVM 22 refuses inline assembly then, so that this takes an older one.
+/// The kernel's own rules generate code without the flags for the target and for the form of addresses. LLVM 22
+/// then refuses inline assembly, so this test uses an older one.
 pub fn x86_64_7_3_dist(workdir: &Path) -> Outcome {
     let older = setup::ensure_llvm(llvm::OLDEST)?;
     if llvm::bin_dir()? == older {
@@ -69,8 +69,8 @@ struct Kind {
     version: &'static str,
     arch: Arch,
     lto: Lto,
-    /// Faults that are real ones of such a kernel, as docs/results/ explains: the check, and what
-    /// its finding contains. Each must be found, and no other.
+    /// The real faults of such a kernel, which docs/results/ explains: the check, and a part of its finding. Each must
+    /// be found, and no other.
     real: &'static [(&'static str, &'static str)],
 }
 
@@ -81,7 +81,7 @@ const X86_6_12_THIN: Kind = Kind {
     real: &[APART],
 };
 
-/// Functions of modules stay sections of their own.
+/// Functions of modules keep separate sections.
 const APART: (&str, &str) = ("sections", ".ko: section .text.");
 
 const X86_6_12_FULL: Kind = Kind {
@@ -107,7 +107,7 @@ const X86_7_3_DIST: Kind = Kind {
     ..X86_7_3_THIN
 };
 
-/// The tree of a version, without plugins.
+/// Returns the tree of a version, without plugins.
 fn untouched(workdir: &Path, version: &str) -> anyhow::Result<PathBuf> {
     let tree = fetch::fetch(fetch::Options {
         version,
@@ -121,7 +121,7 @@ fn untouched(workdir: &Path, version: &str) -> anyhow::Result<PathBuf> {
     Ok(tree)
 }
 
-/// The same with one plugin.
+/// Returns the same tree with one plugin.
 fn with_plugin(workdir: &Path, version: &str, plugin: &str) -> anyhow::Result<PathBuf> {
     let tree = untouched(workdir, version)?;
     install::install(&install::Options {
@@ -173,7 +173,7 @@ impl Kind {
     }
 }
 
-/// verify finds what is wrong with such a kernel, and nothing else.
+/// verify finds exactly the real faults of such a kernel.
 fn verify_untouched(workdir: &Path, kind: &Kind) -> Outcome {
     let tree = untouched(workdir, kind.version)?;
     verify_built(workdir, kind, &tree)
@@ -184,7 +184,7 @@ fn verify_built(workdir: &Path, kind: &Kind, tree: &Path) -> Outcome {
     real_faults_only(kind, &kind.objtree(workdir))
 }
 
-/// verify finds the real faults of such a kernel in `objtree`, and no other.
+/// Checks that verify finds exactly the real faults of the kernel in `objtree`.
 fn real_faults_only(kind: &Kind, objtree: &Path) -> Outcome {
     let report = kernel_checks::verify(objtree, None)?;
     let mut wrong = Vec::new();
@@ -214,7 +214,7 @@ fn real_faults_only(kind: &Kind, objtree: &Path) -> Outcome {
     expect(wrong.is_empty(), || wrong.join("\n"))
 }
 
-/// Single plugins go into a tree and out again, and nothing of them stays.
+/// Single plugins are installed into a tree and removed again without a trace.
 pub fn adoption(workdir: &Path) -> Outcome {
     adoption_of(workdir, X86_6_12_THIN.version)
 }
@@ -250,7 +250,7 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         expect(again.is_unchanged(), || format!("{what}: not idempotent"))?;
         uninstall::uninstall(&tree, false)?;
     }
-    // Neither did the explanation and the previews.
+    // The explanation and the previews have changed nothing, either.
     let left = content(&tree)?;
     expect(left == pristine, || {
         let changed = |(path, content): &(&PathBuf, &Content)| pristine.get(*path) != Some(content);
@@ -271,7 +271,7 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         apply
             .args(["apply", "--check"])
             .arg(std::path::absolute(patch)?);
-        // Git takes a directory within its own work tree for a part of that.
+        // Git treats a directory within its work tree as a part of it.
         apply.env(
             "GIT_CEILING_DIRECTORIES",
             std::path::absolute(&tree)?.parent().context("a parent")?,
@@ -282,10 +282,10 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
     Ok(())
 }
 
-/// What a file has in it: permissions, and a hash or the target of a link.
+/// The state of a file: permissions, and a hash or the target of a link.
 type Content = (u32, Vec<u8>);
 
-/// All files of a tree.
+/// Returns all files of a tree.
 fn content(tree: &Path) -> anyhow::Result<BTreeMap<PathBuf, Content>> {
     let mut files = BTreeMap::new();
     for entry in walkdir::WalkDir::new(tree) {
@@ -306,8 +306,8 @@ fn content(tree: &Path) -> anyhow::Result<BTreeMap<PathBuf, Content>> {
     Ok(files)
 }
 
-/// The tree's own build with initcall-order makes the linker script that it made with Perl, and a
-/// kernel that boots and loads its modules.
+/// With initcall-order, the tree's own build makes the same linker script as with Perl, and a kernel that boots and
+/// loads its modules.
 pub fn adopted(workdir: &Path) -> Outcome {
     let kind = &X86_6_12_THIN;
     let script = kind.built(workdir)?.join(TARGET);
@@ -328,7 +328,7 @@ pub fn adopted(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// A plugin, the file of the tree that is changed, what is added to it, and what the build then says.
+/// A plugin, the file of the tree that is changed, the added text, and the expected message of the build.
 const BREAKS: [(&str, &str, &str, &[&str]); 2] = [
     (
         "lto-disable",
@@ -345,8 +345,8 @@ const BREAKS: [(&str, &str, &str, &[&str]); 2] = [
     ),
 ];
 
-/// All plugins on offer are taken: the kernel is built, each check is done in the build, nothing is
-/// wrong with the kernel any more, and what is broken on purpose stops the build with its name.
+/// With all offered plugins the kernel is built, the build runs each check, verify finds no fault any more, and
+/// each fault made on purpose stops the build with its name.
 pub fn all_adopted(workdir: &Path) -> Outcome {
     let thin = &X86_6_12_THIN;
     let objtree = workdir.join("native/6.12-x86_64-adopted");
@@ -397,11 +397,11 @@ pub fn all_adopted(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// A file of the kernel that is in no module, of which nothing is taken by another.
+/// A built-in file of the kernel from which no other imports.
 const LEAF: &str = "drivers/char/mem.c";
 
-/// With lto-link in the tree, distributed thin LTO is for modules too, and generates code of what
-/// changed only. Made of a copy of the kernel with thin LTO, whose bitcode is the same.
+/// With lto-link in the tree, distributed thin LTO includes modules, and generates code only for changed objects.
+/// Uses a copy of the kernel with thin LTO, whose bitcode is the same.
 pub fn distributed_adopted(workdir: &Path) -> Outcome {
     let kind = &X86_7_3_DIST;
     copy_objtree(&X86_7_3_THIN.built(workdir)?, &kind.objtree(workdir))?;
@@ -440,8 +440,8 @@ pub fn distributed_adopted(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// With lto-link in the tree, what nothing references is dropped, of modules too. Made of a copy of the
-/// kernel that drops nothing, whose bitcode is the same.
+/// With lto-link in the tree, the link drops what nothing references, also in modules. Uses a copy of the kernel that
+/// drops nothing, whose bitcode is the same.
 pub fn dropping_adopted(workdir: &Path) -> Outcome {
     let kind = &X86_6_12_THIN;
     let keeping = kind.built(workdir)?;

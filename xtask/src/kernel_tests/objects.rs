@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Our readers and writers against others, over everything that a kernel is built from.
+//! Compares our readers and writers with others, over everything that a kernel is built from.
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,8 @@ fn readers_agree_on(workdir: &Path, modes: &[Lto]) -> Outcome {
     Ok(())
 }
 
-/// What refers to code that is freed: by a name that may, the same promoted, and one that may not.
+/// References to freed code: from a variable whose name allows it, from the same one promoted, and from one whose name
+/// does not.
 const REFERRING: &str = "\
 .section .init.text,\"ax\"
 freed: ret
@@ -46,7 +47,7 @@ third.llvm.1234: .quad freed
 .size third.llvm.1234, 8
 ";
 
-/// modpost finds fault with the one that may not, and with no other.
+/// modpost reports only the reference that is not allowed.
 pub fn promoted_names(workdir: &Path) -> Outcome {
     let dir = tempfile::tempdir().context("a directory for an object")?;
     let source = dir.path().join("x.s");
@@ -71,13 +72,13 @@ pub fn promoted_names(workdir: &Path) -> Outcome {
     })
 }
 
-/// The list of disabled objects, compared with a tree.
+/// Compares the list of disabled objects with a tree.
 pub fn included_files(workdir: &Path) -> Outcome {
     let tree = std::path::absolute(kernel_tree(workdir)?)?;
     cargo_test("kernel_tree", &[(TREE, &tree)])
 }
 
-/// mcount-loc against recordmcount where that made the tables, and the tables of each build.
+/// Compares mcount-loc with recordmcount if that made the tables, and checks the tables of each build.
 pub fn entry_calls(workdir: &Path) -> Outcome {
     entry_calls_of(workdir, &[(Arch::Arm64, Lto::Thin)])
 }
@@ -99,12 +100,11 @@ fn entry_calls_of(workdir: &Path, kernels: &[(Arch, Lto)]) -> Outcome {
     Ok(())
 }
 
-/// The environment variables by which the tests over several crates find a built kernel and its
-/// source.
+/// The environment variables by which tests over several crates find a built kernel and its source.
 const OBJTREE: &str = "KBUILD_LTO_OBJTREE";
 const TREE: &str = "KBUILD_LTO_TREE_5_10";
 
-/// Runs one of the tests over several crates that need a kernel, which `variables` lead it to.
+/// Runs one of the tests over several crates that need a kernel; `variables` name the kernel.
 fn cargo_test(test: &str, variables: &[(&str, &Path)]) -> Outcome {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
@@ -132,7 +132,7 @@ fn cargo_test(test: &str, variables: &[(&str, &Path)]) -> Outcome {
     }
 }
 
-/// The script that comes with kernels that have native LTO, over the inputs of our link.
+/// Runs the script of kernels with native LTO over the inputs of our link.
 pub fn initcall_script(workdir: &Path) -> Outcome {
     initcall_script_of(workdir, Lto::Thin)
 }

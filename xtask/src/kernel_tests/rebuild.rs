@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What make does again, and what comes out of it.
+//! Checks which steps make repeats after changes, and the results.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ use super::{ARCH, boots, build, built, configure, expect, fault, kernel_tree};
 use crate::outcome::Outcome;
 use crate::verify;
 
-/// What kbuild prints in front of the file that it makes.
+/// The words that kbuild prints before the name of a file that it makes.
 pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
     let mut made = Vec::new();
     for line in lines {
@@ -31,7 +31,7 @@ pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
     made
 }
 
-/// The links that are part of every change.
+/// The links that every change needs.
 const LINKS: [&str; 5] = ["AR", "LD", "LTO", "KSYMS", "AS"];
 
 pub fn nothing(workdir: &Path) -> Outcome {
@@ -69,7 +69,7 @@ fn modified(path: &Path) -> anyhow::Result<std::time::SystemTime> {
 pub fn touched(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built(workdir, Lto::Thin)?;
-    // A built-in file, the part of a module, and a module of its own.
+    // A built-in file, a part of a module, and a module of a single object.
     for (source, relinked) in [
         ("lib/kobject.c", &["LTO vmlinux.o"][..]),
         (
@@ -122,11 +122,10 @@ pub fn touched(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// What makes an object unfinished, by what a build leaves that is killed within its rule.
+/// The ways in which a killed build leaves an unfinished object.
 const MARK: &str = ".unfinished.tmp";
 
-/// An object whose rule had not come to its end when the build was killed is made again, with all that
-/// belongs to it.
+/// An object whose rule was running when the build was killed is made again, with all files that belong to it.
 pub fn unfinished(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built(workdir, Lto::Thin)?;
@@ -149,8 +148,8 @@ pub fn unfinished(workdir: &Path) -> Outcome {
     expect(left.is_none(), || format!("{left:?} is still there"))
 }
 
-/// The names of vmlinux's symbols by ascending address. LTO names a promoted static after the
-/// content of its bitcode, which changes with every header; where it stands does not.
+/// Returns the names of vmlinux's symbols by ascending address. LTO names a promoted static after the content of its
+/// bitcode, which changes with every header; the order does not change.
 fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
     let files = Files::new();
     let vmlinux = files.elf(&objtree.join("vmlinux"))?;
@@ -167,19 +166,19 @@ fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
 pub(super) fn copy_objtree(from: &Path, to: &Path) -> anyhow::Result<()> {
     files::remove_dir(to)?;
     let mut copy = Command::new("cp");
-    // What is in it: it may be a link.
+    // Copy the content of the directory, because the directory may be a link.
     process::output(copy.arg("-a").arg(from.join(".")).arg(to))?;
     files::remove_dir(&to.join(".thinlto-cache"))
 }
 
-/// The linker scripts of vmlinux.o.
+/// Returns the linker scripts of vmlinux.o.
 const SCRIPTS: [&str; 2] = [
     ".tmp_vmlinux.o.initcalls.lds",
     ".tmp_vmlinux.o.symversions.lds",
 ];
 
-/// Links vmlinux again with one job, in a copy of the object tree: objects do not depend on how many
-/// were compiled at a time. [`one_job_from_nothing`] compiles them too, which takes long.
+/// Links vmlinux again with one job, in a copy of the object tree: objects do not depend on the number of jobs.
+/// [`one_job_from_nothing`] compiles them too, which takes long.
 pub fn one_job(workdir: &Path) -> Outcome {
     let serial = workdir.join("one-job");
     copy_objtree(&built(workdir, Lto::Thin)?, &serial)?;
@@ -196,10 +195,10 @@ pub fn one_job_from_nothing(workdir: &Path) -> Outcome {
     same_with_one_job(workdir, &serial)
 }
 
-/// More CPU seconds than wall seconds by this factor are not those of one job.
+/// The largest ratio of CPU time to wall time of a build with one job.
 const ONE_JOB: f64 = 1.05;
 
-/// What was made with -j1 had one CPU.
+/// Checks that a build with -j1 used one CPU.
 pub(super) fn of_one_job(cpu_seconds: f64, wall_seconds: f64) -> Outcome {
     expect(cpu_seconds <= ONE_JOB * wall_seconds, || {
         format!("make -j1 used {cpu_seconds:.1} s of CPU in {wall_seconds:.1} s")
@@ -258,7 +257,7 @@ pub fn external_module(workdir: &Path) -> Outcome {
     external_module_of(workdir, Lto::Thin)
 }
 
-/// A module built outside of this kernel, for it.
+/// An external module for this kernel.
 pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built(workdir, lto)?;
@@ -295,7 +294,7 @@ pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
     };
     make("modules")?;
     let beside: &[_] = match lto {
-        // Of what two modules share, there is an index for each.
+        // An object that two modules share has an index for each.
         Lto::ThinDist => &[
             "one.o.thinlto.bc",
             "two.o.outside.thinlto.bc",
@@ -328,7 +327,7 @@ pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
     expect(left.is_empty(), || format!("make clean left {left:?}"))
 }
 
-/// All files below `root`.
+/// Returns all files below `root`.
 pub(super) fn listing(root: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
     let mut files = BTreeSet::new();
     for entry in walkdir::WalkDir::new(root) {

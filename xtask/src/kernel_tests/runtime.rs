@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What `cargo xtask bench runtime` counts.
+//! Checks the counts of `cargo xtask bench runtime`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,16 @@ use super::rebuild::copy_objtree;
 use super::{ARCH, PROFILE, build, expect, kernel_tree, read, write};
 use crate::outcome::{Failure, Outcome};
 
-/// The system call that is made slower, and what is in it.
+/// The system call that is made slower, and its body.
 const SOURCE: &str = "kernel/sys.c";
 const CALL: &str = "SYSCALL_DEFINE0(getppid)\n{\n\tint pid;\n";
 const LOOP: &str = "\tint turn;\n\n\tfor (turn = 0; turn < 100; turn++)\n\t\tasm volatile(\"\" : : : \"memory\");\n";
 
-/// The kind of work that makes it.
+/// The kind of work that calls it.
 const KIND: &str = "system call: getppid";
 
-/// Of the kernel without LTO: what a program computes adds nothing to the kernel's count, and two runs
-/// count the same. Then a loop is added to one system call: the kind of work that makes it takes more,
-/// and no other does.
+/// With the kernel without LTO, computing programs add nothing to the kernel's count, and two runs give the same
+/// counts. Then a loop is added to one system call: only the kind of work that calls it takes more.
 pub fn counts(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = without_lto(workdir)?;
@@ -40,7 +39,7 @@ pub fn counts(workdir: &Path) -> Outcome {
     let path = tree.join(SOURCE);
     let time = fs::metadata(&path).and_then(|file| file.modified());
     let time = time.with_context(|| path.display().to_string())?;
-    // A run that was killed may have left its change.
+    // A killed run may have left its change.
     let original = read(&path)?.replace(LOOP, "");
     expect(original.matches(CALL).count() == 1, || {
         format!("{}: another getppid", path.display())
@@ -48,7 +47,7 @@ pub fn counts(workdir: &Path) -> Outcome {
     write(&path, &original.replace(CALL, &format!("{CALL}{LOOP}")))?;
     let built = build(&tree, &looping, None);
     write(&path, &original)?;
-    // Other object trees need not compile it again.
+    // Other object trees then need not compile the file again.
     fs::File::open(&path)
         .and_then(|file| file.set_modified(time))
         .with_context(|| path.display().to_string())?;
@@ -56,7 +55,7 @@ pub fn counts(workdir: &Path) -> Outcome {
     slower_only_in(KIND, &measure(&looping, Set::Training)?, &base)
 }
 
-/// Programs that nobody here wrote run on the kernel without LTO: those that it has support for.
+/// Programs of Debian's packages run on the kernel without LTO, as far as it supports them.
 pub fn foreign(workdir: &Path) -> Outcome {
     let measured = measure(&without_lto(workdir)?, Set::Foreign)?;
     let counted = measured.kinds.iter().filter(|kind| kind.counts.is_some());
@@ -69,7 +68,7 @@ pub fn foreign(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// The object tree of the kernel without LTO, built if it is not there.
+/// Returns the object tree of the kernel without LTO, which is built if it is missing.
 fn without_lto(workdir: &Path) -> Result<PathBuf, Failure> {
     let none = Variant::new(ARCH, PROFILE, Lto::None);
     none.build(&kernel_tree(workdir)?, workdir)?;
@@ -82,7 +81,7 @@ fn measure(objtree: &Path, set: Set) -> Result<Measured, Failure> {
     Ok(measured.context("the set is not in the result")?)
 }
 
-/// A tick of the clock may come into one of the times that it computes, not into most of them.
+/// A tick of the clock may occur in one of the repetitions, but not in most of them.
 fn expect_nothing(computed: &Measured) -> Outcome {
     let counts: Vec<_> = computed
         .kinds
@@ -93,15 +92,15 @@ fn expect_nothing(computed: &Measured) -> Outcome {
     expect(counts.len() == 5 && n_clean >= 3, || {
         format!("the kernel was counted where a program only computed: {counts:?}")
     })?;
-    // Four instructions a turn at least, and the turns of all.
+    // At least four instructions per turn, times the number of turns.
     let few = counts.iter().find(|counts| counts.program < 4 * 4 * 50_000);
     expect(few.is_none(), || {
         format!("instructions of the program are missing: {few:?}")
     })
 }
 
-/// Every kind takes within a fiftieth what it took, but for `slower`, which takes half as much again: code
-/// elsewhere moves the ticks of the clock and the addresses of data.
+/// Checks that every kind takes the same to a fiftieth, except `slower`, which takes half as much again. Other code
+/// moves the ticks of the clock and the addresses of data.
 fn slower_only_in(slower: &str, measured: &Measured, base: &Measured) -> Outcome {
     let ratios = measured.ratios(base, |counts| counts.kernel)?;
     let mut wrong = Vec::new();
@@ -109,7 +108,7 @@ fn slower_only_in(slower: &str, measured: &Measured, base: &Measured) -> Outcome
         let good = match ratio {
             Some(ratio) if *name == slower => *ratio > 1.5,
             Some(ratio) => (ratio - 1.0).abs() < 0.02,
-            // This kernel has no such thing.
+            // This kernel does not support the work.
             None => *name != slower,
         };
         if !good {

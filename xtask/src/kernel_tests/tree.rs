@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What an install does to a real tree, and that it can be taken back.
+//! Installs plugins into a real tree, and checks that they can be removed.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::install;
 use crate::outcome::{Failure, Outcome};
 use crate::uninstall;
 
-/// Installs these plugins, all if none is named.
+/// Installs these plugins, or all if none is named.
 pub(super) fn install(tree: &Path, plugins: &[String]) -> Outcome {
     install::install(&install::Options {
         tree,
@@ -41,7 +41,7 @@ pub fn uninstall(workdir: &Path) -> Outcome {
     install(&tree, &[])
 }
 
-/// All plugins but mcount-loc, which 64-bit Arm does not take.
+/// All plugins except mcount-loc, which 64-bit Arm does not need.
 const PLUGINS: [&str; 7] = [
     "lto-link",
     "initcall-order",
@@ -52,7 +52,7 @@ const PLUGINS: [&str; 7] = [
     "lto-disable",
 ];
 
-/// Each choice of plugins without one that this configuration takes.
+/// Each selection of plugins without one that this configuration needs.
 pub fn gates(workdir: &Path) -> Outcome {
     let tree = fetch_into(&workdir.join("second"))?;
     let objtree = workdir.join("gates");
@@ -70,7 +70,7 @@ pub fn gates(workdir: &Path) -> Outcome {
     configure(&tree, &objtree, Lto::Thin, &[])
 }
 
-/// Thin LTO must not be had with these settings.
+/// Checks that thin LTO cannot be chosen with these settings.
 fn refused(tree: &Path, objtree: &Path, set: &[Setting], how: &str) -> Outcome {
     match configure(tree, objtree, Lto::Thin, set) {
         Err(Failure::Fault(error)) if error.to_string().contains("LTO_CLANG_THIN") => Ok(()),
@@ -79,7 +79,7 @@ fn refused(tree: &Path, objtree: &Path, set: &[Setting], how: &str) -> Outcome {
     }
 }
 
-/// Who makes the table of traced calls is what Kconfig says, and without anybody there is no LTO.
+/// Kconfig finds out who makes the table of traced calls; if nobody does, there is no LTO.
 pub fn recorders(workdir: &Path) -> Outcome {
     let tree = fetch_into(&workdir.join("second"))?;
     let configured = |arch, lto, recorder: &str| {
@@ -111,7 +111,7 @@ pub fn recorders(workdir: &Path) -> Outcome {
     install(&tree, &[])
 }
 
-/// How the options end that say who makes the table.
+/// The ends of the options that say who makes the table.
 const RECORDERS: [&str; 4] = [
     "PATCHABLE_FUNCTION_ENTRY",
     "CC",
@@ -119,7 +119,7 @@ const RECORDERS: [&str; 4] = [
     "RECORDMCOUNT",
 ];
 
-/// What does not work with LTO, each of which can be had without, and what it does not go with either.
+/// Options that do not work with LTO and can be chosen without it, and the options that exclude them.
 const CONFLICTS: [&[&str]; 4] = [
     &["KASAN=y"],
     &["KCOV=y"],

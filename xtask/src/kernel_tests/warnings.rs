@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The kernel's own extra checks: they say nothing of an installed tree that they do not say of the tree as it
-//! was.
+//! The kernel's own extra checks: they give no new warnings for an installed tree.
 
 use std::path::Path;
 
@@ -15,7 +14,7 @@ use crate::outcome::{Failure, Outcome};
 /// The warnings of the compiler that are off by default, and those of sparse.
 const CHECKS: [&str; 2] = ["W=1", "C=1"];
 
-/// What make says when it builds the kernel of `tree` with [`CHECKS`].
+/// Returns the output of make for the kernel of `tree` with [`CHECKS`].
 fn said(tree: &Path, objtree: &Path, lto: Lto) -> Result<String, Failure> {
     files::remove_dir(objtree)?;
     config::configure(config::Options {

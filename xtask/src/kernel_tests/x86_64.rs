@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What only 64-bit x86 has: objtool, which sees the kernel once, after the link.
+//! Tests for 64-bit x86, where objtool runs once, after the link.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ pub fn thin(workdir: &Path) -> Outcome {
     demonstrate(workdir, Arch::X86_64, Lto::Thin)
 }
 
-/// A kernel that has what is checked here, and is built faster than the others.
+/// A kernel with the checked features that builds faster than the others.
 const SMALL: Profile = Profile::Tiny;
 
 /// Builds a small kernel with thin LTO, boots it, and verifies it.
@@ -51,7 +51,7 @@ pub fn small(workdir: &Path) -> Outcome {
     verify::outcome(&report)
 }
 
-/// The object of each module, with its path in the object tree.
+/// Returns the object of each module, with its path in the object tree.
 fn modules(objtree: &Path) -> anyhow::Result<Vec<String>> {
     let order = objtree.join("modules.order");
     let order = fs::read_to_string(&order).with_context(|| order.display().to_string())?;
@@ -61,18 +61,18 @@ fn modules(objtree: &Path) -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-/// A file of objtool that any change of goes into its program.
+/// A source of objtool; every change of it changes the program.
 const SOURCE: &str = "tools/objtool/objtool.c";
 
 const CHANGE: &str = "\nconst char changed_for_a_test[] = \"changed\";\n";
 
-/// A changed objtool annotates vmlinux.o and each module again; bitcode is not compiled for it.
+/// A changed objtool annotates vmlinux.o and each module again, and no bitcode is compiled.
 pub fn changed_objtool(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built_variant(workdir, Variant::new(Arch::X86_64, SMALL, Lto::Thin))?;
     let source = tree.join(SOURCE);
     let text = fs::read_to_string(&source).with_context(|| source.display().to_string())?;
-    // A run that was killed may have left its change.
+    // A killed run may have left its change.
     let original = text.split(CHANGE).next().unwrap_or_default();
     fs::write(&source, format!("{original}{CHANGE}"))
         .with_context(|| source.display().to_string())?;
@@ -97,7 +97,7 @@ pub fn changed_objtool(workdir: &Path) -> Outcome {
     let compiled = made(&lines, "CC");
     let mut needless = compiled.iter().filter(|object| {
         let is_host = object.contains("tools/objtool");
-        // The number of the build, which each link of vmlinux counts, is in these.
+        // These contain the number of the build, which grows with each link of vmlinux.
         let has_version = **object == "init/version.o" || object.starts_with("arch/x86/boot/");
         !is_host && !has_version && !modules.contains(**object)
     });
@@ -109,7 +109,7 @@ pub fn changed_objtool(workdir: &Path) -> Outcome {
     }
 }
 
-/// A return that the kernel would not find, as it stands elsewhere than objtool's table says.
+/// A return that the kernel would not find, because objtool's table has another place for it.
 pub fn verify_sees(workdir: &Path) -> Outcome {
     let good = built_variant(workdir, Variant::new(Arch::X86_64, SMALL, Lto::Thin))?;
     let path = good.join("vmlinux");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The plugin of QEMU that counts: compiled for this machine, and its lines read.
+//! Compiles the QEMU plugin that counts, and reads its output.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,41 +14,41 @@ use crate::{llvm, process};
 /// Its source.
 pub const SOURCE: &str = include_str!("../../runtime/counter.c");
 
-/// What was executed between two marks.
+/// The counts between two marks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Instructions of the kernel and its modules.
     pub kernel: u64,
     /// Instructions of programs.
     pub program: u64,
-    /// Branches that were taken in the kernel.
+    /// Taken branches in the kernel.
     pub taken_branches: u64,
     /// Lines of the kernel's code that were not in the instruction cache, of 32 KiB and 8 ways.
     pub cache_misses: u64,
 }
 
-/// A mark that a program of the guest executed, and what was counted from the start up to it.
+/// A mark that a program of the guest executed, and the counts from the start up to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     pub kind: MarkKind,
     pub counts: Counts,
 }
 
-/// What a mark stands for, as in `system.h` and `kinds.h`.
+/// The meaning of a mark, as in `system.h` and `kinds.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkKind {
     /// The first process has started.
     Started,
-    /// A kind of work comes next.
+    /// A kind of work follows.
     Kind,
-    /// What is measured begins.
+    /// The measured work begins.
     Begin,
-    /// It ends.
+    /// The measured work ends.
     End,
 }
 
 impl Counts {
-    /// What came between `earlier` and this.
+    /// Returns the counts between `earlier` and this mark.
     pub fn since(self, earlier: Self) -> Self {
         Self {
             kernel: self.kernel - earlier.kernel,
@@ -59,10 +59,10 @@ impl Counts {
     }
 }
 
-/// Compiles the plugin for guests of `arch` into `dir`, and gives its path.
+/// Compiles the plugin for guests of `arch` into `dir`, and returns its path.
 ///
 /// # Errors
-/// No LLVM, or it does not compile.
+/// There is no LLVM, or the plugin does not compile.
 pub fn compile(arch: Arch, dir: &Path) -> anyhow::Result<PathBuf> {
     let source = dir.join("counter.c");
     let plugin = dir.join("counter.so");
@@ -81,19 +81,19 @@ pub fn compile(arch: Arch, dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(plugin)
 }
 
-/// What the plugin wrote.
+/// The output of the plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
     pub marks: Vec<Mark>,
-    /// How many instructions of the kernel were executed between marks that begin and end, by the
-    /// address of the first one that belongs together.
+    /// The number of kernel instructions executed in measured work, by the address of the first instruction of
+    /// each block.
     pub addresses: BTreeMap<u64, u64>,
 }
 
-/// Reads what the plugin wrote.
+/// Reads the output of the plugin.
 ///
 /// # Errors
-/// A line that is not one of its own.
+/// A line is not from the plugin.
 pub fn parse(log: &str) -> anyhow::Result<Counted> {
     let mut counted = Counted::default();
     for line in log.lines() {
@@ -170,7 +170,7 @@ mod tests {
         let error = parse("mark 1 10 2 3 4\nmark 9 1 2 3 4\n").unwrap_err();
         assert!(error.to_string().contains("`mark 9 1 2 3 4`"), "{error}");
         assert!(parse("mark 1 10 2 3\n").is_err());
-        // The same instructions may have been translated twice.
+        // QEMU may have translated the same instructions twice.
         let blocks = parse("block 4096 7\nblock 8192 1\nblock 4096 3\n").unwrap();
         assert_eq!(blocks.addresses, BTreeMap::from([(4096, 10), (8192, 1)]));
         assert!(parse("block 4096\n").is_err());

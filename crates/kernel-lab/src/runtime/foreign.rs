@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Programs that nobody here wrote: those of Debian's packages, with the libraries that they need.
+//! Fetches programs of Debian's packages, with the libraries that they need.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ const PACKAGES: [&str; 4] = ["fio", "iperf3", "rt-tests", "stress-ng"];
 /// Their programs that are run.
 const PROGRAMS: [&str; 4] = ["fio", "hackbench", "iperf3", "stress-ng"];
 
-/// Where libraries are in Debian, below the directory of the architecture and beside it; those of ceph,
-/// which fio needs, have one of their own.
+/// The directories of libraries in Debian, within that of the architecture and beside it; those of ceph,
+/// which fio needs, have a separate one.
 const LIBRARIES: [&str; 2] = ["lib", "usr/lib"];
 const BELOW: [&str; 2] = ["", "ceph"];
 
-/// The programs and their libraries for `arch`, each with its path in the guest; fetched into `cache`
-/// if they are not there.
+/// Returns the programs and their libraries for `arch`, each with its path in the guest; fetches missing ones
+/// into `cache`.
 ///
 /// # Errors
 /// apt cannot get the packages, or a library is in none of them.
@@ -55,7 +55,7 @@ pub fn files(arch: Arch, cache: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>>
     Ok(files)
 }
 
-/// The programs below `root` and what they need, each with its path in the guest.
+/// Returns the programs below `root` and their libraries, each with its path in the guest.
 fn needed(arch: Arch, root: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
@@ -88,7 +88,7 @@ fn needed(arch: Arch, root: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// The loader of a program, and the names of the libraries that a program or a library needs.
+/// Returns the loader of a program, and the names of the libraries that a program or library needs.
 fn wants(bytes: &[u8]) -> anyhow::Result<(Option<String>, Vec<String>)> {
     let elf = Elf::parse(bytes)?;
     let data = |name| elf.section_by_name(name).map(|section| section.data);
@@ -110,7 +110,7 @@ fn wants(bytes: &[u8]) -> anyhow::Result<(Option<String>, Vec<String>)> {
     Ok((data(".interp").and_then(text), libraries))
 }
 
-/// The text up to the first NUL.
+/// Returns the text up to the first NUL.
 fn text(bytes: &[u8]) -> Option<String> {
     let end = bytes.iter().position(|byte| *byte == 0)?;
     String::from_utf8(bytes.get(..end)?.to_vec()).ok()

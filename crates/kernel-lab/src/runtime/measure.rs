@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A kernel in a guest whose instructions are counted.
+//! Runs a kernel in a guest whose instructions are counted.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ use crate::process;
 use crate::progress::Step;
 use crate::qemu::{self, Counting, Guest};
 
-/// The status of a kind that the kernel has no support for, as in `kinds.h`.
+/// The status of a kind of work that the kernel does not support, as in `kinds.h`.
 const ABSENT: i32 = 100;
 
-/// What kernels of one architecture are measured with.
+/// The tools for measuring kernels of one architecture.
 pub struct Meter {
     arch: Arch,
     plugin: PathBuf,
-    /// Where the plugin is.
+    /// The path of the plugin.
     dir: tempfile::TempDir,
     qemu: String,
     timeout: Duration,
@@ -36,7 +36,7 @@ impl Meter {
     /// Compiles the plugin.
     ///
     /// # Errors
-    /// It does not compile, or there is no QEMU.
+    /// The plugin does not compile, or there is no QEMU.
     pub fn new(arch: Arch, timeout: Duration) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("a directory for a plugin of QEMU")?;
         let plugin = counter::compile(arch, dir.path())?;
@@ -50,11 +50,11 @@ impl Meter {
         })
     }
 
-    /// Measures the kernel in `objtree` with each workload, and keeps the result there, with what was
-    /// measured of it before.
+    /// Measures the kernel in `objtree` with each workload, and stores the result there, together with earlier
+    /// results.
     ///
     /// # Errors
-    /// QEMU cannot be run; as a fault, a kernel that is not well, or work that failed.
+    /// QEMU cannot be run; as a fault, the kernel has faults, or work failed.
     pub fn measure(&self, objtree: &Path, workloads: &[Workload]) -> Result<Runtime, Failure> {
         let image = self.arch.built_image(objtree)?;
         let image = result::image_hash(&image)?;
@@ -75,7 +75,7 @@ impl Meter {
         Ok(runtime)
     }
 
-    /// What the kernel says of its memory, and what was measured in one guest.
+    /// Returns the kernel's report of its memory, and the measurements of one guest.
     fn run(&self, objtree: &Path, workload: &Workload) -> Result<(String, Measured), Failure> {
         let name = workload.set.name();
         let step = Step::start(format!("measuring {}: {name}", objtree.display()));
@@ -93,7 +93,7 @@ impl Meter {
             let name = module.name.as_str();
             workload.needed_modules.contains(&name) || workload.module == Some(name)
         });
-        // What it needs is there; itself it comes and goes.
+        // The modules it needs stay loaded; only the module itself is loaded and unloaded.
         needed.retain(|module| workload.module != Some(module.name.as_str()));
         let initramfs = self.dir.path().join("initramfs.cpio");
         let content = Content {
@@ -141,17 +141,17 @@ impl Meter {
     }
 }
 
-/// What the kernel says of its memory when it starts.
+/// Returns the kernel's report of its memory at the start.
 fn memory(console: &[String]) -> String {
     let line = console.iter().find_map(|line| line.split_once("Memory: "));
     line.map_or_else(String::new, |(_, text)| text.to_owned())
 }
 
-/// What was counted up to the first process, and for each kind of work, by what programs said on the
-/// console and by the marks that they made.
+/// Returns the counts up to the first process and for each kind of work, by the programs' lines on the
+/// console and their marks.
 ///
 /// # Errors
-/// The kernel is not well, work failed, or the two do not fit together.
+/// The kernel has faults, work failed, or lines and marks do not match.
 fn judge(console: &[String], marks: &[Mark]) -> anyhow::Result<(counter::Counts, Vec<Kind>)> {
     let (first, marks) = marks.split_first().context("no process was started")?;
     anyhow::ensure!(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What was measured of one kernel, as it is kept in its object tree, and the comparison of two.
+//! Stores the measurements of a kernel in its object tree, and compares two kernels.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,53 +14,53 @@ use super::sets::{Set, hex};
 use crate::arch::Arch;
 use crate::progress;
 
-/// What was measured of one kernel.
+/// The measurements of one kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Runtime {
-    /// The kernel that was measured: the SHA-256 of its image.
+    /// The SHA-256 of the kernel's image.
     pub image: String,
-    /// What the kernel says of its memory when it starts.
+    /// The kernel's report of its memory at the start.
     pub memory: String,
-    /// What QEMU says of its version.
+    /// The version of QEMU.
     pub qemu: String,
     /// What was measured of each set.
     pub sets: BTreeMap<Set, Measured>,
 }
 
-/// What was measured of one set.
+/// The measurements of one set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The version of the set.
     pub workload: String,
-    /// From the start of the kernel to its first process.
+    /// The counts from the start of the kernel to its first process.
     pub start: Counts,
     /// What was measured of each kind of work.
     pub kinds: Vec<Kind>,
 }
 
-/// What was measured of a kind of work.
+/// The measurement of a kind of work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kind {
     /// Its name.
     pub name: String,
-    /// How often it was done.
+    /// The number of repetitions.
     pub times: u64,
-    /// What that took; nothing if the kernel has no support for it.
+    /// The counts of all repetitions; `None` if the kernel does not support the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
 }
 
-/// Which of the counts.
+/// A choice of one of the counts.
 pub type Count = fn(&Counts) -> u64;
 
-/// The ratio of each kind that both kernels could do.
+/// The ratio of each kind of work that both kernels support.
 pub struct Ratios<'a> {
     /// The name of each kind, and its ratio if both could do it.
     pub kinds: Vec<(&'a str, Option<f64>)>,
 }
 
 impl Ratios<'_> {
-    /// The geometric mean, if there is a kind that both could do.
+    /// Returns the geometric mean, if both kernels support any kind.
     pub fn mean(&self) -> Option<f64> {
         let logs: Vec<f64> = self
             .kinds
@@ -103,10 +103,10 @@ impl Measured {
 }
 
 impl Runtime {
-    /// The same set of another kernel, to be compared with.
+    /// Returns the same set of another kernel, for a comparison.
     ///
     /// # Errors
-    /// It has not been measured, or by another version of QEMU.
+    /// It has not been measured, or with another version of QEMU.
     pub fn set_of<'a>(&self, set: Set, base: &'a Self) -> anyhow::Result<&'a Measured> {
         anyhow::ensure!(
             self.qemu == base.qemu,
@@ -121,7 +121,7 @@ impl Runtime {
 }
 
 impl Runtime {
-    /// Leaves those of the usual sets that `other` was measured with, too, in the same version.
+    /// Keeps only the usual sets that `other` was also measured with, in the same version.
     pub fn keep_common(&mut self, other: &Self) {
         let same_qemu = self.qemu == other.qemu;
         self.sets.retain(|set, measured| {
@@ -131,8 +131,7 @@ impl Runtime {
     }
 }
 
-/// What was measured of the kernel that was built in `objtree`, with the usual sets; nothing if it was
-/// built again since.
+/// Returns the measurements of the kernel in `objtree` with the usual sets; nothing if it was rebuilt since.
 ///
 /// # Errors
 /// The result cannot be read.
@@ -154,7 +153,7 @@ pub fn of_built(objtree: &Path) -> anyhow::Result<Option<Runtime>> {
     Ok(None)
 }
 
-/// What tells one kernel from another.
+/// Returns the hash that identifies the kernel.
 ///
 /// # Errors
 /// The image cannot be read.
@@ -163,7 +162,7 @@ pub fn image_hash(image: &Path) -> anyhow::Result<String> {
     Ok(hex(&Sha256::digest(&bytes)))
 }
 
-/// How many instructions of the kernel were executed at which address, in all of `sets`.
+/// Returns the number of executed kernel instructions by address, in all of `sets`.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -184,15 +183,15 @@ pub fn addresses(objtree: &Path, sets: &[Set]) -> anyhow::Result<BTreeMap<u64, u
     Ok(sum)
 }
 
-/// Where the result is kept in an object tree.
+/// Returns the path of the result in an object tree.
 pub fn path(objtree: &Path) -> PathBuf {
     objtree.join("bench-runtime.json")
 }
 
-/// What was measured of the kernel in `objtree`, if it was.
+/// Returns the measurements of the kernel in `objtree`, if there are any.
 ///
 /// # Errors
-/// The file is there and cannot be read.
+/// The file exists and cannot be read.
 pub fn read(objtree: &Path) -> anyhow::Result<Option<Runtime>> {
     let path = path(objtree);
     if !path.exists() {
@@ -202,7 +201,7 @@ pub fn read(objtree: &Path) -> anyhow::Result<Option<Runtime>> {
     serde_json::from_slice(&text).with_context(|| path.display().to_string())
 }
 
-/// Keeps what was measured.
+/// Stores the measurements.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -213,12 +212,12 @@ pub fn write(objtree: &Path, runtime: &Runtime) -> anyhow::Result<()> {
     std::fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
-/// Where the instructions of a set were executed.
+/// Returns the path of the file with the addresses of the instructions of a set.
 fn addresses_path(objtree: &Path, set: Set) -> PathBuf {
     objtree.join(format!("bench-runtime-{}.addresses", set.name()))
 }
 
-/// Keeps how many instructions of the kernel were executed at which address.
+/// Stores the number of executed kernel instructions by address.
 ///
 /// # Errors
 /// The file cannot be written.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The kernels of the results pages, one a row: how each is built, what of it is kept, and the page.
+//! The kernels of the results pages, one per row: builds them, stores their results, and writes the page.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -24,34 +24,34 @@ use crate::{llvm, process};
 /// A kernel of a results page.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What it is called in file names and on the command line.
+    /// Its name in file names and on the command line.
     pub name: String,
     /// What is built.
     pub variant: Variant,
-    /// Settings of Kconfig beside those of the variant.
+    /// Kconfig settings in addition to those of the variant.
     pub more: Vec<&'static str>,
 }
 
-/// What is kept of a row.
+/// The stored result of a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// The settings that it was built with.
+    /// The settings of its build.
     pub settings: Vec<String>,
-    /// What clang says of its version.
+    /// The version of clang.
     pub compiler: String,
     /// Text and data of vmlinux.o.
     pub object: u64,
-    /// Text, data and bss of vmlinux, as llvm-size says.
+    /// Text, data and bss of vmlinux, by llvm-size.
     pub vmlinux: [u64; 3],
     /// The size of the file that is booted.
     pub image: u64,
-    /// The image, compressed by gzip.
+    /// The size of the image, compressed by gzip.
     pub image_gz: u64,
     /// What was counted.
     pub runtime: Runtime,
 }
 
-/// All rows of the pages of `arch`.
+/// Returns all rows of the pages of `arch`.
 pub fn rows(arch: Arch) -> Vec<Row> {
     let none = Variant::new(arch, Profile::Ci, Lto::None);
     let with = |lto| Variant { lto, ..none };
@@ -99,7 +99,7 @@ pub fn rows(arch: Arch) -> Vec<Row> {
 }
 
 impl Row {
-    /// The name of the row that it is compared with.
+    /// Returns the name of the row that it is compared with.
     pub fn base(&self) -> &'static str {
         match (self.variant.profile, self.variant.trims) {
             (Profile::Defconfig, _) => "defconfig-none",
@@ -108,7 +108,7 @@ impl Row {
         }
     }
 
-    /// The name in the ledger.
+    /// Returns its name in the ledger.
     pub fn test(&self) -> String {
         let Variant { arch, .. } = self.variant;
         format!(
@@ -119,7 +119,7 @@ impl Row {
         )
     }
 
-    /// The settings that it is built with.
+    /// Returns the settings of its build.
     pub fn settings(&self) -> anyhow::Result<Vec<Setting>> {
         let mut settings = self.variant.settings()?;
         for setting in &self.more {
@@ -128,13 +128,13 @@ impl Row {
         Ok(settings)
     }
 
-    /// Its object tree in `workdir`.
+    /// Returns its object tree in `workdir`.
     pub fn objtree(&self, workdir: &Path) -> PathBuf {
         let arch = self.variant.arch.name();
         workdir.join(format!("runtime-{arch}-{}", self.name))
     }
 
-    /// The command that makes it.
+    /// Returns the command that makes it.
     pub fn command(&self) -> String {
         let arch = self.variant.arch.name();
         format!(
@@ -143,7 +143,7 @@ impl Row {
         )
     }
 
-    /// What it is, for people.
+    /// Returns its title for readers.
     fn title(&self) -> String {
         let Variant {
             profile,
@@ -176,7 +176,7 @@ impl Row {
         title
     }
 
-    /// Whether what was built in `objtree` is this row.
+    /// Checks that the kernel in `objtree` is this row.
     ///
     /// # Errors
     /// It is not, or is not configured.
@@ -201,10 +201,10 @@ impl Row {
         )))
     }
 
-    /// What is kept of the kernel that was built in `objtree` and measured.
+    /// Returns the record of the measured kernel in `objtree`.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// A file cannot be read.
     pub fn record(&self, objtree: &Path, runtime: Runtime) -> anyhow::Result<Record> {
         let clang = llvm::bin_dir()?.join("clang");
         let compiler = process::output(Command::new(clang).arg("--version"))?;
@@ -229,7 +229,7 @@ impl Row {
     }
 }
 
-/// Text, data and bss, as llvm-size says.
+/// Returns text, data and bss, by llvm-size.
 fn llvm_size(file: &Path) -> anyhow::Result<[u64; 3]> {
     let said = process::output(Command::new(llvm::bin_dir()?.join("llvm-size")).arg(file))?;
     let parse = || {
@@ -240,20 +240,20 @@ fn llvm_size(file: &Path) -> anyhow::Result<[u64; 3]> {
     parse().with_context(|| format!("llvm-size {}: {said}", file.display()))
 }
 
-/// The directory of the records of `arch`, in `results`.
+/// Returns the directory of the records of `arch`, in `results`.
 fn records(arch: Arch, results: &Path) -> PathBuf {
     results.join(format!("runtime/{}-{}", arch.name(), crate::KERNEL))
 }
 
-/// The page of `arch`, in `results`.
+/// Returns the path of the page of `arch`, in `results`.
 pub fn page_path(arch: Arch, results: &Path) -> PathBuf {
     results.join(format!("runtime-{}-{}.md", arch.name(), crate::KERNEL))
 }
 
-/// What a record begins with.
+/// The first lines of a record.
 const LICENCE: &str = "# SPDX-License-Identifier: GPL-2.0-only OR MIT\n";
 
-/// Keeps a record.
+/// Stores a record.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -268,7 +268,7 @@ pub fn write(row: &Row, results: &Path, record: &Record) -> anyhow::Result<()> {
 /// Reads the record of a row, if there is one.
 ///
 /// # Errors
-/// The file is there and cannot be read.
+/// The file exists and cannot be read.
 pub fn read(row: &Row, results: &Path) -> anyhow::Result<Option<Record>> {
     let path = records(row.variant.arch, results).join(format!("{}.toml", row.name));
     if !path.exists() {
@@ -279,10 +279,10 @@ pub fn read(row: &Row, results: &Path) -> anyhow::Result<Option<Record>> {
     Ok(Some(record))
 }
 
-/// The page of `arch`, made from the records in `results`.
+/// Returns the page of `arch`, made from the records in `results`.
 ///
 /// # Errors
-/// A record that cannot be read, or two that cannot be compared.
+/// A record cannot be read, or two records cannot be compared.
 pub fn page(arch: Arch, results: &Path) -> anyhow::Result<String> {
     let rows = rows(arch);
     let mut recorded = Vec::new();
@@ -297,9 +297,9 @@ pub fn page(arch: Arch, results: &Path) -> anyhow::Result<String> {
         "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n\
          # What kernels execute: {} {}, profile ci\n\n\
          Made by `cargo xtask bench runtime --arch {} --row NAME`, row by row; [how it is measured](../runtime.md).\n\
-         Each number is of the same work, so fewer is better; a percentage compares with the kernel without LTO (of\n\
-         trimmed kernels, with the trimmed one without LTO). **Instructions are not cycles**: no pipeline, no memory and\n\
-         no branch predictor is in them; the columns of branches and cache misses say a little of what they leave out.\n\n",
+         All kernels did the same work, so fewer is better. A percentage compares with the kernel without LTO (for trimmed\n\
+         kernels, with the trimmed one without LTO). **Instructions are not cycles**: they know no pipeline, no memory and no\n\
+         branch predictor; the columns of branches and cache misses show a little of the difference.\n\n",
         crate::KERNEL,
         arch.name(),
         arch.name(),
@@ -339,7 +339,7 @@ pub fn page(arch: Arch, results: &Path) -> anyhow::Result<String> {
 
 type Recorded<'a> = (&'a Row, Record);
 
-/// The geometric mean of a count of a set, against another kernel.
+/// Returns the geometric mean of a count of a set, relative to another kernel.
 fn mean(
     set: Set,
     record: &Record,
@@ -364,7 +364,7 @@ fn add_summary<'a>(
 ) -> anyhow::Result<()> {
     page.push_str(
         "## Speed and size\n\
-         Instructions of the kernel, as geometric means over each set; taken branches and misses of a simulated\n\
+         Executed instructions of the kernel, as geometric means over each set; taken branches and misses of a simulated\n\
          instruction cache, over the test set; text and data of `vmlinux.o`.\n\n\
          | kernel | training | test | shell | start to init | taken branches | cache misses | text and data |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|\n",
@@ -391,7 +391,7 @@ fn add_summary<'a>(
             percent(sized),
         )?;
     }
-    page.push_str("\nEach row by its command:\n\n```\n");
+    page.push_str("\nThe command of each row:\n\n```\n");
     for (row, _) in recorded {
         writeln!(page, "{}", row.command())?;
     }
@@ -406,7 +406,7 @@ fn add_sizes<'a>(
 ) -> anyhow::Result<()> {
     page.push_str(
         "## Bytes, and instructions from the start to init\n\
-         `vmlinux` as `llvm-size` has it; the image, and the same by gzip; what the kernel says of its memory.\n\n\
+         Sizes of `vmlinux` by `llvm-size`; of the image, plain and compressed with gzip; memory as the kernel reports it.\n\n\
          | kernel | text | data | bss | image | | image.gz | | start to init | memory |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
     );
@@ -448,7 +448,7 @@ fn add_kinds<'a>(
     };
     writeln!(page, "## The set {}, kind by kind", set.name())?;
     page.push_str(
-        "Instructions of the kernel that the first kernel takes for one time, and how the others compare.\n\n| kind |",
+        "Instructions that the first kernel executes for one repetition, and the difference of the other kernels.\n\n| kind |",
     );
     let mut columns = Vec::new();
     for (row, record) in recorded {
@@ -487,7 +487,7 @@ fn add_kinds<'a>(
     Ok(())
 }
 
-/// What a kind takes once.
+/// Returns the cost of one repetition of a kind.
 fn once(measured: &Measured, index: usize) -> String {
     let kind = measured.kinds.get(index);
     let counts = kind.and_then(|kind| Some(kind.counts?.kernel / kind.times));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The sets of kernel work: what is in each, what a guest needs for it, and its version.
+//! The sets of kernel work: their programs, the files that a guest needs, and their versions.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -17,21 +17,21 @@ use crate::arch::Arch;
 use crate::{busybox, guest};
 use crate::{process, workspace};
 
-/// Kernel work that is measured together, in a guest of its own.
+/// A set of kernel work that is measured together, in a separate guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Set {
-    /// Kinds of kernel work that a profile may be made of.
+    /// Kinds of kernel work that may be used to record a profile.
     Training,
     /// Other system calls and subsystems.
     Test,
     /// Programs of busybox, in a shell.
     Shell,
-    /// Work that asks the kernel for nothing.
+    /// Work that only computes.
     Compute,
     /// Programs of Debian's packages.
     Foreign,
-    /// A file of the user's.
+    /// A file of the user.
     Own,
 }
 
@@ -46,10 +46,10 @@ impl Set {
         Self::Own,
     ];
 
-    /// What is measured if nobody says.
+    /// The sets that are measured by default.
     pub const DEFAULT: [Self; 3] = [Self::Training, Self::Test, Self::Shell];
 
-    /// The name that `--set` takes.
+    /// Returns its name for `--set`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Training => "training",
@@ -75,7 +75,7 @@ const KINDS: Source = source!("kinds.h");
 const COMPUTE: Source = source!("compute.c");
 const PROGRAMS: Source = source!("programs.c");
 
-/// The first is the program, the others are what it includes.
+/// The first file is the program, the others are included by it.
 const TRAINING: [Source; 6] = [
     source!("training/training.c"),
     source!("training/calls.c"),
@@ -110,7 +110,7 @@ const FOREIGN: [Source; 4] = [
     source!("foreign/stress-ng"),
 ];
 
-/// What a guest does before.
+/// The script that a guest runs first.
 const SCRIPT: &str = include_str!("../../runtime/guest.sh");
 
 /// The modules that the script needs, if the kernel has them as modules.
@@ -123,7 +123,7 @@ const LOADED_MODULES: [&str; 2] = ["dummy", "vfat"];
 pub struct Workload {
     /// The set.
     pub set: Set,
-    /// What it is: results of two versions cannot be compared.
+    /// The version of the set: results of two versions cannot be compared.
     pub version: String,
     /// A static busybox.
     pub busybox: Vec<u8>,
@@ -140,7 +140,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Compiles the programs of `set`; `own` is the user's file, for [`Set::Own`].
+    /// Compiles the programs of `set`; `own` is the user's file for [`Set::Own`].
     ///
     /// # Errors
     /// A program does not compile, there is no busybox, or a file cannot be read.
@@ -245,7 +245,7 @@ impl Workload {
     }
 }
 
-/// Bytes as digits.
+/// Returns bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     let mut digits = String::new();
     for byte in bytes {
@@ -265,7 +265,7 @@ fn compile(arch: Arch, name: &str, sources: &[Source]) -> anyhow::Result<Vec<u8>
     guest::compile_with(arch, name, program.1, &included)
 }
 
-/// A file system that is the same each time it is made, compressed.
+/// Makes a compressed file system that is the same each time.
 fn ext4_image() -> anyhow::Result<Vec<u8>> {
     const UUID: &str = "6b627569-6c64-4c54-8f00-000000000000";
     let dir = tempfile::tempdir().context("a directory for a file system")?;
@@ -293,7 +293,7 @@ fn ext4_image() -> anyhow::Result<Vec<u8>> {
     encoder.finish().context("compressing")
 }
 
-/// It is not in the search path of everybody.
+/// Returns the path of mke2fs, whose directory is not in the search path of every user.
 fn mke2fs() -> PathBuf {
     let known = ["/usr/sbin/mke2fs", "/sbin/mke2fs"].map(PathBuf::from);
     let found = known.into_iter().find(|path| path.is_file());

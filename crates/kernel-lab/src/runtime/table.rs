@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What was measured, as tables on the terminal and as JSON.
+//! Shows measurements, as tables on the terminal and as JSON.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::counter::Counts;
 use super::result::{Count, Kind, Runtime};
 use super::sets::Set;
 
-/// A kernel and what was measured of it.
+/// A kernel and its measurements.
 pub struct Measurement {
     /// Its object tree.
     pub name: String,
@@ -17,7 +17,7 @@ pub struct Measurement {
     pub runtime: Runtime,
 }
 
-/// What is counted, and under which name.
+/// The counts and their names.
 const COUNTS: [(&str, Count); 4] = [
     ("kernel instructions", |counts| counts.kernel),
     ("taken branches", |counts| counts.taken_branches),
@@ -25,7 +25,7 @@ const COUNTS: [(&str, Count); 4] = [
     ("program instructions", |counts| counts.program),
 ];
 
-/// Tables of each set: what one run of each kind takes, and the ratios to `base`.
+/// Returns tables of each set: the cost of one repetition of each kind, and the ratios to `base`.
 ///
 /// # Errors
 /// Two kernels cannot be compared.
@@ -71,7 +71,7 @@ fn heading() -> [String; 5] {
     heading
 }
 
-/// What a kind takes once.
+/// Returns the cost of one repetition of a kind.
 fn row(kind: &Kind) -> [String; 5] {
     let mut row: [String; 5] = Default::default();
     row[0].clone_from(&kind.name);
@@ -94,7 +94,7 @@ fn once(count: u64, times: u64) -> String {
     }
 }
 
-/// The ratios of `this` to `base`.
+/// Returns the ratios of `this` to `base`.
 fn compared(base: &Measurement, this: &Measurement, sets: &[Set]) -> anyhow::Result<String> {
     let mut text = format!("{} against {}\n", this.name, base.name);
     for set in sets {
@@ -136,7 +136,7 @@ fn compared(base: &Measurement, this: &Measurement, sets: &[Set]) -> anyhow::Res
     Ok(text)
 }
 
-/// By how much more a ratio is than 1.
+/// Returns the difference of a ratio from 1, in percent.
 pub fn percent(ratio: Option<f64>) -> String {
     ratio.map_or_else(
         || "not in both".to_owned(),
@@ -144,7 +144,7 @@ pub fn percent(ratio: Option<f64>) -> String {
     )
 }
 
-/// The same as JSON.
+/// Returns the same as JSON.
 ///
 /// # Errors
 /// Two kernels cannot be compared.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What is in a program, and what must go with a part that is taken away.
+//! Finds the parts of a program, and the parts that must be removed together with another.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

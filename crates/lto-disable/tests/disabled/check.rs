@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The check of what was built: objects with the `.cmd` files that kbuild leaves beside them.
+//! Tests the check of built objects, with the `.cmd` files that kbuild leaves beside them.
 
 use test_support::{FORMS, TestDir};
 
@@ -8,7 +8,7 @@ use crate::support::run;
 const NATIVE: &[&str] = FORMS[0];
 const BITCODE: &[&str] = FORMS[1];
 
-/// An object as kbuild makes it of `source`; nothing tells what it was made of if that is empty.
+/// Makes an object as kbuild makes it from `source`; if `source` is empty, nothing tells its origin.
 fn object(dir: &TestDir, name: &str, flags: &[&str], source: &str) {
     dir.c(name, "int variable;", flags);
     let (folder, file) = name.rsplit_once('/').unwrap();

@@ -25,8 +25,8 @@ fn fragment() -> String {
     DisabledEntry::fragment(&resolve(&list, &dir))
 }
 
-/// Those of `objects` that a real make finds with `$(filter ...)`, as the rules of lto-link do, once
-/// it has read what the plugin puts into the kernel's Makefiles.
+/// Returns the `objects` that a real make finds with `$(filter ...)`, like the rules of lto-link, after it has
+/// read the text that the plugin adds to the kernel's Makefiles.
 fn filtered_by_make(fragment: &str, objects: &[&str]) -> Vec<String> {
     let dir = TestDir::new();
     dir.write("scripts/lto/lto-disabled.mk", fragment);

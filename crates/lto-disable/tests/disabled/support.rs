@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What the tests of this crate share.
+//! Helpers for the tests of this crate.
 
 use kernel_facts::KnownLto;
 use lto_disable::{DisabledEntry, List};
@@ -14,7 +14,7 @@ pub fn tree(files: &[&str]) -> TestDir {
     dir
 }
 
-/// What `list` means in `dir`.
+/// Returns the entries of `list` resolved for `dir`.
 pub fn resolve(list: &str, dir: &TestDir) -> Vec<DisabledEntry> {
     let list = List::parse(list).unwrap_or_else(|error| panic!("{error:?}"));
     list.resolve(dir.path(), &KnownLto::None).unwrap()

@@ -27,7 +27,7 @@ fn samples() -> &'static [Vec<u8>] {
     })
 }
 
-/// Does all that there is to do. What comes of it must be an object that has what it lacked.
+/// Plans and rewrites. The result must be an object that lacks nothing.
 fn whole_way(bytes: &[u8]) -> Result<(), TestCaseError> {
     let Ok(elf) = Elf::parse(bytes) else {
         return Ok(());

@@ -8,7 +8,7 @@ use crate::support::{
     success,
 };
 
-/// What the disassembler says of the instructions at the entry of `in_0`.
+/// Returns the disassembled instructions at the entry of `in_0`.
 fn has_nop(dir: &TestDir, name: &str, target: Target) -> bool {
     let text = dir.run("llvm-objdump", &["-dr", "--disassemble-symbols=in_0", name]);
     let none = if target.emulation == X86.emulation {
@@ -66,7 +66,7 @@ fn an_object_with_no_others_gets_no_table() {
     }
 }
 
-/// Nothing is known of what stands there, so it is not written over.
+/// The bytes there are unknown, so they are not overwritten.
 #[test]
 fn calls_of_another_form_stay() {
     let dir = TestDir::new();

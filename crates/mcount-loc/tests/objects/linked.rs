@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What linkers make of the result.
+//! Links the results.
 
 use goblin::elf::Elf;
 use test_support::TestDir;
@@ -8,7 +8,7 @@ use crate::support::{
     ARM, LINKED, TARGETS, TRACED_SECTIONS, Target, X86, lld, object, records, run, success,
 };
 
-/// A second object, with the other definition of `weak` and what the first lacks.
+/// A second object, with the other definition of `weak` and the symbols that the first lacks.
 const OTHER: &str = "int callee(int x) { return x; }\n\
                      int before(int x) { return callee(x) + 11; }\n\
                      int weak(int x) { return callee(x) + 12; }\n";
@@ -121,7 +121,7 @@ fn tables_of_several_objects_become_one() {
     }
 }
 
-/// What `vmlinux.o` and modules are: there is no code before this link.
+/// As for `vmlinux.o` and modules, there is no code before this link.
 #[test]
 fn code_of_an_lto_link_is_recorded() {
     for target in TARGETS {

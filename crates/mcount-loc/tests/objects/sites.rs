@@ -13,13 +13,13 @@ use crate::support::{
     ARM, LINKED, TARGETS, TRACED_SECTIONS, Target, X86, fault, lld, object, run, success,
 };
 
-/// What 64-bit Arm has instead of calls.
+/// The no-ops that 64-bit Arm has instead of calls.
 const NOPS: &[&str] = &["-O2", "-fno-pic", "-fpatchable-function-entry=2"];
 const ARM_TRIPLES: [(&str, Target); 2] = [
     ("--target=aarch64-linux-gnu", TARGETS[2]),
     ("--target=aarch64_be-linux-gnu", TARGETS[3]),
 ];
-/// As the kernel links what moves itself when it starts.
+/// The kernel's link flags if it relocates itself at its start.
 const MOVED: &[&str] = &[
     "-shared",
     "-Bsymbolic",
@@ -95,7 +95,7 @@ fn symbol(bytes: &[u8], name: &str) -> u64 {
     symbol.unwrap_or_else(|| panic!("no {name}")).st_value
 }
 
-/// What is said of the kernel of `a.o` with another second record.
+/// Returns the faults of the kernel of `a.o` with another second record.
 fn with_second_record(target: Target, change: impl Fn(u64) -> u64) -> String {
     let dir = TestDir::new();
     let mut linked = kernel(&dir, target);
@@ -122,7 +122,7 @@ fn a_wrong_record_of_a_kernel_is_a_fault() {
     }
 }
 
-/// `scripts/sorttable.c` of Linux 6.15 sets what weak functions left to zero, and sorts the table.
+/// `scripts/sorttable.c` of Linux 6.15 zeroes the records of replaced weak functions, and sorts the table.
 #[test]
 fn zeros_in_front_of_the_table_of_a_kernel_are_no_records() {
     let dir = TestDir::new();

@@ -8,11 +8,11 @@ use std::time::SystemTime;
 use goblin::elf::Elf;
 use test_support::TestDir;
 
-/// What compiles code with entry calls for one target.
+/// The flags that compile code with entry calls for one target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     pub flags: &'static [&'static str],
-    /// What the functions call.
+    /// The symbol that the functions call.
     pub entry: &'static str,
     /// The relocation of a record.
     pub address: u32,
@@ -137,7 +137,7 @@ pub fn success() -> (Option<i32>, String) {
     (Some(0), String::new())
 }
 
-/// What the tool says of faults.
+/// Returns the tool's messages about faults.
 pub fn fault(lines: &[&str]) -> (Option<i32>, String) {
     let line = |line: &&str| format!("mcount-loc: error: {line}\n");
     (Some(1), lines.iter().map(line).collect())

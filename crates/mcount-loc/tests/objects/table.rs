@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What is recorded, and what the table looks like.
+//! Tests the recorded calls, and the form of the table.
 
 use goblin::elf::Elf;
 use goblin::elf::section_header::{SHF_ALLOC, SHT_PROGBITS, SHT_RELA, SHT_SYMTAB};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What counts as an export.
+//! Tests which symbols count as exports.
 
 use test_support::{FORMS, TestDir};
 

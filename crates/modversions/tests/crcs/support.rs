@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use test_support::{FORMS, TestDir};
 
-/// What `EXPORT_SYMBOL` makes of a symbol: its name in `__ksymtab_strings`, an entry in
+/// The expansion of `EXPORT_SYMBOL`: the symbol's name in `__ksymtab_strings`, an entry in
 /// `___ksymtab+NAME`, and the place of the CRC in `___kcrctab+NAME`, a weak reference to
 /// `__crc_NAME`. With `RELATIVE_CRCS` that reference is relative, with `ABSOLUTE_ENTRIES` the entry
 /// is a variable of C, as on architectures without PREL32 relocations.
@@ -45,7 +45,7 @@ struct entry { unsigned long value; const char *name, *name_space; };
 #define EXPORT_GPL(sym) EXPORT_KIND(sym, "_gpl")
 "#;
 
-/// Bitcode of one kind, for what does not depend on it.
+/// One kind of bitcode, for tests that do not depend on the kind.
 pub const BITCODE: &[&str] = FORMS[1];
 
 /// Compiles `source`, which may use `EXPORT` and `EXPORT_GPL`, to the object `name`.

@@ -37,7 +37,7 @@ fn source(form: CrcForm, crcs: &[u32]) -> String {
     text
 }
 
-/// How many entries were read of the module and of the kernel, and the faults of each.
+/// Returns the numbers of entries read from the module and from the kernel, and the faults of each.
 fn checked(target: &str, form: CrcForm, crcs: &[u32]) -> [(usize, Vec<String>); 2] {
     let dir = TestDir::new();
     dir.asm("m.ko", &source(form, crcs), &[target]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! CRCs in built files: what a file exports, and what a module expects of what it uses.
+//! CRCs in built files: those that a file exports, and those that a module expects.
 
 use std::fmt::Write as _;
 
@@ -36,7 +36,7 @@ fn extended(versions: &[(u32, &str)]) -> String {
     )
 }
 
-/// CRCs of what a file exports, in both forms: a number as symbol, as genksyms' linker scripts
+/// CRCs of the exports of a file, in both forms: a number as symbol, as genksyms' linker scripts
 /// define it, and a place that holds one (`SYMBOL_CRC` of Linux 5.19).
 fn exported(form: usize, name: &str, crc: u32) -> String {
     match form {

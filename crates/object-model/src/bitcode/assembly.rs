@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The assembly in a bitcode file: that of its modules, and that within its functions.
+//! Reads the assembly in a bitcode file: that of its modules, and that within its functions.
 //!
 //! Source: `llvm/Bitcode/LLVMBitCodes.h` (`MODULE_CODE_ASM`, `CST_CODE_INLINEASM`), `BitcodeWriter`
-//! (a function's constants stand before its instructions), `llvm/IR/InlineAsm.h`.
+//! (a function's constants precede its instructions), `llvm/IR/InlineAsm.h`.
 
 use super::bitstream::{Block, BlockInfo, Item, Record};
 use super::block_id;
@@ -10,7 +10,7 @@ use super::string_table::StringTable;
 use super::summary::{ValueIndex, function_name, value_kind};
 use crate::ReadError;
 
-/// Records that hold assembly, and the one that stands before constants.
+/// Records that contain assembly, and the one that precedes constants.
 mod code {
     /// In a module: its text.
     pub const MODULE_ASM: u64 = 4;
@@ -18,14 +18,14 @@ mod code {
     pub const INLINE_ASM_WITHOUT_TYPE: [u64; 3] = [18, 23, 28];
     /// Among constants: `[type, flags, length, text, length, constraints]`.
     pub const INLINE_ASM: u64 = 30;
-    /// In a function: how many basic blocks it has. Stands before its constants.
+    /// In a function: the number of its basic blocks. Precedes its constants.
     pub const DECLARE_BLOCKS: u64 = 1;
 }
 
 /// All assembly of a bitcode file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assembly<'data> {
-    /// The text of module-level assembly, module by module.
+    /// The module-level assembly of each module.
     pub modules: Vec<Vec<u8>>,
     /// The functions that have inline assembly, in the order of the file.
     pub functions: Vec<FunctionAssembly<'data>>,
@@ -34,12 +34,12 @@ pub struct Assembly<'data> {
 /// The inline assembly of one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionAssembly<'data> {
-    /// The function's place among the values of [`Summary`](crate::Summary).
+    /// The index of the function among the values of [`Summary`](crate::Summary).
     pub value: ValueIndex,
     /// Its name.
     pub function: &'data str,
-    /// Its assembly, each different text once, in the notation of the IR: operands are `$0` or `${0:x}`,
-    /// and `$$` is a dollar sign.
+    /// Its assembly, without duplicate texts, in the notation of the IR: operands are `$0` or
+    /// `${0:x}`, and `$$` is a dollar sign.
     pub texts: Vec<Vec<u8>>,
 }
 
@@ -70,7 +70,7 @@ pub fn parse<'data>(
     for module in modules {
         let mut info = BlockInfo::default();
         let mut n_bodies = 0;
-        // Bodies stand in the order of the records of their functions.
+        // Bodies have the same order as the records of their functions.
         let mut bodies = Vec::new();
         let mut items = module.items_with_numbers(usize::MAX, &info);
         while let Some(item) = items.next_item()? {
@@ -106,7 +106,7 @@ pub fn parse<'data>(
     Ok(assembly)
 }
 
-/// The different texts of inline assembly in the body of a function.
+/// Returns the texts of inline assembly in the body of a function, without duplicates.
 fn inline_assembly(body: &Block<'_>, info: &BlockInfo) -> Result<Vec<Vec<u8>>, ReadError> {
     let mut texts = Vec::new();
     let mut items = body.items_with_numbers(0, info);
@@ -130,7 +130,7 @@ fn inline_assembly(body: &Block<'_>, info: &BlockInfo) -> Result<Vec<Vec<u8>>, R
     Ok(texts)
 }
 
-/// The text of the constant, if it is inline assembly.
+/// Returns the text of the constant, if it is inline assembly.
 fn inline_text(record: &Record<'_>) -> Result<Option<Vec<u8>>, ReadError> {
     let start = match record.code {
         code::INLINE_ASM => 2,

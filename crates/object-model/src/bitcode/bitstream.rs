@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The LLVM bitstream container: blocks, records and abbreviations.
+//! Reads the LLVM bitstream container: blocks, records and abbreviations.
 //!
-//! Source: LLVM's "LLVM Bitcode File Format". Everything is read with bounds; a number of elements
-//! is compared with the number of bits that are left, so that no input makes the reader run for long.
+//! Source: LLVM's "LLVM Bitcode File Format". All reads are checked against the bounds. A number of
+//! elements is compared with the number of remaining bits, so that no input makes the reader run long.
 
 use std::collections::BTreeMap;
 
 use crate::ReadError;
 
-/// Abbreviation ids that every block knows.
+/// The abbreviation ids of every block.
 const END_BLOCK: u64 = 0;
 const ENTER_SUBBLOCK: u64 = 1;
 const DEFINE_ABBREV: u64 = 2;
 const UNABBREV_RECORD: u64 = 3;
 const FIRST_DEFINED_ABBREV: u64 = 4;
 
-/// The block that has abbreviations for other blocks, and its record that says for which.
+/// The block with abbreviations for other blocks, and its record that names the other block.
 const BLOCKINFO: u64 = 0;
 const SETBID: u64 = 1;
 
 /// Width of abbreviation ids outside of all blocks.
 const TOP_LEVEL_WIDTH: u32 = 2;
-/// Fewer bytes than this after the last block are padding: LLVM's own reader stops there too.
+/// Fewer bytes than this after the last block are padding; LLVM's own reader also stops there.
 const PADDING_BYTES: usize = 8;
-/// Text is kept of records up to this many characters; producer names are shorter.
+/// The largest number of characters that is kept of a record; producer names are shorter.
 const MAX_TEXT: usize = 256;
-/// More operands than this has no abbreviation; LLVM's have a few dozen. Literals among them take
-/// no room in a record: without a limit, a record of two bits could have any number of operands.
+/// The largest number of operands of an abbreviation; those of LLVM have a few dozen. Literal operands
+/// take no space in a record: without a limit, a record of two bits could have any number of operands.
 const MAX_ABBREV_OPERANDS: u64 = 256;
 
 /// The blocks of one file.
@@ -35,34 +35,34 @@ pub struct Bitstream<'data> {
     bits: Bits<'data>,
 }
 
-/// One block: its id and where its content is.
+/// A block: its id and the place of its content.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'data> {
-    /// What the block is for.
+    /// The id of the block.
     pub id: u64,
     abbrev_width: u32,
     body: &'data [u8],
 }
 
-/// One thing in a block.
+/// An item of a block.
 #[derive(Debug)]
 pub enum Item<'data> {
-    /// A block within, already skipped.
+    /// A nested block, already skipped.
     Block(Block<'data>),
     /// A record.
     Record(Record<'data>),
 }
 
-/// What this crate needs of a record.
+/// The parts of a record that this crate needs.
 #[derive(Debug, Default)]
 pub struct Record<'data> {
-    /// What the record is for.
+    /// The code of the record.
     pub code: u64,
-    /// Its first operands as characters, where they are some. Empty with numbers.
+    /// Its first operands as characters, as long as they are characters. Empty if numbers are kept.
     pub text: String,
-    /// Its first operands as numbers, where [`Block::items_with_numbers`] was asked for them.
+    /// Its first operands as numbers, if [`Block::items_with_numbers`] was called.
     pub numbers: Vec<u64>,
-    /// The blob that it ends with, if it does.
+    /// The blob at its end, if there is one.
     pub blob: Option<&'data [u8]>,
 }
 
@@ -75,22 +75,22 @@ pub struct Items<'data> {
     keep: Keep,
 }
 
-/// Which operands of a record are kept.
+/// The operands of a record that are kept.
 #[derive(Clone, Copy, Debug)]
 enum Keep {
     Text,
-    /// The first so many.
+    /// The first operands, up to this number.
     Numbers(usize),
 }
 
-/// Abbreviations that a module has for the blocks within it, by their id.
+/// The abbreviations that a module defines for its blocks, by block id.
 #[derive(Debug, Default)]
 pub struct BlockInfo(BTreeMap<u64, Vec<Abbreviation>>);
 
 /// The form of a record: its code, then its operands.
 type Abbreviation = Vec<Operand>;
 
-/// How an abbreviation encodes one operand.
+/// The encoding of one operand in an abbreviation.
 #[derive(Clone, Copy, Debug)]
 enum Operand {
     Literal(u64),
@@ -106,7 +106,7 @@ fn damaged(what: &str) -> ReadError {
 }
 
 impl<'data> Bitstream<'data> {
-    /// Starts at the first block of `data`, which begins with the four bytes of the magic.
+    /// Returns a reader at the first block of `data`, which begins with the four bytes of the magic.
     pub fn open(data: &'data [u8]) -> Result<Self, ReadError> {
         match data.strip_prefix(b"BC\xc0\xde") {
             Some(rest) => Ok(Self {
@@ -116,7 +116,7 @@ impl<'data> Bitstream<'data> {
         }
     }
 
-    /// The next top-level block, or `None` at the end of the file.
+    /// Returns the next top-level block, or `None` at the end of the file.
     pub fn next_block(&mut self) -> Result<Option<Block<'data>>, ReadError> {
         if self.bits.bytes_left() < PADDING_BYTES {
             return Ok(None);
@@ -129,7 +129,7 @@ impl<'data> Bitstream<'data> {
 }
 
 impl<'data> Block<'data> {
-    /// Reads the content from its start, and of records their text.
+    /// Returns a reader of the content from its start, which keeps the text of records.
     pub fn items(&self) -> Items<'data> {
         Items {
             bits: Bits::new(self.body),
@@ -139,11 +139,11 @@ impl<'data> Block<'data> {
         }
     }
 
-    /// Reads the content from its start, and of each record up to `limit` numbers. `info` is what
-    /// the block around this one said of such blocks.
+    /// Returns a reader of the content from its start, which keeps up to `limit` numbers of each record.
+    /// `info` has the abbreviations that the enclosing block defines for such blocks.
     ///
-    /// Without a limit, a record is as large as the block: each number but those of an
-    /// abbreviation takes a bit or more.
+    /// Even without a limit, a record is no larger than the block, because each number takes at least
+    /// a bit, except the literals of an abbreviation.
     pub fn items_with_numbers(&self, limit: usize, info: &BlockInfo) -> Items<'data> {
         Items {
             abbrevs: info.0.get(&self.id).cloned().unwrap_or_default(),
@@ -154,7 +154,7 @@ impl<'data> Block<'data> {
 }
 
 impl BlockInfo {
-    /// Whether `block` is one that [`read`](Self::read) reads.
+    /// Returns whether [`read`](Self::read) can read `block`.
     pub fn is_in(block: &Block<'_>) -> bool {
         block.id == BLOCKINFO
     }
@@ -172,7 +172,7 @@ impl BlockInfo {
                 }
                 UNABBREV_RECORD => {
                     let record = bits.plain_record(Keep::Numbers(1))?;
-                    // Other records name blocks and records for people.
+                    // Other records have names of blocks and records for human readers.
                     if record.code == SETBID {
                         let id = record.numbers.first().copied();
                         current = Some(id.ok_or_else(|| damaged("a block info for no block"))?);
@@ -185,7 +185,7 @@ impl BlockInfo {
 }
 
 impl<'data> Items<'data> {
-    /// The next item, or `None` at the end of the block.
+    /// Returns the next item, or `None` at the end of the block.
     pub fn next_item(&mut self) -> Result<Option<Item<'data>>, ReadError> {
         loop {
             match self.bits.fixed(self.abbrev_width)? {
@@ -233,7 +233,7 @@ impl<'data> Bits<'data> {
         (self.data.len() as u64 * 8).saturating_sub(self.position as u64)
     }
 
-    /// An unsigned number of `width` bits, at most 64, lowest bit first.
+    /// Reads an unsigned number of `width` bits, at most 64, lowest bit first.
     fn fixed(&mut self, width: u32) -> Result<u64, ReadError> {
         if u64::from(width) > self.bits_left() {
             return Err(damaged("it ends too early"));
@@ -261,7 +261,7 @@ impl<'data> Bits<'data> {
         Ok(value)
     }
 
-    /// A number in chunks of `width` bits, the highest bit of each saying that another follows.
+    /// Reads a number in chunks of `width` bits; the highest bit of each says that another follows.
     fn vbr(&mut self, width: u32) -> Result<u64, ReadError> {
         let payload = width - 1;
         let mut value = 0_u64;
@@ -284,7 +284,7 @@ impl<'data> Bits<'data> {
         self.position = self.position.next_multiple_of(32);
     }
 
-    /// The `length` bytes that follow; `self` is at a whole byte.
+    /// Reads the next `length` bytes; `self` is at a whole byte.
     fn bytes(&mut self, length: u64) -> Result<&'data [u8], ReadError> {
         let range = || {
             let start = self.position / 8;
@@ -296,7 +296,7 @@ impl<'data> Bits<'data> {
         Ok(bytes)
     }
 
-    /// The block whose header follows; its content is skipped.
+    /// Reads the header of the next block, and skips its content.
     fn block(&mut self) -> Result<Block<'data>, ReadError> {
         let id = self.vbr(8)?;
         let abbrev_width = self.vbr(4)?;
@@ -354,7 +354,7 @@ impl<'data> Bits<'data> {
             .ok_or_else(|| damaged("a number of more than 64 bits"))
     }
 
-    /// A number of elements, each of which takes at least `bits`.
+    /// Reads a number of elements, each of which takes at least `bits`.
     fn count(&mut self, bits: u32) -> Result<u64, ReadError> {
         let count = self.vbr(6)?;
         if count > self.bits_left() / u64::from(bits) {
@@ -391,7 +391,7 @@ impl<'data> Bits<'data> {
                     let element = *operands
                         .next()
                         .ok_or_else(|| damaged("an array without elements' form"))?;
-                    // As in LLVM, each takes room: literals are no elements.
+                    // As in LLVM, each takes space: literals cannot be elements.
                     let bits = match element {
                         Operand::Fixed(width) | Operand::Vbr(width) => width,
                         Operand::Char6 => 6,
@@ -422,7 +422,7 @@ impl<'data> Bits<'data> {
             Operand::Literal(value) => Ok(value),
             Operand::Fixed(width) => self.fixed(width),
             Operand::Vbr(width) => self.vbr(width),
-            // Six bits are an index below 64.
+            // A number of six bits is an index below 64.
             Operand::Char6 => Ok(u64::from(CHAR6[self.fixed(6)? as usize])),
             Operand::Array | Operand::Blob => Err(damaged("a list where a number is expected")),
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The symbol table that LLVM writes for linkers into every bitcode file.
+//! Reads the symbol table that LLVM writes for linkers into every bitcode file.
 //!
 //! Little-endian words. A header gives ranges of tables within the blob and of strings within the
 //! string table. Source: `llvm/Object/IRSymtab.h`, version 3 (LLVM 13 to 22) and version 4, which
@@ -40,7 +40,7 @@ mod flag {
     pub const EXECUTABLE: u32 = 1 << 13;
 }
 
-/// What a symbol table says.
+/// The content of a symbol table.
 pub struct SymbolTable<'data> {
     /// Number of modules it describes.
     pub modules: usize,
@@ -49,13 +49,13 @@ pub struct SymbolTable<'data> {
     pub symbols: Vec<Symbol<'data>>,
 }
 
-/// The layout of the record for what few symbols have, which depends on the version.
+/// The layout of the record with rare properties of symbols, which depends on the version.
 #[derive(Clone, Copy)]
 struct Uncommon {
     size: usize,
     /// The size of a common symbol has 8 bytes instead of 4.
     wide_common_size: bool,
-    /// Where the offset and length of the section name stand.
+    /// The place of the offset and length of the section name.
     section_name: usize,
 }
 
@@ -128,8 +128,8 @@ fn damaged(what: &str) -> ReadError {
     ReadError::Bitcode(what.to_owned())
 }
 
-/// The modules' symbols must be the whole table, without gap or overlap; otherwise symbols would
-/// be missing or counted twice.
+/// Checks that the modules' symbols cover the whole table, without gap or overlap; otherwise symbols
+/// would be missing or counted twice.
 fn check_modules(modules: &[u8], symbols: usize) -> Result<(), ReadError> {
     let mut expected = 0;
     for module in modules.chunks_exact(MODULE_SIZE) {
@@ -161,7 +161,7 @@ struct Tables<'data> {
 }
 
 impl<'data> Tables<'data> {
-    /// The table whose offset and number of entries stand at `header_word`.
+    /// Returns the table whose offset and number of entries are at `header_word`.
     fn range(
         self,
         header_word: usize,
@@ -177,7 +177,7 @@ impl<'data> Tables<'data> {
         bytes().ok_or_else(|| damaged(&format!("the table of {what} reaches beyond its block")))
     }
 
-    /// The string whose offset and length stand at `offset` of `record`.
+    /// Returns the string whose offset and length are at `offset` of `record`.
     fn string(self, record: &[u8], offset: usize) -> Result<&'data str, ReadError> {
         let start = word(record, offset)? as usize;
         let length = word(record, offset + 4)? as usize;
@@ -192,7 +192,7 @@ impl<'data> Tables<'data> {
     ) -> Result<Symbol<'data>, ReadError> {
         let has = |flag| flags & flag != 0;
         let name = self.string(entry, 0)?;
-        // Symbols of module assembly have no name in the IR: its length is 0.
+        // Symbols of module assembly have no name in the IR, so its length is 0.
         let from_asm = word(entry, 12)? == 0;
         let binding = if has(flag::WEAK) {
             Binding::Weak
@@ -214,7 +214,7 @@ impl<'data> Tables<'data> {
             2 => Visibility::Protected,
             _ => return Err(damaged(&format!("symbol {name} has an unknown visibility"))),
         };
-        // What module assembly defines is marked as code whatever it is.
+        // Every definition of module assembly is marked as code.
         let kind = if from_asm {
             SymbolKind::Unknown
         } else if has(flag::EXECUTABLE) {

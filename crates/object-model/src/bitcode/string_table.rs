@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The string table, which the symbol table and the modules of a bitcode file share.
+//! Reads the string table that the symbol table and the modules of a bitcode file share.
 
 use crate::ReadError;
 
-/// Names, one behind the other.
+/// A table of names without separators.
 #[derive(Clone, Copy, Debug)]
 pub struct StringTable<'data> {
     bytes: &'data [u8],
-    /// The table once more, if all of it is text: checked as a whole, it takes a fraction of the
-    /// time that checking name by name takes.
+    /// The same table, if all of it is text. Checking it as a whole takes a fraction of the time of
+    /// checking name by name.
     text: Option<&'data str>,
 }
 
@@ -20,7 +20,7 @@ impl<'data> StringTable<'data> {
         }
     }
 
-    /// The string of `length` bytes at `start`.
+    /// Returns the string of `length` bytes at `start`.
     pub fn string(self, start: usize, length: usize) -> Result<&'data str, ReadError> {
         let range = start..start.saturating_add(length);
         if let Some(name) = self.text.and_then(|text| text.get(range.clone())) {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The summary that LLVM writes for a link: which global values a module has, and which of them
-//! each definition refers to.
+//! Reads the summary that LLVM writes for a link: the global values of a module, and the references of
+//! each definition.
 //!
-//! The values stand as records in the module, the rest in a block of its own, with numbers for
-//! values. Source: `llvm/Bitcode/LLVMBitCodes.h` (records), `llvm/IR/ModuleSummaryIndex.h` (what
-//! they say, and the version), `llvm/IR/GlobalValue.h` (linkage); versions 9 (LLVM 12
-//! to 18) to 12 (LLVM 22). They differ in how a GUID is written, and in records that say nothing of
-//! references.
+//! The values are records of the module; the rest is in a separate block, with numbers for values.
+//! Source: `llvm/Bitcode/LLVMBitCodes.h` (records), `llvm/IR/ModuleSummaryIndex.h` (their meaning, and
+//! the version), `llvm/IR/GlobalValue.h` (linkage); versions 9 (LLVM 12 to 18) to 12 (LLVM 22). They
+//! differ in the form of a GUID, and in records that have no references.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -17,15 +16,15 @@ use super::string_table::StringTable;
 use super::types::Types;
 use crate::ReadError;
 
-/// Versions of the summary that can be read.
+/// The versions of the summary that this crate can read.
 const VERSIONS: std::ops::RangeInclusive<u64> = 9..=12;
-/// From this version on, a GUID stands in two halves.
+/// From this version on, a GUID is written in two halves.
 const GUID_IN_HALVES: u64 = 11;
 
 /// The version of modules whose names are in the string table (LLVM 5 and later).
 const MODULE_WITH_STRTAB: u64 = 2;
-/// The numbers of a value's record that are read: offset and length of the name, then four of its
-/// own, of which the last is the linkage.
+/// The number of operands that are read of a value's record: offset and length of the name, then four
+/// others, the last of which is the linkage.
 const VALUE_NUMBERS: usize = 6;
 
 /// Records of a module.
@@ -42,7 +41,7 @@ mod code {
     /// `[value, flags, instructions, function flags, n, read-only, write-only, n references,
     /// callees]`. The read-only and write-only references are the last of the n.
     pub const FUNCTION: u64 = 1;
-    /// The same, and behind each callee hotness and tail call.
+    /// The same, with hotness and tail call after each callee.
     pub const FUNCTION_PROFILE: u64 = 2;
     /// `[value, flags, variable flags, references]`.
     pub const VARIABLE: u64 = 3;
@@ -51,15 +50,15 @@ mod code {
     pub const VERSION: u64 = 10;
     /// `[value, GUID]`, or the GUID in two halves, the upper first.
     pub const VALUE_GUID: u64 = 16;
-    /// As `FUNCTION`, and behind each callee its frequency and tail call.
+    /// Like `FUNCTION`, with frequency and tail call after each callee.
     pub const FUNCTION_RELBF: u64 = 19;
     /// `[value, flags, variable flags, n, n references, pairs of function and offset]`.
     pub const VTABLE: u64 = 23;
 
-    /// Records that give no definition more to refer to: type tests and virtual calls (11 to 15),
+    /// Records that add no references to a definition: type tests and virtual calls (11 to 15),
     /// names of jump tables (17, 18), flags of the module (20), type ids (21), vtables of a type
     /// (22), number of blocks (24), uses of parameters (25), call sites and allocations of a memory
-    /// profile (26, 27, 30 to 32). Where they name a function, a record of a function does too.
+    /// profile (26, 27, 30 to 32). If they name a function, the record of a function does, too.
     pub const WITHOUT_REFERENCES: [u64; 17] = [
         11, 12, 13, 14, 15, 17, 18, 20, 21, 22, 24, 25, 26, 27, 30, 31, 32,
     ];
@@ -67,17 +66,17 @@ mod code {
 
 /// Position of a value among the [`values`](Summary::values) of its file.
 ///
-/// Within a module, LLVM numbers variables, functions, aliases and indirect functions as their
-/// records stand; the values of a second module (`-fsplit-lto-unit`) follow those of the first.
+/// Within a module, LLVM numbers variables, functions, aliases and indirect functions in the order of
+/// their records; the values of a second module (`-fsplit-lto-unit`) follow those of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueIndex(pub usize);
 
-/// LLVM's hash of a name (`GlobalValue::getGUID`): the first 8 bytes, little-endian, of the MD5 of
-/// the name, which for a local value has the path of the source and `;` before it.
+/// LLVM's hash of a name (`GlobalValue::getGUID`): the first 8 bytes, little-endian, of the MD5 of the
+/// name. The name of a local value is preceded by the path of the source and `;`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Guid(pub u64);
 
-/// What a global value is.
+/// The kind of a global value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GlobalValueKind {
     /// A variable or constant.
@@ -86,33 +85,32 @@ pub enum GlobalValueKind {
     Function,
     /// Another name for a variable or function.
     Alias,
-    /// A function that another one, its resolver, chooses at run time.
+    /// A function that another function, its resolver, chooses at run time.
     IndirectFunction,
 }
 
-/// How a name of the IR behaves in a link. Source: `GlobalValue::LinkageTypes`; `Display` gives
-/// LLVM's words.
+/// The linkage of a name of the IR. Source: `GlobalValue::LinkageTypes`; `Display` gives LLVM's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Linkage {
-    /// Seen by every object.
+    /// Visible to every object.
     External,
-    /// A copy of what another object defines, for inlining only.
+    /// A copy of a definition of another object, for inlining only.
     AvailableExternally,
-    /// Dropped if unused; one of several is taken.
+    /// Dropped if unused; the link takes one of several definitions.
     LinkOnce,
-    /// The same, where all of them are equivalent.
+    /// The same, and all definitions are equivalent.
     LinkOnceOdr,
-    /// One of several is taken.
+    /// The link takes one of several definitions.
     Weak,
-    /// The same, where all of them are equivalent.
+    /// The same, and all definitions are equivalent.
     WeakOdr,
-    /// Arrays that the link puts behind each other, such as `llvm.used`.
+    /// Arrays that the link concatenates, such as `llvm.used`.
     Appending,
-    /// Known only within its module.
+    /// Visible only within its module.
     Internal,
-    /// The same, and in no symbol table.
+    /// The same, and not in a symbol table.
     Private,
-    /// Undefined, and may stay so.
+    /// Undefined, and may stay undefined.
     ExternWeak,
     /// A tentative definition.
     Common,
@@ -121,70 +119,70 @@ pub enum Linkage {
 /// A variable, function, alias or indirect function of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlobalValue<'data> {
-    /// Its name in the IR, without the `\x01` that keeps LLVM from changing it. That is the
-    /// symbol's name for ELF, but for private values, which get `.L` before it.
+    /// Its name in the IR, without the `\x01` that keeps LLVM from changing it. This is also the name of
+    /// the ELF symbol, except that private values get `.L` before it.
     pub name: &'data str,
-    /// How the name behaves in the link.
+    /// Its linkage.
     pub linkage: Linkage,
-    /// Whether the IR of this module only declares it. Module assembly may still define it.
+    /// Whether the IR of this module only declares it; module assembly may still define it.
     pub is_declaration: bool,
-    /// What it is.
+    /// Its kind.
     pub kind: GlobalValueKind,
-    /// Variables that are defined: how many bytes they take, on a machine of 64 bits.
+    /// The size of a defined variable in bytes, on a 64-bit machine.
     pub size: Option<u64>,
-    /// What LLVM says of a definition. `None` for declarations, indirect functions, and aliases
-    /// of indirect functions. A local symbol that module assembly defines has one.
+    /// The summary of its definition. `None` for declarations, indirect functions, and aliases of
+    /// indirect functions. A local symbol that module assembly defines has one.
     pub summary: Option<ValueSummary>,
 }
 
-/// What LLVM says of a definition.
+/// The summary of a definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValueSummary {
-    /// Whether it is needed whoever refers to it: `llvm.used` and other lists, resolvers of
-    /// indirect functions, what local symbols of module assembly stand for. LLVM starts its search
-    /// for what is alive with these and with what the linker asks for.
+    /// Whether it is needed even without references: members of `llvm.used` and other lists, resolvers
+    /// of indirect functions, and values that local symbols of module assembly stand for. LLVM starts
+    /// its search for live values with these and with those that the linker asks for.
     pub is_live: bool,
-    /// Whether other modules must not take a copy.
+    /// Whether other modules must not import a copy.
     pub is_not_eligible_to_import: bool,
-    /// Functions: the number of instructions.
+    /// The number of instructions of a function.
     pub instructions: Option<u64>,
-    /// What it refers to, in the order of LLVM's record, each once: references, then calls; for an
-    /// alias, what it stands for (through other aliases, to the function or variable at the end).
+    /// The values that it refers to, in the order of LLVM's record, each once: references, then calls.
+    /// For an alias, the function or variable that it stands for, through other aliases.
     ///
-    /// Not among them is what assembly refers to, within a function or beside it, and what a
-    /// function calls through the name of an indirect function or an alias of one.
+    /// This does not include references of assembly, within functions or beside them, and calls through
+    /// the name of an indirect function or of an alias of one.
     pub references: Vec<ValueIndex>,
-    /// How many of these, the first ones, it names otherwise than by calling them: it takes their address,
+    /// The number of these, from the first on, that it does not only call: it takes their addresses,
     /// reads or writes them.
     pub n_named: usize,
-    /// What a profile says that its indirect calls and loads reach, and that the module does not
-    /// name otherwise. LLVM treats them as references.
+    /// The values that its indirect calls and loads reach according to a profile, and that the module
+    /// does not name otherwise. LLVM treats them as references.
     pub profiled: Vec<Guid>,
 }
 
-/// The global values of a bitcode file, and what they refer to.
+/// The global values of a bitcode file, and their references.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary<'data> {
-    /// All values, those of the first module first. A [`ValueIndex`] is a position among them.
+    /// All values, those of the first module first. A [`ValueIndex`] is an index of this list.
     pub values: Vec<GlobalValue<'data>>,
 }
 
 impl<'data> Summary<'data> {
-    /// The value at `index`, or `None` if `index` is of another file.
+    /// Returns the value at `index`, or `None` if `index` belongs to another file.
     pub fn value(&self, index: ValueIndex) -> Option<&GlobalValue<'data>> {
         self.values.get(index.0)
     }
 }
 
 impl Linkage {
-    /// Whether the name is known only within its module.
+    /// Returns whether the name is visible only within its module.
     pub fn is_local(self) -> bool {
         matches!(self, Self::Internal | Self::Private)
     }
 
-    /// The linkage that a module's record states as `number`. Several numbers are of old LLVMs,
-    /// which had more kinds or other rules for comdats; unlike LLVM, this takes no unknown number
-    /// for external. Source: `getDecodedLinkage` in `BitcodeReader.cpp`.
+    /// Returns the linkage for the `number` in a module's record. Some numbers are of old LLVMs, which
+    /// had more kinds or other rules for comdats; unlike LLVM, this does not treat unknown numbers as
+    /// external. Source: `getDecodedLinkage` in `BitcodeReader.cpp`.
     fn of_record(number: u64) -> Option<Self> {
         Some(match number {
             0 | 5 | 6 | 15 => Self::External,
@@ -253,7 +251,7 @@ pub fn parse<'data>(
     Ok(Some(Summary { values }))
 }
 
-/// What stands in the module itself.
+/// The values of the module itself.
 struct Module<'data> {
     values: Vec<GlobalValue<'data>>,
     info: BlockInfo,
@@ -274,7 +272,7 @@ impl<'data> Module<'data> {
         while let Some(item) = items.next_item()? {
             match item {
                 Item::Block(block) if BlockInfo::is_in(&block) => module.info.read(&block)?,
-                // It stands before the values.
+                // This record precedes the values.
                 Item::Block(block) if Types::is_in(&block) => {
                     module.types = Types::read(&block, &module.info)?;
                 }
@@ -305,7 +303,7 @@ impl<'data> Module<'data> {
     }
 }
 
-/// What the records of this code are about, if it is a global value.
+/// Returns the kind of global value that records with this code describe, if they describe one.
 pub fn value_kind(code: u64) -> Option<GlobalValueKind> {
     match code {
         module_code::GLOBALVAR => Some(GlobalValueKind::Variable),
@@ -316,10 +314,10 @@ pub fn value_kind(code: u64) -> Option<GlobalValueKind> {
     }
 }
 
-/// The name of the function that `record` of a module is about, if its body is in the module.
+/// Returns the name of the function that `record` of a module describes, if its body is in the module.
 ///
 /// # Errors
-/// A record that ends too early, a name that is not in `strings`.
+/// The record ends too early, or the name is not in `strings`.
 pub fn function_name<'data>(
     record: &Record<'_>,
     strings: StringTable<'data>,
@@ -334,9 +332,9 @@ pub fn function_name<'data>(
     Ok((is_prototype == 0).then_some(name))
 }
 
-/// The name at `start` of `strings`, without the `\x01` that keeps LLVM from changing it.
+/// Returns the name at `start` of `strings`, without the `\x01` that keeps LLVM from changing it.
 fn name(start: u64, length: u64, strings: StringTable<'_>) -> Result<&str, ReadError> {
-    // What does not fit reaches beyond the table.
+    // A number that does not fit reaches beyond the table.
     let position = |number| usize::try_from(number).unwrap_or(usize::MAX);
     let name = strings.string(position(start), position(length))?;
     Ok(name.strip_prefix('\x01').unwrap_or(name))
@@ -360,7 +358,7 @@ fn global_value<'data>(
         GlobalValueKind::Function => content != 0,
         GlobalValueKind::Alias | GlobalValueKind::IndirectFunction => false,
     };
-    // Without this flag, which old LLVMs did not have, the type is that of a pointer to it.
+    // Without this flag, which old LLVMs did not write, the type is that of a pointer to the variable.
     let is_sized = kind == GlobalValueKind::Variable && !is_declaration && flags & 1 << 1 != 0;
     Ok(GlobalValue {
         name,
@@ -373,12 +371,12 @@ fn global_value<'data>(
     })
 }
 
-/// Adds to the values of a module what its summary says of them.
+/// Adds the summary of a module to its values.
 struct SummaryReader<'a, 'data> {
-    /// Values of the file before those of the module.
+    /// The number of values in the file before those of the module.
     first: usize,
     values: Vec<GlobalValue<'data>>,
-    /// Numbers, beyond those of the values, of what the module has no value for.
+    /// Numbers beyond those of the values, for values that the module does not have.
     guids: BTreeMap<u64, Guid>,
     producer: &'a str,
 }
@@ -388,10 +386,10 @@ impl SummaryReader<'_, '_> {
         let mut version = None;
         let mut items = block.items_with_numbers(usize::MAX, info);
         while let Some(item) = items.next_item()? {
-            // No block stands within a summary; LLVM skips what does.
+            // A summary contains no blocks; LLVM skips any.
             let Item::Record(record) = item else { continue };
             match version {
-                // All other records are read by the version, which stands first.
+                // The version comes first, and all other records depend on it.
                 None => version = Some(self.version(&record)?),
                 Some(version) => self.record(version, &record)?,
             }
@@ -476,7 +474,7 @@ impl SummaryReader<'_, '_> {
         }
     }
 
-    /// The flags are, from the lowest: linkage in four bits, then whether others must not take a
+    /// The flags are, from the lowest: linkage in four bits, then whether other modules must not import a
     /// copy, and whether it is needed in any case.
     fn summary<'numbers>(
         &self,
@@ -512,7 +510,7 @@ impl SummaryReader<'_, '_> {
         Ok(summary)
     }
 
-    /// Gives a value its summary. That the kinds agree is a check of the numbering too.
+    /// Sets the summary of a value. Comparing the kinds also checks the numbering.
     fn add(
         &mut self,
         value: u64,
@@ -540,12 +538,12 @@ impl SummaryReader<'_, '_> {
     }
 }
 
-/// The first `count` numbers, and the rest.
+/// Returns the first `count` numbers, and the rest.
 fn split(numbers: &[u64], count: u64) -> Option<(&[u64], &[u64])> {
     numbers.split_at_checked(usize::try_from(count).ok()?)
 }
 
-/// The first of every `size` numbers, or `None` if they do not come out even.
+/// Returns the first of every `size` numbers, or `None` if their number is not a multiple of `size`.
 fn first_of_each(numbers: &[u64], size: usize) -> Option<impl Iterator<Item = &u64>> {
     let even = numbers.len().is_multiple_of(size);
     even.then(|| numbers.iter().step_by(size))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! How many bytes the types of a module take.
+//! Computes the sizes of the types of a module, in bytes.
 //!
 //! Source: `llvm/Bitcode/LLVMBitCodes.h` (records of the type table); `DataLayout` (alignment), with
-//! what the data layouts of clang for arm64 and x86-64 say: pointers of 8 bytes, everything aligned to
-//! its own size, up to 16 bytes.
+//! the data layouts of clang for arm64 and x86-64: pointers have 8 bytes, and everything is aligned to its
+//! own size, up to 16 bytes.
 
 use super::bitstream::{Block, BlockInfo, Item, Record};
 use super::block_id;
@@ -11,7 +11,7 @@ use crate::ReadError;
 
 /// Records of the type table.
 mod code {
-    /// How many types follow. Defines none itself.
+    /// The number of types that follow. Defines none itself.
     pub const COUNT: u64 = 1;
     pub const FLOAT: u64 = 3;
     pub const DOUBLE: u64 = 4;
@@ -21,7 +21,7 @@ mod code {
     pub const HALF: u64 = 10;
     /// `[elements, type]`.
     pub const ARRAY: u64 = 11;
-    /// `[elements, type]`, and a third number where how many there are is known at run time only.
+    /// `[elements, type]`, and a third number if the number of elements is known only at run time.
     pub const VECTOR: u64 = 12;
     pub const FP80: u64 = 13;
     pub const FP128: u64 = 14;
@@ -29,7 +29,7 @@ mod code {
     pub const STRUCT_ANONYMOUS: u64 = 18;
     /// The name of the structure that follows. Defines none itself.
     pub const STRUCT_NAME: u64 = 19;
-    /// As `STRUCT_ANONYMOUS`.
+    /// Like `STRUCT_ANONYMOUS`.
     pub const STRUCT_NAMED: u64 = 20;
     pub const BFLOAT: u64 = 23;
     pub const OPAQUE_POINTER: u64 = 25;
@@ -43,20 +43,20 @@ struct Layout {
 }
 
 impl Layout {
-    /// That of something whose alignment is its own size, or the next power of two.
+    /// Returns the size and alignment of a type that is aligned to its size, or to the next power of two.
     fn of_bytes(bytes: u64) -> Option<Self> {
         let alignment = bytes.max(1).checked_next_power_of_two()?.min(16);
         let size = bytes.checked_next_multiple_of(alignment)?;
         Some(Self { size, alignment })
     }
 
-    /// `count` of it behind each other.
+    /// Returns the size and alignment of an array of `count` elements.
     fn array(self, count: u64) -> Option<Self> {
         let size = self.size.checked_mul(count)?;
         Some(Self { size, ..self })
     }
 
-    /// Those of `members`, where one of them that is not known makes the whole unknown.
+    /// Returns the size and alignment of a structure of `members`; `None` if one of them is unknown.
     fn structure(members: &[Option<Self>], is_packed: bool) -> Option<Self> {
         let mut whole = Self {
             size: 0,
@@ -74,12 +74,12 @@ impl Layout {
     }
 }
 
-/// The types of a module, by their numbers; `None` for those that no variable has.
+/// The types of a module, by their numbers; `None` for types that no variable has.
 #[derive(Debug, Default)]
 pub struct Types(Vec<Option<Layout>>);
 
 impl Types {
-    /// Whether this is the type table of a module.
+    /// Returns whether this is the type table of a module.
     pub fn is_in(block: &Block<'_>) -> bool {
         block.id == block_id::TYPES
     }
@@ -87,7 +87,7 @@ impl Types {
     /// Reads the type table `block`.
     ///
     /// # Errors
-    /// The errors of the bitstream.
+    /// The bitstream is damaged.
     pub fn read(block: &Block<'_>, info: &BlockInfo) -> Result<Self, ReadError> {
         let mut types = Self::default();
         let mut items = block.items_with_numbers(usize::MAX, info);
@@ -105,7 +105,7 @@ impl Types {
         Ok(types)
     }
 
-    /// The size of a variable of the type with this number, in bytes, if that is known.
+    /// Returns the size of a variable of the type with this number, in bytes, if it is known.
     pub fn size(&self, number: u64) -> Option<u64> {
         self.get(number).map(|layout| layout.size)
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What several tests of this crate share.
+//! Helpers for several tests of this crate.
 
-/// One symbol of every sort that the tests look at.
+/// One symbol of every kind that the tests check.
 pub const SOURCE: &str = r#"
 extern int undefined_function(void);
 extern __attribute__((weak)) int weak_undefined(void);

@@ -14,7 +14,7 @@ const TOP_LEVEL_WIDTH: u32 = 2;
 #[derive(Clone, Debug, Default)]
 pub struct Bits {
     bytes: Vec<u8>,
-    /// How many bits of the last byte are taken; 0 if all.
+    /// The number of used bits of the last byte; 0 if all are used.
     used: u8,
 }
 
@@ -41,7 +41,7 @@ impl Bits {
         self.push(value, width);
     }
 
-    /// The id of an abbreviation, or what stands in its place.
+    /// The id of an abbreviation, or a value in its place.
     pub fn push_id(&mut self, id: u64) {
         self.push(id, WIDTH);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use test_support::TestDir;
 
-/// What the header takes from the kernel's `<linux/compiler.h>`.
+/// The macros that the header takes from the kernel's `<linux/compiler.h>`.
 const COMPILER_H: &str = "#define ___PASTE(a, b) a##b
 #define __PASTE(a, b) ___PASTE(a, b)
 #define noinline __attribute__((__noinline__))

@@ -136,7 +136,7 @@ fn sections_that_are_not_in_memory_or_hold_names_are_no_tables() {
     assert_eq!(check(&dir, "a.o"), (Report::default(), vec![]));
 }
 
-/// What the installed headers do: the entry names a stub, which keeps its name and its place
+/// As with the installed headers, the entry names a stub, which keeps its name and its place
 /// whatever LTO does to the static function behind it.
 #[test]
 fn stubs_survive_a_link_of_bitcode() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! References from what stays in memory to what is freed.
+//! References from code and data that stay in memory to code and data that are freed.
 
 use section_merge::{Mismatch, mismatches};
 use test_support::{KERNEL_TARGETS, TestDir};
@@ -7,7 +7,7 @@ use tool_io::Files;
 
 use crate::support::run;
 
-/// What a kernel may refer to, and from where; each with `__init` and the like as section names.
+/// Allowed references of a kernel; each with `__init` and the like as section names.
 const GOOD: &str = r#"
 #define INIT __attribute__((section(".init.text"), noinline, used))
 #define INITDATA __attribute__((section(".init.data"), used))
@@ -26,7 +26,7 @@ int (*table[1])(int) = {staying};
 __attribute__((section(".data..once"))) int (*once)(void) = setup;
 "#;
 
-/// What splits sections: LTO always, and the compiler if it is told to.
+/// The ways to split sections: LTO always does, and the compiler does with flags.
 const SPLIT: [&[&str]; 4] = [
     &["-flto=thin"],
     &["-flto=full"],
@@ -34,7 +34,7 @@ const SPLIT: [&[&str]; 4] = [
     &[],
 ];
 
-/// What is wrong with vmlinux.o of this source.
+/// Returns the faults of the vmlinux.o of this source.
 fn faults(target: &str, split: &[&str], source: &str) -> Vec<Mismatch> {
     let dir = TestDir::new();
     let flags = [&[target, "-O2", "-fno-pic", "-mcmodel=small"], split].concat();

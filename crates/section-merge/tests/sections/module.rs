@@ -8,7 +8,7 @@ use tool_io::Files;
 
 use crate::support::{glue, run};
 
-/// Something for each section that a compiler splits, and what the kernel places by name.
+/// Code and data for each section that a compiler splits, and for sections that the kernel places by name.
 const SOURCE: &str = r#"
 int function(int x) { return x + 1; }
 __attribute__((cold)) int unlikely(int x) { return x + 9; }
@@ -36,7 +36,7 @@ __attribute__((section(".data..once"))) int once = 1;
 __attribute__((section(".text..special"))) int special(void) { return 1; }
 "#;
 
-/// What splits sections: LTO always, and the compiler if it is told to.
+/// The ways to split sections: LTO always does, and the compiler does with flags.
 const SPLIT: [&[&str]; 3] = [
     &["-flto=thin"],
     &["-flto=full"],

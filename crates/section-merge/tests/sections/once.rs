@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Whether the marks of `WARN_ONCE` and its like are where `clear_warn_once` resets them.
+//! Tests that the flags of `WARN_ONCE` and similar macros are where `clear_warn_once` resets them.
 
 use section_merge::{OnceFault, check_once};
 use test_support::{ARM64, KERNEL_TARGETS, TestDir};

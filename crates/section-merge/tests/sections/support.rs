@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What the tests of this crate share.
+//! Helpers for the tests of this crate.
 
 use test_support::TestDir;
 
