@@ -7,6 +7,7 @@
 
 pub mod checks;
 pub mod dropping;
+pub mod gains;
 pub mod initcall_script;
 pub mod page;
 pub mod plugins;
