@@ -10,6 +10,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
+use xshell::cmd;
 
 /// What is fetched, and where to.
 #[derive(Clone, Copy, Debug)]
@@ -109,8 +110,8 @@ fn newest_there(into: &Path, package: &str) -> anyhow::Result<Option<PathBuf>> {
 
 /// Whether one package version is newer than another, by Debian's rules.
 fn is_newer(one: &str, other: &str) -> anyhow::Result<bool> {
-    let mut compare = Command::new("dpkg");
-    compare.args(["--compare-versions", one, "gt", other]);
+    let sh = process::shell()?;
+    let mut compare: Command = cmd!(sh, "dpkg --compare-versions {one} gt {other}").into();
     let status = compare.status().context("starting dpkg")?;
     match status.code() {
         Some(0) => Ok(true),
@@ -121,15 +122,12 @@ fn is_newer(one: &str, other: &str) -> anyhow::Result<bool> {
 
 /// Unpacks the tree that a package of kernel source has in a compressed archive within.
 fn unpack(deb: &Path, package: &str, into: &Path) -> anyhow::Result<()> {
-    let mut content = Command::new("dpkg-deb");
-    content.arg("--fsys-tarfile").arg(deb);
-    let mut archive = Command::new("tar");
-    archive
-        .args(["--extract", "--to-stdout"])
-        .arg(format!("./usr/src/{package}.tar.xz"));
-    let mut tree = Command::new("tar");
-    tree.args(["--extract", "--xz", "--directory"]).arg(into);
-    pipeline([content, archive, tree])
+    let sh = process::shell()?;
+    pipeline([
+        cmd!(sh, "dpkg-deb --fsys-tarfile {deb}").into(),
+        cmd!(sh, "tar --extract --to-stdout ./usr/src/{package}.tar.xz").into(),
+        cmd!(sh, "tar --extract --xz --directory {into}").into(),
+    ])
 }
 
 /// Runs programs of which each reads what the one before writes.

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use xshell::cmd;
 
 /// What the programs of a guest have instead of a C library.
 pub const SYSTEM: &str = include_str!("../guest/system.h");
@@ -163,14 +163,16 @@ pub fn compile_with(
     for (file, text) in included.chain([own]) {
         std::fs::write(&file, text).with_context(|| file.display().to_string())?;
     }
-    process::output(
-        Command::new(llvm::bin_dir()?.join("clang"))
-            .arg(format!("--target={}", arch.target()))
-            .args(["-O2", "-Wall", "-Wextra", "-Werror"])
-            .args(["-ffreestanding", "-fno-stack-protector", "-fno-pie"])
-            .args(["-nostdlib", "-static", "-fuse-ld=lld", "-o"])
-            .args([&program, &file]),
-    )?;
+    let (sh, clang, target) = (
+        process::shell()?,
+        llvm::bin_dir()?.join("clang"),
+        arch.target(),
+    );
+    process::read(cmd!(
+        sh,
+        "{clang} --target={target} -O2 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pie
+        -nostdlib -static -fuse-ld=lld -o {program} {file}"
+    ))?;
     std::fs::read(&program).with_context(|| program.display().to_string())
 }
 

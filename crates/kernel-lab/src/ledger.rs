@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use xshell::cmd;
 
 use crate::{process, workspace};
 
@@ -222,7 +223,8 @@ impl Book {
         result: Verdict,
         seconds: u64,
     ) -> anyhow::Result<()> {
-        let time = process::output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"]))?;
+        let sh = process::shell()?;
+        let time = process::read(cmd!(sh, "date -u '+%Y-%m-%d %H:%M'"))?;
         // Another run may have changed the ledger meanwhile.
         self.ledger = Ledger::read(&self.repository.root)?;
         self.ledger.add(Entry {
@@ -260,10 +262,11 @@ impl Repository {
 
     /// Returns the checked-out commit, with a `+` if the sources differ from it.
     fn commit(&self) -> anyhow::Result<String> {
-        let commit = process::output(self.git().args(["rev-parse", "--short=12", "HEAD"]))?;
-        let mut changed = self.git();
-        changed.args(["status", "--porcelain", "--"]).args(SOURCES);
-        let is_changed = !process::output(&mut changed)?.is_empty();
+        let Self { root } = self;
+        let sh = process::shell()?;
+        let commit = process::read(cmd!(sh, "git -C {root} rev-parse --short=12 HEAD"))?;
+        let changed = cmd!(sh, "git -C {root} status --porcelain -- {SOURCES...}");
+        let is_changed = !process::read(changed)?.is_empty();
         Ok(format!(
             "{}{}",
             commit.trim(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use xshell::cmd;
 
 use super::arch::Arch;
 use crate::process;
@@ -69,8 +70,9 @@ pub fn unpack(
         from.display()
     );
     let root = work.join("root");
+    let sh = process::shell()?;
     for package in &downloaded {
-        process::output(Command::new("dpkg-deb").arg("-x").args([package, &root]))?;
+        process::read(cmd!(sh, "dpkg-deb -x {package} {root}"))?;
     }
     step.done(&format!("{} packages", downloaded.len()));
     Ok(Unpacked {

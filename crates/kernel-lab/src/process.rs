@@ -11,6 +11,7 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Instant;
+use xshell::{Cmd, Shell};
 
 /// How many of the last lines of a program's output stand in an error.
 pub const LAST_LINES: usize = 30;
@@ -35,6 +36,22 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
         );
     }
     String::from_utf8(output.stdout).with_context(|| format!("the output of `{shown}`"))
+}
+
+/// The same for a command that is written as a line, by xshell's `cmd!`.
+///
+/// # Errors
+/// Those of [`output`].
+pub fn read(command: Cmd<'_>) -> anyhow::Result<String> {
+    output(&mut command.into())
+}
+
+/// Where such lines are run: as this process runs, in its directory.
+///
+/// # Errors
+/// The directory is gone.
+pub fn shell() -> anyhow::Result<Shell> {
+    Shell::new().context("the current directory")
 }
 
 /// How a program that was followed came to its end.

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use xshell::cmd;
 
 use crate::arch::Arch;
 use crate::{llvm, process};
@@ -71,13 +71,12 @@ pub fn compile(arch: Arch, dir: &Path) -> anyhow::Result<PathBuf> {
         Arch::Arm64 => "-DGUEST_ARM64",
         Arch::X86_64 => "-DGUEST_X86_64",
     };
-    process::output(
-        Command::new(llvm::bin_dir()?.join("clang"))
-            .args(["-O2", "-Wall", "-Wextra", "-Werror", guest])
-            .args(["-shared", "-fPIC", "-fvisibility=hidden", "-ffreestanding"])
-            .args(["-nostdlib", "-fuse-ld=lld", "-o"])
-            .args([&plugin, &source]),
-    )?;
+    let (sh, clang) = (process::shell()?, llvm::bin_dir()?.join("clang"));
+    process::read(cmd!(
+        sh,
+        "{clang} -O2 -Wall -Wextra -Werror {guest} -shared -fPIC -fvisibility=hidden -ffreestanding
+        -nostdlib -fuse-ld=lld -o {plugin} {source}"
+    ))?;
     Ok(plugin)
 }
 

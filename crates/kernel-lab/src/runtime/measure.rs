@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use xshell::cmd;
 
 use super::counter::{self, Mark, MarkKind};
 use super::result::{self, Kind, Measured, Runtime};
@@ -40,7 +40,8 @@ impl Meter {
     pub fn new(arch: Arch, timeout: Duration) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("a directory for a plugin of QEMU")?;
         let plugin = counter::compile(arch, dir.path())?;
-        let version = process::output(Command::new(arch.qemu()).arg("--version"))?;
+        let (sh, qemu) = (process::shell()?, arch.qemu());
+        let version = process::read(cmd!(sh, "{qemu} --version"))?;
         Ok(Self {
             arch,
             plugin,

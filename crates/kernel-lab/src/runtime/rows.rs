@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
+use xshell::cmd;
 
 use super::counter::Counts;
 use super::result::{Measured, Runtime, ratio};
@@ -206,8 +206,8 @@ impl Row {
     /// # Errors
     /// A file cannot be read.
     pub fn record(&self, objtree: &Path, runtime: Runtime) -> anyhow::Result<Record> {
-        let clang = llvm::bin_dir()?.join("clang");
-        let compiler = process::output(Command::new(clang).arg("--version"))?;
+        let (sh, clang) = (process::shell()?, llvm::bin_dir()?.join("clang"));
+        let compiler = process::read(cmd!(sh, "{clang} --version"))?;
         let image = self.variant.arch.built_image(objtree)?;
         let content = std::fs::read(&image).with_context(|| image.display().to_string())?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -231,7 +231,8 @@ impl Row {
 
 /// Returns text, data and bss, by llvm-size.
 fn llvm_size(file: &Path) -> anyhow::Result<[u64; 3]> {
-    let said = process::output(Command::new(llvm::bin_dir()?.join("llvm-size")).arg(file))?;
+    let (sh, llvm_size) = (process::shell()?, llvm::bin_dir()?.join("llvm-size"));
+    let said = process::read(cmd!(sh, "{llvm_size} {file}"))?;
     let parse = || {
         let mut numbers = said.lines().nth(1)?.split_whitespace();
         let mut number = || numbers.next()?.parse().ok();
