@@ -2,7 +2,7 @@
 //! A link, phase by phase.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use object_model::Input;
@@ -82,7 +82,7 @@ fn join(options: &LinkOptions, plan: &LinkPlan, code: &Code) -> Result<PathBuf, 
 }
 
 /// Checks that the object at `unfinished` has no undefined symbol that linked bitcode defines.
-fn check_nothing_missing(unfinished: &PathBuf, resolution: &Resolution) -> Result<(), LinkError> {
+fn check_nothing_missing(unfinished: &Path, resolution: &Resolution) -> Result<(), LinkError> {
     let data = fs::read(unfinished).map_err(reading(unfinished))?;
     let linked = Input::parse(unfinished, &data);
     let linked = linked.map_err(|error| LinkError::Natives(error.into()))?;
@@ -103,7 +103,7 @@ fn check_nothing_missing(unfinished: &PathBuf, resolution: &Resolution) -> Resul
 }
 
 /// Writes the record of the cost, puts the output in place, and removes the folder of native objects.
-fn place(options: &LinkOptions, unfinished: &PathBuf, usage: Usage) -> Result<(), LinkError> {
+fn place(options: &LinkOptions, unfinished: &Path, usage: Usage) -> Result<(), LinkError> {
     let paths = options.paths();
     usage.write(&paths.usage())?;
     fs::rename(unfinished, paths.output())
