@@ -16,6 +16,7 @@ use object_model::{
 
 use super::Finding;
 use super::branch::Branch;
+use super::prefixed::prefixed;
 use object_tree::{Artefact, Objtree};
 
 /// One sort of sites.
@@ -143,7 +144,7 @@ fn check(tree: &Objtree, sort: &Sort) -> anyhow::Result<Finding> {
         return Ok(Finding::not_applicable(&reason));
     }
     let linked = linked(&tree.vmlinux, sort).context("vmlinux")?;
-    let mut faults: Vec<String> = prefixed(Artefact::Vmlinux, &linked.faults).collect();
+    let mut faults = prefixed(Artefact::Vmlinux, &linked.faults);
     faults.extend(tree.object_fault());
     if linked.n_sites == 0 && linked.faults.is_empty() {
         faults.push(format!("vmlinux: {} is empty", sort.table.section));
@@ -178,10 +179,6 @@ fn check(tree: &Objtree, sort: &Sort) -> anyhow::Result<Finding> {
         ));
     }
     Ok(Finding::new(figures.join("; "), faults))
-}
-
-fn prefixed(file: Artefact, faults: &[String]) -> impl Iterator<Item = String> {
-    faults.iter().map(move |fault| format!("{file}: {fault}"))
 }
 
 /// What one file has.

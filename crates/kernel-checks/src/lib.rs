@@ -8,9 +8,11 @@
 mod branch;
 mod call_sites;
 mod checks;
+mod crcs;
 mod functions;
 mod got;
 mod orc;
+mod prefixed;
 mod read_once;
 mod traced;
 
@@ -45,7 +47,7 @@ const fn check(name: &'static str, title: &'static str, run: Run) -> Check {
 pub const CHECKS: [Check; 18] = [
     check("lto", "LTO really on", |tree, _| checks::lto(tree)),
     check("initcalls", "initcalls in order", checks::initcalls),
-    check("crcs", "symbol CRCs equal", checks::crcs),
+    check("crcs", "symbol CRCs equal", crcs::check),
     check("prel32", "prel32", checks::prel32),
     check("sections", "sections", |tree, against| {
         Ok(checks::sections(tree, against))

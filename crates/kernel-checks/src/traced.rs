@@ -9,6 +9,7 @@ use object_model::{Elf, SectionIndex, source_name};
 
 use super::Finding;
 use super::functions::{by_source_name, starts};
+use super::prefixed::prefixed;
 use object_tree::{Artefact, Objtree};
 
 /// Every entry call is recorded, every record leads to one, and the functions that can be traced
@@ -25,7 +26,7 @@ pub fn mcount(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findi
         other => other.context("vmlinux")?,
     };
     let (linked, linked_faults) = linked;
-    let mut faults: Vec<String> = prefixed(Artefact::Vmlinux, &linked_faults).collect();
+    let mut faults = prefixed(Artefact::Vmlinux, &linked_faults);
     faults.extend(tree.object_fault());
     let mut n_in_modules = 0;
     let mut n_left_out = 0;
@@ -67,10 +68,6 @@ pub fn mcount(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findi
         ));
     }
     Ok(Finding::new(figures.join("; "), faults))
-}
-
-fn prefixed(file: Artefact, faults: &[Fault]) -> impl Iterator<Item = String> {
-    faults.iter().map(move |fault| format!("{file}: {fault}"))
 }
 
 /// What came of a comparison.

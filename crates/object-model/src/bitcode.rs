@@ -4,6 +4,7 @@
 mod assembly;
 mod bitstream;
 mod block_id;
+mod global_value;
 mod irsymtab;
 mod string_table;
 mod summary;
@@ -13,7 +14,9 @@ use bitstream::{Bitstream, Block, Item};
 use string_table::StringTable;
 
 pub use assembly::{Assembly, FunctionAssembly};
-pub use summary::{GlobalValue, GlobalValueKind, Guid, Linkage, Summary, ValueIndex, ValueSummary};
+pub use global_value::{
+    GlobalValue, GlobalValueKind, Guid, Linkage, Summary, ValueIndex, ValueSummary,
+};
 
 use crate::{FileKind, ReadError, Symbol};
 

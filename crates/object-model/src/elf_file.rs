@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Reads ELF files, with a uniform view of both classes and byte orders.
 
-use std::collections::HashMap;
-
 use object::elf;
-use object::elf::{
-    FileHeader32, FileHeader64, FileType, Machine, RelocationType, SectionFlags, SectionType,
-};
+use object::elf::{FileHeader32, FileHeader64, FileType, Machine};
 use object::read::elf::{
     FileHeader, Rel as _, Rela as _, SectionHeader as _, SectionTable, Sym as _, SymbolTable,
 };
@@ -14,7 +10,8 @@ use object::{Endian as _, Endianness};
 
 use crate::symbol::SymbolFlags;
 use crate::{
-    Binding, Definition, ReadError, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility,
+    Binding, Comdat, Definition, ReadError, Relocation, Section, SectionIndex, Symbol, SymbolIndex,
+    SymbolKind, SymbolMap, Visibility,
 };
 
 /// An ELF file: its header, sections and symbols, checked against the bounds of the file.
@@ -30,88 +27,6 @@ pub struct Elf<'data> {
     has_symbol_table: bool,
     /// Sections with relocations, and their relocation sections, sorted.
     relocation_sections: Vec<(SectionIndex, SectionIndex)>,
-}
-
-/// One section of an ELF file. Field names are those of the ELF specification, without `sh_`.
-#[derive(Clone, Copy, Debug)]
-pub struct Section<'data> {
-    /// Its place in the section table.
-    pub index: SectionIndex,
-    /// Its name.
-    pub name: &'data str,
-    /// `sh_type`, such as [`elf::SHT_PROGBITS`].
-    pub section_type: SectionType,
-    /// `sh_flags`, such as [`elf::SHF_EXECINSTR`].
-    pub flags: SectionFlags,
-    /// Address at run time; 0 in relocatable files.
-    pub address: u64,
-    /// Offset of its bytes in the file.
-    pub offset: u64,
-    /// Size in bytes.
-    pub size: u64,
-    /// Alignment in bytes; 0 and 1 both mean none.
-    pub alignment: u64,
-    /// Size in bytes of one entry, for sections that are tables.
-    pub entry_size: u64,
-    /// `sh_link`: a section index whose meaning depends on the type.
-    pub link: SectionIndex,
-    /// `sh_info`: for relocation sections the section that they apply to.
-    pub info: u32,
-    /// Its bytes; empty for sections without bytes in the file (`SHT_NOBITS`).
-    pub data: &'data [u8],
-}
-
-impl Section<'_> {
-    /// Returns whether it contains instructions.
-    pub fn is_executable(&self) -> bool {
-        self.flags.0 & elf::SHF_EXECINSTR.0 != 0
-    }
-
-    /// Returns whether it is in memory at run time.
-    pub fn is_allocated(&self) -> bool {
-        self.flags.0 & elf::SHF_ALLOC.0 != 0
-    }
-
-    /// Returns whether it is writable at run time.
-    pub fn is_writable(&self) -> bool {
-        self.flags.0 & elf::SHF_WRITE.0 != 0
-    }
-}
-
-/// A COMDAT group: sections that are linked together, or not at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comdat<'data> {
-    /// The signature of the group.
-    pub signature: &'data str,
-    /// Its sections.
-    pub sections: Vec<SectionIndex>,
-}
-
-/// One relocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Relocation {
-    /// Where it applies: an offset into the section in relocatable files, an address in others.
-    pub offset: u64,
-    /// Its type, whose meaning depends on the machine, such as [`elf::R_AARCH64_PREL32`].
-    pub kind: RelocationType,
-    /// The symbol it refers to; `None` for those without one.
-    pub symbol: Option<SymbolIndex>,
-    /// The addend; `None` if the relocated bytes contain it (`SHT_REL`).
-    pub addend: Option<i64>,
-}
-
-impl Relocation {
-    /// Returns whether it is the 32-bit distance from its own place to its target, as in entries of PREL32
-    /// tables. On x86, jumps and calls have such relocations, too.
-    pub fn is_prel32(&self) -> bool {
-        // The same numbers mean other relocations on another machine, but none that tables have.
-        [
-            elf::R_X86_64_PC32,
-            elf::R_X86_64_PLT32,
-            elf::R_AARCH64_PREL32,
-        ]
-        .contains(&self.kind)
-    }
 }
 
 impl<'data> Elf<'data> {
@@ -293,51 +208,6 @@ impl<'data> Elf<'data> {
 
 fn is_relocation_section(section: &Section<'_>) -> bool {
     [elf::SHT_REL, elf::SHT_RELA, elf::SHT_CREL].contains(&section.section_type)
-}
-
-/// Symbols of an ELF file by name and by place.
-#[derive(Debug)]
-pub struct SymbolMap<'elf, 'data> {
-    by_name: HashMap<&'data str, Vec<&'elf Symbol<'data>>>,
-    /// Defined symbols, ordered by section, value and index.
-    by_place: Vec<&'elf Symbol<'data>>,
-}
-
-impl<'elf, 'data> SymbolMap<'elf, 'data> {
-    fn new(symbols: &'elf [Symbol<'data>]) -> Self {
-        let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
-        for symbol in symbols.iter().filter(|symbol| !symbol.is_format_specific()) {
-            by_name.entry(symbol.name).or_default().push(symbol);
-        }
-        let mut by_place: Vec<_> = symbols
-            .iter()
-            .filter(|symbol| symbol.section.is_some() && !symbol.is_format_specific())
-            .collect();
-        by_place.sort_by_key(|symbol| (symbol.section, symbol.value, symbol.index));
-        Self { by_name, by_place }
-    }
-
-    /// Returns all symbols with this name, in table order, without section and file symbols.
-    pub fn named(&self, name: &str) -> &[&'elf Symbol<'data>] {
-        self.by_name.get(name).map_or(&[], Vec::as_slice)
-    }
-
-    /// Returns the symbols defined exactly at `value` of `section`, in table order.
-    pub fn at(&self, section: SectionIndex, value: u64) -> &[&'elf Symbol<'data>] {
-        let place = (Some(section), value);
-        let key = |symbol: &&Symbol<'_>| (symbol.section, symbol.value);
-        let start = self.by_place.partition_point(|symbol| key(symbol) < place);
-        let end = self.by_place.partition_point(|symbol| key(symbol) <= place);
-        &self.by_place[start..end]
-    }
-
-    /// Returns all symbols that are defined in `section`, by ascending value.
-    pub fn in_section(&self, section: SectionIndex) -> &[&'elf Symbol<'data>] {
-        let section = Some(section);
-        let start = self.by_place.partition_point(|s| s.section < section);
-        let end = self.by_place.partition_point(|s| s.section <= section);
-        &self.by_place[start..end]
-    }
 }
 
 /// An ELF reader error with the structure that was being read.

@@ -23,7 +23,9 @@ mod image;
 mod input;
 mod kind;
 mod object_file;
+mod section;
 mod symbol;
+mod symbol_map;
 
 pub use architecture::Architecture;
 pub use archive::{Archive, Member, MemberContent};
@@ -31,7 +33,7 @@ pub use bitcode::{
     Assembly, Bitcode, FunctionAssembly, GlobalValue, GlobalValueKind, Guid, Linkage, LtoKind,
     Summary, ValueIndex, ValueSummary,
 };
-pub use elf_file::{Comdat, Elf, Relocation, Section, SymbolMap};
+pub use elf_file::Elf;
 /// The numbers of ELF, with the names of the specification: `elf::EM_AARCH64`,
 /// `elf::R_AARCH64_PREL32`, `elf::SHT_NOTE`, and the types they have.
 pub use object::elf;
@@ -42,6 +44,8 @@ pub use image::{Image, TableName, TablePart};
 pub use input::{Input, Loader, link_order, visit_link_order};
 pub use kind::FileKind;
 pub use object_file::Object;
+pub use section::{Comdat, Relocation, Section};
 pub use symbol::{
     Binding, Definition, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility, source_name,
 };
+pub use symbol_map::SymbolMap;

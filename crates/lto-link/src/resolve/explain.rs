@@ -118,7 +118,7 @@ impl Reach<'_> {
     /// like one of `kept`: another definition of the name stays.
     pub(crate) fn dropped(&self, kept: &HashSet<&str>) -> Vec<Dropped<'_>> {
         let nodes = self.nodes().filter(|node| {
-            !self.via(*node).is_some()
+            self.via(*node).is_none()
                 && (self.value(*node).linkage.is_local() || !kept.contains(self.value(*node).name))
         });
         // Strings have no name in the source.

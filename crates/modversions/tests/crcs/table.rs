@@ -26,13 +26,14 @@ fn source(form: CrcForm, crcs: &[u32]) -> String {
          .long one - ., name_one - ., 0\n.long two - ., name_two - ., 0\n",
     );
     for (index, crc) in crcs.iter().enumerate() {
-        text += &match form {
+        let entry = match form {
             CrcForm::InPlace => format!(".section __kcrctab, \"a\"\n.long {crc:#x}\n"),
             CrcForm::Relative => format!(
                 ".section .rodata, \"a\"\n.balign 4\ncrc_{index}: .long {crc:#x}\n\
                  .section __kcrctab, \"a\"\n.long crc_{index} - .\n"
             ),
         };
+        text.push_str(&entry);
     }
     text
 }

@@ -6,8 +6,9 @@
 
 use super::bitstream::{Block, BlockInfo, Item, Record};
 use super::block_id;
+use super::global_value::ValueIndex;
 use super::string_table::StringTable;
-use super::summary::{ValueIndex, function_name, value_kind};
+use super::summary::{function_name, value_kind};
 use crate::ReadError;
 
 /// Records that contain assembly, and the one that precedes constants.
