@@ -345,9 +345,6 @@ fn a_forbidden_word_is_found() {
     assert_eq!(found(good), [""; 0]);
 }
 
-/// Crates with files that still import each other. Nothing may be added; it is to become empty.
-const WITH_CIRCLES: [&str; 2] = ["lto-link", "xtask"];
-
 #[test]
 fn no_two_files_of_a_crate_import_each_other() {
     let mut sources: BTreeMap<String, Vec<String>> = crates()
@@ -357,9 +354,6 @@ fn no_two_files_of_a_crate_import_each_other() {
     sources.insert("xtask".to_owned(), files_in("xtask/src/", ".rs"));
     let mut faults = Vec::new();
     for (folder, files) in sources {
-        if WITH_CIRCLES.contains(&folder.trim_start_matches("crates/")) {
-            continue;
-        }
         let source = format!("{folder}/src/");
         let texts = files
             .iter()
@@ -371,9 +365,6 @@ fn no_two_files_of_a_crate_import_each_other() {
     assert_eq!(faults, [""; 0]);
 }
 
-/// Dependencies of the workspace that no crate has yet. Nothing may be added; it is to become empty.
-const NOT_YET_USED: [&str; 1] = ["xshell"];
-
 #[test]
 fn every_dependency_is_used() {
     let workspace: Table = read("Cargo.toml").parse().expect("the workspace");
@@ -382,7 +373,6 @@ fn every_dependency_is_used() {
         .expect("dependencies of the workspace")
         .keys()
         .map(String::as_str)
-        .filter(|name| !NOT_YET_USED.contains(name))
         .collect();
     let mut faults = Vec::new();
     let folders = crates().into_iter().map(|name| format!("crates/{name}/"));

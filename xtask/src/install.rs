@@ -533,7 +533,7 @@ mod tests {
         };
         let text = told(&[]);
         for part in [
-            " initcall-order  yes      writes .tmp_initcalls.lds in place of ",
+            " initcall-order  yes      writes the same .tmp_initcalls.lds as ",
             " mcount-loc      no       objtool or the compiler ",
             " modversions     no       its scripts/Makefile.modpost ",
             " --plugins lto-link,initcall-order,",

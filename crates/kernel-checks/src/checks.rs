@@ -255,11 +255,11 @@ pub fn mod_files(tree: &Objtree) -> anyhow::Result<Finding> {
         let object = || tree.files.object(&tree.beside(module, ".o"));
         let name = |suffix: &str| format!("{}{suffix}", module.path);
         if has_line_per_part {
-            faults.extend(prefixed(&name(".mod"), &mod_dedup::check_parts(text)));
+            faults.extend(prefixed(name(".mod"), &mod_dedup::check_parts(text)));
             if let Some(text) = tree.text_beside(module, ".usyms")? {
                 let found = mod_dedup::check_symbols(&text, &object()?)?;
                 n_symbols += text.split_whitespace().count();
-                faults.extend(prefixed(&name(".usyms"), &found));
+                faults.extend(prefixed(name(".usyms"), &found));
             }
         } else {
             // Only then are the undefined symbols listed.
@@ -271,7 +271,7 @@ pub fn mod_files(tree: &Objtree) -> anyhow::Result<Finding> {
                 .unwrap_or_default()
                 .split_whitespace()
                 .count();
-            faults.extend(prefixed(&name(".mod"), &found));
+            faults.extend(prefixed(name(".mod"), &found));
         }
     }
     let symbols = match n_symbols {

@@ -15,7 +15,7 @@ const GIB: u64 = 1 << 30;
 /// It has less, or cannot say how much it has.
 pub fn require(directory: &Path, needed: u64, purpose: &str) -> anyhow::Result<()> {
     let room = statvfs(directory).with_context(|| directory.display().to_string())?;
-    let free = u64::from(room.blocks_available()) * u64::from(room.fragment_size());
+    let free = room.blocks_available() * room.fragment_size();
     check(directory, free, needed, purpose)
 }
 

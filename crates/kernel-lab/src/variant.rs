@@ -74,6 +74,7 @@ impl Variant {
     }
 
     /// The kernel that it is compared with.
+    #[must_use]
     pub const fn without_lto(self) -> Self {
         Self {
             lto: Lto::None,

@@ -49,7 +49,7 @@ pub(crate) struct CreatedRecord {
     pub plugins: Vec<String>,
 }
 
-/// The state of a file before it was edited. Its content is in [`ORIGINALS_DIR`], named by its hash.
+/// The state of a file before it was edited. Its content is in the folder of originals, named by its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Original {

@@ -25,7 +25,7 @@ pub struct Generated {
     pub notes: Vec<String>,
 }
 
-/// The result of [`Plugin::generate`].
+/// The result of [`Generate`].
 pub type GenerateResult =
     std::result::Result<Vec<Generated>, Box<dyn std::error::Error + Send + Sync>>;
 

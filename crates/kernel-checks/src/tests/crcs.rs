@@ -2,7 +2,7 @@
 //! What is exported, and what modules take.
 
 use super::{Kernel, X86, faults};
-use crate::checks::crcs;
+use crate::crcs;
 
 /// A kernel with a module that calls `used`, and these exports.
 fn kernel(options: &[&str], exports: &[&str]) -> Kernel {
@@ -19,7 +19,7 @@ fn what_no_module_uses_may_be_trimmed() {
     let options = ["MODVERSIONS", "TRIM_UNUSED_KSYMS"];
     let against = kernel(&options, &["unused", "used"]);
     let lost = |options: &[&str], exports: &[&str]| -> Vec<String> {
-        let check = kernel(options, exports).check_against(&against, crcs);
+        let check = kernel(options, exports).check_against(&against, crcs::check);
         let lost = faults(&check).into_iter().filter_map(|fault| {
             let (symbol, what) = fault
                 .strip_prefix("Module.symvers: ")?

@@ -49,6 +49,7 @@ pub enum MarkKind {
 
 impl Counts {
     /// Returns the counts between `earlier` and this mark.
+    #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self {
             kernel: self.kernel - earlier.kernel,
