@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use kernel_tree::{KnownLto, Offer, Plan, Report, Table, Tool, Tree};
+use plugin_table::Needed;
 use serde::Deserialize;
 
 use crate::llvm;
@@ -99,8 +100,10 @@ pub fn run(args: Args) -> Outcome {
     if check {
         return compare(&options);
     }
-    let (plan, report) = install(&options)?;
-    print(&done(&plan, &report, &tree, llvm.as_deref()))?;
+    let table = plugin_table::table()?;
+    let (plan, report) = install_with(&table, &options, build_tools)?;
+    let missing = missing_for_lto(&table, &plan, &tree)?;
+    print(&done(&plan, &report, &tree, llvm.as_deref(), &missing))?;
     Ok(())
 }
 
@@ -124,10 +127,19 @@ fn install_with(
         discard_changes,
     } = *options;
     status::recover(tree)?;
+    let before = Tree::open(tree)?;
+    let plan = planned(table, &before, plugins)?;
+    kernel_tree::check_install(&before, &plan, discard_changes)?;
+    let tools = plan.tools;
+    let binaries = build(&tools)?;
+    // Building takes a minute. The plan is made of the tree as it is then, so that no edit is lost.
     let tree = Tree::open(tree)?;
     let plan = planned(table, &tree, plugins)?;
-    kernel_tree::check_install(&tree, &plan, discard_changes)?;
-    let binaries = build(&plan.tools)?;
+    anyhow::ensure!(
+        plan.tools == tools,
+        "{}: changed while the tools were built, so that it needs others; run the command again",
+        tree.dir().display()
+    );
     let report = kernel_tree::install(&tree, &plan, &binaries, discard_changes)?;
     Ok((plan, report))
 }
@@ -272,8 +284,30 @@ fn notes(plan: &Plan) -> String {
     })
 }
 
-/// What is told after an install.
-fn done(plan: &Plan, report: &Report, tree: &Path, llvm: Option<&Path>) -> Vec<u8> {
+/// The plugins without which Kconfig offers no LTO, and which are not installed; none in a tree whose
+/// own build knows LTO.
+fn missing_for_lto(table: &Table, plan: &Plan, dir: &Path) -> anyhow::Result<Vec<Needed>> {
+    let tree = Tree::open(dir)?;
+    if tree.known_lto()? == KnownLto::Native {
+        return Ok(Vec::new());
+    }
+    let all = table.choose::<&str>(&tree, &[])?;
+    let mut needed = plugin_table::needed_for_lto();
+    needed.retain(|Needed { plugin, .. }| {
+        let is_offered = all.plugins().any(|one| one.name == plugin);
+        is_offered && !plan.plugins.contains(plugin)
+    });
+    Ok(needed)
+}
+
+/// What is told after an install; `missing` are the plugins that LTO needs besides.
+fn done(
+    plan: &Plan,
+    report: &Report,
+    tree: &Path,
+    llvm: Option<&Path>,
+    missing: &[Needed],
+) -> Vec<u8> {
     let joined = |paths: &mut dyn Iterator<Item = &str>| paths.collect::<Vec<_>>().join("\n");
     let heading = ["plugin", "edits", "new files"].map(str::to_owned);
     let rows = plan.plugins.iter().map(|name| {
@@ -293,9 +327,9 @@ fn done(plan: &Plan, report: &Report, tree: &Path, llvm: Option<&Path>) -> Vec<u
     if !report.foreign.is_empty() {
         text += &listed("left alone in scripts/lto", &report.foreign);
     }
-    let tree = tree.display();
+    let shown = tree.display();
     if report.is_unchanged() {
-        let _ = writeln!(text, "{tree}: was already so, nothing was changed");
+        let _ = writeln!(text, "{shown}: was already so, nothing was changed");
     } else {
         let Report {
             made,
@@ -305,23 +339,74 @@ fn done(plan: &Plan, report: &Report, tree: &Path, llvm: Option<&Path>) -> Vec<u
         } = report;
         let _ = writeln!(
             text,
-            "{tree}: {} files made, {} changed, {} removed",
+            "{shown}: {} files made, {} changed, {} removed",
             made.len(),
             changed.len(),
             removed.len()
         );
     }
-    let path = llvm.map_or_else(String::new, |dir| format!("PATH={}:$PATH ", dir.display()));
+    let full = tree.canonicalize().unwrap_or_else(|_| tree.to_owned());
+    if full.to_string_lossy().contains([' ', '\t', ':']) {
+        let _ = writeln!(
+            text,
+            "{}: the kernel's make takes no path with blanks or colons; move the tree before you \
+             build it",
+            full.display()
+        );
+    }
+    text += &next_steps(plan, &quoted(tree), llvm, missing);
+    text.into_bytes()
+}
+
+/// What to do after an install: build a kernel with LTO, or install what LTO needs besides.
+fn next_steps(plan: &Plan, tree: &str, llvm: Option<&Path>, missing: &[Needed]) -> String {
+    let names = missing.iter().map(|needed| needed.plugin.as_str());
+    let all: Vec<_> = plan
+        .plugins
+        .iter()
+        .map(String::as_str)
+        .chain(names)
+        .collect();
+    let install = format!(
+        "cargo xtask install --tree {tree} --plugins {}",
+        all.join(",")
+    );
+    let always = missing.iter().filter(|needed| needed.with.is_none());
+    let always: Vec<_> = always.map(|needed| needed.plugin.as_str()).collect();
+    if !always.is_empty() {
+        return format!(
+            "\nKconfig does not offer LTO yet: that also takes {}. To install all that it may \
+             need:\n  {install}\n",
+            always.join(", ")
+        );
+    }
+    let mut text = String::new();
+    for Needed { plugin, with } in missing {
+        let option = with.as_deref().unwrap_or_default();
+        let _ = write!(
+            text,
+            "\nWith {option}, Kconfig does not offer LTO without {plugin}."
+        );
+    }
+    if !missing.is_empty() {
+        let _ = writeln!(text, " To install all that it may need:\n  {install}");
+    }
+    let path = llvm.map_or_else(String::new, |dir| format!("PATH={}:$PATH ", quoted(dir)));
     let make = format!(
         "{path}make -C {tree} O=$PWD/build ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- LLVM=1 \
          LLVM_IAS=1"
     );
-    let _ = write!(
-        text,
+    text + &format!(
         "\nNext, for instance:\n  {make} defconfig\n  {tree}/scripts/config --file build/.config \
          -d LTO_NONE -e LTO_CLANG_THIN\n  {make} olddefconfig all -j$(nproc)\n"
-    );
-    text.into_bytes()
+    )
+}
+
+/// A path as a word of a shell command.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    // Only a NUL cannot be quoted, and no path has one.
+    shlex::try_quote(&text).map_or_else(|_| text.to_string(), |word| word.to_string())
 }
 
 /// Checks that the tools in a directory can build a kernel with LTO, and that what its clang
@@ -494,7 +579,7 @@ mod tests {
         let table = Table::new("", vec![PLUGIN]).unwrap();
         let (plan, report) = installed(&tree, &table);
         let path = Path::new("/llvm/bin");
-        let text = String::from_utf8(done(&plan, &report, tree.path(), Some(path))).unwrap();
+        let text = String::from_utf8(done(&plan, &report, tree.path(), Some(path), &[])).unwrap();
         for part in [
             " sample  Kconfig  scripts/lto/VERSION",
             "scripts/lto/bin/sample-tool",
@@ -506,7 +591,7 @@ mod tests {
             assert!(text.contains(part), "`{part}` is not in: {text}");
         }
         let (plan, report) = installed(&tree, &table);
-        let text = String::from_utf8(done(&plan, &report, tree.path(), None)).unwrap();
+        let text = String::from_utf8(done(&plan, &report, tree.path(), None, &[])).unwrap();
         assert!(text.contains("nothing was changed"), "{text}");
     }
 
@@ -574,6 +659,74 @@ mod tests {
         let build = |_: &[Tool]| panic!("the tools were built");
         let error = install_with(&table, &options(&tree), build).unwrap_err();
         assert!(error.to_string().contains("symbolic link"), "{error}");
+    }
+
+    #[test]
+    fn what_lto_needs_besides_is_told_in_place_of_a_build_without_it() {
+        let tree = tree();
+        let (plan, report) = installed(&tree, &Table::new("", vec![PLUGIN]).unwrap());
+        let needed = |plugin: &str, with: Option<&str>| Needed {
+            plugin: plugin.to_owned(),
+            with: with.map(str::to_owned),
+        };
+        let mod_dedup = needed("mod-dedup", Some("TRIM_UNUSED_KSYMS"));
+        let missing = [
+            needed("lto-disable", None),
+            needed("section-merge", None),
+            mod_dedup.clone(),
+        ];
+        let text = done(&plan, &report, tree.path(), None, &missing);
+        let text = String::from_utf8(text).unwrap();
+        let path = tree.path().display();
+        let expected = format!(
+            "\nKconfig does not offer LTO yet: that also takes lto-disable, section-merge. To \
+             install all that it may need:\n  cargo xtask install --tree {path} --plugins \
+             sample,lto-disable,section-merge,mod-dedup\n"
+        );
+        assert!(text.ends_with(&expected), "{text}");
+        assert!(!text.contains("LTO_CLANG_THIN"), "{text}");
+
+        let text = done(&plan, &report, tree.path(), None, &[mod_dedup]);
+        let text = String::from_utf8(text).unwrap();
+        let expected =
+            "\nWith TRIM_UNUSED_KSYMS, Kconfig does not offer LTO without mod-dedup. To ";
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("LTO_CLANG_THIN"), "{text}");
+    }
+
+    #[test]
+    fn paths_that_make_does_not_take_are_told_and_words_are_quoted() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("my linux");
+        fs::rename(tree().path(), &path).unwrap();
+        let table = Table::new("", vec![PLUGIN]).unwrap();
+        let options = Options {
+            tree: &path,
+            plugins: &[],
+            discard_changes: false,
+        };
+        let build = |_: &[Tool]| Ok([("sample-tool".to_owned(), b"binary".to_vec())].into());
+        let (plan, report) = install_with(&table, &options, build).unwrap();
+        let text = String::from_utf8(done(&plan, &report, &path, None, &[])).unwrap();
+        assert!(
+            text.contains("takes no path with blanks or colons"),
+            "{text}"
+        );
+        let word = format!("make -C '{}' O=$PWD/build", path.display());
+        assert!(text.contains(&word), "`{word}` is not in: {text}");
+    }
+
+    #[test]
+    fn an_edit_made_while_the_tools_are_built_stays() {
+        let tree = tree();
+        let kconfig = tree.path().join("Kconfig");
+        let build = |_: &[Tool]| {
+            fs::write(&kconfig, "# mine\na")?;
+            Ok([("sample-tool".to_owned(), b"binary".to_vec())].into())
+        };
+        let table = Table::new("", vec![PLUGIN]).unwrap();
+        install_with(&table, &options(&tree), build).unwrap();
+        assert_eq!(fs::read_to_string(&kconfig).unwrap(), "# mine\nb");
     }
 
     #[test]

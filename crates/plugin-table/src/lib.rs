@@ -47,6 +47,42 @@ pub fn table() -> kernel_tree::Result<Table> {
     Table::new(hooks, folders)
 }
 
+/// A plugin that Kconfig's option for LTO asks for, in a tree whose own build knows none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// Its name.
+    pub plugin: String,
+    /// The option of Kconfig with which it is needed; `None` if it always is.
+    pub with: Option<String>,
+}
+
+/// The plugins without which Kconfig offers no LTO: lto-link, and those that its `HAS_LTO_CLANG` names.
+pub fn needed_for_lto() -> Vec<Needed> {
+    let files = FOLDERS.iter().filter(|(folder, _)| *folder == OFFERS_LTO);
+    let files = files.flat_map(|(_, files)| *files);
+    let mut kconfig = files.filter(|file| file.name == "Kconfig");
+    let text = kconfig.next().map_or("", |file| file.text);
+    let entry = text.split("config HAS_LTO_CLANG\n").nth(1);
+    let entry = entry.and_then(|rest| rest.split("\n\n").next());
+    let depends = entry.unwrap_or_default().lines();
+    let needed = depends.filter_map(|line| {
+        let symbol = line.trim().strip_prefix("depends on LTO_PLUGIN_")?;
+        let (symbol, with) = match symbol.split_once(" || !") {
+            Some((symbol, option)) => (symbol, Some(option.to_owned())),
+            None => (symbol, None),
+        };
+        let plugin = symbol.to_lowercase().replace('_', "-");
+        Some(Needed { plugin, with })
+    });
+    let plugin = OFFERS_LTO.to_owned();
+    std::iter::once(Needed { plugin, with: None })
+        .chain(needed)
+        .collect()
+}
+
+/// The plugin that has the option for LTO.
+const OFFERS_LTO: &str = "lto-link";
+
 /// Resolves the list of lto-disable against the tree; a pattern that matches nothing is worth a note.
 fn disabled_objects(tree: &Tree) -> GenerateResult {
     let entries = List::parse(LIST)?.resolve(tree.dir(), &tree.known_lto()?)?;
@@ -86,6 +122,27 @@ mod tests {
             );
             assert!(!plugin.upstream.is_empty(), "{}", plugin.name);
         }
+    }
+
+    #[test]
+    fn what_lto_needs_is_what_kconfig_says() {
+        let needed = needed_for_lto();
+        let expected = [
+            ("lto-link", None),
+            ("initcall-order", None),
+            ("lto-disable", None),
+            ("section-merge", None),
+            ("prel32-fix", Some("HAVE_ARCH_PREL32_RELOCATIONS")),
+            ("modversions", Some("MODVERSIONS")),
+            ("mod-dedup", Some("TRIM_UNUSED_KSYMS")),
+        ];
+        let found = needed
+            .iter()
+            .map(|needed| (needed.plugin.as_str(), needed.with.as_deref()));
+        assert!(found.eq(expected), "{needed:?}");
+        let table = table().expect("a table");
+        let names: BTreeSet<_> = table.plugins().map(|plugin| plugin.name).collect();
+        assert!(expected.iter().all(|(name, _)| names.contains(name)));
     }
 
     #[test]
