@@ -15,7 +15,7 @@ use crate::Symvers;
 pub enum CrcForm {
     /// As the distance to it (`CONFIG_MODULE_REL_CRCS`, up to Linux 5.18).
     Relative,
-    /// As it is.
+    /// As it is; in a module it may be the value of a symbol.
     InPlace,
 }
 
@@ -156,9 +156,26 @@ pub fn check_table(
 fn values(image: &Image, table: &TablePart, form: CrcForm) -> Result<Vec<Option<u32>>, ReadError> {
     let word = |section, offset| Some(image.elf.read_unsigned(section, offset, 4)? as u32);
     match form {
-        CrcForm::InPlace => Ok((0..table.size / CRC_SIZE)
-            .map(|index| word(table.section, table.offset + index * CRC_SIZE))
-            .collect()),
+        CrcForm::InPlace => {
+            // A module may have the CRC as the value of a symbol, `__crc_NAME`.
+            let relocations = if image.elf.is_relocatable() {
+                image.elf.relocations(table.section.index)?
+            } else {
+                Vec::new()
+            };
+            let by_symbol = |offset| {
+                let relocation = relocations.iter().find(|found| found.offset == offset)?;
+                Some(
+                    image
+                        .target(relocation)
+                        .and_then(|crc| u32::try_from(crc).ok()),
+                )
+            };
+            let offsets = (0..table.size / CRC_SIZE).map(|index| table.offset + index * CRC_SIZE);
+            Ok(offsets
+                .map(|offset| by_symbol(offset).unwrap_or_else(|| word(table.section, offset)))
+                .collect())
+        }
         CrcForm::Relative => {
             let places = image.prel32(table, CRC_SIZE, 0)?;
             let value = |address: u64| {

@@ -74,6 +74,36 @@ fn each_export_has_the_crc_at_its_place() {
 }
 
 #[test]
+fn the_crc_of_a_module_may_be_the_value_of_a_symbol() {
+    let entries = |of_one: &str, of_two: &str| {
+        source(CrcForm::InPlace, &[])
+            + &format!(
+                ".globl __crc_one, __crc_two\n__crc_one = 0x11111111\n__crc_two = 0x22222222\n\
+                 .section __kcrctab, \"a\"\n.long {of_one}, {of_two}\n"
+            )
+    };
+    for target in KERNEL_TARGETS {
+        let check = |source: &str| {
+            let dir = TestDir::new();
+            dir.asm("m.ko", source, &[target]);
+            let files = Files::new();
+            let elf = files.elf(&dir.join("m.ko")).unwrap();
+            let symvers = Symvers::parse(SYMVERS).unwrap();
+            let (n_entries, faults) = check_table(&elf, CrcForm::InPlace, &symvers).unwrap();
+            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            (n_entries, faults)
+        };
+        assert_eq!(check(&entries("__crc_one", "__crc_two")), (2, vec![]));
+        let (_, faults) = check(&entries("__crc_two", "__crc_missing"));
+        let expected = [
+            "__kcrctab entry 0: one has CRC 0x22222222, expected 0x11111111 of Module.symvers",
+            "__kcrctab entry 1: two has CRC nothing, expected 0x22222222 of Module.symvers",
+        ];
+        assert_eq!(faults, expected, "{target}");
+    }
+}
+
+#[test]
 fn a_table_of_another_length_belongs_to_no_exports() {
     for form in [CrcForm::Relative, CrcForm::InPlace] {
         let found = checked(KERNEL_TARGETS[0], form, &[0x1111_1111]);
