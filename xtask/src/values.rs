@@ -6,6 +6,13 @@ use kernel_lab::Arch;
 use kernel_lab::config::{Lto, Profile};
 use kernel_lab::runtime::Set;
 
+/// How a result is printed.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
 /// An architecture.
 pub fn arch() -> impl TypedValueParser<Value = Arch> {
     one_of(&Arch::ALL, Arch::name, |arch| match arch {

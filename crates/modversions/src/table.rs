@@ -132,7 +132,8 @@ pub fn check_table(
         let names = image.prel32(&of_exports, EXPORT_SIZE, NAME)?;
         let values = values(&image, &of_crcs, form)?;
         for (index, (name, value)) in names.into_iter().zip(values).enumerate() {
-            let name = name.and_then(|name| text_at(&image, name));
+            let name = name.and_then(|name| image.string(name));
+            let name = name.and_then(|name| std::str::from_utf8(name).ok());
             let Some((symbol, export)) = name.and_then(|name| Some((name, symvers.get(name)?)))
             else {
                 continue;
@@ -185,10 +186,4 @@ fn values(image: &Image, table: &TablePart, form: CrcForm) -> Result<Vec<Option<
             Ok(places.into_iter().map(|place| value(place?)).collect())
         }
     }
-}
-
-/// The text before the next NUL.
-fn text_at<'data>(image: &Image<'_, 'data>, address: u64) -> Option<&'data str> {
-    let bytes = image.bytes(address)?.split(|byte| *byte == 0).next()?;
-    std::str::from_utf8(bytes).ok()
 }

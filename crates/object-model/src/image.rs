@@ -164,6 +164,12 @@ impl<'elf, 'data> Image<'elf, 'data> {
         section.data.get(usize::try_from(offset).ok()?..)
     }
 
+    /// Returns the bytes from this address to the next NUL, such as a name, without the NUL. `None` if the
+    /// address has no bytes.
+    pub fn string(&self, address: u64) -> Option<&'data [u8]> {
+        self.bytes(address)?.split(|byte| *byte == 0).next()
+    }
+
     /// Returns the places of a table; an object may have none.
     ///
     /// # Errors

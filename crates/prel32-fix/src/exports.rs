@@ -15,8 +15,8 @@ const LABEL: &str = "__ksymtab_";
 const NAME: u64 = 4;
 
 /// Returns the faults of the entries of exports that have a label.
-pub(crate) fn check(elf: &Elf) -> Result<Vec<Fault>, ReadError> {
-    let image = Image::new(elf);
+pub(crate) fn check(image: &Image) -> Result<Vec<Fault>, ReadError> {
+    let elf = image.elf;
     let mut faults = Vec::new();
     let mut relocations: Option<(&Section, Vec<Relocation>)> = None;
     for label in elf.symbols() {
@@ -32,7 +32,7 @@ pub(crate) fn check(elf: &Elf) -> Result<Vec<Fault>, ReadError> {
         let relocations = relocations.as_ref().map(|(_, found)| found.as_slice());
         let field = |offset| {
             target(
-                &image,
+                image,
                 section,
                 label,
                 offset,
@@ -46,13 +46,13 @@ pub(crate) fn check(elf: &Elf) -> Result<Vec<Fault>, ReadError> {
             });
             continue;
         };
-        if !leads_to(&image, value, export) {
+        if !leads_to(image, value, export) {
             faults.push(Fault::Export {
                 export: export.to_owned(),
-                found: named(&image, value),
+                found: named(image, value),
             });
         }
-        let string = string_at(&image, name);
+        let string = image.string(name);
         if string != Some(export.as_bytes()) {
             let found = string.map_or_else(
                 || image.place(name),
@@ -113,9 +113,4 @@ fn named(image: &Image, address: u64) -> String {
     names
         .next()
         .map_or_else(|| image.place(address), str::to_owned)
-}
-
-/// Returns the bytes before the next NUL.
-fn string_at<'data>(image: &Image<'_, 'data>, address: u64) -> Option<&'data [u8]> {
-    image.bytes(address)?.split(|byte| *byte == 0).next()
 }

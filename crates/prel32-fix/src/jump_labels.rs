@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use object_model::{Elf, Image, ReadError, Relocation, TableName, TablePart, elf};
+use object_model::{Image, ReadError, Relocation, TableName, TablePart, elf};
 
 use crate::Fault;
 
@@ -37,17 +37,21 @@ enum Site {
 }
 
 /// Returns the faults of the jump labels of 64-bit x86 and Arm; other architectures are not checked.
-pub(crate) fn check(elf: &Elf) -> Result<Vec<Fault>, ReadError> {
+pub(crate) fn check(image: &Image) -> Result<Vec<Fault>, ReadError> {
+    let elf = image.elf;
     let read: fn(&[u8], u64) -> Option<Site> = match elf.machine() {
         elf::EM_X86_64 if elf.is_64() => x86,
         elf::EM_AARCH64 if !elf.is_big_endian() => arm64,
         _ => return Ok(Vec::new()),
     };
-    let image = Image::new(elf);
-    let jumps = jumps(&image)?;
-    let mut faults = Vec::new();
     // A kernel without jump labels has no table; its bounds are checked with the other tables.
-    for part in image.table(TABLE).unwrap_or_default() {
+    let parts = image.table(TABLE).unwrap_or_default();
+    if parts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let jumps = jumps(image)?;
+    let mut faults = Vec::new();
+    for part in parts {
         let codes = image.prel32(&part, STRIDE, CODE)?;
         let targets = image.prel32(&part, STRIDE, TARGET)?;
         for (index, (code, target)) in codes.into_iter().zip(targets).enumerate() {
@@ -73,8 +77,8 @@ pub(crate) fn check(elf: &Elf) -> Result<Vec<Fault>, ReadError> {
                     })
                 }
             };
-            let fault = fault.or_else(|| far(&image, code, target));
-            let fault = fault.or_else(|| key_fault(&image, &part, index));
+            let fault = fault.or_else(|| far(image, code, target));
+            let fault = fault.or_else(|| key_fault(image, &part, index));
             faults.extend(fault.map(|found| Fault::JumpLabel {
                 index,
                 place: image.place(code),

@@ -22,7 +22,7 @@ mod relocatable;
 
 use std::collections::BTreeMap;
 
-use object_model::{Elf, ReadError, Symbol, SymbolKind};
+use object_model::{Elf, Image, ReadError, Symbol, SymbolKind};
 
 pub use linked::tables;
 pub use names::source_name;
@@ -201,8 +201,9 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), ReadError> {
     } else {
         check_linked(elf)?
     };
-    faults.extend(exports::check(elf)?);
-    faults.extend(jump_labels::check(elf)?);
+    let image = Image::new(elf);
+    faults.extend(exports::check(&image)?);
+    faults.extend(jump_labels::check(&image)?);
     Ok((report, faults))
 }
 

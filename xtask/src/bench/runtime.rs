@@ -14,7 +14,7 @@ use kernel_lab::{Arch, build, config, qemu, workspace};
 use crate::demo;
 use crate::outcome::{Failure, Outcome, print};
 use crate::resume::Resume;
-use crate::values;
+use crate::values::{self, Format};
 
 /// Counts the instructions that kernels execute for the same work.
 ///
@@ -69,12 +69,6 @@ pub struct Args {
     /// The time limit of a guest in seconds; there is one guest for each set.
     #[arg(long, value_name = "SECONDS", default_value_t = TIME)]
     timeout: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// Runs the command.

@@ -8,7 +8,7 @@ use kernel_lab::Arch;
 use kernel_lab::boot::{Options, TIME, boot};
 
 use crate::outcome::{Outcome, print};
-use crate::values;
+use crate::values::{self, Format};
 
 /// Boots a built kernel in QEMU, loads every module, and powers off.
 ///
@@ -36,12 +36,6 @@ pub struct Args {
     /// Where boot.log and the initramfs are written [default: the object tree].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// Runs the command.

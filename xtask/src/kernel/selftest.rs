@@ -9,7 +9,7 @@ use kernel_lab::Arch;
 use kernel_lab::selftest::{Options, selftest};
 
 use crate::outcome::{Outcome, print};
-use crate::values;
+use crate::values::{self, Format};
 
 /// Runs the kernel's own tests in QEMU, and compares them with another build.
 ///
@@ -45,12 +45,6 @@ pub struct Args {
     /// busybox-static, kept in target/guest of this repository].
     #[arg(long, value_name = "FILE")]
     busybox: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// Runs the command.
