@@ -56,7 +56,7 @@ pub struct Args {
     llvm: Option<PathBuf>,
 }
 
-/// What is installed, and where.
+/// The options of an install.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The kernel tree.
@@ -213,7 +213,7 @@ fn explanation(dir: &Path, tree: &Tree, offers: &[Offer<'_>], installed: &[Strin
     text
 }
 
-/// What is offered to a tree whose own build knows LTO: the names of the plugins.
+/// Returns the names of the plugins that are offered to a tree whose own build knows LTO.
 ///
 /// # Errors
 /// The tree cannot be read.
@@ -224,7 +224,7 @@ pub fn offered(tree: &Path) -> anyhow::Result<Vec<String>> {
     Ok(made.map(|offer| offer.plugin.name.to_owned()).collect())
 }
 
-/// What an install would do: the plan, and the difference to the tree as it is.
+/// Returns the plan of an install, and its difference to the present tree.
 ///
 /// # Errors
 /// The tree is refused.
@@ -274,7 +274,7 @@ fn listed(heading: &str, paths: &[String]) -> String {
     }
 }
 
-/// What was passed over, and what the plugins had to say.
+/// Returns the notes of the plugins, and the edits that were passed over.
 fn notes(plan: &Plan) -> String {
     let notes = plan.notes.iter();
     notes.fold(String::new(), |mut text, note| {
@@ -284,8 +284,7 @@ fn notes(plan: &Plan) -> String {
     })
 }
 
-/// The plugins without which Kconfig offers no LTO, and which are not installed; none in a tree whose
-/// own build knows LTO.
+/// Returns the plugins that LTO still needs; none in a tree whose own build knows LTO.
 fn missing_for_lto(table: &Table, plan: &Plan, dir: &Path) -> anyhow::Result<Vec<Needed>> {
     let tree = Tree::open(dir)?;
     if tree.known_lto()? == KnownLto::Native {
@@ -300,7 +299,7 @@ fn missing_for_lto(table: &Table, plan: &Plan, dir: &Path) -> anyhow::Result<Vec
     Ok(needed)
 }
 
-/// What is told after an install; `missing` are the plugins that LTO needs besides.
+/// Returns the text after an install; `missing` are the plugins that LTO still needs.
 fn done(
     plan: &Plan,
     report: &Report,
@@ -358,7 +357,7 @@ fn done(
     text.into_bytes()
 }
 
-/// What to do after an install: build a kernel with LTO, or install what LTO needs besides.
+/// Returns the next commands: build a kernel with LTO, or install the plugins that LTO still needs.
 fn next_steps(plan: &Plan, tree: &str, llvm: Option<&Path>, missing: &[Needed]) -> String {
     let names = missing.iter().map(|needed| needed.plugin.as_str());
     let all: Vec<_> = plan

@@ -21,7 +21,7 @@ pub fn arch() -> impl TypedValueParser<Value = Arch> {
     })
 }
 
-/// What a kernel is to have.
+/// The profile of a kernel.
 pub fn profile() -> impl TypedValueParser<Value = Profile> {
     one_of(&Profile::ALL, Profile::name, |profile| match profile {
         Profile::Ci => "A few minutes to build, every kind of thing LTO can break",

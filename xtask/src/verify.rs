@@ -44,7 +44,7 @@ pub struct Args {
     format: Format,
 }
 
-/// What `--only` may name.
+/// The names that `--only` accepts.
 fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(CHECKS.map(|check| check.name))
 }

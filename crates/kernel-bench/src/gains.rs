@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a kernel with LTO gains over the same kernel without, and whether both are as they should be.
+//! Compares a kernel with LTO with the same kernel without: size, executed instructions, rebuilds, checks.
 
 use std::path::{Path, PathBuf};
 
@@ -237,7 +237,7 @@ fn executed_row(one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
 /// A driver that nothing else includes.
 const LEAF: &str = "drivers/char/mem.c";
 
-/// What it costs to build the kernels again after a change of one driver.
+/// Returns the CPU time of building both kernels again after a change of one driver.
 fn rebuild_row(tree: &Path, one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
     files::touch(&tree.join(LEAF))?;
     let rebuilt = |kernel: &Kernel| {
@@ -259,7 +259,7 @@ fn rebuild_row(tree: &Path, one: &Kernel, other: &Kernel) -> Result<Row, Failure
     ))
 }
 
-/// What the link of vmlinux.o cost.
+/// Returns time and memory of the link of vmlinux.o.
 #[expect(clippy::cast_precision_loss, reason = "memory in MiB with no decimals")]
 fn link_row(objtree: &Path) -> anyhow::Result<Row> {
     let path = lto_link::usage_path(&objtree.join("vmlinux.o"));

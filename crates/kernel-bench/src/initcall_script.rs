@@ -23,7 +23,7 @@ pub const TARGET: &str = ".tmp_initcalls.lds";
 /// How often our tool is run, so that its CPU time can be measured.
 const REPEATS: u32 = 20;
 
-/// What the linker script is made from in a built object tree.
+/// The inputs of the linker script in a built object tree.
 #[derive(Debug)]
 pub struct Inputs {
     objtree: PathBuf,
@@ -31,7 +31,7 @@ pub struct Inputs {
     files: Vec<PathBuf>,
 }
 
-/// What a run costs, in seconds.
+/// The CPU and wall time of a run, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// User and system time.
@@ -79,7 +79,7 @@ impl Inputs {
         &self.srctree
     }
 
-    /// What the Perl script prints for them, with so many jobs, and what that costs.
+    /// Returns the output of the Perl script for these inputs with so many jobs, and its cost.
     ///
     /// # Errors
     /// The script fails.
@@ -100,7 +100,7 @@ impl Inputs {
         Ok((text, cost))
     }
 
-    /// What the tool `initcall-order` prints for them, and what one run costs.
+    /// Returns the output of the tool `initcall-order` for these inputs, and the cost of one run.
     ///
     /// # Errors
     /// The tool fails.
@@ -133,10 +133,10 @@ fn inputs_of(saved: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What one of `repeats` runs costs of the processes that `work` waits for.
+/// Returns the mean cost of `repeats` runs of the processes that `work` waits for.
 ///
 /// # Errors
-/// Those of `work`.
+/// As for `work`.
 pub fn cost_of(repeats: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Cost> {
     let started = Instant::now();
     let before = build::children_seconds()?;
@@ -150,7 +150,7 @@ pub fn cost_of(repeats: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> an
     })
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 pub struct Compared {
     /// The lines of a table, the first of which is its heading.
     pub rows: Vec<[String; 5]>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What LTO and the plugins cost and gain, measured in one run and given as tables.
+//! Measures costs and gains of LTO and of the plugins, all in one run, and returns tables.
 //!
 //! **Invariant:** this crate composes kernel-lab and kernel-checks. It prints nothing, and takes trees with
 //! plugins, and the plugins' tools, from its caller.

@@ -34,7 +34,7 @@ pub fn arguments(arch: Arch, profile: Profile) -> String {
     format!("--arch {} --profile {}", arch.name(), profile.name())
 }
 
-/// What every page begins with: how it was made, and on what.
+/// Returns the beginning of every page: the command, the machine and the compiler.
 ///
 /// # Errors
 /// There is no compiler.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What the plugins cost in a build from nothing, as ratios against what they replace.
+//! Costs of the plugins in a build from nothing, as ratios to the steps that they replace.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,20 +17,20 @@ const REPEATS: u32 = 20;
 
 /// One measured ratio.
 pub struct Ratio {
-    /// What is compared.
+    /// The name of the comparison.
     pub what: &'static str,
-    /// What is asked of it.
+    /// The goal.
     pub goal: &'static str,
-    /// What came out.
+    /// The measured result.
     pub value: String,
-    /// What it was computed from.
+    /// The figures that it was computed from.
     pub from: String,
 }
 
 /// Builds the kernel `variant` from nothing, and the same without LTO, and compares.
 ///
 /// # Errors
-/// Those of the builds, and of the tools.
+/// A build fails, or a tool does.
 pub fn measure(tree: &Path, workdir: &Path, variant: Variant) -> Result<Vec<Ratio>, Failure> {
     let none = clean_build(variant.without_lto(), tree, workdir)?;
     let thin = clean_build(variant, tree, workdir)?;

@@ -94,7 +94,7 @@ const STATIC_CALLS_AND_CONDITIONS: Sort = Sort {
     ..STATIC_CALLS
 };
 
-/// What patches static calls, and what stands in it if it patches conditional jumps.
+/// The file that patches static calls, and a word that it contains if it patches conditional jumps.
 const PATCHES_CONDITIONS: (&str, &str) = ("arch/x86/kernel/static_call.c", "JCC");
 
 /// How the trampoline of a static call, and its key, begin.
@@ -181,7 +181,7 @@ fn check(tree: &Objtree, sort: &Sort) -> anyhow::Result<Finding> {
     Ok(Finding::new(figures.join("; "), faults))
 }
 
-/// What one file has.
+/// The table of one file, and its faults.
 #[derive(Debug, Default)]
 struct Found {
     /// Entries of the table.
@@ -392,7 +392,7 @@ fn no_branch(image: &Image, sort: &Sort, site: u64) -> String {
     )
 }
 
-/// What is wrong with a site that goes to a target.
+/// Returns the fault of a site that goes to a target.
 fn site_fault(
     image: &Image,
     sort: &Sort,
@@ -410,7 +410,7 @@ fn site_fault(
     key.and_then(|key| key_fault(image, site, branch, target, *key))
 }
 
-/// What is wrong with the key of a static call. A module that must not change what is called has
+/// Returns the fault of the key of a static call. A module that must not change what is called has
 /// the trampoline in its place.
 fn key_fault(
     image: &Image,

@@ -90,7 +90,7 @@ fn disabled(tree: &Objtree) -> anyhow::Result<Option<lto_disable::Matcher>> {
     Ok(None)
 }
 
-/// What the object of `artefact` was linked from, and what is wrong with it.
+/// Returns counts and faults of the inputs that the object of `artefact` was linked from.
 fn inputs_check(
     tree: &Objtree,
     inputs: &[Input],
@@ -367,7 +367,7 @@ pub fn assembly_names(tree: &Objtree) -> anyhow::Result<Finding> {
     Ok(Finding::new(figure, faults))
 }
 
-/// What is called otherwise than in the source, of each file that runs.
+/// Returns the symbols of each running file whose names differ from the source.
 pub fn suffixes<'tree>(tree: &'tree Objtree) -> Vec<(Artefact<'tree>, BTreeSet<Suffixed>)> {
     let suffixed = |(artefact, elf)| (artefact, lto_link::suffixed(elf));
     tree.running().map(suffixed).collect()

@@ -81,7 +81,7 @@ pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findin
     Ok(Finding::new(figure, faults))
 }
 
-/// What the modules take from elsewhere.
+/// Returns the undefined symbols of all modules.
 fn used_by_modules<'files>(tree: &Objtree<'files>) -> BTreeSet<&'files str> {
     let modules = tree.running().filter(|(_, elf)| elf.is_relocatable());
     let symbols = modules.flat_map(|(_, elf)| elf.symbols());

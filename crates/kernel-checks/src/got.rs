@@ -40,7 +40,7 @@ pub fn got(tree: &Objtree) -> anyhow::Result<Finding> {
     Ok(Finding::new(figures.join("; "), faults))
 }
 
-/// What one object has.
+/// The faults and the weak references of one object.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     faults: Vec<String>,

@@ -29,9 +29,9 @@ use tool_io::Files;
 
 /// A check of a kernel.
 pub struct Check {
-    /// What `--only` calls it.
+    /// Its name for `--only`.
     pub name: &'static str,
-    /// What it is in a summary.
+    /// Its title in a summary.
     pub title: &'static str,
     run: Run,
 }
@@ -87,12 +87,12 @@ pub struct Checked {
     /// Its title.
     #[serde(skip)]
     pub title: &'static str,
-    /// What it found.
+    /// Its result.
     #[serde(flatten)]
     pub finding: Finding,
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 pub struct Finding {
     /// How it ended.
@@ -101,7 +101,7 @@ pub struct Finding {
     pub figure: String,
     /// Every fault: file, symbol, what was expected and what stands there.
     pub faults: Vec<String>,
-    /// What is no fault, and good to know.
+    /// Remarks that are no faults.
     pub notes: Vec<String>,
 }
 
@@ -154,7 +154,7 @@ impl Finding {
     }
 }
 
-/// What was found out about a kernel.
+/// The results of all checks of a kernel.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The checks, in the order in which they were done.
@@ -199,7 +199,7 @@ pub fn verify(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Report> 
 /// of names to the file `map`.
 ///
 /// # Errors
-/// Those of [`verify`], and that the map cannot be written.
+/// As for [`verify`]; or the map cannot be written.
 pub fn verify_only(
     objtree: &Path,
     against: Option<&Path>,

@@ -22,7 +22,7 @@ const PLACES: TableName = TableName {
 };
 const PLACE_SIZE: u64 = 4;
 
-/// What begins there.
+/// The table with the unwinding rule of each of these places.
 const UNWIND: TableName = TableName {
     section: ".orc_unwind",
     start: "__start_orc_unwind",
@@ -209,7 +209,7 @@ fn cover(entries: &[(u64, bool)], start: u64, end: u64) -> Cover {
     }
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 struct Compared {
     /// Names of functions that both builds have, and of which the other knows something.
     n_functions: usize,

@@ -70,7 +70,7 @@ pub fn mcount(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findi
     Ok(Finding::new(figures.join("; "), faults))
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 struct Compared {
     /// Names of functions that can be traced in both.

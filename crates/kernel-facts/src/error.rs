@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Why a tree tells nothing.
+//! Errors of reading a kernel tree.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why the facts of a tree are not known.
+/// An error that keeps the facts of a tree unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The directory lacks what every kernel tree has.
@@ -12,7 +12,7 @@ pub enum Error {
     NotAKernelTree {
         /// The directory.
         dir: PathBuf,
-        /// What it lacks.
+        /// The missing file.
         missing: Vec<&'static str>,
     },
     /// A file or directory cannot be read.
@@ -22,7 +22,7 @@ pub enum Error {
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }

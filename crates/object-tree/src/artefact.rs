@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Artefact<'a> {
     /// The kernel.
     Vmlinux,
-    /// What the kernel was linked from, which still has relocations.
+    /// The object that the kernel was linked from, which still has relocations.
     VmlinuxO,
     /// A module, by its path in the object tree, without `.ko`.
     Module(&'a str),
@@ -23,7 +23,7 @@ impl<'a> Artefact<'a> {
         }
     }
 
-    /// What `Module.symvers` calls it as an exporter.
+    /// Returns its name as an exporter in `Module.symvers`.
     pub fn exporter(self) -> &'a str {
         match self {
             Self::Vmlinux | Self::VmlinuxO => "vmlinux",

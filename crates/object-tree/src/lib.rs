@@ -31,7 +31,7 @@ pub struct Objtree<'files> {
     pub settings: Settings,
     /// The modules, in the order of `modules.order`.
     pub modules: Vec<Module<'files>>,
-    /// What runs.
+    /// The linked kernel.
     pub vmlinux: Elf<'files>,
     /// What vmlinux was linked from, or a link of the same objects.
     pub object: Option<Elf<'files>>,
@@ -49,17 +49,17 @@ pub struct Module<'files> {
     parts: OnceCell<Option<Vec<Input<'files>>>>,
 }
 
-/// What vmlinux.o was linked from.
+/// The inputs of vmlinux.o.
 pub struct Link<'files> {
     /// In link order.
     pub inputs: Vec<Input<'files>>,
     /// How many of them are linked in any case; of the others the linker takes what it needs.
     pub n_objs: usize,
-    /// Who left a record of it.
+    /// The tool that left a record of it.
     pub by: LinkedBy,
 }
 
-/// Who linked vmlinux.o.
+/// The tool that linked vmlinux.o.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkedBy {
     /// lto-link.
@@ -169,7 +169,7 @@ impl<'files> Objtree<'files> {
         }
     }
 
-    /// What vmlinux.o was linked from, read once; `None` if nothing in the tree says it.
+    /// The inputs of vmlinux.o, read once; `None` if the tree has no record of them.
     pub fn link(&self) -> anyhow::Result<Option<&Link<'files>>> {
         if self.link.get().is_none() {
             let link = self.read_link().context("what vmlinux.o was linked from")?;
