@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use kernel_lab::build;
 use kernel_lab::process;
+use xshell::cmd;
 
 use crate::initcall_script::{Cost, Inputs, cost_of};
 
@@ -34,8 +34,9 @@ pub fn measure(
     let dir = tempfile::tempdir().context("a directory for the list of disabled objects")?;
     let list = dir.path().join("lto-disabled.mk");
     let lto_disable = tool("lto-disable")?;
-    let mut command = Command::new(&lto_disable);
-    let text = process::output(command.arg("list").arg(inputs.srctree()))?;
+    let sh = process::shell()?;
+    let srctree = inputs.srctree();
+    let text = process::read(cmd!(sh, "{lto_disable} list {srctree}"))?;
     fs::write(&list, text).with_context(|| list.display().to_string())?;
 
     let mut page = String::from(
@@ -50,12 +51,12 @@ pub fn measure(
         )?;
         Ok(())
     };
+    let objects = process::shell_in(objtree)?;
     for (plugin, arguments, looks_at) in commands(&inputs, &list) {
         let program = tool(plugin)?;
+        let arguments = &arguments;
         let cost = cost_of(REPEATS, || {
-            let mut check = Command::new(&program);
-            check.arg("check").args(&arguments).current_dir(objtree);
-            process::output(&mut check).map(drop)
+            process::read(cmd!(objects, "{program} check {arguments...}")).map(drop)
         })?;
         row(plugin, cost, looks_at)?;
     }

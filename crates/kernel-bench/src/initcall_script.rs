@@ -5,12 +5,12 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context as _;
 
 use kernel_lab::{Failure, build, llvm, process};
+use xshell::cmd;
 
 use crate::page::{head, release};
 
@@ -86,15 +86,15 @@ impl Inputs {
     pub fn by_perl(&self, jobs: usize) -> anyhow::Result<(String, Cost)> {
         let mut text = String::new();
         let cost = cost_of(1, || {
-            let mut perl = Command::new("perl");
-            perl.arg(self.srctree.join(PERL_SCRIPT))
-                .args(&self.files)
+            let sh = process::shell_in(&self.objtree)?;
+            let script = self.srctree.join(PERL_SCRIPT);
+            let files = &self.files;
+            let perl = cmd!(sh, "perl {script} {files...}")
                 .env("NM", llvm::bin_dir()?.join("llvm-nm"))
                 .env("objtree", ".")
-                // What scripts/jobserver-exec sets to the jobs that make has free.
-                .env("PARALLELISM", jobs.to_string())
-                .current_dir(&self.objtree);
-            text = process::output(&mut perl)?;
+                // scripts/jobserver-exec sets it to the number of jobs that make has free.
+                .env("PARALLELISM", jobs.to_string());
+            text = process::read(perl)?;
             Ok(())
         })?;
         Ok((text, cost))
@@ -107,9 +107,9 @@ impl Inputs {
     pub fn by_tool(&self, tool: &Path) -> anyhow::Result<(String, Cost)> {
         let mut text = String::new();
         let cost = cost_of(REPEATS, || {
-            let mut command = Command::new(tool);
-            command.args(["-o", "-"]).args(&self.files);
-            text = process::output(command.current_dir(&self.objtree))?;
+            let sh = process::shell_in(&self.objtree)?;
+            let files = &self.files;
+            text = process::read(cmd!(sh, "{tool} -o - {files...}"))?;
             Ok(())
         })?;
         Ok((text, cost))

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::config::Profile;
 use kernel_lab::{Arch, build, llvm, process};
+use xshell::cmd;
 
 /// How the names of pages about a kernel end.
 pub fn page_name(version: &str, arch: Arch, profile: Profile) -> String {
@@ -43,7 +43,9 @@ pub fn head(title: &str, command: &str) -> anyhow::Result<String> {
     let model = model
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let clang = process::output(Command::new(llvm::bin_dir()?.join("clang")).arg("--version"))?;
+    let clang = llvm::bin_dir()?.join("clang");
+    let sh = process::shell()?;
+    let clang = process::read(cmd!(sh, "{clang} --version"))?;
     Ok(format!(
         "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# {title}\n\n\
          Made by `cargo xtask {command}`, all in one run.\n\n\

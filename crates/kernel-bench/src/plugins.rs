@@ -4,11 +4,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::variant::Variant;
 use kernel_lab::{Failure, build, fetch, files, llvm, process, workspace};
+use xshell::cmd;
 
 use crate::page::{arguments, head, kernel_name};
 
@@ -112,24 +112,18 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
             modules.push(path.with_extension("o"));
         }
     }
+    let sh = process::shell_in(objtree)?;
+    let modversions = tools.join("modversions");
     let exports = cpu_of(|| {
         for object in &bitcode {
-            process::output(
-                Command::new(tools.join("modversions"))
-                    .current_dir(objtree)
-                    .arg("exports")
-                    .arg(object),
-            )?;
+            process::read(cmd!(sh, "{modversions} exports {object}"))?;
         }
         Ok(())
     })?;
+    let mod_dedup = tools.join("mod-dedup");
     let mod_files = cpu_of(|| {
         for object in &modules {
-            process::output(
-                Command::new(tools.join("mod-dedup"))
-                    .args(["-o", "/dev/null", "--"])
-                    .arg(object),
-            )?;
+            process::read(cmd!(sh, "{mod_dedup} -o /dev/null -- {object}"))?;
         }
         Ok(())
     })?;
@@ -139,9 +133,9 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
     let tables = cpu_of(|| {
         if has_mcount_loc {
             // It reads as much as when it made the tables, which are there now.
-            let mut command = Command::new(tools.join("mcount-loc"));
-            command.arg("--check").arg(objtree.join("vmlinux.o"));
-            process::output(command.args(&modules))?;
+            let mcount_loc = tools.join("mcount-loc");
+            let modules = &modules;
+            process::read(cmd!(sh, "{mcount_loc} --check vmlinux.o {modules...}"))?;
         }
         Ok(())
     })?;
@@ -166,26 +160,22 @@ fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
         package_version: None,
         into: &workspace::trees(),
     })?;
-    let archives: Vec<PathBuf> = archives(objtree)?;
+    let archives = &archives(objtree)?;
+    let sh = process::shell_in(objtree)?;
+    let initcall_order = tools.join("initcall-order");
     let ours = cpu_of(|| {
         for _ in 0..REPEATS {
-            process::output(
-                Command::new(tools.join("initcall-order"))
-                    .current_dir(objtree)
-                    .args(["-o", "/dev/null"])
-                    .args(&archives),
-            )?;
+            let order = cmd!(sh, "{initcall_order} -o /dev/null {archives...}");
+            process::read(order)?;
         }
         Ok(())
     })? / f64::from(REPEATS);
     let theirs = cpu_of(|| {
-        let mut perl = Command::new("perl");
-        perl.arg(scripts.join("scripts/generate_initcall_order.pl"))
-            .args(&archives)
+        let script = scripts.join("scripts/generate_initcall_order.pl");
+        let perl = cmd!(sh, "perl {script} {archives...}")
             .env("NM", llvm::bin_dir()?.join("llvm-nm"))
-            .env("objtree", objtree)
-            .current_dir(objtree);
-        process::output(&mut perl).map(drop)
+            .env("objtree", objtree);
+        process::read(perl).map(drop)
     })?;
     Ok(Ratio {
         what: "CPU of generate_initcall_order.pl, against initcall-order",
@@ -208,6 +198,8 @@ fn mcount_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Option<Ratio>> {
     }
     let dir = tempfile::tempdir().context("a directory for copies of objects")?;
     let objcopy = llvm::bin_dir()?.join("llvm-objcopy");
+    let sh = process::shell()?;
+    let table = mcount_loc::TABLE;
     let mut copies = [Vec::new(), Vec::new()];
     for entry in walkdir::WalkDir::new(objtree) {
         let object = entry?.into_path();
@@ -216,12 +208,10 @@ fn mcount_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Option<Ratio>> {
         }
         let name = format!("{}.o", copies[0].len());
         let (ours, theirs) = (dir.path().join(&name), dir.path().join(format!("r{name}")));
-        process::output(
-            Command::new(&objcopy)
-                .args(["-R", mcount_loc::TABLE, "-R"])
-                .arg(format!(".rela{}", mcount_loc::TABLE))
-                .args([&object, &ours]),
-        )?;
+        process::read(cmd!(
+            sh,
+            "{objcopy} -R {table} -R .rela{table} {object} {ours}"
+        ))?;
         fs::copy(&ours, &theirs).with_context(|| theirs.display().to_string())?;
         copies[0].push(ours);
         copies[1].push(theirs);
@@ -229,16 +219,16 @@ fn mcount_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Option<Ratio>> {
     let [ours, theirs] = copies;
     anyhow::ensure!(
         !ours.is_empty(),
-        "{}: no object with {}",
-        objtree.display(),
-        mcount_loc::TABLE
+        "{}: no object with {table}",
+        objtree.display()
     );
     let objects = ours.len();
-    let ours =
-        cpu_of(|| process::output(Command::new(tools.join("mcount-loc")).args(&ours)).map(drop))?;
+    let mcount_loc = tools.join("mcount-loc");
+    let ours = &ours;
+    let ours = cpu_of(|| process::read(cmd!(sh, "{mcount_loc} {ours...}")).map(drop))?;
     let theirs = cpu_of(|| {
         for object in &theirs {
-            process::output(Command::new(&recordmcount).arg(object))?;
+            process::read(cmd!(sh, "{recordmcount} {object}"))?;
         }
         Ok(())
     })?;

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use std::io::BufRead as _;
 use std::io::BufReader;
 use std::io::PipeReader;
+use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
@@ -38,7 +39,7 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("the output of `{shown}`"))
 }
 
-/// The same for a command that is written as a line, by xshell's `cmd!`.
+/// The same for a command written with xshell's `cmd!`.
 ///
 /// # Errors
 /// Those of [`output`].
@@ -46,12 +47,22 @@ pub fn read(command: Cmd<'_>) -> anyhow::Result<String> {
     output(&mut command.into())
 }
 
-/// Where such lines are run: as this process runs, in its directory.
+/// Returns a shell that runs commands in this process's directory.
 ///
 /// # Errors
 /// The directory is gone.
 pub fn shell() -> anyhow::Result<Shell> {
     Shell::new().context("the current directory")
+}
+
+/// Returns a shell that runs commands in `dir`.
+///
+/// # Errors
+/// This process's own directory is gone.
+pub fn shell_in(dir: &Path) -> anyhow::Result<Shell> {
+    let shell = shell()?;
+    shell.change_dir(dir);
+    Ok(shell)
 }
 
 /// How a program that was followed came to its end.
