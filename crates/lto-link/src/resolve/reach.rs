@@ -19,7 +19,7 @@ pub(crate) struct Node {
     pub(crate) value: ValueIndex,
 }
 
-/// The way in which a definition is reached.
+/// The way to a reached definition.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Via {
     Root,
@@ -36,7 +36,7 @@ struct BitcodeObject<'data> {
     assembly: ObjectAssembly,
 }
 
-/// The definitions of a link, and which of them stay.
+/// The definitions of a link, and whether they stay.
 #[derive(Debug)]
 pub struct Reach<'data> {
     objects: Vec<BitcodeObject<'data>>,
@@ -45,8 +45,8 @@ pub struct Reach<'data> {
 }
 
 impl<'data> Reach<'data> {
-    /// Reads the bitcode objects among `inputs`, and follows references from the definitions called `roots`
-    /// and from definitions that the bitcode marks as used.
+    /// Reads the bitcode objects among `inputs`, and follows references from the definitions named
+    /// `roots` and from definitions that the bitcode marks as used.
     ///
     /// # Errors
     /// The first object whose summary or assembly cannot be read.
@@ -106,8 +106,8 @@ impl<'data> Reach<'data> {
         Ok(reach)
     }
 
-    /// Follows references from the definitions called `roots` and from definitions that the bitcode marks as
-    /// used.
+    /// Follows references from the definitions named `roots` and from definitions that the bitcode
+    /// marks as used.
     pub(crate) fn follow<'names>(&mut self, roots: impl IntoIterator<Item = &'names str>) {
         let names: HashSet<&str> = roots.into_iter().collect();
         let is_root = |node: &Node| self.is_live(*node) || self.is_named(*node, &names);
@@ -221,7 +221,7 @@ impl<'data> Reach<'data> {
     pub(crate) fn reached_from(&self, roots: Vec<Node>) -> HashMap<Node, Via> {
         let mut reached: HashMap<Node, Via> = roots.iter().map(|root| (*root, Via::Root)).collect();
         let mut queue = VecDeque::from(roots);
-        // Breadth first, so that the chain that `lto-link why` shows is a shortest one.
+        // Breadth first, so that `lto-link why` shows a shortest chain.
         while let Some(node) = queue.pop_front() {
             for reference in self.references(node) {
                 if let Entry::Vacant(entry) = reached.entry(reference) {
@@ -233,7 +233,7 @@ impl<'data> Reach<'data> {
         reached
     }
 
-    /// Returns the section that the source asks for.
+    /// Returns the section that the source assigns.
     pub(crate) fn section(&self, node: Node) -> Option<&'data str> {
         let sections = &self.objects[node.object].sections;
         sections.get(self.value(node).name).copied()
