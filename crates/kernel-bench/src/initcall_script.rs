@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The linker script of initcalls that a tree with LTO of its own makes, made once more from the
-//! same inputs: by the Perl script of the tree, and by initcall-order.
+//! Makes the initcall linker script of a tree with its own LTO again, from the same inputs: with
+//! the tree's Perl script, and with initcall-order.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,13 +14,13 @@ use kernel_lab::{Failure, build, llvm, process};
 
 use crate::page::{head, release};
 
-/// The script that trees with LTO of their own come with.
+/// The Perl script of trees with their own LTO.
 const PERL_SCRIPT: &str = "scripts/generate_initcall_order.pl";
 
-/// The target that it makes, as the kernel's Makefile names it.
+/// The output of the script, as the kernel's Makefile names it.
 pub const TARGET: &str = ".tmp_initcalls.lds";
 
-/// How often our tool is run, so that its CPU time can be measured.
+/// The number of runs of our tool, so that its CPU time can be measured.
 const REPEATS: u32 = 20;
 
 /// The inputs of the linker script in a built object tree.
@@ -36,16 +36,16 @@ pub struct Inputs {
 pub struct Cost {
     /// User and system time.
     pub cpu: f64,
-    /// From start to end.
+    /// Wall time.
     pub wall: f64,
 }
 
 impl Inputs {
-    /// The inputs that the last build of `objtree` gave to whatever made the script, as kbuild has
-    /// saved the command.
+    /// Returns the inputs of the script in the last build of `objtree`, from the command that
+    /// kbuild saved.
     ///
     /// # Errors
-    /// The object tree was not built with LTO by a tree that makes such a script.
+    /// The object tree was not built with LTO, or its tree makes no such script.
     pub fn of(objtree: &Path) -> anyhow::Result<Self> {
         let objtree = std::path::absolute(objtree)?;
         let saved = objtree.join(format!(".{TARGET}.cmd"));
@@ -69,12 +69,12 @@ impl Inputs {
         })
     }
 
-    /// The archives and objects, in link order, below the object tree.
+    /// Returns the archives and objects, in link order, relative to the object tree.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// The source tree that was built.
+    /// Returns the source tree of the build.
     pub fn srctree(&self) -> &Path {
         &self.srctree
     }
@@ -91,7 +91,7 @@ impl Inputs {
                 .args(&self.files)
                 .env("NM", llvm::bin_dir()?.join("llvm-nm"))
                 .env("objtree", ".")
-                // What scripts/jobserver-exec sets to the jobs that make has free.
+                // scripts/jobserver-exec sets it to the number of make's free jobs.
                 .env("PARALLELISM", jobs.to_string())
                 .current_dir(&self.objtree);
             text = process::output(&mut perl)?;
@@ -116,9 +116,9 @@ impl Inputs {
     }
 }
 
-/// The archives and objects in a command that kbuild has saved: `savedcmd_<target> := <command>`,
-/// before Linux 6.2 `cmd_<target> := <command>`. Source: `make-cmd` and `cmd_and_savecmd` in
-/// `scripts/Kbuild.include`.
+/// Returns the archives and objects in a command that kbuild saved: `savedcmd_<target> :=
+/// <command>`, before Linux 6.2 `cmd_<target> := <command>`. Source: `make-cmd` and
+/// `cmd_and_savecmd` in `scripts/Kbuild.include`.
 fn inputs_of(saved: &str) -> Vec<PathBuf> {
     let command = saved.lines().find_map(|line| line.split_once(" := "));
     let words = command
@@ -136,7 +136,7 @@ fn inputs_of(saved: &str) -> Vec<PathBuf> {
 /// Returns the mean cost of `repeats` runs of the processes that `work` waits for.
 ///
 /// # Errors
-/// As for `work`.
+/// Same as `work`.
 pub fn cost_of(repeats: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Cost> {
     let started = Instant::now();
     let before = build::children_seconds()?;
@@ -152,21 +152,21 @@ pub fn cost_of(repeats: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> an
 
 /// The result of a comparison.
 pub struct Compared {
-    /// The lines of a table, the first of which is its heading.
+    /// The lines of a table, with the heading first.
     pub rows: Vec<[String; 5]>,
-    /// The page that is kept of it.
+    /// The page to keep.
     pub page: String,
 }
 
-/// initcall-order against the Perl script of the tree that was built in `objtree`, on what that
-/// build gave to it.
+/// Compares initcall-order with the Perl script of the tree that was built in `objtree`, on the
+/// inputs of that build.
 ///
 /// # Errors
-/// One of them fails; as a fault, that they do not write the same.
+/// One of them fails. Different output is a fault.
 pub fn against_perl(objtree: &Path, tool: &Path) -> Result<Compared, Failure> {
     let inputs = Inputs::of(objtree)?;
     let release = release(objtree)?;
-    // First, so that the inputs are in memory when the others read them.
+    // Our tool runs first, so that the inputs are in memory for the others.
     let (script, ours) = inputs.by_tool(tool)?;
     let sections = script.lines().filter(|line| line.starts_with("\t\t*("));
     let mut rows = Vec::new();

@@ -12,7 +12,7 @@ use kernel_lab::{Failure, build, fetch, files, llvm, process, workspace};
 
 use crate::page::{arguments, head, kernel_name};
 
-/// How often a short command is run, so that its CPU time can be measured.
+/// The number of runs of a short command, so that its CPU time can be measured.
 const REPEATS: u32 = 20;
 
 /// One measured ratio.
@@ -27,10 +27,10 @@ pub struct Ratio {
     pub from: String,
 }
 
-/// Builds the kernel `variant` from nothing, and the same without LTO, and compares.
+/// Builds the kernel `variant` from nothing, and the same without LTO, and compares them.
 ///
 /// # Errors
-/// A build fails, or a tool does.
+/// A build or a tool fails.
 pub fn measure(tree: &Path, workdir: &Path, variant: Variant) -> Result<Vec<Ratio>, Failure> {
     let none = clean_build(variant.without_lto(), tree, workdir)?;
     let thin = clean_build(variant, tree, workdir)?;
@@ -46,7 +46,7 @@ pub fn measure(tree: &Path, workdir: &Path, variant: Variant) -> Result<Vec<Rati
     Ok(ratios)
 }
 
-/// The result as it is kept.
+/// Returns the page with the result.
 ///
 /// # Errors
 /// There is no compiler.
@@ -85,8 +85,8 @@ fn build_ratio(none: f64, thin: f64) -> Ratio {
     }
 }
 
-/// All that our tools did in the build at `objtree`, against all of the build: the links say what
-/// they cost, the others run once more.
+/// Returns the share of our tools in the cost of the build at `objtree`. The links have recorded
+/// their costs; the other tools run once more.
 fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio> {
     let mut links = 0.0;
     let mut bitcode = Vec::new();
@@ -138,7 +138,7 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
     let has_mcount_loc = config.contains("CONFIG_FTRACE_MCOUNT_USE_MCOUNT_LOC=y");
     let tables = cpu_of(|| {
         if has_mcount_loc {
-            // It reads as much as when it made the tables, which are there now.
+            // Its input is as large as when it made the tables, which exist now.
             let mut command = Command::new(tools.join("mcount-loc"));
             command.arg("--check").arg(objtree.join("vmlinux.o"));
             process::output(command.args(&modules))?;
@@ -158,8 +158,7 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
     })
 }
 
-/// initcall-order against the script that comes with kernels that have native LTO, over the same
-/// archives.
+/// Compares initcall-order with the script of kernels with native LTO, over the same archives.
 fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
     let scripts = fetch::fetch(fetch::Options {
         version: "6.1",
@@ -199,8 +198,9 @@ fn initcall_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Ratio> {
     })
 }
 
-/// mcount-loc against the kernel's own recordmcount, over the objects of a build without LTO that
-/// recordmcount made a table for; without it first. Nothing where the compiler makes the tables.
+/// Compares mcount-loc with the kernel's own recordmcount, over the objects of a build without LTO
+/// for which recordmcount made a table. The tables are removed first. Returns `None` if the
+/// compiler makes the tables.
 fn mcount_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Option<Ratio>> {
     let recordmcount = objtree.join("scripts/recordmcount");
     if !recordmcount.exists() {
@@ -250,7 +250,7 @@ fn mcount_ratio(tools: &Path, objtree: &Path) -> anyhow::Result<Option<Ratio>> {
     }))
 }
 
-/// Whether it is an object, vmlinux.o aside, with the table of entry calls.
+/// Returns whether it is an object, other than vmlinux.o, with the table of entry calls.
 fn has_mcount_table(path: &Path) -> bool {
     let is_object = path.extension().is_some_and(|extension| extension == "o");
     if !is_object || path.file_name().is_some_and(|name| name == "vmlinux.o") {
@@ -262,7 +262,7 @@ fn has_mcount_table(path: &Path) -> bool {
         .is_ok_and(|elf| elf.section_by_name(mcount_loc::TABLE).is_some())
 }
 
-/// The archives of the object tree's top directories, which between them hold all of vmlinux.
+/// Returns the archives of the object tree's top directories, which together contain all of vmlinux.
 fn archives(objtree: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut archives = Vec::new();
     for entry in fs::read_dir(objtree).with_context(|| objtree.display().to_string())? {
@@ -275,7 +275,7 @@ fn archives(objtree: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(archives)
 }
 
-/// The CPU seconds of the processes that `work` runs.
+/// Returns the CPU time of the processes that `work` runs, in seconds.
 fn cpu_of(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let before = build::children_seconds()?;
     work()?;
