@@ -26,7 +26,9 @@ pub fn profile() -> impl TypedValueParser<Value = Profile> {
     one_of(&Profile::ALL, Profile::name, |profile| match profile {
         Profile::Ci => "Builds in a few minutes, with every kind of code that LTO can break",
         Profile::Wide => "Many subsystems and modules",
-        Profile::Defconfig => "The architecture's defconfig, with the options for booting and testing it",
+        Profile::Defconfig => {
+            "The architecture's defconfig, with the options for booting and testing it"
+        }
         Profile::Tiny => "Tinyconfig, with the options for booting it and loading a module",
     })
 }

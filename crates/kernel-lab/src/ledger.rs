@@ -401,7 +401,7 @@ mod tests {
         }
     }
 
-    /// A repository with one source, and its commits so far.
+    /// Makes a repository with one source, and its commits so far.
     fn repository() -> (tempfile::TempDir, impl Fn(&str, &str) -> String) {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().to_owned();

@@ -369,7 +369,7 @@ pub fn without_data_symbols(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// The `.config` in a kernel: gzip between `IKCFG_ST` and `IKCFG_ED` (`kernel/configs.c`).
+/// Returns the `.config` in a kernel: gzip between `IKCFG_ST` and `IKCFG_ED` (`kernel/configs.c`).
 fn embedded_config(vmlinux: &[u8]) -> Option<String> {
     let mark = b"IKCFG_ST";
     let at = vmlinux

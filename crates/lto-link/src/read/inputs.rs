@@ -98,12 +98,12 @@ pub(crate) fn kind_of(input: &Input) -> InputKind {
     }
 }
 
-/// Whether an object is bitcode.
+/// Returns whether an object is bitcode.
 pub(crate) fn is_bitcode(input: &Input) -> bool {
     kind_of(input) == InputKind::Bitcode
 }
 
-/// Whether an object is native code.
+/// Returns whether an object is native code.
 pub(crate) fn is_elf(input: &Input) -> bool {
     kind_of(input) == InputKind::Elf
 }

@@ -68,8 +68,9 @@ impl Reach<'_> {
             .collect()
     }
 
-    /// Whether the definition only marks an exported symbol as used. Source: `__ADDRESSABLE` in
-    /// `include/linux/compiler.h`, which `__KSYMTAB_ENTRY` in `include/linux/export.h` uses for each export.
+    /// Returns whether the definition only marks an exported symbol as used. Source:
+    /// `__ADDRESSABLE` in `include/linux/compiler.h`, which `__KSYMTAB_ENTRY` in
+    /// `include/linux/export.h` uses for each export.
     fn is_mark_of_export(&self, node: Node, exported: &HashSet<&str>) -> bool {
         let references = self.references(node);
         self.value(node)

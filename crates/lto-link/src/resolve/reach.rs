@@ -121,7 +121,7 @@ impl<'data> Reach<'data> {
         objects.map(|object| (object.name.as_str(), &object.assembly))
     }
 
-    /// Whether no definition stays.
+    /// Returns whether no definition stays.
     pub(crate) fn keeps_nothing(&self) -> bool {
         self.reached.is_empty()
     }
@@ -153,13 +153,13 @@ impl<'data> Reach<'data> {
         })
     }
 
-    /// Whether the bitcode marks the definition as used.
+    /// Returns whether the bitcode marks the definition as used.
     pub(crate) fn is_live(&self, node: Node) -> bool {
         let summary = self.value(node).summary.as_ref();
         summary.is_some_and(|summary| summary.is_live)
     }
 
-    /// Whether other objects see the definition by one of `names`.
+    /// Returns whether other objects see the definition by one of `names`.
     pub(crate) fn is_named(&self, node: Node, names: &HashSet<&str>) -> bool {
         let value = self.value(node);
         !value.linkage.is_local() && names.contains(value.name)
@@ -240,7 +240,7 @@ impl<'data> Reach<'data> {
     }
 }
 
-/// Whether its object would have code or data for the value.
+/// Returns whether its object would have code or data for the value.
 fn is_definition(value: &GlobalValue) -> bool {
     !value.is_declaration
         && value.summary.is_some()

@@ -107,7 +107,7 @@ impl<'all, 'data> Resolution<'all, 'data> {
         &self.link_order
     }
 
-    /// Whether the object at this place of the inputs is linked.
+    /// Returns whether the object at this place of the inputs is linked.
     pub fn is_linked(&self, object: usize) -> bool {
         self.is_linked.get(object).is_some_and(|linked| *linked)
     }
@@ -187,7 +187,7 @@ impl<'all, 'data> Resolution<'all, 'data> {
     }
 }
 
-/// Whether a second definition of the same name is a fault.
+/// Returns whether a second definition of the same name is a fault.
 pub(crate) fn is_strong(symbol: &Symbol) -> bool {
     symbol.binding == Binding::Global
         && matches!(
@@ -196,7 +196,8 @@ pub(crate) fn is_strong(symbol: &Symbol) -> bool {
         )
 }
 
-/// Whether a link can drop the symbol of a bitcode object: it is a definition that other objects see.
+/// Returns whether a link can drop the symbol of a bitcode object: it is a definition that other
+/// objects see.
 pub(crate) fn is_definition(symbol: &Symbol) -> bool {
     symbol.is_defined()
         && !symbol.is_local()

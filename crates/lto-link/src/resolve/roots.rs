@@ -286,16 +286,16 @@ const LIBRARY_FUNCTIONS: [&str; 47] = [
     "wcslen",
 ];
 
-/// Whether the module loader or modpost looks the name up: entries of a module, and tables from which modpost
-/// makes aliases for user space. Sources:
-/// `include/linux/module.h` (`module_init`; `MODULE_DEVICE_TABLE`: `__mod_TYPE__NAME_device_table` before
-/// Linux 6.13, `__mod_device_table__TYPE__NAME` since, with the module's name before the type since 6.16),
+/// Returns whether the module loader or modpost looks the name up: entries of a module, and tables
+/// from which modpost makes aliases for user space. Sources: `include/linux/module.h`
+/// (`module_init`; `MODULE_DEVICE_TABLE`: `__mod_TYPE__NAME_device_table` before Linux 6.13,
+/// `__mod_device_table__TYPE__NAME` since, with the module's name before the type since 6.16),
 /// `handle_moddevtable` in `scripts/mod/file2alias.c`.
 fn is_looked_up(name: &str) -> bool {
     matches!(name, "init_module" | "cleanup_module" | "__this_module") || is_device_table(name)
 }
 
-/// Whether modpost makes aliases from the table; since Linux 6.16 also from tables in vmlinux.
+/// Returns whether modpost makes aliases from the table; since Linux 6.16 also from tables in vmlinux.
 fn is_device_table(name: &str) -> bool {
     name.starts_with("__mod_device_table__")
         || name.starts_with("__mod_") && name.ends_with("_device_table")

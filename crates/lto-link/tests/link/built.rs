@@ -125,8 +125,9 @@ fn promoted_names_are_told_with_those_of_the_source() {
     assert!(map.contains(&line), "{map}");
 }
 
-/// Assembly of kallsyms tables with these names, each with nm's letter for it. `scripts/kallsyms.c` compresses
-/// names: there is a token for each character, and one token for two characters.
+/// Returns assembly of kallsyms tables with these names, each with nm's letter for it.
+/// `scripts/kallsyms.c` compresses names: there is a token for each character, and one token for
+/// two characters.
 fn kallsyms(names: &[&str]) -> String {
     let mut text = String::from(
         ".section .rodata, \"a\"\n.globl kallsyms_num_syms, kallsyms_names, kallsyms_token_table\n\
@@ -167,7 +168,7 @@ fn kallsyms(names: &[&str]) -> String {
     text + "kallsyms_token_table:\n" + &table + ".balign 2\nkallsyms_token_index:\n" + &index
 }
 
-/// Assembly of BTF with an integer, a prototype and functions of these names.
+/// Returns assembly of BTF with an integer, a prototype and functions of these names.
 /// `include/uapi/linux/btf.h`.
 fn btf(names: &[&str]) -> String {
     let mut types = String::from(
