@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Which files of a crate import each other.
+//! Finds import cycles between the files of a crate.
 //!
-//! A file imports another if it names something by a path, `crate::a::b` or `super::a`, in a `use` or
-//! elsewhere, that leads there. What a file imports itself, others may name as its own (`pub use`):
-//! such a name leads to where it is from. A file and the parts that it is split into (`a.rs` and
-//! `a/b.rs`; `lib.rs` and all others) belong together and count as no circle. What only tests see
-//! does not count.
+//! A file imports another if it uses a path, `crate::a::b` or `super::a`, in a `use` or elsewhere,
+//! that leads to it. A name that a file re-exports (`pub use`) leads to its origin. A file and its
+//! parts (`a.rs` and `a/b.rs`; `lib.rs` and all others) belong together and do not form a cycle.
+//! Test code does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree, token_stream};
 
-/// A module or another item, from the root of the crate.
+/// The path of a module or another item from the root of the crate.
 type Path = Vec<String>;
 
-/// The modules of each circle, in order. `files` has the text of each file by its path in `src/`.
+/// Returns the modules of each cycle, in order. `files` has the text of each file by its path in `src/`.
 ///
 /// # Panics
 /// A text is not Rust.
@@ -48,7 +47,7 @@ pub fn circles(files: &BTreeMap<String, String>) -> Vec<Vec<String>> {
     circles.into_iter().collect()
 }
 
-/// `a/b.rs` and `a/b/mod.rs` are the module `a::b`; the root is an empty path.
+/// Returns the module of a file: `a::b` for `a/b.rs` and `a/b/mod.rs`, an empty path for the root.
 fn module_of(file: &str) -> Path {
     let name = file.strip_suffix(".rs").unwrap_or(file);
     let name = name.strip_suffix("/mod").unwrap_or(name);
@@ -58,7 +57,7 @@ fn module_of(file: &str) -> Path {
     }
 }
 
-/// All that the modules reach that `from` imports.
+/// Returns all modules that `from` imports directly or indirectly.
 fn reached<'graph>(
     graph: &'graph BTreeMap<&Path, BTreeSet<Path>>,
     from: &Path,
@@ -73,9 +72,9 @@ fn reached<'graph>(
     found
 }
 
-/// The file in which the item at `path` is defined.
+/// Returns the file that defines the item at `path`.
 fn file_of(modules: &BTreeMap<Path, Names>, path: &[String]) -> Path {
-    // As many names as a path may go through that others import.
+    // The maximum number of re-exports that a path may go through.
     const MOST: usize = 8;
     let mut path = path.to_vec();
     for _ in 0..MOST {
@@ -95,11 +94,11 @@ fn file_of(modules: &BTreeMap<Path, Names>, path: &[String]) -> Path {
     path
 }
 
-/// The paths within the crate that one file names.
+/// The paths within the crate that a file uses.
 #[derive(Default)]
 struct Names {
     paths: BTreeSet<Path>,
-    /// Names that the file imports, and what they mean.
+    /// Imported names and their meanings.
     imported: BTreeMap<String, Path>,
 }
 
@@ -110,11 +109,12 @@ impl Names {
         names
     }
 
-    /// `module` is the one that the tokens stand in: that of the file, or one inside the file.
+    /// Adds the names in `tokens`. `module` contains the tokens: it is the module of the file, or
+    /// one inside the file.
     fn add(&mut self, tokens: TokenStream, module: &[String]) {
         let mut tokens = tokens.into_iter().peekable();
         let mut for_tests = false;
-        // Colons right before a token: behind two of them a path goes on.
+        // The number of colons right before a token: after two of them a path continues.
         let mut n_colons = 0;
         while let Some(token) = tokens.next() {
             let goes_on = n_colons == 2;
@@ -169,7 +169,7 @@ fn is_colon(token: &TokenTree) -> bool {
 
 type Tokens = Peekable<token_stream::IntoIter>;
 
-/// The path that begins with `first`, as far as it is names.
+/// Returns the path that begins with `first`, as far as it consists of names.
 fn rest_of_path(tokens: &mut Tokens, first: String) -> Path {
     let mut path = vec![first];
     while tokens.next_if(is_colon).is_some() && tokens.next_if(is_colon).is_some() {
@@ -181,7 +181,7 @@ fn rest_of_path(tokens: &mut Tokens, first: String) -> Path {
     path
 }
 
-/// Names and paths of a `use`, behind that word or within braces; `*` has no name of its own.
+/// Returns names and paths of a `use`, after that word or within braces; `*` adds no name.
 fn used(tokens: &mut Tokens, before: &[String]) -> Vec<(String, Path)> {
     let mut found = Vec::new();
     let mut path = before.to_vec();
@@ -216,8 +216,8 @@ fn named(name: Option<String>, path: &[String], before: &[String]) -> Option<(St
     is_new.then(|| (name.unwrap_or_else(|| last.clone()), path.to_vec()))
 }
 
-/// The path from the root of the crate; `None` for what is outside. A path that begins with none of
-/// the three words may begin with a part of the module.
+/// Returns the path from the root of the crate; `None` for a path outside. A path that begins with
+/// none of the three words may begin with a part of the module.
 fn within_crate(path: &[String], module: &[String]) -> Option<Path> {
     let n_supers = path.iter().take_while(|name| *name == "super").count();
     match path.first()?.as_str() {
@@ -253,7 +253,7 @@ mod tests {
                 "fn f(a: crate::a::A) {}",
             ),
             ("use super::b;", "fn f() { let x = [super::a::f::<u8>()]; }"),
-            // Through a name that the root has of another file, whatever it is called there.
+            // Through a re-exported name of the root, also if it is renamed.
             ("use crate::B;", "use crate::A;"),
             ("fn f(d: crate::D) {}", "impl crate::a::Trait for B {}"),
             (

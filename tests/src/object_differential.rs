@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! object-model held against two independent readers: `llvm-nm`, which reads bitcode through LLVM
+//! Compares object-model with two independent readers: `llvm-nm`, which reads bitcode through LLVM
 //! itself, and goblin.
 //!
-//! Each comparison gives the differences, one text for each. No difference is ignored.
+//! Each comparison returns the differences as texts. No difference is ignored.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -13,14 +13,15 @@ use std::process::Command;
 use goblin::elf::sym::{STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STB_WEAK};
 use object_model::{Binding, Definition, Elf, FileKind, Object, Symbol, SymbolKind, elf};
 
-/// Files for one run of `llvm-nm`: far below the longest command line, far above its start-up cost.
+/// The number of files in one run of `llvm-nm`: far below the longest command line, far above its
+/// start-up cost.
 const FILES_PER_RUN: usize = 200;
 
-/// Every object (`.o`), module (`.ko`) and linked kernel (`vmlinux`) below `directory` that is ELF
-/// or bitcode, by path. Links are not followed.
+/// Returns the path of every ELF or bitcode object (`.o`), module (`.ko`) and linked kernel
+/// (`vmlinux`) below `directory`, sorted. Links are not followed.
 ///
 /// # Panics
-/// Where a directory or file cannot be read.
+/// A directory or file cannot be read.
 pub fn object_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in walkdir::WalkDir::new(directory).sort_by_file_name() {
@@ -55,7 +56,7 @@ fn first_bytes(path: &Path) -> Vec<u8> {
 /// binding and definedness), and order.
 ///
 /// # Panics
-/// Where `llvm-nm` is missing or fails, and where a file cannot be read.
+/// `llvm-nm` is missing or fails, or a file cannot be read.
 pub fn against_llvm_nm(files: &[PathBuf]) -> Vec<String> {
     let mut differences = Vec::new();
     for files in files.chunks(FILES_PER_RUN) {
@@ -82,7 +83,7 @@ fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Name and class of a symbol, in a form to compare and print.
+/// Name and class of a symbol, in a comparable form.
 type NameAndClass = (String, char);
 
 /// Returns the output of `llvm-nm` for each file.
@@ -92,7 +93,7 @@ fn llvm_nm(files: &[PathBuf]) -> HashMap<PathBuf, Vec<NameAndClass>> {
     let output = test_support::stdout(command.args(files));
     let mut symbols: HashMap<PathBuf, Vec<NameAndClass>> = HashMap::new();
     for line in output.lines() {
-        // `FILE: NAME CLASS VALUE SIZE`. Names can hold spaces: that of the assembler's `.L0 ` does.
+        // `FILE: NAME CLASS VALUE SIZE`. Names can contain spaces, such as the assembler's `.L0 `.
         let parsed = (|| {
             let (file, rest) = line.split_once(": ")?;
             let mut fields = rest.trim_end().rsplitn(4, ' ').skip(2);
@@ -118,7 +119,7 @@ fn symbols_as_nm_shows_them(object: &Object<'_>) -> Vec<NameAndClass> {
 fn nm_class(object: &Object<'_>, symbol: &Symbol<'_>) -> char {
     let elf = object.as_elf();
     let section = elf.and_then(|elf| elf.section(symbol.section?));
-    // ELF tells weak variables from weak functions.
+    // Only ELF distinguishes weak variables from weak functions.
     let is_weak_variable = elf.is_some() && symbol.kind == SymbolKind::Data;
     let class = match (symbol.binding, symbol.definition) {
         (Binding::Weak, Definition::Undefined) if is_weak_variable => return 'v',
@@ -172,7 +173,7 @@ pub fn against_goblin(data: &[u8]) -> Vec<String> {
     parts.into_iter().filter_map(difference).collect()
 }
 
-/// The first place where two lists differ, or `None` if they are the same.
+/// Returns the first place where two lists differ, or `None` if they are the same.
 fn first_difference<T: PartialEq + std::fmt::Debug>(ours: &[T], theirs: &[T]) -> Option<String> {
     let position = (0..ours.len().max(theirs.len())).find(|&at| ours.get(at) != theirs.get(at))?;
     Some(format!(
@@ -293,8 +294,8 @@ fn goblin_symbols(file: &goblin::elf::Elf<'_>, data: &[u8]) -> Vec<String> {
     symbols.map(describe).collect()
 }
 
-/// The section numbers of symbols beyond 16 bits, which goblin leaves to its caller: the words of
-/// the `SHT_SYMTAB_SHNDX` section, one for each symbol. Empty where there is no such section.
+/// Returns the section numbers of symbols beyond 16 bits, which goblin leaves to its caller: the
+/// words of the `SHT_SYMTAB_SHNDX` section, one for each symbol. Empty if there is no such section.
 fn long_section_numbers(file: &goblin::elf::Elf<'_>, data: &[u8]) -> Vec<usize> {
     use goblin::elf::section_header::SHT_SYMTAB_SHNDX;
 

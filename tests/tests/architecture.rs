@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The rules of `docs/architecture.md`, held against the repository.
+//! Checks the repository against the rules of `docs/architecture.md`.
 //!
-//! Each rule is a function that gives its breaches, one text for each. It is used twice: over the
-//! repository, where it must find none, and over something that breaks the rule.
+//! Each rule is a function that returns its breaches as texts. It is used twice: on the repository,
+//! where it must find none, and on an example that breaks the rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -71,15 +71,15 @@ const KNOWN_TO_PLUGINS: [&str; 3] = ["object-model", "tool-io", "kernel-facts"];
 /// The plugin that may depend on other plugins.
 const COMPOSER: &str = "lto-link";
 
-/// The crates that tests may depend on, whatever the crate itself may know. Commands of xtask run the
-/// labs, too.
+/// The crates that tests may depend on, whatever the crate itself may know. xtask's commands run
+/// the labs too.
 const FOR_TESTS: [&str; 3] = ["test-support", "link-lab", "kernel-lab"];
 
 /// Names that no library uses: options are plain structs, and results are returned.
 const IN_NO_LIBRARY: [&str; 6] = ["clap", "print", "println", "eprint", "eprintln", "dbg"];
 
-/// What no library names but tool-io: the command ends the process. tool-io makes the exit code, and
-/// ends a process whose input file was shortened while it was read.
+/// Names that only tool-io uses, because the command ends the process. tool-io makes the exit code,
+/// and ends a process whose input file was shortened while it was read.
 const ENDS_THE_PROCESS: [&str; 3] = ["exit", "_exit", "abort"];
 
 /// Names that some libraries do not use, because of their invariants.
@@ -99,14 +99,14 @@ const IN_SOME_LIBRARY: [(&str, &[&str]); 13] = [
     ("size-report", &["Command"]),
 ];
 
-/// Files that can hold no licence line, and why.
+/// Files that cannot contain a licence line, and the reason.
 const WITHOUT_LICENCE_LINE: [(&str, &str); 3] = [
     ("Cargo.lock", "cargo writes it"),
     ("LICENSE-GPL-2.0", "is the licence"),
     ("LICENSE-MIT", "is the licence"),
 ];
 
-/// Hosts of package registries, in two parts, so that this file names none.
+/// Hosts of package registries, in two parts, so that this file does not contain their names.
 const REGISTRIES: [(&str, &str); 12] = [
     ("apt.llvm", "org"),
     ("crates", "io"),
@@ -132,7 +132,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every file of the repository, relative to it.
+/// Returns every file of the repository, relative to it.
 fn committed_files() -> Vec<String> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z"]).current_dir(root());
@@ -141,7 +141,7 @@ fn committed_files() -> Vec<String> {
     files.map(str::to_owned).collect()
 }
 
-/// Committed files whose path begins and ends so.
+/// Returns the committed files whose path begins and ends with these texts.
 fn files_in(begin: &str, end: &str) -> Vec<String> {
     let mut files = committed_files();
     files.retain(|file| file.starts_with(begin) && file.ends_with(end));
@@ -149,7 +149,7 @@ fn files_in(begin: &str, end: &str) -> Vec<String> {
     files
 }
 
-/// The folders in `crates/`.
+/// Returns the folders in `crates/`.
 fn crates() -> BTreeSet<String> {
     let manifests = files_in("crates/", "/Cargo.toml");
     let names = manifests.iter().filter_map(|path| path.split('/').nth(1));
@@ -164,7 +164,7 @@ fn plugins() -> BTreeSet<String> {
     plugins
 }
 
-/// The sources of a crate's library: all but its command line and its tests.
+/// Returns the sources of a crate's library: all but its command line and its tests.
 fn library_sources(name: &str) -> Vec<String> {
     let mut files = files_in(&format!("crates/{name}/src/"), ".rs");
     files.retain(|file| !file.ends_with("/main.rs") && !file.contains("/src/tests/"));
@@ -184,7 +184,7 @@ fn crates_depend_only_on_what_they_may_know() {
     assert_eq!(faults, [""; 0]);
 }
 
-/// Dependencies within the workspace that the crate `name` may not have.
+/// Returns the forbidden dependencies of the crate `name` within the workspace.
 fn dependency_faults(name: &str, manifest: &str, crates: &BTreeSet<String>) -> Vec<String> {
     let manifest: Table = manifest.parse().unwrap_or_else(|e| panic!("{name}: {e}"));
     let foundation = FOUNDATION.iter().find(|(known, _)| *known == name);
@@ -206,7 +206,7 @@ fn dependency_faults(name: &str, manifest: &str, crates: &BTreeSet<String>) -> V
     faults
 }
 
-/// Kind and package of every dependency, those of single targets included.
+/// Returns kind and package of every dependency, including those of single targets.
 fn dependencies(manifest: &Table) -> Vec<(&'static str, String)> {
     let targets = manifest.get("target").and_then(Value::as_table);
     let of_targets = targets.into_iter().flat_map(Table::values);
@@ -299,8 +299,8 @@ fn libraries_name_nothing_that_they_must_not_know() {
     assert_eq!(faults, [""; 0]);
 }
 
-/// Returns those of `forbidden` that are identifiers in `code`; comments, texts and test modules do not
-/// count.
+/// Returns those of `forbidden` that are identifiers in `code`; comments, texts and test modules do
+/// not count.
 fn forbidden_words<'word>(code: &str, forbidden: &[&'word str]) -> Vec<&'word str> {
     let tokens: TokenStream = code.parse().unwrap_or_else(|e| panic!("{e} in:\n{code}"));
     let mut identifiers = BTreeSet::new();
@@ -441,7 +441,7 @@ fn the_one_table_has_every_plugin() {
     let table = plugin_table::table().unwrap_or_else(|error| panic!("{error}"));
     let listed = table.plugins().map(|plugin| plugin.name.to_owned());
     assert_eq!(listed.collect::<BTreeSet<_>>(), plugins());
-    // Nobody else takes texts from there, but a tool its own data.
+    // No other source embeds these files; a tool may embed only its own data.
     let sources = files_in("crates/", ".rs").into_iter();
     let mut second: Vec<_> = sources.chain(files_in("xtask/", ".rs")).collect();
     second.retain(|file| !file.contains("/tests/") && read(file).contains("../kconfig"));
@@ -490,7 +490,7 @@ fn every_invariant_stands_in_the_page() {
 
 const INVARIANT: &str = "**Invariant:** ";
 
-/// The paragraph that begins so in the documentation of a crate.
+/// Returns the paragraph of a crate's documentation that begins with the mark.
 fn invariant_of_library(text: &str) -> Option<String> {
     let lines = text.lines().map_while(|line| line.strip_prefix("//"));
     let lines = lines
@@ -502,7 +502,7 @@ fn invariant_of_library(text: &str) -> Option<String> {
     Some(plain([first].into_iter().chain(rest)))
 }
 
-/// Crate and invariant of every list item that begins with the folder of a crate.
+/// Returns crate and invariant of every list item that begins with the folder of a crate.
 fn invariants_of_page(text: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for item in text.split("\n- `crates/").skip(1) {
@@ -517,7 +517,7 @@ fn invariants_of_page(text: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// Lines as one text, without the brackets of links.
+/// Joins lines into one text, without the brackets of links.
 fn plain<'line>(lines: impl Iterator<Item = &'line str>) -> String {
     let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
     words.join(" ").replace(['[', ']'], "")
@@ -695,7 +695,7 @@ fn the_page_names_only_files_that_are_there() {
 fn the_index_has_every_page() {
     let index = read("docs/README.md");
     let mut pages = files_in("docs/", ".md");
-    // Results are written by commands, and described in one page.
+    // Commands write the results, and one page describes them.
     pages.retain(|page| page == "docs/results/README.md" || !page.starts_with("docs/results/"));
     pages.retain(|page| page != "docs/README.md");
     pages.retain(|page| !index.contains(&format!("]({})", page.trim_start_matches("docs/"))));
@@ -720,7 +720,7 @@ fn links_between_pages_lead_somewhere() {
     assert_eq!(faults, [""; 0]);
 }
 
-/// The targets of links to files, without the places in them.
+/// Returns the targets of links to files, without fragments.
 fn links(text: &str) -> Vec<String> {
     let targets = text
         .split("](")
@@ -755,7 +755,7 @@ fn every_message_of_troubleshooting_is_one_that_is_printed() {
     assert_eq!(unknown.collect::<Vec<_>>(), [&""; 0]);
 }
 
-/// The headings that are messages: a code span, `…` where a value stands.
+/// Returns the headings that are messages: a code span, with `…` for a value.
 fn messages(page: &str) -> Vec<&str> {
     let headings = page.lines().filter_map(|line| line.strip_prefix("### `"));
     headings
@@ -763,7 +763,7 @@ fn messages(page: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Source text with the lines of continued texts joined, and quotation marks as they are printed.
+/// Returns source text with continued texts joined, and quotation marks as printed.
 fn as_printed(source: &str) -> String {
     let mut lines = source.split("\\\n");
     let first = lines.next().unwrap_or_default().to_owned();
@@ -791,8 +791,9 @@ fn a_message_that_nobody_prints_is_found() {
     assert!(!is_printed(messages[1], &printed));
 }
 
-/// make compares each variable that Kconfig has expanded with its own before it reads the plugins' Makefile text: a
-/// variable of this text would differ, and make would synchronize the configuration without end.
+/// make compares each variable that Kconfig has expanded with its current value, before it reads
+/// the plugins' Makefile text. A variable of this text would differ, and make would synchronize the
+/// configuration without end.
 #[test]
 fn kconfig_expands_no_variable_that_make_sets_later() {
     let fragments = files_in("kconfig/", "");

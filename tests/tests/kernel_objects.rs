@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! object-model against llvm-nm and goblin, over all objects of a built kernel.
+//! Compares object-model with llvm-nm and goblin, over all objects of a built kernel.
 
 use std::env;
 use std::path::PathBuf;
 
 use kernel_tests::object_differential::{against_goblin, against_llvm_nm, object_files};
 
-/// Where the built kernel is: an object tree (`O=`).
+/// The variable with the object tree (`O=`) of the built kernel.
 const OBJTREE_VARIABLE: &str = "KBUILD_LTO_OBJTREE";
 
 fn kernel_objects() -> Vec<PathBuf> {

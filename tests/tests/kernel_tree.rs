@@ -9,7 +9,7 @@ use kernel_facts::KnownLto;
 use lto_disable::{DisabledEntry, LIST, List, parse_fragment};
 use walkdir::WalkDir;
 
-/// Where the sources of a Linux 5.10 are.
+/// The variable with the source tree of a Linux 5.10.
 const TREE_VARIABLE: &str = "KBUILD_LTO_TREE_5_10";
 
 fn tree() -> PathBuf {
@@ -25,7 +25,7 @@ fn tree() -> PathBuf {
     tree
 }
 
-/// The C files of the kernel that take another file's content in, relative to the tree.
+/// Returns the C files of the kernel that include another file's content, relative to the tree.
 fn including(tree: &Path) -> Vec<PathBuf> {
     let files = WalkDir::new(tree).sort_by_file_name().into_iter();
     let sources = files
@@ -41,7 +41,7 @@ fn including(tree: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The content of such a file is not part of the key of lld's cache.
+/// lld's cache key does not cover the content of an included file.
 #[test]
 fn every_c_file_that_includes_another_s_content_is_native_code() {
     let tree = tree();

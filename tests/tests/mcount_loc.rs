@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! mcount-loc against the kernel's own recordmcount: over objects that clang makes here, and over
-//! all objects of a built kernel.
+//! Compares mcount-loc with the kernel's own recordmcount: over objects that clang makes here, and
+//! over all objects of a built kernel.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -14,11 +14,11 @@ use mcount_loc::{Fault, check, plan, rewrite};
 use object_model::{Elf, elf};
 use test_support::TestDir;
 
-/// Where the sources of a Linux 5.10 are.
+/// The variable with the source tree of a Linux 5.10.
 const TREE_VARIABLE: &str = "KBUILD_LTO_TREE_5_10";
-/// Where the built kernel is: an object tree (`O=`).
+/// The variable with the object tree (`O=`) of the built kernel.
 const OBJTREE_VARIABLE: &str = "KBUILD_LTO_OBJTREE";
-/// Objects for one run of recordmcount.
+/// The number of objects in one run of recordmcount.
 const OBJECTS_PER_RUN: usize = 200;
 
 fn directory(variable: &str, what: &str) -> PathBuf {
@@ -28,7 +28,7 @@ fn directory(variable: &str, what: &str) -> PathBuf {
         .into()
 }
 
-/// Builds recordmcount as the kernel does for itself.
+/// Builds recordmcount with the kernel's own flags.
 fn recordmcount(dir: &TestDir) -> PathBuf {
     let tree = directory(TREE_VARIABLE, "the sources of Linux 5.10");
     let source = tree.join("scripts/recordmcount.c");
@@ -78,8 +78,8 @@ fn ours(bytes: &[u8]) -> Outcome {
     }
 }
 
-/// Runs both tools over these objects, which recordmcount changes. Gives the differences, and the
-/// number of records in all.
+/// Runs both tools over these objects, which recordmcount changes. Returns the differences, and the
+/// total number of records.
 fn compare(recordmcount: &Path, objects: &[PathBuf]) -> (Vec<String>, usize) {
     let mut differences = Vec::new();
     let mut n_records = 0;
@@ -103,7 +103,7 @@ fn compare(recordmcount: &Path, objects: &[PathBuf]) -> (Vec<String>, usize) {
     (differences, n_records)
 }
 
-/// A few hundred functions, in sections that count and sections that do not.
+/// Returns C text of a few hundred functions, in sections that count and sections that do not.
 fn source(seed: usize) -> String {
     let sections = [
         "",
@@ -153,7 +153,7 @@ fn objects_made_here_get_the_records_of_recordmcount() {
         &["--target=aarch64_be-linux-gnu"],
     ];
     let sorts: [&[&str]; 3] = [&["-O2"], &["-O2", "-ffunction-sections"], &["-O0", "-g"]];
-    // recordmcount goes on with what it learnt from the machine of the object before.
+    // Within one run, recordmcount keeps what it learned from the machine of an earlier object.
     for target in targets {
         let mut objects = Vec::new();
         for sort in sorts {
@@ -167,8 +167,8 @@ fn objects_made_here_get_the_records_of_recordmcount() {
     }
 }
 
-/// The relocatable objects and modules of the built kernel that mcount-loc is for, with their
-/// bytes.
+/// Returns the relocatable objects and modules of the built kernel that mcount-loc handles, with
+/// their bytes.
 fn kernel_objects() -> Vec<(PathBuf, Vec<u8>)> {
     let objtree = directory(OBJTREE_VARIABLE, "a built kernel");
     let mut objects = Vec::new();
@@ -194,17 +194,16 @@ fn is_set(option: &str) -> bool {
     config.lines().any(|line| line == format!("{option}=y"))
 }
 
-/// Whether the built kernel has entry calls: not with compilers that leave room at the entry of
+/// Returns whether the built kernel has entry calls. Some compilers reserve space at the entry of
 /// functions instead.
 fn has_calls() -> bool {
     let is_patchable = is_set("CONFIG_ARM64") && is_set("CONFIG_DYNAMIC_FTRACE_WITH_REGS");
     is_set("CONFIG_FTRACE_MCOUNT_RECORD") && !is_patchable
 }
 
-/// Tables that the kernel's build made are taken out before. recordmcount passes over objects with
-/// the name of ftrace's own, which refer to what is called at entries without calling it, and
-/// would record those references: they keep their name here, others with the same name do not, and
-/// `vmlinux.o` is left out.
+/// Tables of the kernel's build are removed before. recordmcount skips objects with the names of ftrace's
+/// own, whose references to the entry function are not calls but would be recorded. So these keep their
+/// names here, all others get another name, and `vmlinux.o` is left out.
 #[test]
 fn objects_of_a_kernel_get_the_records_of_recordmcount() {
     let dir = TestDir::new();
@@ -237,9 +236,8 @@ fn objects_of_a_kernel_get_the_records_of_recordmcount() {
     assert_eq!(n_records > 0, has_calls(), "{n_records} records");
 }
 
-/// The tables that the kernel's build left, also those of its compiler: of the objects that have
-/// one, and of all that run. recordmcount leaves out the calls of objects with the name of
-/// ftrace's own.
+/// The tables that the kernel's build left, also those of its compiler: of the objects that have one, and
+/// of all files that run. recordmcount leaves out the calls of objects with the names of ftrace's own.
 #[test]
 fn tables_of_a_kernel_have_every_entry_call_and_no_more() {
     let mut differences = Vec::new();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! object-model against llvm-nm and goblin, over objects that clang makes here.
+//! Compares object-model with llvm-nm and goblin, over objects that clang makes here.
 
 use kernel_tests::object_differential::{against_goblin, against_llvm_nm, object_files};
 use test_support::{TARGETS, TestDir};
 
-/// C with every class of symbol that a kernel has.
+/// C text with every class of symbol that a kernel has.
 const C: &str = r#"
 extern int undefined_function(void);
 extern int undefined_variable;
@@ -43,7 +43,7 @@ asm(".section .assembled,\"aw\"\n"
     ".text\n");
 "#;
 
-/// Objects of every target, with and without optimization and debug information, and bitcode.
+/// Makes objects of every target, with and without optimization and debug information, and bitcode.
 fn objects() -> TestDir {
     let dir = TestDir::new();
     for target in TARGETS {

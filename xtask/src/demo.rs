@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask demo`: from nothing to a kernel with LTO that is booted and compared with the same
-//! kernel without.
+//! `cargo xtask demo`: builds a kernel with LTO from nothing, boots it, and compares it with the
+//! same kernel without.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub struct Args {
     /// The profile of the kernel.
     #[arg(long, value_parser = values::profile(), default_value = "ci")]
     profile: Profile,
-    /// Drop what nothing references; the kernel must get smaller than without LTO.
+    /// Drop unreferenced definitions; the kernel must get smaller than without LTO.
     #[arg(long)]
     drop: bool,
     /// Trim exports that no module uses, also in the kernel without LTO.
@@ -69,13 +69,13 @@ pub struct Args {
 pub struct Options<'a> {
     /// A kernel tree; fetched if it is `None`.
     pub tree: Option<&'a Path>,
-    /// The kernel that is shown.
+    /// The kernel to build.
     pub variant: Variant,
     /// The directory for the kernel and its builds.
     pub workdir: &'a Path,
-    /// Whether missing system packages are installed.
+    /// Whether to install missing system packages.
     pub install: bool,
-    /// Whether executed instructions and a rebuild are measured, too. It takes minutes.
+    /// Whether to measure executed instructions and a rebuild too, which takes minutes.
     pub measures: bool,
 }
 
@@ -121,7 +121,7 @@ pub fn run(args: &Args) -> Outcome {
     outcome
 }
 
-/// Returns the kernel that is shown, and whether it drops; by default distributed thin LTO that drops.
+/// Returns the kind of LTO, and whether the kernel drops; by default distributed thin LTO that drops.
 fn shown(lto: Option<Lto>, drops: bool) -> (Lto, bool) {
     lto.map_or((Lto::ThinDist, true), |lto| (lto, drops))
 }
@@ -129,7 +129,7 @@ fn shown(lto: Option<Lto>, drops: bool) -> (Lto, bool) {
 /// Runs all steps and prints the table: gains first, checks last.
 ///
 /// # Errors
-/// A step cannot run; as a fault, a build fails or a check finds a fault.
+/// A step cannot run. A failed build, or a finding of a check, is a fault.
 pub fn demonstrate(options: &Options<'_>) -> Outcome {
     let Options {
         tree,
@@ -150,8 +150,8 @@ pub fn demonstrate(options: &Options<'_>) -> Outcome {
     gains.judge()
 }
 
-/// Returns a kernel tree with all plugins: `tree`, or one that is fetched into `workdir`. If `install`, missing
-/// system packages for `arch` are installed.
+/// Returns a kernel tree with all plugins: `tree`, or one that is fetched into `workdir`. With
+/// `install`, installs missing system packages for `arch`.
 ///
 /// # Errors
 /// A package or the tree cannot be fetched, or the plugins cannot be installed into the tree.

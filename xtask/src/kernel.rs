@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask kernel`: a kernel tree fetched, configured, built, booted and tested.
+//! `cargo xtask kernel`: fetches, configures, builds, boots and tests a kernel.
 
 mod boots;
 mod builds;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask`: everything that is done with the plugins and with kernels. One file per command.
+//! `cargo xtask`: all commands for plugins and kernels, with one file per command.
 
 mod bench;
 mod demo;

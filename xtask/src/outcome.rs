@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! How a command ends: done, a fault found, or not able to run.
+//! The end of a command: success, a fault, or a failure to run.
 
 use anyhow::Context as _;
 use std::io::{ErrorKind, Write as _};
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 pub use kernel_lab::{Failure, Outcome};
 
-/// Prints the error, if there is one, with its causes, and gives the exit code, as every tool does.
+/// Prints the error, if there is one, with its causes, and returns the exit code that every tool uses.
 pub fn report(outcome: Outcome) -> ExitCode {
     tool_io::exit(
         "xtask",
@@ -18,8 +18,7 @@ pub fn report(outcome: Outcome) -> ExitCode {
     )
 }
 
-/// Writes a result to standard output. That nobody reads it to its end, as `head` does not, is no
-/// failure.
+/// Writes a result to standard output. A reader that stops early, such as `head`, is no failure.
 pub fn print(text: &[u8]) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a long step shows: a moving line on a terminal, else one line when it starts and one when it ends.
+//! Shows long steps: a moving line on a terminal, else a line at the start and a line at the end.
 
 use indicatif::ProgressBar;
 use kernel_lab::progress::{Listener, Running};
@@ -7,7 +7,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 use std::time::Instant;
 
-/// Shows what the lab does. Everything is written to standard error.
+/// Shows the lab's progress on standard error.
 pub struct Shown;
 
 impl Listener for Shown {
@@ -31,7 +31,7 @@ impl Listener for Shown {
     }
 }
 
-/// A step that is under way.
+/// A running step.
 struct Step {
     what: String,
     bar: ProgressBar,
@@ -39,7 +39,7 @@ struct Step {
 }
 
 impl Running for Step {
-    /// Only a terminal gets to see it.
+    /// Shows progress on terminals only.
     fn at(&self, detail: &str) {
         let seconds = self.started.elapsed().as_secs();
         self.bar

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask report`: how large a built kernel is, and what changed against another build of it.
+//! `cargo xtask report`: shows the size of a built kernel, and the changes against another build.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use tool_io::Files;
 
 use crate::outcome::{Outcome, print};
 
-/// Show how large a built kernel is, and what changed against another build of it
+/// Show the size of a built kernel, and the changes against another build of it
 ///
 /// Sections, directories, objects and symbols, of any kernel from 5.10 on, with LTO or without.
-/// docs/report.md says how it is read.
+/// docs/report.md explains the output.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,18 +29,18 @@ pub struct Args {
     /// The object tree of the same kernel to compare with, such as one without LTO
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
-    /// Write a page for the browser; `-` is standard output, where it stands alone
+    /// Write a page for the browser; `-` is standard output, without any other text
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// How the result is printed
+    /// The format of the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// How many symbols and directories each table of the text has
+    /// The number of symbols and directories in each table of the text
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
 }
 
-/// How a result is printed.
+/// The format of a result.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// Tables, the largest first
@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Outcome {
     Ok(())
 }
 
-/// The instructions that `cargo xtask bench runtime` counted of the two builds.
+/// Returns the instructions that `cargo xtask bench runtime` counted of the two builds.
 fn counted(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Option<Counted>> {
     let counted = runtime::counted(objtree, against)?;
     Ok(counted.map(|counted| Counted {

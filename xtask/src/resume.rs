@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Arguments of commands that take hours: what the ledger lets them leave out.
+//! Arguments of commands that take hours: which finished parts to skip, according to the ledger.
 
 use kernel_lab::ledger::{self, Shard};
 
-/// What of the ledger is used again.
+/// The options that decide which entries of the ledger are used again.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Resume {
-    /// Leave out what has passed since the sources last changed, as tests/ledger.toml says.
+    /// Skip tests that passed since the sources last changed, according to tests/ledger.toml.
     #[arg(long = "resume")]
     pub skips_passed: bool,
-    /// Skip what has passed at this commit or later, even if the sources have changed since.
+    /// Skip tests that passed at this commit or later, even if the sources have changed since.
     #[arg(long, value_name = "COMMIT", requires = "skips_passed")]
     since: Option<String>,
     /// Run only the i-th of n equal parts, as in 2/4.
@@ -18,7 +18,7 @@ pub struct Resume {
 }
 
 impl Resume {
-    /// What the ledger is asked.
+    /// Returns the options for the ledger.
     pub fn of_ledger(&self) -> ledger::Resume {
         ledger::Resume {
             skips_passed: self.skips_passed,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask series`: an install as patches to be mailed.
+//! `cargo xtask series`: writes an install as patches for mailing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,13 @@ use kernel_tree::{Author, Tree};
 use crate::outcome::{Outcome, print};
 use crate::process;
 
-/// Writes an install as a patch series, ready to be looked at and mailed.
+/// Writes an install as a patch series for review and mailing.
 ///
-/// A cover letter and one patch per plugin, in the form of `git format-patch`, which `git am`
-/// takes. The tree is not changed. The tools are not part of the patches; the cover letter says
-/// how they are built.
+/// Writes a cover letter and one patch per plugin, in the form of `git format-patch`, for `git am`. The
+/// tree is not changed. The patches do not contain the tools; the cover letter says how to build them.
 ///
-/// For a tree whose own build knows LTO, there is one patch for each plugin and no cover letter:
-/// each stands alone and applies to the tree as it is.
+/// For a tree with its own LTO, writes one independent patch per plugin, which applies to the
+/// unchanged tree, and no cover letter.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches
@@ -27,13 +26,13 @@ pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
-    /// Where the patches go; made if it is not there.
+    /// The directory for the patches; created if it is missing.
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
-    /// The plugins, with all that they require [default: all that make sense in the tree].
+    /// The plugins, with all that they require [default: all that are useful in the tree].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     plugins: Vec<String>,
-    /// Who sends the patches [default: what git knows in the tree].
+    /// The sender of the patches [default: from git's configuration in the tree].
     #[arg(long, value_name = "NAME <MAIL>")]
     author: Option<String>,
 }
@@ -59,8 +58,8 @@ pub fn run(args: Args) -> Outcome {
     Ok(())
 }
 
-/// Writes the patches of these plugins, all that make sense in the tree if none is named, and gives
-/// their paths.
+/// Writes the patches of these plugins, or of all that are useful in the tree if none is named, and
+/// returns their paths.
 ///
 /// # Errors
 /// The tree is refused, or a patch cannot be written.
@@ -88,7 +87,7 @@ pub fn write(
     Ok(written)
 }
 
-/// What git knows of who works in the tree.
+/// Returns git's user in the tree.
 fn author_of(tree: &Path) -> anyhow::Result<String> {
     let ask = |key: &str| {
         process::output(Command::new("git").current_dir(tree).args(["config", key]))
@@ -98,8 +97,8 @@ fn author_of(tree: &Path) -> anyhow::Result<String> {
     Ok(format!("{} <{}>", ask("user.name")?, ask("user.email")?))
 }
 
-/// The time of now as a mail has it, or of `SOURCE_DATE_EPOCH`, by which builds that are to give
-/// the same bytes twice set it.
+/// Returns the current time in the format of mails, or the time in `SOURCE_DATE_EPOCH`, which
+/// reproducible builds set.
 fn date() -> anyhow::Result<String> {
     let mut command = Command::new("date");
     command.args(["-R", "-u"]).env("LC_ALL", "C");

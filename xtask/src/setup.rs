@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask setup`: the system packages that building and booting a kernel needs.
+//! `cargo xtask setup`: installs the system packages for building and booting a kernel.
 
 use kernel_lab::Arch;
 use kernel_lab::setup::{Options, ensure, ensure_for_tests};
@@ -9,8 +9,8 @@ use crate::values;
 
 /// Installs the system packages that are missing.
 ///
-/// They are what fetching, building and booting a kernel needs; apt installs them, as root or by
-/// sudo.
+/// They are the packages for fetching, building and booting a kernel; apt installs them, as root or
+/// through sudo.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask setup
@@ -20,10 +20,10 @@ pub struct Args {
     /// The architecture that kernels will be built for.
     #[arg(long, value_parser = values::arch(), default_value = "arm64")]
     arch: Arch,
-    /// Install nothing: stop, and name what is missing.
+    /// Install nothing: stop, and name the missing packages.
     #[arg(long)]
     no_install: bool,
-    /// What the tests of this repository call, too.
+    /// Also the packages that only the tests of this repository use.
     #[arg(long)]
     tests: bool,
 }

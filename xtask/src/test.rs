@@ -24,8 +24,8 @@ use std::time::Instant;
 
 /// Runs all checks and tests of this repository.
 ///
-/// Format, lints and documentation, the tests of every crate, and then kernels: built with LTO and
-/// without, booted and compared. Missing system packages are installed first.
+/// Runs format, lints, documentation and the tests of every crate. Then it builds kernels with LTO
+/// and without, boots and compares them. Missing system packages are installed first.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask test --quick
@@ -97,7 +97,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     let root = workspace::root();
     let workdir = root.join("target/kernel-tests");
-    // The results of an earlier run are used again.
+    // Results of an earlier run need no more space.
     let (room, purpose) = if quick || workdir.exists() {
         (ROOM_FOR_TESTS, "the tests")
     } else {
@@ -197,7 +197,7 @@ fn cargo_steps(
                 "clippy",
                 "--workspace",
                 "--all-targets",
-                // Tests that need a kernel to run need none to compile.
+                // Tests that need a kernel to run compile without one.
                 "--all-features",
                 "--",
                 "-D",

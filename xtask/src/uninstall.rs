@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask uninstall`: a kernel tree as it was.
+//! `cargo xtask uninstall`: restores a kernel tree.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use kernel_tree::{Report, Tree};
 use crate::outcome::{Outcome, print};
 use crate::status;
 
-/// Gives a kernel tree back as it was before the first install: every file byte for byte, with its
+/// Restores a kernel tree as it was before the first install: every file byte for byte, with its
 /// permissions and its time stamp.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -19,7 +19,7 @@ pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
-    /// Give up changes that were made to installed files since they were installed.
+    /// Discard changes that were made to installed files after the install.
     #[arg(long)]
     discard_changes: bool,
 }
@@ -43,14 +43,13 @@ pub fn run(args: Args) -> Outcome {
         removed.len()
     )];
     lines.extend(foreign.iter().map(|path| format!("left alone: {path}")));
-    // Their objects are newer than the sources that came back with their old times.
+    // Built objects are newer than the restored sources, which have their old times.
     lines.push("Object trees that were built meanwhile: run `make clean` there first.\n".into());
     print(lines.join("\n").as_bytes())?;
     Ok(())
 }
 
-/// Gives the tree back as it was before plugins were installed, after finishing what an interrupted
-/// command left.
+/// Restores the tree as it was before plugins were installed, after finishing an interrupted command.
 ///
 /// # Errors
 /// The tree is refused or cannot be written.

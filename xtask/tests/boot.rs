@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `kernel boot` with kernels that are a few lines of C: they say what a real one would say.
+//! `kernel boot` with kernels of a few lines of C that print a real kernel's messages.
 
 use serde_json::Value;
 use std::process::Command;
 use std::process::Output;
 use test_support::TestDir;
 
-/// A program for QEMU's Arm machine that writes TEXT to the console and powers off, or does not.
-/// The addresses and the number of the call are those of the machine `virt` and of PSCI.
+/// A program for QEMU's Arm machine that writes TEXT to the console, and powers off or not. The
+/// addresses and the number of the call are from the machine `virt` and from PSCI.
 const KERNEL: &str = r#"
 static const char text[] = TEXT;
 
@@ -31,8 +31,8 @@ __attribute__((used)) void kernel(void)
 }
 "#;
 
-/// An object tree with modules `base` and `user`, of which `user` needs `base`, and with a kernel
-/// that writes `text`.
+/// Makes an object tree with modules `base` and `user`, of which `user` needs `base`, and with a
+/// kernel that writes `text`.
 fn object_tree(text: &str, flags: &[&str]) -> TestDir {
     let dir = TestDir::new();
     let target = "--target=aarch64-linux-gnu";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The commands that install, as a user meets them: what they say, and their exit codes.
+//! The commands that install: their output and their exit codes.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use test_support::TestDir;
 
-/// What every kernel tree has, and nothing that a plugin could be anchored to.
+/// Makes a tree with the files that every kernel tree has, and without any plugin's anchor.
 fn kernel_tree() -> TestDir {
     let dir = TestDir::new();
     dir.write(
@@ -46,7 +46,7 @@ fn assert_ends(output: &Output, code: i32, said: &[&str]) {
     }
 }
 
-/// The names of all files in a directory.
+/// Returns the names of all files in a directory.
 fn files(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).expect("a readable directory") {
@@ -147,7 +147,7 @@ fn a_tree_without_plugins_has_a_status_and_nothing_to_uninstall() {
     assert_ends(&output, 2, &["nothing is installed there"]);
 }
 
-/// A tree with one edited and one new file, as an install of another version could have left it.
+/// Makes a tree with one edited and one new file, as after an install of another version.
 fn installed_tree() -> TestDir {
     // The SHA-256 of nothing, of `new` and of `edited`.
     let [nothing, new, edited] = [
@@ -213,7 +213,7 @@ fn an_uninstall_asks_before_it_overwrites_changes() {
 fn an_interrupted_command_is_finished_by_the_next_and_only_told_of_by_a_look() {
     let dir = installed_tree();
     let record = "scripts/lto/.install";
-    // An uninstall that was decided on, and has done nothing yet.
+    // An uninstall that is decided on but has changed nothing yet.
     let manifest = format!("{record}/manifest.json");
     let staged = fs::read(dir.path().join(&manifest)).unwrap();
     let hash = |path: &str| {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `kernel config`, `kernel build`, `kernel fetch`, `setup` and `demo`, with trees that are a Makefile.
+//! `kernel config`, `kernel build`, `kernel fetch`, `setup` and `demo`, with trees that consist of
+//! a Makefile.
 
 use std::process::Command;
 use std::process::Output;
 use test_support::TestDir;
 
-/// A tree whose Kconfig takes everything that is asked for but for lines with REFUSED, and whose
-/// kernel is a file that says how it was made.
+/// A tree whose Kconfig accepts all options except on lines with REFUSED, and whose kernel is a
+/// file with the variables of its build.
 const MAKEFILE: &str = "\
 allnoconfig:
 \tgrep -v 'REFUSED' $(KCONFIG_ALLCONFIG) > $(O)/.config
@@ -151,7 +152,7 @@ fn a_kernel_that_no_suite_has_is_refused() {
     assert!(errors(&output).contains("no suite is known that has linux-source-2.6"));
 }
 
-/// A search path with nothing in it, and an LLVM that is there.
+/// Runs the command with an empty search path and an existing LLVM.
 fn without_programs(command: &mut Command, dir: &TestDir) -> Output {
     let clang = test_support::llvm_tool("clang");
     command

@@ -38,7 +38,8 @@ pub(crate) fn unlabelled_sections<'data>(object: &Object<'data>) -> BTreeSet<&'d
     sections
 }
 
-/// Source: `___define_initcall` and `console_initcall` in `include/linux/init.h`.
+/// Returns whether it is a section of initcalls. Source: `___define_initcall` and
+/// `console_initcall` in `include/linux/init.h`.
 fn is_of_initcalls(section: &str) -> bool {
     section.starts_with(".initcall") || section.starts_with(".con_initcall")
 }

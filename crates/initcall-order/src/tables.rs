@@ -40,8 +40,8 @@ const ENTRY_SIZE: u64 = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
     levels: BTreeMap<&'static str, Vec<Entry>>,
-    /// Whether they are those of a link, whose labels have the same lines as its kernel. In another build,
-    /// a macro with several lines may have another line.
+    /// Whether they are the tables of a link, whose labels have the same lines as its kernel. In
+    /// another build, a macro with several lines may have another line.
     is_of_link: bool,
 }
 
@@ -94,7 +94,7 @@ pub enum OrderFault {
     Place {
         /// The level.
         level: &'static str,
-        /// Which entry of the level, from 0.
+        /// The number of the entry in the level, from 0.
         place: usize,
         /// The expected function, or `none`.
         expected: String,

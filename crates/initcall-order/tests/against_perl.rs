@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Byte for byte against `generate_initcall_order.pl` of Linux 6.1.
+//! Compares the script byte for byte with that of `generate_initcall_order.pl` of Linux 6.1.
 
 mod support;
 
@@ -69,7 +69,7 @@ proptest! {
             "7s", "con", "early", "rootfs",
         ];
         let dir = TestDir::new();
-        // The script of Linux gives up where there is nothing.
+        // The script of Linux fails if there are no initcalls.
         object(&dir, "first.o", &["kmod_first__0_1_fn6"], FORMS[0]);
         let mut members = vec!["first.o".to_owned()];
         for (number, initcalls) in objects.iter().enumerate() {
@@ -80,7 +80,7 @@ proptest! {
                     format!("kmod_m{number}__{counter}_{line}_init_fn{level}")
                 })
                 .collect();
-            // One counter stands once in an object, as __COUNTER__ does.
+            // Each counter occurs once in an object, like __COUNTER__.
             names.sort_by_key(|name| name.split('_').nth(3).map(str::to_owned));
             names.dedup_by_key(|name| name.split('_').nth(3).map(str::to_owned));
             let names: Vec<_> = names.iter().map(String::as_str).collect();

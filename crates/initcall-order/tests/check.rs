@@ -20,8 +20,8 @@ const OBJECTS: [(&str, &[Initcall]); 2] = [
     ),
 ];
 
-/// Assembly of an object's initcalls as the kernel's headers make them under LTO: an entry with a
-/// label, which refers to a stub.
+/// Returns assembly of an object's initcalls in the form of the kernel's headers under LTO: an
+/// entry with a label, which refers to a stub.
 fn object(module: &str, initcalls: &[Initcall]) -> String {
     let mut text = String::new();
     for (counter, function, level) in initcalls {
@@ -41,7 +41,7 @@ fn object(module: &str, initcalls: &[Initcall]) -> String {
     text
 }
 
-/// The linker script of a kernel whose level 6 has these sections in this order.
+/// Returns the linker script of a kernel whose level 6 has these sections in this order.
 fn script(level_6: &[&str]) -> String {
     let section = |id| format!("*(.initcall{id}) ");
     let sections = level_6.iter().map(section).collect::<Vec<_>>().concat();
@@ -63,7 +63,7 @@ const IN_ORDER: [&str; 3] = [
     "6s.init..kmod_first__2_7_sync",
 ];
 
-/// A kernel linked from `first.o` and `second.o`.
+/// Makes a kernel linked from `first.o` and `second.o`.
 fn kernel(target: &str, level_6: &[&str]) -> TestDir {
     let dir = TestDir::new();
     for (module, initcalls) in OBJECTS {
@@ -76,7 +76,7 @@ fn kernel(target: &str, level_6: &[&str]) -> TestDir {
     dir
 }
 
-/// Exit code and lines of the report, without the tool's name.
+/// Runs the tool; returns exit code and lines of the report, without the tool's name.
 fn check(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
     let tool = env!("CARGO_BIN_EXE_initcall-order");
     let (code, stdout, stderr) = dir.run_tool(tool, &[&["check", "vmlinux"], arguments].concat());
@@ -122,7 +122,7 @@ fn each_place_of_another_function_is_told() {
     }
 }
 
-/// As above, with an entry that refers to the function itself, as in kernels without LTO.
+/// Returns the same, but with an entry that refers to the function itself, as in kernels without LTO.
 fn object_without_stubs(module: &str, initcalls: &[Initcall]) -> String {
     let text = object(module, initcalls).replace(".globl __initstub__", ".local __initstub__");
     // A function of a name that other objects have too.

@@ -8,7 +8,7 @@ use support::{label, object, source};
 use test_support::{FORMS, TestDir};
 use tool_io::Files;
 
-/// The faults found in the named files, with the directory taken out of their text.
+/// Returns the faults found in the named files, without the directory.
 fn faults(dir: &TestDir, names: &[&str]) -> Vec<String> {
     let files = Files::new();
     let paths: Vec<_> = names.iter().map(|name| dir.join(name)).collect();
@@ -93,7 +93,7 @@ fn a_label_that_other_objects_see_is_a_fault() {
 #[test]
 fn a_label_in_another_section_than_the_script_names_is_a_fault() {
     let dir = TestDir::new();
-    // As a tree without CONFIG_LTO_CLANG has it: the script would order nothing.
+    // As in a tree without CONFIG_LTO_CLANG: the script would order nothing.
     let source = label(".initcall6.init", "__initcall__kmod_a__1_2_fn6");
     dir.c("a.o", &source, FORMS[0]);
     assert_eq!(
@@ -157,7 +157,7 @@ fn two_initcalls_of_one_counter_in_an_object_are_a_fault() {
     }
 }
 
-/// As a prebuilt object has them that was compiled for a kernel without LTO: they would run last.
+/// A prebuilt object for a kernel without LTO has such entries: they would run last.
 #[test]
 fn entries_that_the_script_does_not_name_are_a_fault() {
     for flags in FORMS {

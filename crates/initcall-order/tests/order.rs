@@ -10,7 +10,7 @@ use support::object;
 use test_support::{FORMS, TestDir};
 use tool_io::Files;
 
-/// The collected initcalls of the named files.
+/// Returns the collected initcalls of the named files.
 fn collected(dir: &TestDir, names: &[&str]) -> Initcalls {
     let files = Files::new();
     let paths: Vec<_> = names.iter().map(|name| dir.join(name)).collect();
@@ -26,7 +26,7 @@ fn every_level_has_its_section_and_objects_stay_in_link_order() {
             "0", "0s", "1", "1s", "2", "2s", "3", "3s", "4", "4s", "5", "5s", "6", "6s", "7", "7s",
             "con", "early", "rootfs",
         ];
-        // In the reverse order, so that the script must sort the levels.
+        // The order is reversed, so that the script must sort the levels.
         let names = |module: &str| -> Vec<String> {
             let name = |(counter, level)| format!("kmod_{module}__{counter}_9_fn{level}");
             levels.iter().rev().enumerate().map(name).collect()

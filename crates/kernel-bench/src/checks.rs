@@ -23,8 +23,8 @@ type CheckCommand = (&'static str, Vec<PathBuf>, &'static str);
 /// the CPU and wall time of one run and of its share in the CPU time of the build.
 ///
 /// # Errors
-/// The object tree is not a finished build with LTO from a tree with its own LTO; a check fails, or finds a
-/// fault.
+/// The object tree is not a finished build with LTO from a tree with its own LTO, or a check fails
+/// or finds a fault.
 pub fn measure(
     objtree: &Path,
     tool: impl Fn(&str) -> anyhow::Result<PathBuf>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Measures the cost and gain of dropping what nothing references, of the other options for smaller code,
-//! and of the inlining limits of full LTO.
+//! Measures the cost and gain of dropping unreferenced definitions, of the other options for
+//! smaller code, and of the inlining limits of full LTO.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,10 +16,10 @@ use kernel_lab::{Failure, Outcome};
 
 use crate::BuildApart;
 
-/// The inlining limits that are tried: LLVM's own for code and for size are 225 and 50.
+/// The inlining limits to try. LLVM's defaults are 225 for normal code and 50 for size.
 const LIMITS: [u32; 6] = [0, 5, 20, 50, 100, 225];
 
-/// The kernels that are compared: `none`, and each kind of LTO, without dropping and with.
+/// Returns the kernels to compare: `none`, and each kind of LTO without and with dropping.
 fn variants(none: Variant) -> Vec<Variant> {
     let mut variants = vec![none];
     for lto in [Lto::Thin, Lto::ThinDist, Lto::Full] {
@@ -33,14 +33,14 @@ fn variants(none: Variant) -> Vec<Variant> {
 /// The cost and the result of a build.
 struct Built {
     usage: Usage,
-    /// Text and data of vmlinux.o, in bytes.
+    /// The size of text and data of vmlinux.o, in bytes.
     object: u64,
-    /// The file that is booted, in bytes.
+    /// The size of the file that is booted, in bytes.
     image: u64,
 }
 
-/// Builds every kind of kernel from nothing. Returns a table, in Markdown, of its cost, relative to thin LTO
-/// that drops nothing, and of its size, compared with `none`, the kernel without LTO.
+/// Builds every kind of kernel from nothing. Returns a Markdown table of the cost, relative to thin
+/// LTO without dropping, and of the size, compared with `none`, the kernel without LTO.
 ///
 /// # Errors
 /// A build fails.
@@ -91,9 +91,8 @@ pub fn measure(
     Ok(table)
 }
 
-/// Links the kernel with full LTO and each inlining limit, with and without dropping what nothing
-/// references. Returns a table and a picture, in Markdown and Mermaid, of its size, compared with `none`,
-/// the kernel without LTO.
+/// Links the kernel with full LTO and each inlining limit, with and without dropping. Returns a table and
+/// a picture, in Markdown and Mermaid, of the size, compared with `none`, the kernel without LTO.
 ///
 /// # Errors
 /// A build fails.
@@ -149,12 +148,12 @@ fn chart(curves: &[Vec<String>]) -> String {
     chart + "```\n"
 }
 
-/// Builds, boots and verifies the kernel that drops, with distributed thin LTO and with full LTO, without
-/// and with the options for smaller code. Returns a table, in Markdown, of its size, compared with `none`,
-/// the kernel without LTO.
+/// Builds, boots and verifies the kernel that drops, with distributed thin LTO and with full LTO,
+/// without and with the options for smaller code. Returns a Markdown table of the size, compared
+/// with `none`, the kernel without LTO.
 ///
 /// # Errors
-/// A build or boot cannot run; as a fault, a kernel does not boot, or verify finds a fault in it.
+/// A build or boot cannot run. A kernel that does not boot, or in which verify finds a fault, is a fault.
 pub fn levers(
     tree: &Path,
     workdir: &Path,
@@ -196,7 +195,7 @@ pub fn levers(
     Ok(table)
 }
 
-/// What is built, with as many jobs as there are CPUs.
+/// Returns the options of a build with as many jobs as CPUs.
 const fn what<'a>(
     tree: &'a Path,
     arch: Arch,
@@ -212,7 +211,7 @@ const fn what<'a>(
     }
 }
 
-/// That verify finds nothing wrong.
+/// Checks that verify finds no fault.
 fn verified(objtree: &Path, against: &Path) -> Outcome {
     let report = kernel_checks::verify(objtree, Some(against))?;
     match report.n_faults() {
@@ -221,9 +220,9 @@ fn verified(objtree: &Path, against: &Path) -> Outcome {
     }
 }
 
-/// Returns the combinations of options for smaller code and kinds of LTO: all options with each kind. Unless
-/// exports are trimmed, also no option, and, where code is made object by object, each option alone, which
-/// shows its gain.
+/// Returns the combinations of options for smaller code and kinds of LTO. Each kind gets all
+/// options together. Unless exports are trimmed, it also gets none, and with code generated object
+/// by object, each option alone, which shows its gain.
 fn chosen(none: Variant) -> Vec<(Lto, Vec<&'static str>)> {
     let all = variant::for_smaller_code(none.arch);
     let mut chosen = Vec::new();
@@ -245,7 +244,7 @@ fn object_size(variant: Variant, workdir: &Path) -> anyhow::Result<u64> {
     size.with_context(|| format!("{}: no vmlinux.o", variant.objtree(workdir).display()))
 }
 
-/// Returns the option with the limit.
+/// The option with the limit.
 const LIMIT: &str = "LTO_CLANG_FULL_INLINE_LIMIT";
 
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]

@@ -14,25 +14,26 @@ use kernel_lab::{Failure, Outcome, boot, build, files};
 pub struct Gains(Vec<Row>);
 
 impl Gains {
-    /// The lines of the table: what, how it ended if something was asked of it, and a figure.
+    /// Returns the lines of the table: the subject, the verdict if there is a check, and a figure.
     pub fn cells(&self) -> impl Iterator<Item = [String; 3]> {
         self.0.iter().map(cells)
     }
 
-    /// That nothing wrong was found.
+    /// Checks that nothing wrong was found.
     ///
     /// # Errors
-    /// As a fault, what was found wrong first, and all of it below.
+    /// A fault that names the first problem, and lists all of them.
     pub fn judge(&self) -> Outcome {
         judge(&self.0)
     }
 }
 
-/// Builds the kernel `variant` of `tree`, and the same without LTO, in `workdir`, boots and verifies both,
-/// and compares them; if `measures`, executed instructions and a rebuild, too, which takes minutes.
+/// Builds the kernel `variant` of `tree`, and the same without LTO, in `workdir`; boots, verifies
+/// and compares both. With `measures`, also compares executed instructions and a rebuild, which
+/// takes minutes.
 ///
 /// # Errors
-/// A step that cannot be done; as a fault, a build that fails. What a check finds is in the table.
+/// A step cannot run. A failed build is a fault. Findings of the checks are in the table.
 pub fn compare(
     tree: &Path,
     workdir: &Path,
@@ -125,7 +126,7 @@ impl Kernel {
     }
 }
 
-/// The checks of `verify`.
+/// Returns a row for each check of `verify`.
 fn verified(report: &kernel_checks::Report) -> Vec<Row> {
     report
         .checks
@@ -152,7 +153,7 @@ fn warnings_row(tree: &Path, one: &Kernel, other: &Kernel) -> anyhow::Result<Row
     Ok(Row::checked("new warnings".to_owned(), figure, new))
 }
 
-/// How large the kernels are.
+/// Returns the sizes of the kernels.
 fn size_rows(
     report: &kernel_checks::Report,
     workdir: &Path,
@@ -185,7 +186,7 @@ fn size_rows(
     Ok(rows)
 }
 
-/// One that drops is to be the smaller.
+/// Returns the row of the object sizes. A kernel that drops must be smaller.
 fn object_row(with: u64, without: Option<u64>, drops: bool) -> Row {
     let figure = compared(with, without);
     let larger = without.is_some_and(|without| with >= without);
@@ -198,7 +199,7 @@ fn object_row(with: u64, without: Option<u64>, drops: bool) -> Row {
     Row::checked(what, figure, faults)
 }
 
-/// A size in bytes, next to that without LTO.
+/// Returns a size in bytes, next to the size without LTO.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a percentage of kernel sizes, which are far below 2^52"
@@ -213,7 +214,7 @@ fn compared(with: u64, without: Option<u64>) -> String {
     }
 }
 
-/// How many instructions the kernels execute for the same work.
+/// Returns the number of instructions that the kernels execute for the same work.
 fn executed_row(one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
     const SET: Set = Set::Training;
     let arch = one.variant.arch;
@@ -237,7 +238,7 @@ fn executed_row(one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
 /// A driver that nothing else includes.
 const LEAF: &str = "drivers/char/mem.c";
 
-/// Returns the CPU time of building both kernels again after a change of one driver.
+/// Returns the CPU time of rebuilding both kernels after a change of one driver.
 fn rebuild_row(tree: &Path, one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
     files::touch(&tree.join(LEAF))?;
     let rebuilt = |kernel: &Kernel| {
@@ -283,7 +284,7 @@ fn cells(row: &Row) -> [String; 3] {
     [row.what.clone(), verdict, row.figure.clone()]
 }
 
-/// A fault that names what was found wrong first, and all of it below.
+/// Returns a fault that names the first problem, and lists all of them.
 fn judge(rows: &[Row]) -> Outcome {
     let wrong: Vec<&Row> = rows
         .iter()

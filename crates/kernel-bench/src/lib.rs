@@ -15,5 +15,5 @@ pub mod rebuilds;
 
 use kernel_lab::build::{Options, Usage};
 
-/// Builds a kernel in a process that has no other children whose memory counts, and says what that cost.
+/// Builds a kernel in a process without other children whose memory counts, and returns the cost.
 pub type BuildApart<'a> = &'a dyn Fn(Options<'_>) -> anyhow::Result<Usage>;

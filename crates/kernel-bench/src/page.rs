@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The pages that results are kept as.
+//! Writes the pages with results.
 
 use std::fs;
 use std::path::Path;
@@ -9,12 +9,12 @@ use kernel_lab::config::Profile;
 use kernel_lab::{Arch, build, llvm, process};
 use xshell::cmd;
 
-/// How the names of pages about a kernel end.
+/// Returns the end of the names of pages about a kernel.
 pub fn page_name(version: &str, arch: Arch, profile: Profile) -> String {
     format!("{}-{version}-{}.md", arch.name(), profile.name())
 }
 
-/// The release of the kernel that was built in `objtree`.
+/// Returns the release of the kernel that was built in `objtree`.
 ///
 /// # Errors
 /// It cannot be read.
@@ -24,12 +24,12 @@ pub fn release(objtree: &Path) -> anyhow::Result<String> {
     Ok(text.trim().to_owned())
 }
 
-/// A kernel, for people.
+/// Returns the name of a kernel for readers.
 pub fn kernel_name(version: &str, arch: Arch, profile: Profile) -> String {
     format!("{version} {}, profile {}", arch.name(), profile.name())
 }
 
-/// The arguments of the command that choose it.
+/// Returns the command line arguments that select the kernel.
 pub fn arguments(arch: Arch, profile: Profile) -> String {
     format!("--arch {} --profile {}", arch.name(), profile.name())
 }

@@ -132,7 +132,7 @@ fn tools_ratio(tools: &Path, objtree: &Path, build: f64) -> anyhow::Result<Ratio
     let has_mcount_loc = config.contains("CONFIG_FTRACE_MCOUNT_USE_MCOUNT_LOC=y");
     let tables = cpu_of(|| {
         if has_mcount_loc {
-            // It reads as much as when it made the tables, which are there now.
+            // Its input is as large as when it made the tables, which exist now.
             let mcount_loc = tools.join("mcount-loc");
             let modules = &modules;
             process::read(cmd!(sh, "{mcount_loc} --check vmlinux.o {modules...}"))?;

@@ -17,16 +17,16 @@ use kernel_lab::{Failure, progress};
 
 use crate::BuildApart;
 
-/// The kernel that is built.
+/// The kernel to build.
 #[derive(Clone, Copy)]
 pub struct Kernel<'a> {
-    /// How it is built.
+    /// The function that builds it.
     pub build: BuildApart<'a>,
     /// Its source: with all plugins, or unchanged if it has its own LTO.
     pub tree: &'a Path,
     /// The source of the same kernel with lto-link, if it has its own LTO.
     pub with_lto_link: Option<&'a Path>,
-    /// The directory in which it is built.
+    /// The directory for the builds.
     pub workdir: &'a Path,
     /// Its architecture.
     pub arch: Arch,
@@ -55,7 +55,7 @@ impl Way {
     }
 }
 
-/// The ways to build. The others are compared with the first. The last two share an object tree.
+/// The ways to build. The first is the reference. The last two share an object tree.
 const WAYS: &[Way] = &[
     Way::new("no LTO", Lto::None),
     Way::new("distributed thin LTO", Lto::ThinDist),
@@ -80,12 +80,12 @@ const NATIVE_WAYS: &[Way] = &[
 enum Change {
     /// The file gets the current time.
     Touch(&'static str),
-    /// The file gets another function.
+    /// A function is added to the file.
     Edit(&'static str),
     Nothing,
 }
 
-/// The changes, in their order: without a change, the results of the others must be built.
+/// The changes, in order. The rebuild without a change needs the finished builds of the others.
 const CHANGES: [(&str, Change); 5] = [
     (
         "a leaf driver touched (`drivers/char/mem.c`)",
@@ -158,7 +158,7 @@ pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
                 usages.push(kernel.build(way)?);
             } else {
                 files::remove_dir(&kernel.objtree(way).join(".thinlto-cache"))?;
-                // This object tree has seen the change; the other ways must not see it again.
+                // This object tree was built with the change; the other ways must not see it again.
                 let again = Again::of(tree, change)?;
                 usages.push(kernel.build(way)?);
                 again.restore()?;
@@ -204,7 +204,7 @@ impl Kernel<'_> {
     }
 }
 
-/// Returns a name that no other edited file has, because all are linked into one kernel.
+/// Returns a name that is unique among the edited files, because all are linked into one kernel.
 fn function_in(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     format!("changed_for_a_bench_in_{stem}")
@@ -250,7 +250,7 @@ impl Again {
     }
 }
 
-/// The originals of the edited files, which are restored when this value is dropped.
+/// The original texts of the edited files, which are restored when this value is dropped.
 #[derive(Default)]
 struct Edited(BTreeMap<PathBuf, String>);
 

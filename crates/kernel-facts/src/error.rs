@@ -4,10 +4,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An error that keeps the facts of a tree unknown.
+/// The reason why the facts of a tree are unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The directory lacks what every kernel tree has.
+    /// The directory lacks files that every kernel tree has.
     #[error("{} is not a kernel tree: it has no {}", dir.display(), missing.join(", no "))]
     NotAKernelTree {
         /// The directory.
@@ -22,7 +22,7 @@ pub enum Error {
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// The error of the system.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a tree is asked for, and the answer of the files as they are.
+//! Questions about a kernel tree, and answers from its current files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,19 +7,19 @@ use crate::error::Error;
 use crate::files::{contains, exists, read_if_there};
 use crate::version::KernelVersion;
 
-/// What a tree is asked for.
+/// A kernel tree that answers questions about its files.
 pub trait Facts {
-    /// Why a question has no answer.
+    /// The reason why a question has no answer.
     type Error;
 
-    /// Whether the tree has `path`, a file or directory.
+    /// Returns whether the tree has `path`, a file or directory.
     fn has(&self, path: &str) -> Result<bool, Self::Error>;
 
-    /// Whether the file `path` contains `text`. A file that is not there contains nothing.
+    /// Returns whether the file `path` contains `text`. A missing file contains nothing.
     fn contains(&self, path: &str, text: &str) -> Result<bool, Self::Error>;
 }
 
-/// A kernel tree as its files are now, those that plugins edited included.
+/// The current files of a kernel tree, including edits of plugins.
 #[derive(Debug)]
 pub struct Sources {
     dir: PathBuf,
@@ -29,7 +29,7 @@ impl Sources {
     /// Opens the kernel tree in `dir`.
     ///
     /// # Errors
-    /// `dir` lacks what every kernel tree has; its Makefile cannot be read.
+    /// `dir` lacks files that every kernel tree has, or its Makefile cannot be read.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         KernelVersion::of(dir)?;
         Ok(Self {
@@ -77,7 +77,7 @@ mod tests {
         assert!(sources.contains("arch/Kconfig", "config B").unwrap());
         assert!(!sources.contains("arch/Kconfig", "config C").unwrap());
         assert!(!sources.contains("none", "").unwrap());
-        // A directory is no text.
+        // A directory has no text.
         assert!(sources.contains("arch", "").is_err());
     }
 }

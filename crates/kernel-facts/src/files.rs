@@ -5,10 +5,10 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Whether a file or directory is there.
+/// Returns whether a file or directory exists.
 ///
 /// # Errors
-/// The system does not say.
+/// The system returns another error than "not found".
 pub fn exists(path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(_) => Ok(true),
@@ -17,10 +17,10 @@ pub fn exists(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// The content of a file, or `None` if there is no such file.
+/// Returns the content of a file, or `None` if it is missing.
 ///
 /// # Errors
-/// The file is there and cannot be read.
+/// The file exists and cannot be read.
 pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
@@ -33,7 +33,7 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Whether a text contains another.
+/// Returns whether a text contains another.
 pub fn contains(text: &[u8], part: &str) -> bool {
     let part = part.as_bytes();
     part.is_empty() || text.windows(part.len()).any(|window| window == part)

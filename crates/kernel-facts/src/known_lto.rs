@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Whether a tree knows LTO without the plugins.
+//! Determines whether a tree supports LTO without the plugins.
 
 use crate::facts::Facts;
 
-/// What a tree knows of LTO.
+/// A tree's own support of LTO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KnownLto {
-    /// Nothing, or parts that the plugins know how to meet.
+    /// None, or only parts that the plugins can handle.
     None,
     /// Its own build knows `LTO_CLANG`.
     Native,
-    /// Some of it, as one gets it by patching by hand.
+    /// Parts of it, as after patching by hand.
     ByHand {
-        /// What shows it.
+        /// The facts that show it.
         facts: Vec<String>,
     },
 }
 
 impl KnownLto {
-    /// Asks a tree for the facts that show it.
+    /// Determines the support from the facts of a tree.
     ///
     /// # Errors
     /// A question has no answer.
@@ -33,7 +33,7 @@ impl KnownLto {
                 "`__initcall_stub`",
             ),
         ];
-        // Without the option, the rest may be a back-ported part that plugins know how to meet.
+        // Without the option, the rest may be a back-ported part that plugins can handle.
         if !tree.contains(OPTION.0, OPTION.1)? {
             return Ok(Self::None);
         }
@@ -43,7 +43,7 @@ impl KnownLto {
                 facts.push(format!("{file} has {name}"));
             }
         }
-        // Upstream came to all of these together; a hand-made port seldom has them all.
+        // Upstream added all of these together; a port by hand rarely has them all.
         let all = facts.len() == SHOWN_BY.len() + 1;
         if all || tree.has("scripts/Makefile.vmlinux_o")? {
             return Ok(Self::Native);

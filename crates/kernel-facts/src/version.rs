@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Which directory is a kernel tree, and of which version.
+//! Recognizes a kernel tree, and reads its version.
 
 use std::fmt;
 use std::path::Path;
@@ -7,9 +7,9 @@ use std::path::Path;
 use crate::error::Error;
 use crate::files::read_if_there;
 
-/// The version that a tree's top `Makefile` states.
+/// The version in a tree's top `Makefile`.
 ///
-/// For messages only: what a tree can do is asked with [`Facts`](crate::Facts).
+/// Use it for messages only: [`Facts`](crate::Facts) tells a tree's capabilities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelVersion {
     /// `VERSION`.
@@ -23,10 +23,10 @@ pub struct KernelVersion {
 }
 
 impl KernelVersion {
-    /// Checks that `dir` is a kernel tree, and gives the version it states.
+    /// Checks that `dir` is a kernel tree, and returns its version.
     ///
     /// # Errors
-    /// `dir` lacks what every kernel tree has; its Makefile cannot be read.
+    /// `dir` lacks files that every kernel tree has, or its Makefile cannot be read.
     pub fn of(dir: &Path) -> Result<Self, Error> {
         let makefile = dir.join("Makefile");
         let text = read_if_there(&makefile).map_err(Error::io("read", &makefile))?;
@@ -48,8 +48,8 @@ impl KernelVersion {
             })
     }
 
-    /// Reads the four assignments from the text of a top `Makefile`. `None` if one of the first
-    /// two is not there.
+    /// Parses the four assignments in a top `Makefile`. Returns `None` if one of the first two is
+    /// missing.
     fn parse(makefile: &str) -> Option<Self> {
         let value = |name: &str| {
             makefile.lines().find_map(|line| {

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What `cargo xtask kernel selftest` runs in a guest once the modules are loaded. The host adds the
-# calls of these functions at the end.
+# The script of `cargo xtask kernel selftest`, which runs in a guest after the modules are loaded.
+# The host appends the calls of these functions.
 #
-# Each part of it stands between a line `begin NAME` and a line `end NAME STATUS`. `saw TEXT` is a
-# fact that is compared with the same part on another kernel, so it has nothing in it that differs
-# from boot to boot. All lines go through the kernel's log, so that they stand in order with what
-# the kernel says.
+# The messages of each part are between a line `begin NAME` and a line `end NAME STATUS`. `saw TEXT`
+# is compared with the same part on another kernel, so it must not differ from boot to boot. All
+# lines go through the kernel's log, which keeps them in order with the kernel's messages.
 
 /bin/busybox --install -s /bin
-# What the shell says of children that die would tear lines of the console.
+# The shell's messages about dying children would tear lines of the console.
 exec >/dev/null 2>/dev/kmsg
 
 tracing=/sys/kernel/tracing
@@ -31,12 +30,12 @@ part() {
 	say "end $name $?"
 }
 
-# symbol FUNCTION: the name that the kernel knows it by. LTO may have added a suffix to a static one.
+# symbol FUNCTION: its name in the kernel. LTO may have added a suffix to a static one.
 symbol() {
 	grep -Em1 " [tT] $1(\.llvm\.[0-9]+)?(	|\$)" /proc/kallsyms | cut -f 1 | cut -d ' ' -f 3
 }
 
-# quietly COMMAND...: true if it succeeded; what it said is a fact if it did not.
+# quietly COMMAND...: true if it succeeded, else its output is compared.
 quietly() {
 	said=$("$@" 2>&1) && return
 	saw "$* failed: $said"
@@ -51,12 +50,12 @@ append() {
 	echo "$2" >>"$1"
 }
 
-# What calls the functions that are traced.
+# Calls the traced functions.
 call_seq_printf() { cat /proc/uptime; }
 call_uptime_proc_show() { cat /proc/uptime; }
 call_lkdtm_debugfs_read() { cat $crash_point; }
 
-# traced TRACER FUNCTION: whether a tracer sees the calls of a function, and only of that.
+# traced TRACER FUNCTION: whether a tracer sees the calls of a function, and no others.
 traced() {
 	found=$(symbol "$2")
 	[ "$found" ] || { saw "no function $2"; return; }
@@ -87,8 +86,7 @@ probed() {
 	echo >$tracing/trace
 }
 
-# outermost FILE...: the outermost functions of stacks. An unwinder that loses its way does not come
-# to them.
+# outermost FILE...: the outermost functions of stacks. An unwinder that gets lost does not reach them.
 outermost() {
 	for stack in "$@"; do
 		sed -n '$s/^\[<0>\] \([^+]*\)+.*/\1/p' "$stack"
@@ -97,7 +95,7 @@ outermost() {
 	done
 }
 
-# What SysRq prints goes to the log.
+# SysRq's output goes to the log.
 show_state() {
 	[ -e /proc/sysrq-trigger ] || { saw "no SysRq"; return; }
 	echo t >/proc/sysrq-trigger
@@ -107,7 +105,7 @@ vdso() {
 	/bin/vdso | while read -r line; do saw "$line"; done
 }
 
-# crash TYPE: one of the ways in which lkdtm makes the kernel fail; the shell that asks may die of it.
+# crash TYPE: triggers one of lkdtm's crashes; the calling shell may die of it.
 crash() {
 	[ -e $crash_point ] || { saw "no lkdtm"; return; }
 	grep -qx "$1" $crash_point || { saw "lkdtm has no $1"; return; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Debian packages: which are installed, installing them, and fetching one from a suite that the
-//! machine is not set up for.
+//! Debian packages: checks, installs, and downloads them, also from suites that are not configured
+//! on this machine.
 
 use crate::process;
 use anyhow::Context as _;
@@ -12,23 +12,23 @@ use std::process::Command;
 /// The keys that sign the archive, from the package debian-archive-keyring.
 pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Renews the package lists of the machine.
+/// Updates the package lists of the machine.
 ///
 /// # Errors
-/// apt cannot get them, or this is not root and there is no sudo.
+/// apt cannot download them, or this process is not root and there is no sudo.
 pub fn update() -> anyhow::Result<()> {
     process::output(as_root().args(["apt-get", "-q", "update"])).map(|_| ())
 }
 
-/// Whether the machine's package lists have a package.
+/// Returns whether the machine's package lists contain a package.
 pub fn has(package: &str) -> bool {
     process::output(apt("apt-cache").args(["show", package])).is_ok()
 }
 
-/// Installs packages, without those they only recommend.
+/// Installs packages without their recommended ones.
 ///
 /// # Errors
-/// apt cannot install them, or this is not root and there is no sudo.
+/// apt cannot install them, or this process is not root and there is no sudo.
 pub fn install(packages: &[String]) -> anyhow::Result<()> {
     let mut command = as_root();
     command
@@ -38,7 +38,7 @@ pub fn install(packages: &[String]) -> anyhow::Result<()> {
     process::output(&mut command).map(|_| ())
 }
 
-/// The start of a command line that is run by root: `env`, or `sudo env`.
+/// Returns the start of a command line that root runs: `env`, or `sudo env`.
 fn as_root() -> Command {
     let mut command = if nix::unistd::geteuid().is_root() {
         Command::new("env")
@@ -51,18 +51,18 @@ fn as_root() -> Command {
     command
 }
 
-/// Package lists of suites of our own choice, kept apart from those of the machine.
+/// Package lists of chosen suites, kept apart from the machine's lists.
 pub struct Suites {
     names: Vec<String>,
     options: Vec<String>,
 }
 
 impl Suites {
-    /// Gets the package lists of `names` (such as `bullseye`, `bullseye-security`) into `dir`, from
-    /// the mirrors that this machine is configured with.
+    /// Downloads the package lists of `names` (such as `bullseye`, `bullseye-security`) into `dir`,
+    /// from the mirrors that this machine is configured with.
     ///
     /// # Errors
-    /// The machine has no Debian mirror, or apt cannot get the lists.
+    /// The machine has no Debian mirror, or apt cannot download the lists.
     pub fn read(names: &[&str], dir: &Path) -> anyhow::Result<Self> {
         anyhow::ensure!(
             Path::new(KEYRING).is_file(),
@@ -90,7 +90,7 @@ impl Suites {
                 format!("Dir::State={dir}"),
                 "Dir::State::Status=/var/lib/dpkg/status".to_owned(),
                 format!("Dir::Cache={dir}/cache"),
-                // Only the lists of packages, and by us: the user _apt cannot write here.
+                // Fetch only the package lists, as the current user: the user _apt cannot write here.
                 "Acquire::Languages=none".to_owned(),
                 "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
                 "APT::Sandbox::User=root".to_owned(),
@@ -100,7 +100,7 @@ impl Suites {
         Ok(suites)
     }
 
-    /// The versions of a package, newest first.
+    /// Returns the versions of a package, newest first.
     ///
     /// # Errors
     /// The suites do not have the package.
@@ -112,10 +112,10 @@ impl Suites {
         Ok(versions)
     }
 
-    /// Downloads a package and gives its file, which is in `dir`.
+    /// Downloads a package into `dir` and returns its path.
     ///
     /// # Errors
-    /// apt cannot get it.
+    /// apt cannot download it.
     pub fn download(&self, package: &str, version: &str, dir: &Path) -> anyhow::Result<PathBuf> {
         process::output(
             self.apt("apt-get")
@@ -145,17 +145,18 @@ impl Suites {
     }
 }
 
-/// A program of apt whose messages are not translated.
+/// Returns a command for a program of apt with untranslated messages.
 fn apt(program: &str) -> Command {
     let mut command = Command::new(program);
     command.env("LC_ALL", "C").arg("-q");
     command
 }
 
-/// What is asked about each list of the machine: where it is from and whose it is.
+/// The fields to print for each list of the machine: its kind, origin, label and address.
 const TARGET: &str = "$(CREATED_BY) $(ORIGIN) $(LABEL) $(REPO_URI)";
 
-/// A source list for `suites`, from the mirrors in `targets`, whose lines are as [`TARGET`] says.
+/// Returns a source list for `suites`, from the mirrors in `targets`, whose lines have the format
+/// [`TARGET`].
 fn source_list(suites: &[&str], targets: &str) -> anyhow::Result<String> {
     let mirror = |label: &str| {
         targets
@@ -183,7 +184,7 @@ fn source_list(suites: &[&str], targets: &str) -> anyhow::Result<String> {
     Ok(list)
 }
 
-/// The versions in a table of `apt-cache madison`: `package | version | source`, newest first.
+/// Returns the versions in a table of `apt-cache madison`, `package | version | source`, newest first.
 fn madison_versions(table: &str) -> Vec<String> {
     let mut versions: Vec<String> = table
         .lines()

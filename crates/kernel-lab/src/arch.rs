@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The architectures a kernel is built and booted for, and what differs between them.
+//! The architectures that kernels are built and booted for, and the differences between them.
 
 use std::path::Path;
 use std::path::PathBuf;
 
-/// An architecture, by the name that the kernel's `ARCH=` takes.
+/// An architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
     /// 64-bit Arm.
@@ -14,10 +14,10 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// All of them.
+    /// All architectures.
     pub const ALL: [Self; 2] = [Self::Arm64, Self::X86_64];
 
-    /// The value of make's `ARCH=`.
+    /// Returns the value of make's `ARCH=`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
@@ -25,8 +25,8 @@ impl Arch {
         }
     }
 
-    /// The value of make's `CROSS_COMPILE=`. No program of that prefix is called with `LLVM=1`, but
-    /// trees before 5.15 derive clang's `--target` from it.
+    /// Returns the value of make's `CROSS_COMPILE=`. With `LLVM=1`, no program with this prefix is
+    /// called, but trees before 5.15 derive clang's `--target` from it.
     pub fn cross_compile(self) -> &'static str {
         match self {
             Self::Arm64 => "aarch64-linux-gnu-",
@@ -34,7 +34,7 @@ impl Arch {
         }
     }
 
-    /// Debian's name for it.
+    /// Returns Debian's name for the architecture.
     pub fn debian(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
@@ -42,7 +42,7 @@ impl Arch {
         }
     }
 
-    /// clang's target for programs of the guest.
+    /// Returns clang's target for programs of the guest.
     pub fn target(self) -> &'static str {
         match self {
             Self::Arm64 => "aarch64-linux-gnu",
@@ -50,7 +50,7 @@ impl Arch {
         }
     }
 
-    /// The kernel image that QEMU loads.
+    /// Returns the path in `objtree` of the kernel image that QEMU loads.
     pub fn image(self, objtree: &Path) -> PathBuf {
         objtree.join(match self {
             Self::Arm64 => "arch/arm64/boot/Image",
@@ -58,10 +58,10 @@ impl Arch {
         })
     }
 
-    /// The kernel image in `objtree`, which must have been built.
+    /// Returns the path of the kernel image in `objtree`, which must have been built.
     ///
     /// # Errors
-    /// There is none.
+    /// The image is missing.
     pub fn built_image(self, objtree: &Path) -> anyhow::Result<PathBuf> {
         let image = self.image(objtree);
         anyhow::ensure!(
@@ -72,7 +72,7 @@ impl Arch {
         Ok(image)
     }
 
-    /// QEMU's program.
+    /// Returns the name of QEMU's program.
     pub fn qemu(self) -> &'static str {
         match self {
             Self::Arm64 => "qemu-system-aarch64",
@@ -80,7 +80,7 @@ impl Arch {
         }
     }
 
-    /// The Debian package of [`Self::qemu`].
+    /// Returns the Debian package of [`Self::qemu`].
     pub fn qemu_package(self) -> &'static str {
         match self {
             Self::Arm64 => "qemu-system-arm",
@@ -88,8 +88,8 @@ impl Arch {
         }
     }
 
-    /// QEMU's machine and processor. The Arm machine starts the kernel at EL2, so that KVM's nVHE
-    /// code runs too, on a processor without VHE.
+    /// Returns QEMU's options for machine and processor. The Arm machine starts the kernel at EL2
+    /// on a processor without VHE, so that KVM's nVHE code runs too.
     pub fn machine(self) -> &'static [&'static str] {
         match self {
             Self::Arm64 => &["-M", "virt,virtualization=on", "-cpu", "cortex-a57"],
@@ -97,8 +97,8 @@ impl Arch {
         }
     }
 
-    /// What the kernel must be told about that machine. QEMU's TSC is the same on all processors,
-    /// which it does not say; without it the vDSO has no clock to read.
+    /// Returns the kernel parameters for that machine. QEMU's TSC is the same on all processors but
+    /// is not announced as such, and without a reliable TSC the vDSO has no clock to read.
     pub fn kernel_parameters(self) -> &'static str {
         match self {
             Self::Arm64 => "",
@@ -106,7 +106,7 @@ impl Arch {
         }
     }
 
-    /// The name of the serial console in the guest.
+    /// Returns the name of the serial console in the guest.
     pub fn console(self) -> &'static str {
         match self {
             Self::Arm64 => "ttyAMA0",

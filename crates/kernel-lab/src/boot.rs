@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A kernel booted in QEMU, every module loaded, the console judged.
+//! Boots a kernel in QEMU, loads every module, and checks the console for faults.
 
 use super::arch::Arch;
 use super::guest;
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// What to boot, and for how long.
+/// The kernel to boot, and the time limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The architecture of the guest.
@@ -27,35 +27,35 @@ pub struct Options<'a> {
     pub objtree: &'a Path,
     /// The directory that boot.log and the initramfs are written to.
     pub output: &'a Path,
-    /// After how long a guest that did not end is a fault.
+    /// The time after which a guest that has not ended is a fault.
     pub timeout: Duration,
 }
 
-/// How a boot went.
+/// The result of a boot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// Whether there was no fault and every module was loaded.
     pub result: Verdict,
-    /// For each module `ok`, or why it was not loaded.
+    /// `ok` for each loaded module, or the reason why it was not loaded.
     pub modules: BTreeMap<String, String>,
-    /// From the start of QEMU to its end, in seconds.
+    /// The running time of QEMU, in seconds.
     pub seconds: f64,
-    /// Lines of the console, or facts about the run, that must not be.
+    /// Lines of the console, or facts about the run, that are faults.
     pub faults: Vec<String>,
 }
 
-/// Whether a boot was good.
+/// The verdict about a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Nothing was wrong.
+    /// No fault, and every module was loaded.
     Ok,
     /// A fault, or a module that was not loaded.
     Failed,
 }
 
 impl Report {
-    /// How many modules were loaded.
+    /// Returns the number of loaded modules.
     pub fn loaded(&self) -> usize {
         self.modules
             .values()
@@ -63,10 +63,10 @@ impl Report {
             .count()
     }
 
-    /// That the boot, which left its console in `output`, was good.
+    /// Returns success if the boot had no problems. `output` is the directory with its boot.log.
     ///
     /// # Errors
-    /// As a fault, all problems.
+    /// A fault that lists all problems.
     pub fn outcome(&self, output: &Path) -> Outcome {
         match self.result {
             Verdict::Ok => Ok(()),
@@ -78,7 +78,7 @@ impl Report {
         }
     }
 
-    /// Every fault and every module that was not loaded.
+    /// Returns every fault and every module that was not loaded.
     pub fn problems(&self) -> Vec<String> {
         let modules = self.modules.iter().filter(|(_, result)| *result != LOADED);
         self.faults
@@ -89,16 +89,16 @@ impl Report {
     }
 }
 
-/// How long a guest may run if nobody says. It takes seconds; a busy machine takes longer.
+/// The default time limit of a guest. A boot takes seconds; a busy machine takes longer.
 pub const TIME: Duration = Duration::from_secs(300);
 
-/// What a module that was loaded has for a result.
+/// The result of a module that was loaded.
 const LOADED: &str = "ok";
 
-/// Boots what was built in `objtree`, where the console is left.
+/// Boots the kernel that was built in `objtree`, and leaves boot.log there.
 ///
 /// # Errors
-/// As [`boot`].
+/// Same as [`boot`].
 pub fn boot_built(arch: Arch, objtree: &Path) -> anyhow::Result<Report> {
     boot(Options {
         arch,
@@ -108,7 +108,7 @@ pub fn boot_built(arch: Arch, objtree: &Path) -> anyhow::Result<Report> {
     })
 }
 
-/// Boots a kernel, loads every module of its object tree, and judges the console.
+/// Boots a kernel, loads every module of its object tree, and checks the console for faults.
 ///
 /// # Errors
 /// The kernel or a module cannot be read, or QEMU cannot be run. A kernel that misbehaves is not an
@@ -120,7 +120,7 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
         output,
         timeout,
     } = options;
-    // Before the modules are looked for: without it, they are not the first thing that is missing.
+    // Checked before the modules, because a missing image explains missing modules.
     let image = arch.built_image(objtree)?;
     let modules = modules::needed(modules::load_order(objtree)?, |module| !module.is_test());
     std::fs::create_dir_all(output).with_context(|| output.display().to_string())?;
@@ -159,7 +159,7 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What the lines of a console say about `modules` and about the kernel.
+/// Returns the report from the lines of a console about `modules` and the kernel.
 fn judge(console: &[String], modules: &[Module]) -> Report {
     let mut results: BTreeMap<String, String> = modules
         .iter()
@@ -190,7 +190,7 @@ fn judge(console: &[String], modules: &[Module]) -> Report {
             },
             Some(Said::NotMounted(what)) => faults.push(format!("mount {what}")),
             Some(Said::Done) => done = true,
-            // There is no script.
+            // A boot runs no script.
             Some(Said::Begin(_) | Said::End(..) | Said::Saw(_) | Said::Script(_)) => {}
             None => {
                 since_loading.push(line);
@@ -213,7 +213,7 @@ fn judge(console: &[String], modules: &[Module]) -> Report {
     }
 }
 
-/// The result of loading a module: `number` as init prints it, and what the kernel said meanwhile.
+/// Returns the result of loading a module, from init's `number` and the kernel's messages meanwhile.
 fn result_of(number: i32, said: &[&str]) -> String {
     if number == 0 {
         return LOADED.to_owned();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A kernel built by make: its log, and what it cost.
+//! Builds a kernel with make, and records its log and its cost.
 
 use super::arch::Arch;
 use crate::Failure;
@@ -22,10 +22,10 @@ use std::path::Path;
 use std::time::Instant;
 use walkdir::WalkDir;
 
-/// The target of the kernel's Makefile that is the kernel and its modules.
+/// The target of the kernel's Makefile that builds the kernel and its modules.
 pub const ALL: &str = "all";
 
-/// What to build.
+/// The kernel to build.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The kernel tree.
@@ -34,32 +34,32 @@ pub struct Options<'a> {
     pub arch: Arch,
     /// The object tree.
     pub objtree: &'a Path,
-    /// How many jobs make may run at a time; the number of CPUs if it is not said.
+    /// The number of make's parallel jobs; the number of CPUs by default.
     pub jobs: Option<NonZero<usize>>,
-    /// What make is to build: [`ALL`], or a part of it.
+    /// The target of make: [`ALL`], or a part of it.
     pub target: &'a str,
 }
 
-/// What a build cost, as build-usage.json has it.
+/// The cost of a build, as stored in build-usage.json.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// From the start of make to its end, in seconds.
+    /// The running time of make, in seconds.
     pub wall_seconds: f64,
     /// User and system time of make and everything it started, in seconds.
     pub cpu_seconds: f64,
-    /// Peak memory of the largest process that this program has started until now, in KiB.
+    /// Peak memory of the largest process that this program has started so far, in KiB.
     #[serde(default)]
     pub peak_rss_kib: u64,
-    /// How many jobs make could run at a time.
+    /// The number of make's parallel jobs.
     pub jobs: usize,
-    /// Whether the build came to a good end.
+    /// Whether the build succeeded.
     pub built: bool,
 }
 
-/// Builds what is asked for in an object tree.
+/// Builds the target in an object tree.
 ///
 /// # Errors
-/// The object tree is not configured, or make cannot be run; as a fault, that the build failed.
+/// The object tree is not configured, or make cannot be run. A failed build is a fault.
 pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
     let Options {
         tree,
@@ -121,7 +121,7 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
     )))
 }
 
-/// How many CPUs this process may use.
+/// Returns the number of CPUs that this process may use.
 pub fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
@@ -133,7 +133,7 @@ fn write_usage(objtree: &Path, usage: Usage) -> anyhow::Result<()> {
     std::fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
-/// What the last build of `objtree` cost.
+/// Returns the cost of the last build of `objtree`.
 ///
 /// # Errors
 /// Its build-usage.json cannot be read.
@@ -147,12 +147,12 @@ fn children_usage() -> anyhow::Result<Rusage> {
     getrusage(UsageWho::RUSAGE_CHILDREN).context("what make has used")
 }
 
-/// The CPU time of all programs that were started and have ended, in seconds.
+/// Returns the CPU time of all programs that were started and have ended, in seconds.
 pub fn children_seconds() -> anyhow::Result<f64> {
     Ok(cpu_seconds(&children_usage()?))
 }
 
-/// The CPU time of this program itself, in seconds.
+/// Returns the CPU time of this program itself, in seconds.
 pub fn own_seconds() -> anyhow::Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF).context("what this program has used")?;
     Ok(cpu_seconds(&usage))
@@ -170,8 +170,8 @@ fn seconds(time: TimeVal) -> f64 {
     time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
 }
 
-/// Whether nothing of a kernel has been built in `objtree`, or `make clean` has removed it.
-/// Configuring makes objects, too, but below scripts/.
+/// Returns whether `objtree` contains no built part of a kernel, because nothing was built yet or
+/// `make clean` removed it. Objects below scripts/ do not count: configuring makes them.
 fn is_clean(objtree: &Path) -> anyhow::Result<bool> {
     let walk = WalkDir::new(objtree).into_iter();
     for entry in walk.filter_entry(|entry| entry.depth() != 1 || entry.file_name() != "scripts") {
@@ -186,11 +186,11 @@ fn is_clean(objtree: &Path) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// What stands before each build in build.log, which keeps all since the object tree was clean: a
-/// build that finds its work done warns of nothing, though the warnings are about what is there.
+/// The line before each build in build.log. The log keeps all builds since the object tree was
+/// clean, because an incremental build does not repeat the warnings about unchanged files.
 const START: &str = "kernel build starts";
 
-/// What make printed in the last build of `objtree`.
+/// Returns make's output in the last build of `objtree`.
 ///
 /// # Errors
 /// Its build.log cannot be read.
@@ -204,10 +204,11 @@ fn whole_log(objtree: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
-/// Warnings in the builds of `objtree` that those of `against` did not have; both are of `tree`.
+/// Returns the warnings in the builds of `objtree` that are not in those of `against`; both are
+/// object trees of `tree`.
 ///
-/// All builds count since the object tree was clean, as every file in it is the work of one of them.
-/// So a warning that has since been mended counts until the object tree is cleaned or removed.
+/// All builds since the object tree was clean count, because each file may come from any of them.
+/// So a fixed warning counts until the object tree is cleaned or removed.
 ///
 /// # Errors
 /// A build.log cannot be read.
@@ -218,8 +219,8 @@ pub fn new_warnings(tree: &Path, objtree: &Path, against: &Path) -> anyhow::Resu
     ))
 }
 
-/// The warnings in one text that are not in the other. With each come the directories that lines may name,
-/// which do not count.
+/// Returns the warnings in one log that are not in the other. Each log comes with the directories
+/// that its lines may name; the comparison ignores them.
 pub fn new_in(found: (&str, &[&Path]), known: (&str, &[&Path])) -> Vec<String> {
     let known = warnings(known.0, known.1);
     let found = warnings(found.0, found.1).into_iter();
@@ -229,8 +230,8 @@ pub fn new_in(found: (&str, &[&Path]), known: (&str, &[&Path])) -> Vec<String> {
         .collect()
 }
 
-/// The warnings in the log of a build, as two object trees can be compared by, and the line of each,
-/// without the directories in `roots`.
+/// Returns the warnings in the log of a build in a form that is comparable between object trees,
+/// each with its line without the directories in `roots`.
 fn warnings(log: &str, roots: &[&Path]) -> BTreeMap<String, String> {
     let roots: Vec<String> = roots
         .iter()
@@ -248,11 +249,11 @@ fn warnings(log: &str, roots: &[&Path]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A warning without what LTO changes of it although it is the same.
+/// Returns a warning without the details that LTO changes.
 ///
-/// With LTO, objtool sees an object that was linked from many, in which code stands elsewhere; and
-/// of each object it names the first unreachable instruction only (`check()` in
-/// tools/objtool/check.c), so that which function that is in depends on what was linked.
+/// With LTO, objtool reads one object linked from many, so addresses differ. It also names only the
+/// first unreachable instruction of each object (`check()` in tools/objtool/check.c), so the
+/// function in that warning depends on the linked objects.
 fn comparable(line: &str) -> String {
     let Some((_, said)) = line.split_once(": warning: objtool: ") else {
         return line.to_owned();
@@ -316,7 +317,7 @@ mod tests {
         );
     }
 
-    /// A kernel tree whose one object is made with a warning, unless it is there.
+    /// Makes a kernel tree whose only object is made with a warning, unless it exists.
     fn tree_that_warns() -> tempfile::TempDir {
         let tree = tempfile::tempdir().unwrap();
         std::fs::write(tree.path().join("Kconfig"), "").unwrap();
@@ -333,7 +334,7 @@ mod tests {
         tree
     }
 
-    /// Builds an object tree below `parent`, whose `.config` it writes.
+    /// Writes the `.config` of an object tree and builds it.
     fn build_with(tree: &Path, objtree: &Path, config: &str) {
         std::fs::create_dir_all(objtree).unwrap();
         std::fs::write(objtree.join(".config"), config).unwrap();
@@ -373,7 +374,7 @@ mod tests {
         let (one, other) = (objtrees.path().join("one"), objtrees.path().join("other"));
         build_with(tree, &other, "CONFIG_WARNING = old\n");
         build_with(tree, &one, "CONFIG_WARNING = new\n");
-        // Configuring leaves objects of Kconfig's own.
+        // Configuring leaves objects of Kconfig itself.
         std::fs::create_dir_all(one.join("scripts/kconfig")).unwrap();
         std::fs::write(one.join("scripts/kconfig/conf.o"), "").unwrap();
         std::fs::remove_file(one.join("init/main.o")).unwrap();

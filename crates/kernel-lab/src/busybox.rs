@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The shell of a guest: busybox, linked statically, for the guest's architecture.
+//! The shell of a guest: busybox, statically linked for the guest's architecture.
 
 use super::arch::Arch;
 use super::packages;
@@ -7,13 +7,13 @@ use anyhow::Context as _;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// The Debian package that has it.
+/// The Debian package that contains it.
 const PACKAGE: &str = "busybox-static";
 
-/// Gives the path of a static busybox for `arch`, after fetching it into `cache` if it is not there.
+/// Returns the path of a static busybox for `arch`; fetches it into `cache` if it is missing.
 ///
 /// # Errors
-/// apt cannot get the package, or it has no busybox.
+/// apt cannot download the package, or the package contains no busybox.
 pub fn fetch(arch: Arch, cache: &Path) -> anyhow::Result<PathBuf> {
     let busybox = cache.join(format!("busybox-{}", arch.name()));
     if busybox.is_file() {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Whether long work has room on the disk: better said at its start than found after an hour.
+//! Checks that the disk has room before long work starts.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 use nix::sys::statvfs::statvfs;
 
-/// Bytes of a GiB.
+/// Bytes in a GiB.
 const GIB: u64 = 1 << 30;
 
-/// Makes sure that the file system of `directory`, which exists, has `needed` GiB left for `purpose`.
+/// Checks that the file system of the existing `directory` has `needed` GiB left for `purpose`.
 ///
 /// # Errors
-/// It has less, or cannot say how much it has.
+/// It has less space, or its free space is unknown.
 pub fn require(directory: &Path, needed: u64, purpose: &str) -> anyhow::Result<()> {
     let room = statvfs(directory).with_context(|| directory.display().to_string())?;
     let free = room.blocks_available() * room.fragment_size();
@@ -53,7 +53,7 @@ mod tests {
         let missing = dir.path().join("missing");
         let error = require(&missing, 0, "nothing").unwrap_err();
         assert_eq!(error.to_string(), missing.display().to_string());
-        // No disk has so much.
+        // No disk has this much space.
         require(dir.path(), 1 << 30, "everything").unwrap_err();
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Why something did not end well: a fault was found, or the work could not be done.
+//! The two kinds of failure: a fault was found, or the work could not be done.
 
-/// Why something did not end well.
+/// The reason of a failure.
 #[derive(Debug)]
 pub enum Failure {
     /// The work was done, and something is wrong (exit code 1).
@@ -10,10 +10,10 @@ pub enum Failure {
     CannotRun(anyhow::Error),
 }
 
-/// How work ends that has no other result.
+/// The result of work that returns nothing else.
 pub type Outcome = Result<(), Failure>;
 
-/// An error nobody said more about means that the work could not be done.
+/// An error without further classification means that the work could not be done.
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::CannotRun(error.into())

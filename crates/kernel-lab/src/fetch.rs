@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The source of a kernel from its Debian package.
+//! Fetches the source of a kernel from its Debian package.
 
 use crate::apt::Suites;
 use crate::process;
@@ -12,22 +12,22 @@ use std::process::Command;
 use std::process::Stdio;
 use xshell::cmd;
 
-/// What is fetched, and where to.
+/// The source to fetch, and its destination.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The version of the kernel, such as 5.10.
     pub version: &'a str,
-    /// The version of the package; if it is not said, one that is there, else the newest.
+    /// The version of the package. By default an already fetched one, else the newest.
     pub package_version: Option<&'a str>,
     /// The directory that the tree is put into.
     pub into: &'a Path,
 }
 
-/// Gives the path of the tree, `<into>/linux-source-<version>_<package version>`, after fetching it
-/// if it is not there.
+/// Returns the path of the tree, `<into>/linux-source-<version>_<package version>`; fetches it if
+/// it is missing.
 ///
 /// # Errors
-/// No suite is known for the version, apt cannot get the package, or it cannot be unpacked.
+/// No suite is known for the version, apt cannot download the package, or it cannot be unpacked.
 pub fn fetch(options: Options<'_>) -> anyhow::Result<PathBuf> {
     let Options {
         version,
@@ -46,7 +46,7 @@ pub fn fetch(options: Options<'_>) -> anyhow::Result<PathBuf> {
     }
 
     let step = Step::start(format!("fetching {package}"));
-    // In the same file system, so that the finished tree can be moved to its place at once.
+    // In the same file system, so that the finished tree can be moved to its place by one rename.
     let work = tempfile::Builder::new().prefix(".fetch-").tempdir_in(into);
     let work = work.with_context(|| format!("a directory in {}", into.display()))?;
     step.at("reading the package lists");
@@ -74,7 +74,7 @@ pub fn fetch(options: Options<'_>) -> anyhow::Result<PathBuf> {
     Ok(tree)
 }
 
-/// The suites that have a kernel's source.
+/// Returns the suites that contain a kernel's source.
 fn suites_of(version: &str) -> anyhow::Result<&'static [&'static str]> {
     match version {
         "5.10" => Ok(&["bullseye", "bullseye-security"]),
@@ -86,7 +86,7 @@ fn suites_of(version: &str) -> anyhow::Result<&'static [&'static str]> {
     }
 }
 
-/// The tree of the newest version of a package that was fetched before.
+/// Returns the newest already fetched tree of a package.
 fn newest_there(into: &Path, package: &str) -> anyhow::Result<Option<PathBuf>> {
     let mut newest: Option<(String, PathBuf)> = None;
     for entry in std::fs::read_dir(into).with_context(|| into.display().to_string())? {
@@ -108,7 +108,7 @@ fn newest_there(into: &Path, package: &str) -> anyhow::Result<Option<PathBuf>> {
     Ok(newest.map(|(_, path)| path))
 }
 
-/// Whether one package version is newer than another, by Debian's rules.
+/// Returns whether one package version is newer than another, by Debian's rules.
 fn is_newer(one: &str, other: &str) -> anyhow::Result<bool> {
     let sh = process::shell()?;
     let mut compare: Command = cmd!(sh, "dpkg --compare-versions {one} gt {other}").into();
@@ -120,7 +120,7 @@ fn is_newer(one: &str, other: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// Unpacks the tree that a package of kernel source has in a compressed archive within.
+/// Unpacks the kernel tree from the compressed archive in a package.
 fn unpack(deb: &Path, package: &str, into: &Path) -> anyhow::Result<()> {
     let sh = process::shell()?;
     pipeline([
@@ -130,7 +130,7 @@ fn unpack(deb: &Path, package: &str, into: &Path) -> anyhow::Result<()> {
     ])
 }
 
-/// Runs programs of which each reads what the one before writes.
+/// Runs programs as a pipeline: each reads the output of the one before.
 fn pipeline<const N: usize>(mut commands: [Command; N]) -> anyhow::Result<()> {
     let mut input = Stdio::null();
     let mut running = Vec::new();
@@ -146,8 +146,8 @@ fn pipeline<const N: usize>(mut commands: [Command; N]) -> anyhow::Result<()> {
         running.push((child, shown));
     }
     drop(input);
-    // The last one first: it ends only if those before it do, and may have most to say. All that
-    // failed are told, because one may have failed only by losing its reader.
+    // Wait for the last one first: it ends after the others and may have most to say. Report all
+    // failures, because a program may have failed only by losing its reader.
     let mut failed = String::new();
     for (child, shown) in running.into_iter().rev() {
         let output = child

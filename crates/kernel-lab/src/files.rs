@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What is done to files and directories in more than one place, with errors that name them.
+//! Operations on files and directories, with errors that name the path.
 
 use anyhow::Context as _;
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Removes a directory with all that is in it, if it is there.
+/// Removes a directory with its contents, if it exists.
 ///
 /// # Errors
 /// It cannot be removed.
@@ -17,10 +17,10 @@ pub fn remove_dir(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes a file as new as if it had been written now.
+/// Sets the modification time of a file to now.
 ///
 /// # Errors
-/// It is not there, or not ours.
+/// The file is missing or belongs to another user.
 pub fn touch(path: &Path) -> anyhow::Result<()> {
     fs::File::open(path)
         .and_then(|file| file.set_modified(SystemTime::now()))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What runs in a guest: `guest/init.c`, the modules it loads, a script that it runs, and the
-//! initramfs they come in.
+//! The contents of a guest: `guest/init.c`, the modules that it loads, an optional script, and the
+//! initramfs that contains them.
 
 use super::arch::Arch;
 use super::modules::Module;
@@ -15,65 +15,65 @@ use std::io::Write;
 use std::path::Path;
 use xshell::cmd;
 
-/// What the programs of a guest have instead of a C library.
+/// The system calls and helpers that replace a C library in the guest's programs.
 pub const SYSTEM: &str = include_str!("../guest/system.h");
 
-/// The first process of the guest.
+/// The source of the first process of the guest.
 const INIT: &str = include_str!("../guest/init.c");
 
-/// What every line that init or the script writes to the kernel's log starts with.
+/// The start of every line that init or the script writes to the kernel's log.
 const MARK: &str = "kbuild-lto: ";
 
-/// Types of file in a mode, as in linux/stat.h.
+/// File types in a mode, as in linux/stat.h.
 const DIRECTORY: u32 = 0o04_0000;
 const REGULAR: u32 = 0o10_0000;
 const CHARACTER_DEVICE: u32 = 0o02_0000;
 const SYMBOLIC_LINK: u32 = 0o12_0000;
 
-/// What a guest finds in its initramfs besides init.
+/// The contents of a guest's initramfs besides init.
 #[derive(Clone, Copy, Debug)]
 pub struct Content<'a> {
     /// The modules that init loads, in this order.
     pub modules: &'a [Module],
-    /// What init runs after it.
+    /// The script that init runs after loading the modules.
     pub script: Option<Script<'a>>,
 }
 
-/// A script, and what it is run with.
+/// A script and the files that it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Script<'a> {
     /// Its text, for a POSIX shell.
     pub text: &'a str,
-    /// A static busybox of the guest's architecture; it is `/bin/busybox` and `/bin/sh`.
+    /// A static busybox of the guest's architecture, installed as `/bin/busybox` and `/bin/sh`.
     pub busybox: &'a [u8],
-    /// Programs in `/bin`, each with its name.
+    /// Programs in `/bin`, by name.
     pub programs: &'a [(&'a str, Vec<u8>)],
-    /// Other files, each with its path below `/`.
+    /// Other files, by path below `/`.
     pub files: &'a [(String, Vec<u8>)],
 }
 
-/// What init or the script says on a line of the console.
+/// A message of init or the script on a line of the console.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Said<'a> {
-    /// The module in this file is being loaded.
+    /// Init loads the module in this file.
     Loading(&'a str),
-    /// Loading it gave this: 0, or a negative error number.
+    /// The result of loading the module: 0, or a negative error number.
     Loaded(&'a str, i32),
     /// A file system could not be mounted.
     NotMounted(&'a str),
-    /// A part of the script of this name begins.
+    /// The part of the script with this name begins.
     Begin(&'a str),
-    /// The part of this name ends, with the exit status of what it ran.
+    /// The part with this name ends, with the exit status of its commands.
     End(&'a str, i32),
-    /// The script found this in the part that it is in.
+    /// The script observed this in the current part.
     Saw(&'a str),
     /// The script ended with this status.
     Script(i32),
-    /// Everything was done; the guest powers off.
+    /// All work is done; the guest powers off.
     Done,
 }
 
-/// What init or the script says on this line, if it is one of theirs.
+/// Parses a message of init or the script, if the line is one.
 pub fn said(line: &str) -> Option<Said<'_>> {
     let (_, text) = line.split_once(MARK)?;
     let (verb, rest) = text.split_once(' ')?;
@@ -96,15 +96,15 @@ pub fn said(line: &str) -> Option<Said<'_>> {
     }
 }
 
-/// Where a module stands in the guest.
+/// Returns the path of a module in the guest.
 pub fn path_of(module: &Module) -> String {
     format!("/modules/{}.ko", module.name)
 }
 
-/// Compiles init for `arch` and writes the initramfs with it and `content`.
+/// Compiles init for `arch`, and writes the initramfs with init and `content`.
 ///
 /// # Errors
-/// No LLVM, init does not compile, or a file cannot be read or written.
+/// There is no LLVM, init does not compile, or a file cannot be read or written.
 pub fn write_initramfs(file: &Path, arch: Arch, content: Content<'_>) -> anyhow::Result<()> {
     let Content { modules, script } = content;
     let init = compile(arch, "init", INIT)?;
@@ -136,18 +136,18 @@ pub fn write_initramfs(file: &Path, arch: Arch, content: Content<'_>) -> anyhow:
     written.with_context(|| format!("writing {}", file.display()))
 }
 
-/// Compiles a program of the guest, whose file is `<name>.c`.
+/// Compiles a program of the guest, whose source file is `<name>.c`.
 ///
 /// # Errors
-/// No LLVM, or the program does not compile.
+/// There is no LLVM, or the program does not compile.
 pub fn compile(arch: Arch, name: &str, source: &str) -> anyhow::Result<Vec<u8>> {
     compile_with(arch, name, source, &[])
 }
 
-/// Compiles a program of the guest that includes other files, each with its name.
+/// Compiles a program of the guest that includes other files, given by name and text.
 ///
 /// # Errors
-/// As those of [`compile`].
+/// Same as [`compile`].
 pub fn compile_with(
     arch: Arch,
     name: &str,
@@ -176,11 +176,12 @@ pub fn compile_with(
     std::fs::read(&program).with_context(|| program.display().to_string())
 }
 
-/// A cpio archive of the kind that linux's Documentation/driver-api/early-userspace/buffer-format.rst describes.
+/// A cpio archive in the format of linux's
+/// Documentation/driver-api/early-userspace/buffer-format.rst.
 struct Archive<W> {
     out: W,
     inode: u32,
-    /// The directories that are there.
+    /// The directories that the archive already contains.
     directories: BTreeSet<String>,
 }
 
@@ -198,7 +199,7 @@ impl<W: Write> Archive<W> {
         Ok(())
     }
 
-    /// Makes a directory, and those that it is in, unless they are there.
+    /// Adds a directory and its parents, unless they exist.
     fn directory(&mut self, name: &str) -> std::io::Result<()> {
         if name.is_empty() || !self.directories.insert(name.to_owned()) {
             return Ok(());
@@ -238,7 +239,7 @@ impl<W: Write> Archive<W> {
         self.file("script", text.as_bytes())
     }
 
-    /// The device that the kernel opens for init before devtmpfs is mounted.
+    /// Adds the device that the kernel opens for init before devtmpfs is mounted.
     fn console(&mut self, name: &str) -> std::io::Result<()> {
         let entry = self
             .entry(name, CHARACTER_DEVICE | 0o600)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The ledger of tests and measurements that take hours, `tests/ledger.toml`, and the page made from it.
+//! The ledger of long tests and measurements, `tests/ledger.toml`, and the page made from it.
 //!
 //! The ledger is committed, so that a fresh clone continues where another one stopped.
 
@@ -25,7 +25,7 @@ const HEAD: &str = "# SPDX-License-Identifier: GPL-2.0-only OR MIT\n\
 # Tests and measurements that take hours, and when each was last run. `cargo xtask test --wide` and\n\
 # `cargo xtask bench runtime` write this file; with --resume they skip the entries that have passed.\n";
 
-/// The files that tests and measurements depend on; the rest of the repository only describes them.
+/// The files that tests and measurements depend on. The other files of the repository only describe them.
 const SOURCES: [&str; 6] = [
     "Cargo.lock",
     "Cargo.toml",
@@ -64,7 +64,7 @@ pub struct Entry {
     pub time: String,
 }
 
-/// All runs: for each test the last that passed and, if it has failed since, the last that failed.
+/// All entries: the last pass of each test and, if it has failed since, the last failure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
@@ -86,7 +86,7 @@ impl Ledger {
         toml::from_str(&text).with_context(|| path.display().to_string())
     }
 
-    /// Adds an entry, and removes older ones of the same test that it makes superfluous.
+    /// Adds an entry, and removes the entries of the same test that it supersedes.
     pub fn add(&mut self, entry: Entry) {
         self.entry.retain(|old| {
             // The last pass is kept until the test passes again.
@@ -119,7 +119,7 @@ impl Ledger {
             .with_context(|| path.display().to_string())
     }
 
-    /// Returns the page of these tests.
+    /// Returns the text of the page about these tests.
     pub fn page(&self, tests: &[&str]) -> String {
         let mut page = String::from(
             "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# Tests that take hours\n\n\
@@ -165,9 +165,9 @@ pub struct Book {
 /// The options that decide which entries of the ledger are used again.
 #[derive(Clone, Debug, Default)]
 pub struct Resume {
-    /// What has passed since the sources last changed is left out.
+    /// Whether tests that passed since the last change of the sources are skipped.
     pub skips_passed: bool,
-    /// What has passed at this commit or later is left out, even if the sources have changed since.
+    /// Tests that passed at this commit or later are skipped, even if the sources have changed since.
     pub since: Option<String>,
 }
 
@@ -175,7 +175,7 @@ impl Book {
     /// Opens the ledger of this repository.
     ///
     /// # Errors
-    /// It cannot be read, or git cannot.
+    /// The ledger cannot be read, or git fails.
     pub fn open(resume: &Resume) -> anyhow::Result<Self> {
         Self::open_at(workspace::root(), resume)
     }
@@ -401,7 +401,7 @@ mod tests {
         }
     }
 
-    /// A repository with one source, and its commits so far.
+    /// Makes a repository with one source, and its commits so far.
     fn repository() -> (tempfile::TempDir, impl Fn(&str, &str) -> String) {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().to_owned();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Kernels: fetched, configured, built, booted, tested, and their work counted.
+//! Fetches, configures, builds, boots and tests kernels, and counts the instructions of their work.
 //!
-//! What is done takes minutes. How far it is, [`progress::listen`] tells.
+//! The steps take minutes; [`progress::listen`] reports their progress.
 //!
 //! **Invariant:** this crate runs make, compilers, QEMU and the tools of Debian's packages. It prints
 //! nothing, knows no plugin, and does not change a kernel tree.
@@ -37,5 +37,5 @@ pub use arch::Arch;
 pub use failure::{Failure, Outcome};
 pub use make::make;
 
-/// The version of the kernel that is fetched if nobody says: it has no LTO of its own.
+/// The version of the default kernel, which has no LTO in its own tree.
 pub const KERNEL: &str = "5.10";

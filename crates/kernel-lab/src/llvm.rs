@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Which LLVM is used: one choice for every command.
+//! Chooses the LLVM that all commands use.
 
 use anyhow::Context as _;
 use std::path::Path;
@@ -24,12 +24,12 @@ const TOOLS: [&str; 9] = [
 /// The oldest LLVM that kernels were built with and booted.
 pub const OLDEST: u32 = 19;
 
-/// The directory with clang, ld.lld and the llvm tools without a version in their names: what
-/// `KBUILD_LTO_LLVM` names, else the newest `/usr/lib/llvm-*/bin` that has them all and is not older
-/// than [`OLDEST`].
+/// Returns the directory with clang, ld.lld and the llvm tools under names without a version. It is
+/// `KBUILD_LTO_LLVM` if set, else the newest complete `/usr/lib/llvm-*/bin` that is not older than
+/// [`OLDEST`].
 ///
 /// # Errors
-/// No such directory, or the one named lacks a tool.
+/// There is no such directory, or the one in the variable lacks a tool.
 pub fn bin_dir() -> anyhow::Result<PathBuf> {
     match std::env::var_os(VARIABLE) {
         Some(named) => {
@@ -46,7 +46,7 @@ pub fn bin_dir() -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Whether `dir` has every tool; the error names the first that is not there.
+/// Checks that `dir` contains every tool; the error names the first missing one.
 pub fn complete(dir: &Path) -> anyhow::Result<()> {
     match TOOLS.iter().find(|tool| !dir.join(tool).is_file()) {
         None => Ok(()),
@@ -54,7 +54,7 @@ pub fn complete(dir: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The newest complete `<lib>/llvm-<version>/bin` that is not older than [`OLDEST`].
+/// Returns the newest complete `<lib>/llvm-<version>/bin` that is not older than [`OLDEST`].
 fn newest(lib: &Path) -> Option<PathBuf> {
     std::fs::read_dir(lib)
         .ok()?

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! How make is called for a kernel.
+//! Runs make for a kernel.
 
 use crate::Arch;
 use anyhow::Context as _;
@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-/// What a make or a kernel build around this one may have left in the environment, and what would
-/// build another kernel than the one asked for.
+/// Variables that an outer make or kernel build may have left in the environment, and that would
+/// change the kernel.
 const NOT_INHERITED: [&str; 9] = [
     "GNUMAKEFLAGS",
     "MAKEFLAGS",
@@ -21,10 +21,11 @@ const NOT_INHERITED: [&str; 9] = [
     "LOCALVERSION",
 ];
 
-/// `make` for a kernel tree, an object tree and an architecture, with the LLVM tools in `llvm`.
+/// Returns the command `make` for a kernel tree, an object tree and an architecture, with the LLVM
+/// tools in `llvm`.
 ///
 /// # Errors
-/// `tree` is not a kernel tree, or a path has a character that make cannot cope with.
+/// `tree` is not a kernel tree, or a path contains a character that make cannot handle.
 pub fn make(tree: &Path, arch: Arch, objtree: &Path, llvm: &Path) -> anyhow::Result<Command> {
     for file in ["Makefile", "Kconfig"] {
         let tree = tree.display();
@@ -48,7 +49,7 @@ pub fn make(tree: &Path, arch: Arch, objtree: &Path, llvm: &Path) -> anyhow::Res
     Ok(make)
 }
 
-/// The absolute path, which must have no space and no colon.
+/// Returns the absolute path, which must contain no space and no colon.
 fn for_make(path: &Path) -> anyhow::Result<OsString> {
     let absolute = std::path::absolute(path).with_context(|| path.display().to_string())?;
     let shown = absolute.to_string_lossy();
@@ -67,7 +68,7 @@ fn assigned(variable: &str, value: &OsString) -> OsString {
     text
 }
 
-/// The search path with `first` before everything else: trees before 5.18 know `LLVM=1` only.
+/// Returns the search path with `first` in front: trees before 5.18 know only `LLVM=1`.
 fn path_with(first: &Path) -> anyhow::Result<OsString> {
     let rest = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::iter::once(first.to_owned()).chain(std::env::split_paths(&rest));

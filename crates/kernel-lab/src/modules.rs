@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! In which order the modules of an object tree must be loaded.
+//! The load order of the modules of an object tree.
 
 use anyhow::Context as _;
 use object_model::Elf;
@@ -8,18 +8,18 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// A module file and what its load order depends on.
+/// A module file and the properties that determine its load order.
 #[derive(Debug)]
 pub struct Module {
-    /// The name the kernel knows it by: the file's, with `_` for `-`.
+    /// The kernel's name for it: the file's name with `_` for `-`.
     pub name: String,
     /// The `.ko` file.
     pub path: PathBuf,
-    /// Symbols it exports.
+    /// Exported symbols.
     exports: Vec<String>,
-    /// Symbols it needs from the kernel or from other modules.
+    /// Symbols that the kernel or other modules must define.
     undefined: Vec<String>,
-    /// Names besides its own that a soft dependency may use.
+    /// Other names that a soft dependency may use.
     aliases: Vec<String>,
     /// Modules that should be loaded before it, if they exist.
     soft_before: Vec<String>,
@@ -31,13 +31,13 @@ impl Module {
     /// Reads a `.ko` file.
     ///
     /// # Errors
-    /// It cannot be read, or is no ELF file.
+    /// The file cannot be read, or is not an ELF file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
         Self::parse(path, &bytes).with_context(|| path.display().to_string())
     }
 
-    /// A module that neither exports nor needs anything.
+    /// Returns a module without exports and undefined symbols.
     #[cfg(test)]
     pub fn named(name: &str) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Module {
         }
     }
 
-    /// What a `.ko` file says about itself. `path` only names it.
+    /// Returns the properties in the contents of a `.ko` file. `path` only names it.
     fn parse(path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
         let file = Elf::parse(bytes)?;
         let undefined = file
@@ -79,8 +79,8 @@ impl Module {
         Ok(module)
     }
 
-    /// Whether it is one of the kernel's own tests, which do their work when they are loaded. They
-    /// are known by their names: `test_printf`, `ext4-inode-test`, `crc32test`, `bitfield_kunit`.
+    /// Returns whether it is one of the kernel's own tests, which run when they are loaded. Their
+    /// names tell: `test_printf`, `ext4-inode-test`, `crc32test`, `bitfield_kunit`.
     pub fn is_test(&self) -> bool {
         self.name.starts_with("test_")
             || ["test", "tests", "_kunit"]
@@ -88,7 +88,8 @@ impl Module {
                 .any(|end| self.name.ends_with(end))
     }
 
-    /// `pre: a b post: c`, as `MODULE_SOFTDEP` of linux/module.h defines it.
+    /// Adds the soft dependencies in `pre: a b post: c`, the format of `MODULE_SOFTDEP` in
+    /// linux/module.h.
     fn add_soft_dependencies(&mut self, wanted: &str) {
         let mut before = true;
         for word in wanted.split_ascii_whitespace() {
@@ -102,8 +103,7 @@ impl Module {
     }
 }
 
-/// The modules of `sorted` that are wanted, and those that they need, or should come after. The order
-/// stays.
+/// Returns the wanted modules of `sorted` and those that they depend on, in the same order.
 pub fn needed(sorted: Vec<Module>, wanted: impl Fn(&Module) -> bool) -> Vec<Module> {
     let edges = edges(&sorted);
     let mut keep: Vec<bool> = sorted.iter().map(wanted).collect();
@@ -119,11 +119,11 @@ pub fn needed(sorted: Vec<Module>, wanted: impl Fn(&Module) -> bool) -> Vec<Modu
     kept.map(|(module, _)| module).collect()
 }
 
-/// The modules of an object tree in an order in which each can be loaded: after those whose
-/// exports it uses and after its soft dependencies, else as `modules.order` has them.
+/// Returns the modules of an object tree in load order: each after the modules whose exports it
+/// uses and after its soft dependencies, else in the order of `modules.order`.
 ///
 /// # Errors
-/// `modules.order` or a module cannot be read, or modules need each other in a circle.
+/// `modules.order` or a module cannot be read, or the dependencies have a cycle.
 pub fn load_order(objtree: &Path) -> anyhow::Result<Vec<Module>> {
     let list = objtree.join("modules.order");
     let text = std::fs::read_to_string(&list)
@@ -131,14 +131,14 @@ pub fn load_order(objtree: &Path) -> anyhow::Result<Vec<Module>> {
     let modules = text
         .lines()
         .map(|line| {
-            // Trees from 6.3 on list the object, older ones the module.
+            // Trees from 6.3 on list the object, older trees list the module.
             Module::read(&objtree.join(line).with_extension("ko"))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     in_order(modules)
 }
 
-/// Sorts `modules`; those that are free to stand anywhere keep their order.
+/// Sorts `modules` by their dependencies; the sort is stable.
 fn in_order(modules: Vec<Module>) -> anyhow::Result<Vec<Module>> {
     let edges = edges(&modules);
     let mut slots: Vec<Option<Module>> = modules.into_iter().map(Some).collect();
@@ -146,7 +146,7 @@ fn in_order(modules: Vec<Module>) -> anyhow::Result<Vec<Module>> {
     let mut left: Vec<usize> = (0..slots.len()).collect();
     while !left.is_empty() {
         let waits = |needed: &BTreeSet<usize>| needed.iter().any(|needed| slots[*needed].is_some());
-        // A soft dependency that cannot be had is given up, a needed symbol never is.
+        // A soft dependency that cannot be met is given up, but a needed symbol never is.
         let ready = left
             .iter()
             .position(|module| !waits(&edges[*module].hard) && !waits(&edges[*module].soft))
@@ -166,7 +166,7 @@ fn in_order(modules: Vec<Module>) -> anyhow::Result<Vec<Module>> {
     Ok(sorted)
 }
 
-/// Indices of the modules that one module must, or should, come after.
+/// Indices of the modules that must, or should, be loaded before a module.
 #[derive(Clone, Default)]
 struct Edges {
     hard: BTreeSet<usize>,
@@ -202,7 +202,7 @@ fn edges(modules: &[Module]) -> Vec<Edges> {
             edges[after].soft.insert(index);
         }
     }
-    // A module may have the alias that it names as a soft dependency.
+    // A module may have an alias that is also its soft dependency.
     for (index, edges) in edges.iter_mut().enumerate() {
         edges.soft.remove(&index);
     }
@@ -213,12 +213,12 @@ fn name_of(path: &Path) -> String {
     plain(&path.file_stem().unwrap_or_default().to_string_lossy())
 }
 
-/// The kernel takes `-` and `_` in module names for the same.
+/// Returns a module name with `_` for `-`: the kernel does not distinguish them.
 fn plain(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// The NUL-terminated strings of a section; none if it is not there.
+/// Returns the NUL-terminated strings of a section; empty if it is missing.
 fn strings(file: &Elf<'_>, section: &str) -> Vec<String> {
     let data = file
         .section_by_name(section)
@@ -307,7 +307,7 @@ mod tests {
         ] {
             assert!(is_test(name), "{name}");
         }
-        // The last is what KUnit's tests need.
+        // KUnit's tests need the last one.
         for name in ["ext4", "lkdtm", "attestation", "testing_x", "kunit"] {
             assert!(!is_test(name), "{name}");
         }

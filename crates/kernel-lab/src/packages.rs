@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Debian packages for a guest, unpacked and not installed.
+//! Unpacks Debian packages for a guest without installing them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,22 +11,22 @@ use super::arch::Arch;
 use crate::process;
 use crate::progress::Step;
 
-/// Packages that were unpacked into one directory, which goes away with this.
+/// Packages unpacked into one directory, which is removed on drop.
 pub struct Unpacked {
-    /// Where it stands, in the file system of the cache.
+    /// The temporary directory, in the file system of the cache.
     _work: tempfile::TempDir,
-    /// What would be `/` if they were installed.
+    /// The directory that would be `/` if the packages were installed.
     pub root: PathBuf,
 }
 
-/// Fetches packages for `arch` and unpacks them in a directory below `cache`; if `dependencies`, with
-/// all that they depend on.
+/// Downloads packages for `arch`, and unpacks them in a directory below `cache`; with
+/// `dependencies`, also the packages that they depend on.
 ///
-/// They come from the mirrors and suites that the machine's apt is configured with, whatever the
-/// machine's own architecture is; nothing of that configuration is changed.
+/// The packages come from the mirrors and suites of the machine's apt, also if the machine has
+/// another architecture. The configuration of apt is not changed.
 ///
 /// # Errors
-/// apt cannot get a package.
+/// apt cannot download a package.
 pub fn unpack(
     arch: Arch,
     packages: &[&str],
@@ -36,7 +36,7 @@ pub fn unpack(
     let named = packages.join(", ");
     let step = Step::start(format!("fetching {named} for {}", arch.name()));
     std::fs::create_dir_all(cache).with_context(|| cache.display().to_string())?;
-    // In the same file system, so that what is wanted can be moved to its place at once.
+    // In the same file system, so that the unpacked files can be moved by a rename.
     let temporary = tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache);
     let temporary = temporary.with_context(|| format!("a directory in {}", cache.display()))?;
     let work = std::path::absolute(temporary.path()).context("the directory of a download")?;
@@ -81,7 +81,7 @@ pub fn unpack(
     })
 }
 
-/// apt-get for packages of another architecture, with lists of its own in `dir`.
+/// Returns a command for apt-get for packages of another architecture, with separate lists in `dir`.
 fn apt(arch: Arch, dir: &Path) -> Command {
     let shown = dir.display();
     let mut command = Command::new("apt-get");
@@ -90,14 +90,14 @@ fn apt(arch: Arch, dir: &Path) -> Command {
         format!("APT::Architecture={}", arch.debian()),
         format!("APT::Architectures={}", arch.debian()),
         format!("Dir::State={shown}"),
-        // What is installed here is of no matter there.
+        // The packages installed on this machine do not matter.
         "Dir::State::Status=/dev/null".to_owned(),
         format!("Dir::Cache={shown}/cache"),
-        // Only the lists of packages, and by us: the user _apt cannot write here.
+        // Fetch only the package lists, as the current user: the user _apt cannot write here.
         "Acquire::Languages=none".to_owned(),
         "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
         "APT::Sandbox::User=root".to_owned(),
-        // No lock of the machine's own is of concern.
+        // The machine's locks do not matter.
         "Debug::NoLocking=true".to_owned(),
     ] {
         command.args(["-o", &option]);
@@ -105,7 +105,7 @@ fn apt(arch: Arch, dir: &Path) -> Command {
     command
 }
 
-/// The packages that apt-get left in `dir`.
+/// Returns the packages that apt-get left in `dir`.
 fn downloaded(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(dir).with_context(|| dir.display().to_string())?;
     let mut packages: Vec<_> = entries

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Other programs: started with an error that says what was run and what it said.
+//! Runs other programs, with errors that contain the command and its output.
 
 use anyhow::Context as _;
 use std::io::BufRead as _;
@@ -14,13 +14,13 @@ use std::sync::mpsc;
 use std::time::Instant;
 use xshell::{Cmd, Shell};
 
-/// How many of the last lines of a program's output stand in an error.
+/// The number of a program's last lines in an error.
 pub const LAST_LINES: usize = 30;
 
-/// Runs `command` to its end and gives what it wrote to its standard output.
+/// Runs `command` to its end and returns its standard output.
 ///
 /// # Errors
-/// It could not be started, or it failed; the error then has the last lines of what it wrote.
+/// The command cannot be started, or fails; the error contains the last lines of its output.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let shown = shown(command);
     let output = command
@@ -39,18 +39,18 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("the output of `{shown}`"))
 }
 
-/// The same for a command written with xshell's `cmd!`.
+/// Runs a command written with xshell's `cmd!`, in the same way.
 ///
 /// # Errors
-/// Those of [`output`].
+/// Same as [`output`].
 pub fn read(command: Cmd<'_>) -> anyhow::Result<String> {
     output(&mut command.into())
 }
 
-/// Returns a shell that runs commands in this process's directory.
+/// Returns a shell for `cmd!` in the current directory.
 ///
 /// # Errors
-/// The directory is gone.
+/// The directory does not exist any more.
 pub fn shell() -> anyhow::Result<Shell> {
     Shell::new().context("the current directory")
 }
@@ -65,20 +65,20 @@ pub fn shell_in(dir: &Path) -> anyhow::Result<Shell> {
     Ok(shell)
 }
 
-/// How a program that was followed came to its end.
+/// The end of a program that was followed.
 #[derive(Debug)]
 pub enum End {
-    /// By itself.
+    /// The program ended by itself.
     Exited(ExitStatus),
-    /// It was stopped when its time was over.
+    /// The program was stopped at its deadline.
     Stopped,
 }
 
-/// Runs `command` and hands on each line of its standard output and standard error as it comes,
-/// without the line end. A program that runs at `deadline` is stopped.
+/// Runs `command` and calls `each` with each line of its standard output and standard error as it
+/// comes, without the line end. Stops the program at `deadline`.
 ///
 /// # Errors
-/// It could not be started or waited for, or `each` failed; then it is stopped too.
+/// The command cannot be started or waited for, or `each` failed; then the program is stopped too.
 pub fn follow(
     mut command: Command,
     deadline: Option<Instant>,
@@ -95,7 +95,7 @@ pub fn follow(
         .stderr(errors)
         .spawn()
         .with_context(|| format!("starting `{shown}`"))?;
-    // It holds the writing ends; the lines end only once they are closed.
+    // The command holds the writing ends; the lines end only once they are closed.
     drop(command);
     let lines = read_lines(reader);
     let followed = loop {
@@ -140,14 +140,14 @@ fn next_line(
     }
 }
 
-/// The lines that come out of a pipe, read by a thread of their own.
+/// Returns the lines that a separate thread reads from a pipe.
 fn read_lines(reader: PipeReader) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut reader = BufReader::new(reader);
         let mut line = Vec::new();
         while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-            // A space at the end belongs to it: a kernel would have gone on with such a line.
+            // A space at the end is kept: the kernel may continue such a line.
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end_matches(['\r', '\n']).to_owned();
             if sender.send(text).is_err() {
@@ -159,7 +159,7 @@ fn read_lines(reader: PipeReader) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// The command as one would type it, but for quoting.
+/// Returns the command as one would type it, but without quoting.
 pub fn shown(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -168,7 +168,7 @@ pub fn shown(command: &Command) -> String {
         .join(" ")
 }
 
-/// The last lines of `text`, at most [`LAST_LINES`].
+/// Returns the last lines of `text`, at most [`LAST_LINES`].
 pub fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")

@@ -1,58 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! How far long steps are: told to whoever asked to be told.
+//! Reports the progress of long steps to a listener.
 
 use std::sync::OnceLock;
 
-/// Is told what happens meanwhile.
+/// Receives the start of steps, and notes.
 pub trait Listener: Send + Sync {
-    /// A step has started.
+    /// Reports that a step has started.
     fn start(&self, what: &str) -> Box<dyn Running>;
 
-    /// Something that is good to know.
+    /// Reports a remark.
     fn note(&self, text: &str);
 }
 
-/// Is told of one step.
+/// Receives the progress of one step.
 pub trait Running: Send + Sync {
-    /// How far the step is.
+    /// Reports the progress of the step.
     fn at(&self, detail: &str);
 
-    /// The step is done, and how.
+    /// Reports the end of the step and its result.
     fn done(self: Box<Self>, result: &str);
 }
 
 static LISTENER: OnceLock<Box<dyn Listener>> = OnceLock::new();
 
-/// Lets `listener` know from now on. The first one stays.
+/// Sets the listener. Only the first call has an effect.
 pub fn listen(listener: Box<dyn Listener>) {
     let _ = LISTENER.set(listener);
 }
 
-/// Tells something that is good to know.
+/// Reports a remark.
 pub fn note(text: &str) {
     if let Some(listener) = LISTENER.get() {
         listener.note(text);
     }
 }
 
-/// A step that is under way.
+/// A running step.
 pub struct Step(Option<Box<dyn Running>>);
 
 impl Step {
-    /// Tells that `what` starts.
+    /// Reports that `what` starts.
     pub fn start(what: impl Into<String>) -> Self {
         let listener = LISTENER.get();
         Self(listener.map(|listener| listener.start(&what.into())))
     }
 
-    /// Tells how far the step is.
+    /// Reports the progress of the step.
     pub fn at(&self, detail: &str) {
         if let Some(running) = &self.0 {
             running.at(detail);
         }
     }
 
-    /// Tells that the step is done, and how.
+    /// Reports the end of the step and its result.
     pub fn done(self, result: &str) {
         if let Some(running) = self.0 {
             running.done(result);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A guest that QEMU runs: its machine, its console, and lines that say that a kernel is not well.
+//! Runs a guest in QEMU, and recognizes faults on its console.
 
 use super::arch::Arch;
 use crate::process;
@@ -11,49 +11,49 @@ use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
-/// What to run, and for how long.
+/// A guest to run, and its time limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Guest<'a> {
     /// The architecture of the guest.
     pub arch: Arch,
     /// The object tree, with the kernel image.
     pub objtree: &'a Path,
-    /// What the kernel finds its first process in.
+    /// The initramfs with the first process.
     pub initramfs: &'a Path,
-    /// The file that the console is written to as it comes.
+    /// The file that receives the console while the guest runs.
     pub log: &'a Path,
-    /// After how long a guest that did not end is stopped.
+    /// The time after which a guest that has not ended is stopped.
     pub timeout: Duration,
-    /// How its instructions are counted, if they are.
+    /// The counting of its instructions, if they are counted.
     pub counting: Option<Counting<'a>>,
 }
 
-/// How the instructions of a guest are counted. It has one processor then, whose clock is the number
-/// of instructions, and nothing in it is left to chance: two runs are the same.
+/// The counting of a guest's instructions. The guest then has one processor, whose clock is the
+/// number of instructions, and fixed random numbers: two runs are identical.
 #[derive(Clone, Copy, Debug)]
 pub struct Counting<'a> {
     /// The plugin of QEMU that counts.
     pub plugin: &'a Path,
-    /// The file that the plugin's lines are written to.
+    /// The file that receives the plugin's output.
     pub log: &'a Path,
 }
 
-/// What the random numbers of a guest are made of whose instructions are counted.
+/// The seed of the random numbers in a guest whose instructions are counted.
 pub const SEED: u64 = 1;
 
-/// What came out of a run of QEMU.
+/// The result of a run of QEMU.
 #[derive(Debug)]
 pub struct Run {
     /// The lines of the console.
     pub console: Vec<String>,
-    /// Why it was stopped, if it did not end by itself.
+    /// The reason why it was stopped, if it did not end by itself.
     pub late: Option<String>,
-    /// From the start of QEMU to its end.
+    /// The running time of QEMU.
     pub took: Duration,
 }
 
 impl Guest<'_> {
-    /// Runs QEMU, without KVM, until it ends or its time is over. A panic ends it too.
+    /// Runs QEMU without KVM until it ends, the kernel panics, or the time is over.
     ///
     /// # Errors
     /// There is no kernel image, QEMU cannot be run or fails, or the log cannot be written.
@@ -102,7 +102,7 @@ impl Guest<'_> {
 
     fn qemu(&self, image: &Path) -> Command {
         let arch = self.arch;
-        // panic=-1 restarts at once, and -no-reboot makes that the end of QEMU.
+        // panic=-1 restarts at once, and -no-reboot turns the restart into the end of QEMU.
         let mut command_line = format!(
             "{}console={} panic=-1 ignore_loglevel printk.devkmsg=on",
             arch.kernel_parameters(),
@@ -135,10 +135,10 @@ impl Guest<'_> {
     }
 }
 
-/// What the kernel prints when it finds something wrong and goes on.
+/// The kernel's messages about a problem after which it continues.
 const WARNINGS: [&str; 2] = ["------------[ cut here ]", "WARNING:"];
 
-/// What the kernel prints when something is wrong with it.
+/// The kernel's messages about a fault.
 const FAULTS: [&str; 10] = [
     "BUG:",
     "kernel BUG at",
@@ -152,12 +152,12 @@ const FAULTS: [&str; 10] = [
     "blocked for more than",
 ];
 
-/// Whether the kernel warns on this line of the console.
+/// Returns whether this line of the console is a warning of the kernel.
 pub fn is_warning(line: &str) -> bool {
     WARNINGS.iter().any(|warning| line.contains(warning))
 }
 
-/// Whether this line of the console says that something worse than a warning happened.
+/// Returns whether this line of the console reports a fault worse than a warning.
 pub fn is_fault(line: &str) -> bool {
     FAULTS.iter().any(|fault| line.contains(fault))
 }

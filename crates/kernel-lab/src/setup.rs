@@ -8,21 +8,21 @@ use crate::progress;
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 
-/// What must be there, and whether it may be installed.
+/// The packages to check for, and whether to install them.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The architecture that kernels will be built for.
     pub arch: Arch,
-    /// Whether missing packages are installed.
+    /// Whether to install missing packages.
     pub install: bool,
 }
 
-/// A thing that a kernel build, or what is done around it, calls or reads.
+/// A program or file that building, booting or testing a kernel needs.
 #[derive(Clone, Copy, Debug)]
 struct Need {
-    /// A program of the search path, or an absolute path.
+    /// A program in the search path, or an absolute path.
     thing: &'static str,
-    /// The Debian package that has it.
+    /// The Debian package that contains it.
     package: &'static str,
 }
 
@@ -30,8 +30,8 @@ const fn need(thing: &'static str, package: &'static str) -> Need {
     Need { thing, package }
 }
 
-/// What kernels of every architecture need. With `LLVM=1` the programs of the host are compiled by
-/// clang, whose package brings the C library and the linker that takes.
+/// Needs of kernels of every architecture. With `LLVM=1`, clang compiles the programs of the host;
+/// its package brings the C library and the linker.
 const ALWAYS: [Need; 7] = [
     need("make", "make"),
     // kernel/time/timeconst.bc
@@ -39,35 +39,35 @@ const ALWAYS: [Need; 7] = [
     // The parsers of Kconfig, of device trees and of genksyms.
     need("bison", "bison"),
     need("flex", "flex"),
-    // The file system of a guest that is measured.
+    // The file system of a measured guest.
     need("/sbin/mke2fs", "e2fsprogs"),
-    // The kernel's source in its package.
+    // The archive of the kernel's source in its package.
     need("xz", "xz-utils"),
     need(apt::KEYRING, "debian-archive-keyring"),
 ];
 
-/// What objtool is linked with.
+/// Needs of kernels for x86_64: objtool is linked with libelf.
 const X86_64: [Need; 1] = [need("/usr/include/libelf.h", "libelf-dev")];
 
-/// What only the tests of this repository call.
+/// Needs of this repository's tests only.
 const TESTS: [Need; 3] = [
-    // What `make C=1` runs.
+    // `make C=1` runs it.
     need("sparse", "sparse"),
-    // The pages of `cargo xtask report` are drawn in it.
+    // It renders the pages of `cargo xtask report`.
     need("chromium", "chromium"),
     USER_MODE_EMULATION,
 ];
 
-/// What runs small programs that are linked for both architectures. The package has both.
+/// Runs small programs linked for either architecture. The package contains both emulators.
 const USER_MODE_EMULATION: Need = need("qemu-aarch64-static", "qemu-user-static");
 
 /// The LLVM versions that kernels were built with, newest first.
 const LLVM_VERSIONS: [u32; 2] = [22, llvm::OLDEST];
 
-/// Sees to it that everything that a kernel build needs is there.
+/// Checks that every need of a kernel build is met, and installs missing packages if asked to.
 ///
 /// # Errors
-/// Something is missing and may not or could not be installed; the error names the packages.
+/// A package is missing and may not or could not be installed; the error names the packages.
 pub fn ensure(options: Options) -> anyhow::Result<()> {
     let Options { arch, install } = options;
     let mut packages = missing(arch, in_search_path);
@@ -96,11 +96,10 @@ pub fn ensure(options: Options) -> anyhow::Result<()> {
     llvm::bin_dir().map(|_| ())
 }
 
-/// Sees to it that what only the tests of this repository call is there; if `install`, what is missing
-/// is installed.
+/// Checks that the needs of this repository's tests are met; with `install`, installs missing packages.
 ///
 /// # Errors
-/// As those of [`ensure`].
+/// Same as [`ensure`].
 pub fn ensure_for_tests(install: bool) -> anyhow::Result<()> {
     let packages = absent(&TESTS, in_search_path);
     if packages.is_empty() {
@@ -112,10 +111,10 @@ pub fn ensure_for_tests(install: bool) -> anyhow::Result<()> {
     found(&absent(&TESTS, in_search_path))
 }
 
-/// Sees to it that QEMU's user mode is there, which runs programs of another architecture.
+/// Checks that QEMU's user mode emulation is available, which runs programs of another architecture.
 ///
 /// # Errors
-/// As those of [`ensure`].
+/// Same as [`ensure`].
 pub fn ensure_user_mode_emulation() -> anyhow::Result<()> {
     let packages = absent(&[USER_MODE_EMULATION], in_search_path);
     if packages.is_empty() {
@@ -125,11 +124,10 @@ pub fn ensure_user_mode_emulation() -> anyhow::Result<()> {
     found(&absent(&[USER_MODE_EMULATION], in_search_path))
 }
 
-/// Sees to it that LLVM of this version is there, beside the one that is used by default, and gives the
-/// directory of its tools.
+/// Makes LLVM of this version available beside the default one, and returns the directory of its tools.
 ///
 /// # Errors
-/// It cannot be installed, or lacks a tool then.
+/// It cannot be installed, or lacks a tool after that.
 pub fn ensure_llvm(version: u32) -> anyhow::Result<PathBuf> {
     let dir = PathBuf::from(format!("/usr/lib/llvm-{version}/bin"));
     if llvm::complete(&dir).is_err() {
@@ -146,7 +144,7 @@ fn install_packages(packages: &[String]) -> anyhow::Result<()> {
     apt::install(packages)
 }
 
-/// Nothing that was installed is still missing.
+/// Checks that installing has left no package missing.
 fn found(left: &[String]) -> anyhow::Result<()> {
     anyhow::ensure!(
         left.is_empty(),
@@ -161,8 +159,8 @@ fn in_search_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-/// Whether LLVM is to be installed. If a directory was named, that is the one that counts, whatever
-/// is installed.
+/// Returns whether LLVM must be installed. If the variable names a directory, that one counts, and
+/// an installed LLVM does not.
 fn needs_llvm() -> anyhow::Result<bool> {
     match llvm::bin_dir() {
         Ok(_) => Ok(false),
@@ -171,7 +169,7 @@ fn needs_llvm() -> anyhow::Result<bool> {
     }
 }
 
-/// The packages of the things that are not there. `in_path` says whether a program is found.
+/// Returns the packages of missing needs. `in_path` returns whether a program is in the search path.
 fn missing(arch: Arch, in_path: impl Fn(&str) -> bool) -> Vec<String> {
     let for_arch: &[Need] = match arch {
         Arch::Arm64 => &[],
@@ -182,7 +180,7 @@ fn missing(arch: Arch, in_path: impl Fn(&str) -> bool) -> Vec<String> {
     absent(needs, in_path)
 }
 
-/// The packages of those of `needs` that are not there.
+/// Returns the packages of those `needs` that are missing.
 fn absent<'need>(
     needs: impl IntoIterator<Item = &'need Need>,
     in_path: impl Fn(&str) -> bool,
@@ -201,7 +199,7 @@ fn absent<'need>(
         .collect()
 }
 
-/// The newest LLVM that kernels were built with and that apt has.
+/// Returns the newest tested LLVM version that apt offers.
 fn packaged_llvm() -> Option<u32> {
     LLVM_VERSIONS.into_iter().find(|version| {
         llvm_packages(*version)

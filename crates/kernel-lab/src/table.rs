@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Tables on the terminal, all of one look.
+//! Tables on the terminal, all in the same style.
 
 use comfy_table::Table;
 use comfy_table::presets;
 
-/// A table with `rows`.
+/// Returns a table with `rows`.
 pub fn of<const COLUMNS: usize>(rows: impl IntoIterator<Item = [String; COLUMNS]>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! One of the kernels that are built of one source, to be compared with others.
+//! A variant of a kernel, to be compared with other variants of the same source.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::build::{self, Usage};
 use super::config::{self, Lto, Profile, Setting};
 use crate::Failure;
 
-/// The settings of Kconfig for smaller code that `arch` has, as `NAME=VALUE`.
+/// Returns the Kconfig settings for smaller code on `arch`, as `NAME=VALUE`.
 pub const fn for_smaller_code(arch: Arch) -> &'static [&'static str] {
     match arch {
         Arch::Arm64 => &[
@@ -30,7 +30,7 @@ pub const fn for_smaller_code(arch: Arch) -> &'static [&'static str] {
     }
 }
 
-/// Text and data of the vmlinux.o in `objtree`, in bytes, if there is one.
+/// Returns the size of text and data of the vmlinux.o in `objtree`, in bytes, if the file exists.
 ///
 /// # Errors
 /// It cannot be read.
@@ -43,25 +43,25 @@ pub fn object_size(objtree: &Path) -> anyhow::Result<Option<u64>> {
     Ok(Some(sizes.text + sizes.data))
 }
 
-/// What is built, and where below a working directory.
+/// A variant of a kernel, with an object tree below a working directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant {
     /// The architecture the kernel is built for.
     pub arch: Arch,
-    /// What it has.
+    /// The profile of its configuration.
     pub profile: Profile,
-    /// How it is linked.
+    /// The kind of LTO.
     pub lto: Lto,
-    /// Whether the link drops what nothing references.
+    /// Whether the link drops unreferenced definitions.
     pub drops: bool,
-    /// Whether only the exports are left that the modules use.
+    /// Whether unused exports are removed.
     pub trims: bool,
-    /// Whether it has the options [`for_smaller_code`].
+    /// Whether it has the settings of [`for_smaller_code`].
     pub smaller: bool,
 }
 
 impl Variant {
-    /// One that neither drops nor trims nor is made smaller.
+    /// Returns a variant without dropping, trimming and settings for smaller code.
     pub const fn new(arch: Arch, profile: Profile, lto: Lto) -> Self {
         Self {
             arch,
@@ -73,7 +73,7 @@ impl Variant {
         }
     }
 
-    /// The kernel that it is compared with.
+    /// Returns the variant without LTO that it is compared with.
     #[must_use]
     pub const fn without_lto(self) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Variant {
         }
     }
 
-    /// Its object tree in `workdir`.
+    /// Returns its object tree in `workdir`.
     pub fn objtree(self, workdir: &Path) -> PathBuf {
         let Self {
             arch,
@@ -101,8 +101,8 @@ impl Variant {
         workdir.join(format!("{arch}-{profile}-{lto}{drops}{trims}{smaller}"))
     }
 
-    /// Text and data of its vmlinux.o, in bytes, if there is one: in vmlinux of 64-bit x86 padding
-    /// hides what changed.
+    /// Returns the size of text and data of its vmlinux.o, in bytes, if the file exists. In vmlinux
+    /// of x86_64, padding hides small changes.
     ///
     /// # Errors
     /// It cannot be read.
@@ -110,20 +110,20 @@ impl Variant {
         object_size(&self.objtree(workdir))
     }
 
-    /// The size of the file that is booted, in bytes.
+    /// Returns the size of the file that is booted, in bytes.
     ///
     /// # Errors
-    /// It is not there.
+    /// The file is missing.
     pub fn image_size(self, workdir: &Path) -> anyhow::Result<u64> {
         let image = self.arch.image(&self.objtree(workdir));
         let metadata = image.metadata();
         Ok(metadata.with_context(|| image.display().to_string())?.len())
     }
 
-    /// What it has beside its profile and its kind of LTO.
+    /// Returns its settings besides profile and kind of LTO.
     ///
     /// # Errors
-    /// One of them is no setting.
+    /// A setting is invalid.
     pub fn settings(self) -> anyhow::Result<Vec<Setting>> {
         let mut set = Vec::new();
         if self.drops {
@@ -140,18 +140,18 @@ impl Variant {
         Ok(set)
     }
 
-    /// Configures it in `workdir`, and gives its object tree.
+    /// Configures it in `workdir`, and returns its object tree.
     ///
     /// # Errors
-    /// Those of [`config::configure`].
+    /// Same as [`config::configure`].
     pub fn configure(self, tree: &Path, workdir: &Path) -> Result<PathBuf, Failure> {
         self.configure_with(tree, workdir, &[])
     }
 
-    /// The same, with `more` options.
+    /// Configures it with `more` options, and returns its object tree.
     ///
     /// # Errors
-    /// Those of [`config::configure`].
+    /// Same as [`config::configure`].
     pub fn configure_with(
         self,
         tree: &Path,
@@ -172,18 +172,18 @@ impl Variant {
         Ok(objtree)
     }
 
-    /// Whether its last build in `workdir` came to a good end.
+    /// Returns whether its last build in `workdir` succeeded.
     fn is_built(self, workdir: &Path) -> bool {
         let objtree = self.objtree(workdir);
         let is_good = build::read_usage(&objtree).is_ok_and(|usage| usage.built);
         is_good && self.arch.image(&objtree).is_file()
     }
 
-    /// Gives its object tree in `workdir`, in which it is built if it is not yet. `tree` gives the kernel
-    /// tree then.
+    /// Returns its object tree in `workdir`; builds it if necessary, from the kernel tree that
+    /// `tree` returns.
     ///
     /// # Errors
-    /// Those of `tree`, and of [`Self::build`].
+    /// Same as `tree` and [`Self::build`].
     pub fn built(
         self,
         workdir: &Path,
@@ -195,10 +195,10 @@ impl Variant {
         Ok(self.objtree(workdir))
     }
 
-    /// Configures and builds it in `workdir`; what is built already is used again.
+    /// Configures and builds it in `workdir`, incrementally.
     ///
     /// # Errors
-    /// Those of [`config::configure`] and [`build::build`].
+    /// Same as [`config::configure`] and [`build::build`].
     pub fn build(self, tree: &Path, workdir: &Path) -> Result<Usage, Failure> {
         let objtree = self.configure(tree, workdir)?;
         build::build(build::Options {

@@ -265,8 +265,8 @@ impl<'case> Bench<'case> {
         Ok(folder)
     }
 
-    /// Does the work of `scripts/lto/Makefile.codegen`: the thin link, the code of each object, both again as
-    /// long as the code refers to dropped definitions, and the link of the code.
+    /// Does the work of `scripts/lto/Makefile.codegen`: the thin link and the code of each object,
+    /// repeated while the code refers to dropped definitions, then the link of the code.
     fn link_distributed(&mut self, way: Way, folder: &Path) -> Result<Link, LabError> {
         let dropping: &[&str] = if way.is_dropping() {
             &["--internalize", "--module"]
@@ -309,7 +309,7 @@ impl<'case> Bench<'case> {
         self.lto_link(&module, folder)
     }
 
-    /// Generates the code that the list of a thin link asks for; returns the first failure.
+    /// Generates the code that the list of a thin link requires; returns the first failure.
     fn generate_code(&mut self, folder: &Path) -> Result<Option<Link>, LabError> {
         let list = folder.join(format!(".tmp_{LINKED}.codegen.mk"));
         let list = fs::read_to_string(&list).map_err(LabError::file(&list))?;
@@ -326,7 +326,7 @@ impl<'case> Bench<'case> {
                 }
                 continue;
             }
-            // What an earlier pass made may be known by its name, and must stay.
+            // Keep the file of an earlier pass: it may be cached under its name.
             let fresh = self
                 .directory
                 .path()
@@ -365,7 +365,7 @@ impl<'case> Bench<'case> {
             command.args(["--libs", LIBRARY]);
         }
         command.arg("--").arg(self.toolbox.llvm_path("ld.lld"));
-        // Of a jobserver that a test may run under it would take its threads.
+        // Do not take job slots from a make that runs the tests.
         for variable in ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS", "MAKELEVEL"] {
             command.env_remove(variable);
         }
@@ -436,7 +436,7 @@ impl<'case> Bench<'case> {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(start_error(&command))?;
-        // A program writes less than a pipe holds, so that it never waits for a reader.
+        // A program writes less than a pipe holds, so it never waits for a reader.
         let status = child
             .wait_timeout(TIME_LIMIT)
             .map_err(LabError::file(&program))?;

@@ -48,7 +48,7 @@ impl Program {
             sources.insert(name, source(self, file));
         }
         if spec.archive == Archive::Regular && spec.library.iter().any(|input| !is_native(input)) {
-            // Members of regular archives are no files that code could be generated of one by one.
+            // Code cannot be generated of members of regular archives one by one: they are not files.
             spec.ways.retain(|way| !way.is_distributed());
         }
         Case {
@@ -69,7 +69,7 @@ fn source(program: &Program, file: &SourceFile) -> String {
         text.push_str("\n#pragma GCC visibility push(hidden)\n");
     }
     declarations(file, &mut text);
-    // C wants variables and second names before they are used.
+    // C needs variables and aliases before their use.
     let mut items: Vec<&Item> = file.items.iter().collect();
     items.sort_by_key(|item| match item {
         Item::Variable { .. } => 0,
@@ -83,7 +83,7 @@ fn source(program: &Program, file: &SourceFile) -> String {
     text
 }
 
-/// Declares all functions of the file, and those that it needs from others.
+/// Declares all functions of the file, and those that it needs from other files.
 fn declarations(file: &SourceFile, text: &mut String) {
     let in_c: BTreeSet<&str> = file
         .items
@@ -224,7 +224,7 @@ fn item_text(item: &Item, text: &mut String) {
     };
 }
 
-/// Returns an item that is assembly; nothing for other items.
+/// Writes an item that is assembly; writes nothing for other items.
 fn assembly_text(item: &Item, text: &mut String) -> std::fmt::Result {
     match item {
         Item::AsmAlias {
@@ -301,7 +301,7 @@ fn assembly_text(item: &Item, text: &mut String) -> std::fmt::Result {
     }
 }
 
-/// Assembly beside functions.
+/// Writes assembly beside functions.
 fn asm(text: &mut String, lines: &[&str]) -> std::fmt::Result {
     let lines: Vec<String> = lines.iter().map(|line| format!("\"{line}\\n\"")).collect();
     writeln!(text, "asm({});", lines.join("\n    "))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The programs that run programs of other architectures.
+//! Finds the emulators for programs of other architectures.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::arch::Arch;
 use crate::error::LabError;
 
 impl Arch {
-    /// The program that runs programs of this architecture, or `None` where the machine itself does.
+    /// Returns the emulator for programs of this architecture, or `None` if the machine runs them itself.
     ///
     /// # Errors
     /// QEMU's user mode is not installed.

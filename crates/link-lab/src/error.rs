@@ -14,7 +14,7 @@ pub enum LabError {
     File {
         /// The file.
         path: PathBuf,
-        /// The error of the system.
+        /// The system's error.
         source: io::Error,
     },
     /// The description of a case is not understood.
@@ -25,7 +25,7 @@ pub enum LabError {
         /// The place and the reason.
         source: Box<toml::de::Error>,
     },
-    /// The description of a case has no form in TOML.
+    /// The description of a case cannot be written as TOML.
     #[error("{case}: its description cannot be written: {source}")]
     Describe {
         /// The case.
@@ -46,7 +46,7 @@ pub enum LabError {
     Start {
         /// The program.
         program: PathBuf,
-        /// The error of the system.
+        /// The system's error.
         source: io::Error,
     },
     /// QEMU's user mode is not installed.

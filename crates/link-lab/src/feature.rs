@@ -23,11 +23,11 @@ pub enum Feature {
     AsmTables,
     /// Assembly beside functions.
     ModuleAsm,
-    /// The last link overrides what the others linked.
+    /// The last link overrides earlier definitions.
     LastLink,
-    /// Weak references to what is missing, or in a library only.
+    /// Weak references to functions that are missing, or in a library only.
     WeakReferences,
-    /// Libraries with members that are needed, and such that are not.
+    /// Libraries with needed and unneeded members.
     Library,
     /// Several definitions of one function, in any order.
     DefinitionOrder,
@@ -62,7 +62,7 @@ impl Feature {
         Self::Tables,
     ];
 
-    /// The name for command lines.
+    /// Returns the name for command lines.
     pub fn name(self) -> &'static str {
         match self {
             Self::AsmCalls => "asm-calls",

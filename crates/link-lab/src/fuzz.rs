@@ -39,7 +39,7 @@ pub struct FuzzOptions {
     pub max_found: usize,
 }
 
-/// A program that has another meaning after some way of linking.
+/// A program with another meaning after some way of linking.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// The program, made smaller if requested.
@@ -63,7 +63,7 @@ pub struct Summary {
 pub fn fuzz(lab: &Lab, options: &FuzzOptions, progress: impl Fn(Range<u64>) + Sync) -> Summary {
     let next = AtomicU64::new(options.seeds.start);
     let summary = Mutex::new(Summary::default());
-    // A thread that panics ends the whole run, so that nobody sees what it left.
+    // A panic in one thread ends the whole run, so its partial result is never read.
     let noted = || summary.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.max(1) {

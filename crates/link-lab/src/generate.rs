@@ -19,11 +19,11 @@ use crate::random::Random;
 /// The version of the generator, which changes when the same seeds give other programs.
 pub const GENERATOR_VERSION: u32 = 2;
 
-/// The number of seeds in a batch. The programs of a batch have the same flags, so that they can be linked together.
-/// Its first seed is a multiple of this.
+/// The number of seeds in a batch. The first seed of a batch is a multiple of it. The programs of a
+/// batch have the same flags, so that they can be linked together.
 pub(crate) const BATCH: u64 = 16;
 
-/// A number larger than that of the names of any program.
+/// A number larger than any program's number of names.
 const NAMES_OF_A_PROGRAM: u32 = 10_000;
 
 impl Program {
@@ -33,13 +33,13 @@ impl Program {
         Self::numbered(seed, features, 1)
     }
 
-    /// Returns the same program with names that no other program of its batch has.
+    /// Returns the same program with names that are unique in its batch.
     pub(crate) fn generate_in_batch(seed: u64, features: &[Feature]) -> Self {
         let position = u32::try_from(seed % BATCH).unwrap_or(0);
         Self::numbered(seed, features, 1 + position * NAMES_OF_A_PROGRAM)
     }
 
-    /// Returns the program whose names are numbered from `first_number` on.
+    /// Returns the program with names numbered from `first_number`.
     fn numbered(seed: u64, features: &[Feature], first_number: u32) -> Self {
         let mut builder = Builder::new(seed, features, first_number);
         builder.fill();
@@ -47,7 +47,7 @@ impl Program {
     }
 }
 
-/// A function that runs, and can be given statements.
+/// A function that runs and can receive statements.
 #[derive(Clone, Debug)]
 struct Host {
     name: String,
@@ -66,7 +66,7 @@ struct Builder {
     program: Program,
     /// The features of this program.
     features: Vec<Feature>,
-    /// Numbers of bitcode files that every link takes.
+    /// Numbers of bitcode files in every link.
     bitcode: Vec<usize>,
     /// Functions that run, callers before callees.
     hosts: Vec<Host>,
@@ -75,13 +75,13 @@ struct Builder {
 
 impl Builder {
     fn new(seed: u64, features: &[Feature], first_number: u32) -> Self {
-        // A program must not have the random numbers of its batch.
+        // A program must not use the random numbers of its batch.
         let mut of_batch = Random::new(!(seed / BATCH));
         let mut random = Random::new(seed);
         let mut chosen: Vec<Feature> = Vec::new();
         if !features.is_empty() {
             chosen.push(random.pick(features));
-            // A few features a program: the more there are, the more hide each other.
+            // Only a few features per program, because many features hide each other.
             let percent = random.pick(&[10, 25, 50]);
             for feature in features {
                 if random.chance(percent) && !chosen.contains(feature) {
@@ -199,7 +199,7 @@ impl Builder {
         }
     }
 
-    // Names, and what is in files.
+    // Names, and the contents of files.
 
     fn name(&mut self, kind: char) -> String {
         let number = self.next_number;
@@ -215,7 +215,7 @@ impl Builder {
         self.random.pick(&self.bitcode.clone())
     }
 
-    /// Returns a file of any form that every link takes.
+    /// Returns a file of any form that is in every link.
     fn an_object_file(&mut self) -> usize {
         if self.random.chance(15) {
             self.a_native_file()
@@ -224,8 +224,8 @@ impl Builder {
         }
     }
 
-    /// Returns a native file, other than that of `main`, that every link takes. Few are made, because each needs
-    /// another run of the compiler.
+    /// Returns a native file that is in every link, other than that of `main`. Few are made,
+    /// because each needs another run of the compiler.
     fn a_native_file(&mut self) -> usize {
         let files = self.program.files.iter().enumerate();
         let natives = files.filter(|(number, file)| {
@@ -285,7 +285,7 @@ impl Builder {
         )
     }
 
-    /// Returns the function `name` in `file`, to be changed.
+    /// Returns the function `name` in `file` for changes.
     fn function_mut(&mut self, file: usize, name: &str) -> &mut Function {
         let items = self.program.files[file].items.iter_mut();
         let mut functions = items.filter_map(|item| match item {
@@ -302,7 +302,7 @@ impl Builder {
             .push(statement);
     }
 
-    // Who runs.
+    // Functions that run.
 
     /// Returns a function that already runs.
     fn host(&mut self) -> Host {
@@ -352,7 +352,7 @@ impl Builder {
         self.run(name, file)
     }
 
-    /// Notes that a function runs.
+    /// Records that a function runs.
     fn run(&mut self, name: String, file: usize) -> Host {
         let host = Host { name, file };
         self.hosts.push(host.clone());
@@ -394,8 +394,8 @@ impl Builder {
         }
     }
 
-    /// A function that C may call with one constant, and that something else refers to: `host`, or
-    /// what is in its file if the function is static.
+    /// Returns a function that C may call with one constant, and that something else refers to:
+    /// `host`, or code in its file if the function is static.
     fn tempting(&mut self, host: &Host) -> (String, usize) {
         let is_bitcode = self.bitcode.contains(&host.file);
         let (file, linkage) = if is_bitcode && self.random.chance(20) {

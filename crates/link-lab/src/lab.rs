@@ -34,10 +34,10 @@ impl Lab {
         self.judge_ways(case, arch, &case.spec.ways)
     }
 
-    /// Does the same only for some ways.
+    /// Does the same for only some ways.
     ///
     /// # Errors
-    /// As [`Lab::judge`].
+    /// Same as [`Lab::judge`].
     pub fn judge_ways(&self, case: &Case, arch: Arch, ways: &[Way]) -> Result<Verdict, LabError> {
         let mut bench = Bench::new(&self.0, case, arch)?;
         let mut verdict = Verdict::default();
@@ -57,11 +57,11 @@ impl Lab {
         Ok(verdict)
     }
 
-    /// Judges a program whose meaning does not depend on how it is linked.
+    /// Judges a program whose meaning does not depend on the way of linking.
     ///
     /// # Errors
-    /// As [`Lab::judge`]; the program of a plain link does not run to its end, or differs between thin and
-    /// full LTO.
+    /// Same as [`Lab::judge`]; also if the program of a plain link does not run to its end, or
+    /// differs between thin and full LTO.
     pub fn judge_program(
         &self,
         case: &Case,

@@ -6,8 +6,8 @@
 //! linking that change its meaning. The programs have no C library, so they are small and links are fast.
 //! Programs of another architecture run in QEMU's user mode.
 //!
-//! **Invariant:** this crate knows sources, commands, and what programs print. It knows nothing of how
-//! lto-link does its work, and no kernel.
+//! **Invariant:** this crate knows sources, commands, and what programs print. It knows nothing of
+//! how lto-link does its work, and no kernel.
 #![warn(missing_docs)]
 
 mod arch;

@@ -7,15 +7,15 @@
 
 mod tidy;
 
-/// The file and the function that every program has.
+/// The name of the file and the function that every program has.
 pub(crate) const MAIN: &str = "main";
 
 /// A program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
-    /// Its seed; the first one if it consists of several programs.
+    /// Its seed; the first one if it was joined from several programs.
     pub(crate) seed: u64,
-    /// The number of programs that it consists of, each from a seed.
+    /// The number of joined programs, each from one seed.
     pub(crate) n_seeds: u64,
     /// Flags for all files.
     pub(crate) flags: Vec<String>,
@@ -37,7 +37,7 @@ pub(crate) struct SourceFile {
     pub(crate) items: Vec<Item>,
 }
 
-/// The link that takes a file.
+/// The links that contain a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Every link.
@@ -59,20 +59,20 @@ pub(crate) enum Item {
         linkage: Linkage,
         is_constant: bool,
     },
-    /// A second name in C.
+    /// An alias in C.
     Alias {
         name: String,
         target: String,
         is_weak: bool,
     },
-    /// A second name that assembly gives.
+    /// An alias defined by assembly.
     AsmAlias {
         name: String,
         target: String,
         is_weak: bool,
     },
-    /// A function in assembly, which calls `target` with `value`; in a C function without a frame, or
-    /// beside functions.
+    /// A function in assembly, which calls `target` with `value`. It is in a C function without a
+    /// frame, or beside functions.
     AsmFunction {
         name: String,
         target: String,
@@ -138,7 +138,7 @@ pub(crate) struct Function {
     pub(crate) linkage: Linkage,
     pub(crate) is_noinline: bool,
     pub(crate) section: Option<&'static str>,
-    /// The arguments that it reads.
+    /// The arguments that it uses.
     pub(crate) uses: [bool; 2],
     pub(crate) body: Vec<Statement>,
 }
@@ -157,7 +157,7 @@ pub(crate) enum Statement {
         callee: String,
         value: u32,
     },
-    /// Reads one of the numbers; without a place, the one that the present result selects.
+    /// Reads one of the numbers; without a place, the one that the current result selects.
     Read {
         variable: String,
         place: Option<u8>,
@@ -174,7 +174,7 @@ pub(crate) enum Statement {
         first: String,
         second: String,
     },
-    /// Makes an entry of `handlers` by inline assembly, which may have a label of C to go to.
+    /// Makes an entry of `handlers` by inline assembly, optionally with a C label to jump to.
     TableEntry {
         key: u32,
         function: String,
@@ -203,13 +203,13 @@ pub(crate) enum Statement {
 /// The form of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
-    /// By C.
+    /// A call in C.
     C,
-    /// By C, through a pointer that the compiler does not see through.
+    /// A call in C through a pointer that is opaque to the compiler.
     Pointer,
-    /// By C, through an address that inline assembly takes.
+    /// A call in C through an address that inline assembly takes.
     AsmAddress,
-    /// By inline assembly that spells the name in this form.
+    /// A call in inline assembly that spells the name in this form.
     Asm(Spelling),
 }
 
@@ -217,29 +217,29 @@ pub(crate) enum How {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spelling {
     Plain,
-    /// In quotation marks.
+    /// Quoted.
     Quoted,
-    /// The end of the name is an operand, a number: `f_%c0`.
+    /// The name ends with a numeric operand: `f_%c0`.
     NumberOperand,
-    /// The name is an operand, a function: `%c0`.
+    /// The name is a function operand: `%c0`.
     FunctionOperand,
-    /// A macro appends an end to its argument: `\name\()_5`.
+    /// A macro appends a suffix to its argument: `\name\()_5`.
     MacroArgument,
-    /// A macro has it as the default of an argument.
+    /// The name is the default of a macro's argument.
     MacroDefault,
-    /// `.irp`
+    /// By `.irp`.
     Repeated,
-    /// `.irpc`
+    /// By `.irpc`.
     RepeatedCharacters,
-    /// `.set alias, f`
+    /// By `.set alias, f`.
     Set,
-    /// `alias = f`
+    /// By `alias = f`.
     Assigned,
     /// In a branch of `.if`.
     Conditional,
-    /// In another section, which the call leads to.
+    /// In another section, to which the call jumps.
     OtherSection,
-    /// With directives about it for the linker.
+    /// With linker directives about it.
     Suffixed,
     /// In a sum.
     Sum,
@@ -271,11 +271,11 @@ impl Spelling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Constant(u32),
-    /// The present result.
+    /// The current result.
     Result,
 }
 
-/// The kind of item that a name stands for.
+/// The kind of item with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Function,
@@ -283,12 +283,12 @@ pub(crate) enum Kind {
     Version,
 }
 
-/// A name that something refers to.
+/// A reference to a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reference<'program> {
     pub(crate) name: &'program str,
     pub(crate) kind: Kind,
-    /// Whether it may be missing.
+    /// Whether the name may be missing.
     pub(crate) is_weak: bool,
     /// Whether C needs a declaration of it.
     pub(crate) is_in_c: bool,
@@ -325,7 +325,7 @@ impl Item {
         )
     }
 
-    /// Returns the names that it refers to, including those of its statements.
+    /// Returns the names that the item and its statements refer to.
     pub(crate) fn references(&self) -> Vec<Reference<'_>> {
         let function = |name, is_in_c| Reference {
             name,
@@ -369,7 +369,7 @@ impl Item {
 }
 
 impl Statement {
-    /// Returns the names that it refers to.
+    /// Returns the names that the statement refers to.
     pub(crate) fn references(&self) -> Vec<Reference<'_>> {
         let of = |name, kind, is_in_c| Reference {
             name,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Random numbers that a seed fixes for ever: a seed in a report must give the same program with every
-//! version of every dependency.
+//! Random numbers that depend only on the seed: a seed in a report must give the same program with
+//! every version of every dependency.
 
 /// The generator `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 #[derive(Clone, Debug)]
@@ -19,23 +19,23 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `limit`, which is not 0.
+    /// Returns a number below `limit`, which is not 0.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
-        // The bias is far below what anything here could notice.
+        // The bias is negligible here.
         (self.next() % limit as u64) as usize
     }
 
-    /// A number of `range`.
+    /// Returns a number in `range`.
     pub(crate) fn within(&mut self, range: std::ops::RangeInclusive<usize>) -> usize {
         range.start() + self.below(range.end() - range.start() + 1)
     }
 
-    /// Whether something happens that does in `percent` of all cases.
+    /// Returns `true` in `percent` of all calls.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// One of `choices`, of which there is at least one.
+    /// Returns one of the `choices`, which are not empty.
     pub(crate) fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())].clone()
     }
@@ -49,7 +49,7 @@ mod tests {
     fn a_seed_gives_the_numbers_of_the_published_algorithm() {
         let mut random = Random::new(1_234_567);
         let numbers = [(); 3].map(|()| random.next());
-        // From the reference implementation.
+        // The output of the reference implementation.
         let expected = [
             6_457_827_717_110_365_317,
             3_203_168_211_198_807_973,

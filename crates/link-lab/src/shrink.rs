@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Makes a program that shows a difference as small as it can be.
+//! Makes a program that shows a difference as small as possible.
 //!
 //! Delta debugging over the description: parts are removed in groups, then one by one, as long as the
 //! difference stays; then the rest is simplified.
@@ -15,8 +15,8 @@ enum Part {
 }
 
 impl Program {
-    /// Returns the smallest program found for which `shows` is true, as it is for this one. `shows` is called
-    /// at most `limit` times.
+    /// Returns the smallest program found for which `shows` is true, as it is for this one. Calls
+    /// `shows` at most `limit` times.
     #[must_use]
     pub fn shrink(&self, limit: usize, mut shows: impl FnMut(&Self) -> bool) -> Self {
         let mut asked = 0;

@@ -25,8 +25,8 @@ enum Slot {
 }
 
 impl Program {
-    /// Returns one program that does the work of each of `programs`, one after the other. There is at least
-    /// one, and all have the same flags.
+    /// Returns one program that does the work of each of `programs`, one after the other.
+    /// `programs` is not empty, and all have the same flags.
     pub(crate) fn together(programs: &[Self]) -> Self {
         let mut files: BTreeMap<Slot, SourceFile> = BTreeMap::new();
         for (number, program) in programs.iter().enumerate() {

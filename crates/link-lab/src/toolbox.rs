@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The programs that the lab runs, and the files that are made once for all cases.
+//! The programs that the lab runs, and the files that it makes once for all cases.
 
 use std::collections::HashMap;
 use std::fs;
@@ -29,7 +29,7 @@ pub(crate) const LINKED: &str = "x.o";
 /// The programs that are run.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    /// The directory of clang, ld.lld and llvm-ar, or `None` if they are to be found through `PATH`.
+    /// The directory of clang, ld.lld and llvm-ar, or `None` to search `PATH`.
     pub llvm: Option<PathBuf>,
     /// The path of lto-link.
     pub lto_link: PathBuf,
@@ -131,7 +131,7 @@ impl Toolbox {
         if let Some(path) = place.get() {
             return Ok(path.clone());
         }
-        // Two threads may come here; each makes an object, and one of the two is taken.
+        // Two threads may come here; each makes an object, and both use one of them.
         let folder = tempfile::tempdir_in(self.scratch.path())
             .map_err(LabError::file(self.scratch.path()))?
             .keep();

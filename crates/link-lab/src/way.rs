@@ -33,15 +33,15 @@ impl Lto {
 pub enum Way {
     /// Thin LTO; nothing is dropped.
     Thin,
-    /// Thin LTO that drops what nothing references.
+    /// Thin LTO that drops unreferenced definitions.
     ThinDropping,
     /// A thin link, and code generated object by object.
     Distributed,
-    /// The same, dropping what nothing references.
+    /// The same, dropping unreferenced definitions.
     DistributedDropping,
     /// Full LTO; nothing is dropped.
     Full,
-    /// Full LTO that drops what nothing references.
+    /// Full LTO that drops unreferenced definitions.
     FullDropping,
 }
 
@@ -64,7 +64,7 @@ impl Way {
         }
     }
 
-    /// Returns whether the link drops what nothing references.
+    /// Returns whether the link drops unreferenced definitions.
     pub fn is_dropping(self) -> bool {
         matches!(
             self,

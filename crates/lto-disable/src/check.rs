@@ -405,7 +405,7 @@ mod tests {
         let lost = [
             by_command("a.o", true, LTO),
             by_command("b.o", false, LTO),
-            // What became of every object of arm64 in Linux 6.13.
+            // Every object of arm64 in Linux 6.13 was like this.
             by_command("c.o", false, LINKED),
         ];
         let not_as_asked = |path: &str| Fault::NotAsAsked(path.into());

@@ -2,7 +2,7 @@
 //! The list of objects that must stay native code under LTO: patterns with reasons, resolved for a tree
 //! when the plugin is installed, and compared with the built objects.
 //!
-//! **Invariant:** knows paths and patterns. What an object is made of, others tell it.
+//! **Invariant:** knows paths and patterns; its caller tells it what an object is made of.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

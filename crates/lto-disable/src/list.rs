@@ -10,7 +10,7 @@ use kernel_facts::KnownLto;
 use serde::Deserialize;
 use walkdir::{DirEntry, WalkDir};
 
-/// The list as it stands in `kconfig/`.
+/// The list in `kconfig/`.
 pub const LIST: &str = include_str!("../../../kconfig/lto-disable/objects.toml");
 
 /// The list of objects that must stay native code.
@@ -58,7 +58,7 @@ impl TryFrom<Entry> for Disabled {
             ("pattern", pattern.glob()),
             ("reason", entry.reason.as_str()),
         ] {
-            // In a Makefile the end of a line ends a comment, except after a backslash.
+            // A comment in a Makefile ends at the end of the line, except after a backslash.
             if text.contains(char::is_control) || text.ends_with('\\') {
                 return Err(format!(
                     "the {name} {text:?} of an entry cannot be a comment in a Makefile: write it in one \

@@ -47,8 +47,8 @@ impl FlagConflict {
         })
     }
 
-    /// Returns a message that says what to do. With full LTO the linker names only one of the objects;
-    /// trial links of two objects find the other.
+    /// Returns advice. With full LTO the linker names only one of the objects; trial links of two
+    /// objects find the other.
     pub fn advice(&self, options: &LinkOptions, inputs: &Inputs) -> String {
         let objects = self.objects.each_ref().map(|object| {
             if object != MERGED {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The errors of a link: faults of its inputs, and what stopped it otherwise.
+//! The errors of a link.
 //!
-//! This module knows no other of the crate, so that every phase can report by it.
+//! This module knows no other of the crate, so that every phase can use it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,34 +13,34 @@ use tool_io::WriteError;
 /// The reason why a link left no output.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// The order of the initcalls is not known.
+    /// The initcalls have no known order.
     #[error("the initcalls cannot be put in order:\n{0}")]
     Initcalls(Box<dyn std::error::Error + Send + Sync>),
     /// Exports have no CRC.
     #[error("the exported symbols cannot be versioned:\n{0}")]
     Crcs(Faults<modversions::Fault>),
-    /// Objects have no file that a linker and a compiler could be given.
+    /// Objects have no file for a linker or compiler.
     #[error("the objects cannot be linked one by one:\n{0}")]
     Embedded(Faults<EmbeddedError>),
-    /// The flags to generate code with are not known.
+    /// The compiler flags for generating code are unknown.
     #[error("code cannot be generated:\n{0}")]
     Codegen(Faults<CodegenError>),
     /// Native code cannot be read.
     #[error("native code cannot be read:\n{0}")]
     Natives(Faults<InputError>),
-    /// Bitcode does not say what its definitions refer to.
+    /// Bitcode has no readable summary of its references.
     #[error("the references of the bitcode cannot be read")]
     Summary(#[source] InputError),
-    /// The roots are not known.
+    /// The roots cannot be determined.
     #[error("the roots cannot be collected")]
     Roots(#[from] RootError),
     /// The output refers to definitions that the link dropped.
     #[error("the link dropped definitions that its code refers to:\n{}", .0.join("\n"))]
     Dropped(Vec<String>),
-    /// An object or a symbol is there twice.
+    /// An object or a symbol is linked twice.
     #[error("the objects cannot be linked into one:\n{0}")]
     Definitions(Faults<DefinitionFault>),
-    /// The objects do not go together.
+    /// The objects are incompatible.
     #[error("the objects cannot be linked into one:\n{0}")]
     Incompatible(Faults<IncompatibleObject>),
     /// No root reaches any definition.
@@ -69,7 +69,7 @@ pub enum LinkError {
         /// The script that runs the link again, if it was captured.
         capture: Option<PathBuf>,
     },
-    /// The linker that generates code for a link that drops succeeded, and left out objects.
+    /// The linker that generates code for a link that drops succeeded, but left out objects.
     #[error(
         "{}: {} generated no code of {}{}\n{}",
         output.display(), linker.display(), objects.join(", "), saved(.capture.as_deref()), said.trim_end()
@@ -108,7 +108,7 @@ pub enum LinkError {
     Io {
         /// The operation.
         what: String,
-        /// The cause, as the system gives it.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -134,19 +134,19 @@ fn saved(capture: Option<&Path>) -> String {
     }
 }
 
-/// Returns a function that makes an error of the cause why the operation `what` failed.
+/// Returns a function that turns the cause of a failed operation `what` into an error.
 pub(crate) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> LinkError {
     let what = what.into();
     |source| LinkError::Io { what, source }
 }
 
-/// Returns a function that makes an error of the cause why `path` cannot be read.
+/// Returns a function that turns the cause why `path` cannot be read into an error.
 pub(crate) fn reading(path: &Path) -> impl Fn(io::Error) -> LinkError {
     let what = format!("reading {}", path.display());
     move |error| io_error(what.clone())(error)
 }
 
-/// Bitcode in a regular archive, which has no file that a compiler could be given.
+/// Bitcode in a regular archive, which has no file for a compiler.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{0}: the bitcode is no file of its own; distributed LTO takes it from thin archives only (ar's option T)"
@@ -180,7 +180,7 @@ pub(crate) enum CommandError {
     Word(#[from] shlex::QuoteError),
 }
 
-/// A fault of the files that say what to keep.
+/// A fault of the files that name definitions to keep.
 #[derive(Debug, thiserror::Error)]
 pub enum RootError {
     /// The file cannot be read.
@@ -206,7 +206,7 @@ pub enum RootError {
     },
 }
 
-/// An object that does not go together with the others of its link.
+/// An object that is incompatible with the others of its link.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IncompatibleObject {
@@ -237,7 +237,7 @@ pub enum IncompatibleObject {
         /// The kind of LTO that the first was compiled for.
         expected: &'static str,
     },
-    /// It is bitcode that does not say what it refers to.
+    /// It is bitcode without a summary of its references.
     #[error(
         "{object} is bitcode without a summary, so that it does not take part in LTO; compile it with \
          -flto=thin or -flto=full, or as native code"
@@ -257,7 +257,7 @@ pub enum DefinitionFault {
     LinkedTwice {
         /// The object.
         object: String,
-        /// How often it is linked.
+        /// The number of times that it is linked.
         times: usize,
     },
     /// A bitcode object and its native form are both linked.
@@ -273,7 +273,7 @@ pub enum DefinitionFault {
     DefinedTwice {
         /// The symbol.
         symbol: String,
-        /// The object that defines it first in link order.
+        /// The first object in link order that defines it.
         first: String,
         /// The second object that defines it.
         second: String,

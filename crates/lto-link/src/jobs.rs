@@ -13,11 +13,11 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Takes the slots that are free now, at most `limit` in all. It never waits: a link that waited for
-    /// slots while other jobs wait for the link would hang.
+    /// Takes the slots that are free now, at most `limit` in all. It never waits: a link that
+    /// waited for slots could hang, if other jobs wait for the link.
     ///
-    /// Without a jobserver (in a recipe that make does not count as a sub-make, or without make) this is
-    /// the one slot of the caller.
+    /// Without a jobserver (in a recipe that make does not count as a sub-make, or without make),
+    /// this is the caller's one slot.
     ///
     /// Call this before opening files, because the jobserver's descriptors are inherited.
     pub fn take(limit: NonZeroUsize) -> Self {
@@ -36,7 +36,7 @@ impl Jobs {
         Self { tokens }
     }
 
-    /// Returns how many threads the link may run.
+    /// Returns the number of threads that the link may run.
     pub fn count(&self) -> usize {
         self.tokens.len() + 1
     }

@@ -22,11 +22,11 @@ use crate::record::inputs::input_record;
 use crate::record::usage::Usage;
 use crate::resolve::resolution::Resolution;
 
-/// Links `inputs` into the output, which is replaced when the link has succeeded. Records of the inputs and of
-/// the cost stay beside it.
+/// Links `inputs` into the output, which is replaced once the link has succeeded. Records of the
+/// inputs and of the cost stay beside it.
 ///
 /// # Errors
-/// Initcalls without an order, exports without a CRC, objects that do not go together, a linker that fails,
+/// Initcalls without an order, exports without a CRC, incompatible objects, a failing linker, or
 /// files that cannot be written. The old output stays.
 pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> {
     let started = Instant::now();
@@ -45,7 +45,8 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     Ok(usage)
 }
 
-/// Writes the linker scripts, and removes files of an earlier link that could be taken for files of this one.
+/// Writes the linker scripts, and removes files of an earlier link that could be mistaken for files
+/// of this one.
 fn write_plan(options: &LinkOptions, plan: &LinkPlan) -> Result<(), LinkError> {
     for (path, text) in &plan.scripts {
         tool_io::write_if_changed(path, text.as_bytes())?;
@@ -74,7 +75,7 @@ fn join(options: &LinkOptions, plan: &LinkPlan, code: &Code) -> Result<PathBuf, 
         joined = check_nothing_missing(&unfinished, &code.resolution);
     }
     if let Err(error) = joined {
-        // It must not be taken for a whole object. It may be missing.
+        // A partial output must not be mistaken for a whole object. It may be missing.
         let _ = fs::remove_file(&unfinished);
         return Err(error);
     }

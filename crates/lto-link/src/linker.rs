@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Running a linker, and keeping a failing link with its inputs.
+//! Runs a linker, and saves a failing link with its inputs.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -21,7 +21,7 @@ pub(crate) struct Linker<'link> {
     capture: Option<&'link Path>,
     /// The archive of the inputs that lld writes, if they are captured.
     reproducer: Option<PathBuf>,
-    /// The file of the arguments that do not fit into a command line. It is removed after the run.
+    /// The file with arguments that do not fit into a command line. It is removed after the run.
     response: Option<PathBuf>,
 }
 
@@ -42,8 +42,8 @@ impl<'link> Linker<'link> {
         }
     }
 
-    /// Adds the arguments in `text`, one on each line, by the response file `path`: the objects of a kernel
-    /// do not fit into a command line.
+    /// Adds the arguments in `text`, one on each line, through the response file `path`: a kernel's
+    /// objects do not fit into a command line.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -58,7 +58,7 @@ impl<'link> Linker<'link> {
     /// for the run that makes the output.
     ///
     /// # Errors
-    /// The linker cannot be run, or fails.
+    /// The linker cannot be run or fails.
     pub(crate) fn run(&mut self, step: &str) -> Result<(), LinkError> {
         let mut command = self.command(step)?;
         let run = run_shown(&mut command);
@@ -79,7 +79,7 @@ impl<'link> Linker<'link> {
     /// Runs the linker, and returns its messages without showing them.
     ///
     /// # Errors
-    /// The linker cannot be run, or fails.
+    /// The linker cannot be run or fails.
     pub(crate) fn run_quietly(&mut self, step: &str) -> Result<String, LinkError> {
         let mut command = self.command(step)?;
         let run = command.output();
@@ -98,7 +98,8 @@ impl<'link> Linker<'link> {
         })
     }
 
-    /// Returns the error for a successful run that left no code of `objects`. Its messages may tell why.
+    /// Returns the error for a successful run that left no code of `objects`. Its messages may give
+    /// the reason.
     pub(crate) fn no_code(&self, objects: Vec<String>, said: String) -> LinkError {
         match self.save_capture() {
             Ok(capture) => LinkError::NoCode {
@@ -115,7 +116,7 @@ impl<'link> Linker<'link> {
     /// Removes the response file. A captured link contains the arguments.
     fn remove_response(&self) {
         if let Some(response) = &self.response {
-            // A file that stays is replaced by the next link.
+            // The next link replaces a remaining file.
             let _ = fs::remove_file(response);
         }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The lock on an output. Two links of one output would write the same files.
+//! Locks an output, because two links of one output would write the same files.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +12,7 @@ use tool_io::WriteError;
 use crate::error::LinkError;
 use crate::paths::LinkPaths;
 
-/// The right to link an output, until the value is dropped or the process ends.
+/// The exclusive right to link an output, until the value is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct OutputLock {
     path: PathBuf,
@@ -23,7 +23,7 @@ impl OutputLock {
     /// Waits until no other process links the output.
     ///
     /// # Errors
-    /// The output exists and is no file; its directory cannot be written to.
+    /// The output exists and is not a file, or its directory cannot be written to.
     pub(crate) fn take(paths: LinkPaths<'_>) -> Result<Self, LinkError> {
         let output = paths.output();
         if fs::metadata(output).is_ok_and(|output| !output.is_file()) {
@@ -39,7 +39,7 @@ impl OutputLock {
             let file = options.create(true).truncate(false).write(true);
             let file = file.open(&path).map_err(locking())?;
             flock(&file, FlockOperation::LockExclusive).map_err(|error| locking()(error.into()))?;
-            // The last holder has removed the file, so that another process may have made a new one.
+            // The last holder has removed the file, and another process may have made a new one.
             let held = file.metadata().map_err(locking())?;
             let is_same = fs::metadata(&path).is_ok_and(|at| at.ino() == held.ino());
             if is_same {
@@ -51,7 +51,7 @@ impl OutputLock {
 
 impl Drop for OutputLock {
     fn drop(&mut self) {
-        // A file that stays is used by the next link.
+        // The next link uses a remaining file.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -29,7 +29,7 @@ impl<'link> LinkPaths<'link> {
         Self { output, shared }
     }
 
-    /// The output itself.
+    /// Returns the path of the output.
     pub fn output(self) -> &'link Path {
         self.output
     }
@@ -37,22 +37,23 @@ impl<'link> LinkPaths<'link> {
 
 /// Records that stay beside the output.
 impl LinkPaths<'_> {
-    /// The record of the inputs: `vmlinux.o.lto-inputs`, `fs/ext4/.ext4.o.lto-inputs`.
+    /// Returns the path of the record of the inputs: `vmlinux.o.lto-inputs`, `fs/ext4/.ext4.o.lto-inputs`.
     pub fn inputs(self) -> PathBuf {
         self.beside(".lto-inputs")
     }
 
-    /// The cost of the link, as JSON: `vmlinux.o.lto-usage.json`, `fs/ext4/.ext4.o.lto-usage.json`.
+    /// Returns the path of the cost of the link, as JSON: `vmlinux.o.lto-usage.json`,
+    /// `fs/ext4/.ext4.o.lto-usage.json`.
     pub fn usage(self) -> PathBuf {
         self.beside(".lto-usage.json")
     }
 
-    /// The roots with their reasons: `vmlinux.lto-roots`.
+    /// Returns the path of the roots with their reasons: `vmlinux.lto-roots`.
     pub fn roots(self) -> PathBuf {
         self.output.with_extension("lto-roots")
     }
 
-    /// The dropped definitions: `vmlinux.lto-dropped`.
+    /// Returns the path of the dropped definitions: `vmlinux.lto-dropped`.
     pub fn dropped(self) -> PathBuf {
         self.output.with_extension("lto-dropped")
     }
@@ -61,27 +62,27 @@ impl LinkPaths<'_> {
 /// Working files that stay for the next link, or to be looked at. The kernel's `make clean` removes files
 /// called `.tmp_*.o.*`.
 impl LinkPaths<'_> {
-    /// The order of the initcalls, as a linker script.
+    /// Returns the path of the order of the initcalls, as a linker script.
     pub fn initcalls(self) -> PathBuf {
         self.temporary(".initcalls.lds")
     }
 
-    /// The CRCs of exported symbols, as a linker script.
+    /// Returns the path of the CRCs of exported symbols, as a linker script.
     pub fn symversions(self) -> PathBuf {
         self.temporary(".symversions.lds")
     }
 
-    /// The list from which make generates code: objects and their flags.
+    /// Returns the path of the list from which make generates code: objects and their flags.
     pub fn codegen_list(self) -> PathBuf {
         self.temporary(".codegen.mk")
     }
 
-    /// The arguments of the command that completes a thin link.
+    /// Returns the path of the arguments of the command that completes a thin link.
     pub fn completion(self) -> PathBuf {
         self.temporary(".complete.rsp")
     }
 
-    /// The references that only generated code showed.
+    /// Returns the path of the references that only generated code showed.
     pub fn generated_roots(self) -> PathBuf {
         self.temporary(".generated-roots")
     }
@@ -89,32 +90,32 @@ impl LinkPaths<'_> {
 
 /// Working files and folders that a link removes when it ends. A link that is killed leaves them.
 impl LinkPaths<'_> {
-    /// The object that becomes the output.
+    /// Returns the path of the object that becomes the output.
     pub fn unfinished(self) -> PathBuf {
         self.temporary(".lto")
     }
 
-    /// The linker's arguments.
+    /// Returns the path of the linker's arguments.
     pub fn response(self) -> PathBuf {
         self.temporary(".rsp")
     }
 
-    /// The lock that only one link of the output can hold.
+    /// Returns the path of the lock that only one link of the output can hold.
     pub fn lock(self) -> PathBuf {
         self.temporary(".lock")
     }
 
-    /// The output of a trial link of two objects.
+    /// Returns the path of the output of a trial link of two objects.
     pub fn pair(self) -> PathBuf {
         self.temporary(".pair")
     }
 
-    /// The folder of native objects.
+    /// Returns the path of the folder of native objects.
     pub fn code_dir(self) -> PathBuf {
         self.temporary(".code")
     }
 
-    /// The folder in which lld writes indexes.
+    /// Returns the path of the folder in which lld writes indexes.
     pub fn index_dir(self) -> PathBuf {
         self.temporary(".index")
     }
@@ -122,31 +123,31 @@ impl LinkPaths<'_> {
 
 /// Files that stay beside each bitcode object with distributed LTO.
 impl<'link> LinkPaths<'link> {
-    /// The part of the names of shared objects' files that tells the links apart: `ext4` of
+    /// Returns the part of the names of shared objects' files that tells the links apart: `ext4` of
     /// `fs/ext4/ext4.o`.
     pub fn link_name(self) -> &'link OsStr {
         self.output.file_stem().unwrap_or_default()
     }
 
-    /// Whether other links take the object, too.
+    /// Returns whether other links take the object, too.
     pub fn is_shared(self, object: &Path) -> bool {
         self.shared.iter().any(|shared| shared == object)
     }
 
-    /// The native code of an object: `kernel/fork.native.o` of `kernel/fork.o`, `lib/crc.ext4.native.o`
-    /// of a shared one.
+    /// Returns the path of the native code of an object: `kernel/fork.native.o` of `kernel/fork.o`,
+    /// `lib/crc.ext4.native.o` of a shared one.
     pub fn native(self, object: &Path) -> PathBuf {
         object.with_extension(self.of_object(object, "native.o"))
     }
 
-    /// The index of an object, as lld names it: `kernel/fork.o.thinlto.bc`; `lib/crc.o.ext4.thinlto.bc` of
-    /// a shared one.
+    /// Returns the path of the index of an object, as lld names it: `kernel/fork.o.thinlto.bc`;
+    /// `lib/crc.o.ext4.thinlto.bc` of a shared one.
     pub fn index(self, object: &Path) -> PathBuf {
         appended(object, &self.of_object(object, "thinlto.bc"))
     }
 
-    /// The list of the objects that an object imports from, as lld names it: `kernel/fork.o.imports`;
-    /// `lib/crc.o.ext4.imports` of a shared one.
+    /// Returns the path of the list of the objects that an object imports from, as lld names it:
+    /// `kernel/fork.o.imports`; `lib/crc.o.ext4.imports` of a shared one.
     pub fn imports(self, object: &Path) -> PathBuf {
         appended(object, &self.of_object(object, "imports"))
     }
@@ -163,14 +164,14 @@ impl<'link> LinkPaths<'link> {
 }
 
 impl LinkPaths<'_> {
-    /// The archive of the inputs of a failing link in the directory `dir`: `vmlinux.o.tar`, or with a
-    /// `step` such as `.code` before `.tar`. The script that runs the link again stands beside it.
+    /// Returns the path of the archive of the inputs of a failing link in the directory `dir`: `vmlinux.o.tar`, or
+    /// with a `step` such as `.code` before `.tar`. The script that runs the link again is beside it.
     pub fn capture(self, dir: &Path, step: &str) -> PathBuf {
         let name = self.beside(&format!("{step}.tar"));
         dir.join(name.file_name().unwrap_or_default())
     }
 
-    /// A file beside the output. Files beside vmlinux.o are visible, others hidden.
+    /// Returns the path of a file beside the output. Files beside vmlinux.o are visible, others hidden.
     fn beside(self, suffix: &str) -> PathBuf {
         let file_name = self.output.file_name().unwrap_or_default();
         let mut name = OsString::new();
@@ -190,7 +191,7 @@ impl LinkPaths<'_> {
     }
 }
 
-/// `object` with `.suffix` behind it.
+/// Returns `object` with `.suffix` appended.
 fn appended(object: &Path, suffix: &OsStr) -> PathBuf {
     let mut path = OsString::from(object);
     path.push(".");

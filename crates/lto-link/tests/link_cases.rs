@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use libtest_mimic::{Arguments, Failed, Trial};
 use link_lab::{Arch, Case, Feature, FuzzOptions, Lab, Summary, Tools, fuzz};
 
-/// How long programs are generated for each architecture.
+/// The time for generated programs of each architecture.
 const TIME: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// The folders of all cases, by name.
+/// Returns the folders of all cases, by name.
 fn folders() -> Vec<PathBuf> {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/link");
     let entries = fs::read_dir(&cases);
@@ -66,7 +66,7 @@ fn try_case(lab: &Lab, case: &Case, arch: Arch) -> Result<(), Failed> {
     Err(format!("{}\n{verdict}", case.spec.about).into())
 }
 
-/// Tries a fixed set of programs, and then others as long as there is time.
+/// Tries a fixed set of programs, and then others while there is time.
 fn try_programs(lab: &Lab, arch: Arch) -> Result<(), Failed> {
     let first = match std::env::var("LINK_PROGRAMS_SEED") {
         Ok(seed) => seed

@@ -24,7 +24,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
         }
     }
 
-    /// The section of a linked file that has code at this address.
+    /// Returns the section of a linked file that has code at this address.
     pub(crate) fn section_at(&self, address: u64) -> Option<&'elf Section<'data>> {
         let holds = |section: &&&Section| {
             let offset = address.checked_sub(section.address);
@@ -33,7 +33,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
         self.executable.iter().find(holds).copied()
     }
 
-    /// What a symbol at this place has as value.
+    /// Returns the value that a symbol at this place has.
     fn value(&self, section: SectionIndex, offset: u64) -> u64 {
         if self.elf.is_relocatable() {
             return offset;
@@ -42,8 +42,8 @@ impl<'elf, 'data> Code<'elf, 'data> {
         section.map_or(offset, |section| section.address.wrapping_add(offset))
     }
 
-    /// The function that is patched at a place: the one that it is in, or the one behind no-ops
-    /// there.
+    /// Returns the function whose entry is patched at a place: the function that contains it, or
+    /// the one after the no-ops there.
     pub(crate) fn function_at(
         &self,
         section: SectionIndex,
@@ -60,7 +60,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
             .or_else(|| self.function_behind(section, offset))
     }
 
-    /// The function that begins within or right behind the no-ops at this place.
+    /// Returns the function that begins within or directly after the no-ops at this place.
     fn function_behind(&self, section: SectionIndex, offset: u64) -> Option<&'elf Symbol<'data>> {
         let n_nops = self.n_nops(section, offset) as u64;
         let length = self.machine.nop().len() as u64;
@@ -70,9 +70,9 @@ impl<'elf, 'data> Code<'elf, 'data> {
         symbols.find(|symbol| is_function(symbol)).copied()
     }
 
-    /// Whether ftrace finds what it expects at this place: a call, or no-ops at the entry of a
-    /// function. A weak function that lost against another keeps its code and its record in a
-    /// kernel without LTO, and has no symbol: code that belongs to no function may be one.
+    /// Returns whether the place has code that ftrace expects: a call, or no-ops at the entry of a
+    /// function. In a kernel without LTO, a replaced weak function keeps its code and its record
+    /// but has no symbol, so code outside of any function may also be an entry.
     pub(crate) fn is_patched(&self, section: SectionIndex, offset: u64) -> bool {
         self.is_entry_call(section, offset)
             || self.n_nops(section, offset) >= self.machine.nops_per_entry()
@@ -81,7 +81,8 @@ impl<'elf, 'data> Code<'elf, 'data> {
                     || self.function_at(section, offset).is_none())
     }
 
-    /// Whether a function begins with a landing pad for indirect branches, and then this place.
+    /// Returns whether this place follows the landing pad for indirect branches at the start of a
+    /// function.
     fn is_behind_landing_pad(&self, section: SectionIndex, offset: u64) -> bool {
         let pad = self.machine.landing_pad();
         let Some(start) = offset.checked_sub(pad.len() as u64) else {
@@ -92,7 +93,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
         bytes.starts_with(pad) && symbols.iter().any(|symbol| is_function(symbol))
     }
 
-    /// The number of no-ops at this place, as far as entries have them.
+    /// Returns the number of no-ops at this place, up to the number that an entry has.
     fn n_nops(&self, section: SectionIndex, offset: u64) -> usize {
         const MOST: usize = 8;
         let nop = self.machine.nop();
@@ -101,7 +102,7 @@ impl<'elf, 'data> Code<'elf, 'data> {
         nops.take_while(|bytes| *bytes == nop).count()
     }
 
-    /// Whether a call of an entry symbol stands at this place of a linked file.
+    /// Returns whether this place of a linked file has a call of an entry symbol.
     fn is_entry_call(&self, section: SectionIndex, offset: u64) -> bool {
         let Some(code) = self.elf.section(section) else {
             return false;

@@ -51,7 +51,7 @@ impl Table {
     }
 }
 
-/// The entries of a table of an object: a relocation for each.
+/// Returns the entries of a table of an object: a relocation for each.
 pub(crate) fn of_section(
     elf: &Elf,
     machine: Machine,

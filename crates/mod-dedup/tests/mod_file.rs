@@ -25,7 +25,7 @@ void part_{number}(struct big *to, struct big *from)
     )
 }
 
-/// A module of two parts: `a.o` and `b.o`, bitcode, joined to the native `module.o`.
+/// Makes a module of two parts: `a.o` and `b.o`, bitcode, joined to the native `module.o`.
 fn module() -> TestDir {
     let dir = TestDir::new();
     for (number, name) in ["b.o", "a.o"].iter().enumerate() {
@@ -36,7 +36,7 @@ fn module() -> TestDir {
     dir
 }
 
-/// Exit code, standard output and standard error of the tool.
+/// Runs the tool; returns exit code, standard output and standard error.
 fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
     dir.run_tool(env!("CARGO_BIN_EXE_mod-dedup"), arguments)
 }
@@ -87,7 +87,7 @@ fn a_part_that_two_lists_have_is_named_once() {
     let arguments = ["-o", "m.mod", "--", "b.o", "a.o", "b.o"];
     assert_eq!(run(&dir, &arguments), success());
     assert_eq!(dir.read_text("m.mod"), "b.o a.o\n\n");
-    // What the kernel itself writes is no fault: make links b.o once.
+    // Output of the kernel's own rule is no fault: make links b.o once.
     dir.write("n.mod", "b.o a.o b.o\n\n");
     assert_eq!(run(&dir, &["check", "n.mod"]), success());
 }
@@ -179,7 +179,7 @@ fn check_names_every_fault_of_a_file() {
             "m.mod: names stale, which module.o does not need; is it older than the object?",
         ])
     );
-    // As a pipe through `sort -u` alone leaves it: gen_autoksyms.sh reads line 2 only.
+    // A pipe through `sort -u` alone gives this; gen_autoksyms.sh reads only line 2.
     assert_eq!(
         check("a.o\nmemcpy only_in_asm_0 only_in_asm_1\nshared_import\n"),
         fault(&[
@@ -199,7 +199,7 @@ fn check_names_every_fault_of_a_file() {
     );
 }
 
-/// A character that ends no name for the kernel's scripts becomes a part of one.
+/// A character that does not end a name for the kernel's scripts becomes a part of it.
 #[test]
 fn characters_that_no_name_has_are_refused_by_line() {
     let dir = module();

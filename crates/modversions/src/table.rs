@@ -10,12 +10,12 @@ use object_model::{Elf, Image, ReadError, TableName, TablePart};
 
 use crate::Symvers;
 
-/// How an entry of the table holds its CRC.
+/// The way in which an entry of the table stores its CRC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrcForm {
-    /// As the distance to it (`CONFIG_MODULE_REL_CRCS`, up to Linux 5.18).
+    /// The distance to the CRC (`CONFIG_MODULE_REL_CRCS`, up to Linux 5.18).
     Relative,
-    /// As it is; in a module it may be the value of a symbol.
+    /// The CRC itself; in a module it may be the value of a symbol.
     InPlace,
 }
 
@@ -48,7 +48,7 @@ pub enum TableFault {
         symbol: String,
         /// The CRC in `Module.symvers`.
         expected: u32,
-        /// The CRC in the table, or what is there in its place.
+        /// The CRC in the table, or a substitute text.
         found: String,
     },
     /// The symbols around a table enclose nothing.
@@ -153,7 +153,7 @@ pub fn check_table(
     Ok((n_entries, faults))
 }
 
-/// The CRCs of a table, in its order.
+/// Returns the CRCs of a table, in its order.
 fn values(image: &Image, table: &TablePart, form: CrcForm) -> Result<Vec<Option<u32>>, ReadError> {
     let word = |section, offset| Some(image.elf.read_unsigned(section, offset, 4)? as u32);
     match form {

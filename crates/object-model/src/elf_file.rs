@@ -210,7 +210,7 @@ fn is_relocation_section(section: &Section<'_>) -> bool {
     [elf::SHT_REL, elf::SHT_RELA, elf::SHT_CREL].contains(&section.section_type)
 }
 
-/// An ELF reader error with the structure that was being read.
+/// Returns an ELF reader error with the structure that was being read.
 fn damaged(what: impl Into<String>) -> impl FnOnce(object::read::Error) -> ReadError {
     let what = what.into();
     move |source| ReadError::Elf { what, source }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What an ELF file consists of beside symbols: sections, COMDAT groups, relocations.
+//! The parts of an ELF file beside symbols: sections, COMDAT groups, relocations.
 
 use object::elf;
 use object::elf::{RelocationType, SectionFlags, SectionType};

@@ -29,7 +29,7 @@ impl Loader<'static> for Loading<'_> {
     }
 }
 
-/// The inputs of these files, or the text of the faults.
+/// Returns the inputs of these files, or the text of the faults.
 fn inputs(dir: &TestDir, names: &[&str]) -> Result<Vec<Input<'static>>, String> {
     let loading = Loading {
         directory: dir.path(),
@@ -47,7 +47,7 @@ fn order(dir: &TestDir, names: &[&str]) -> Vec<(String, Option<PathBuf>)> {
         .collect()
 }
 
-/// A directory with ELF and bitcode objects at these paths.
+/// Makes a directory with ELF and bitcode objects at these paths.
 fn objects(names: &[&str]) -> TestDir {
     let dir = TestDir::new();
     for (number, name) in names.iter().enumerate() {

@@ -27,7 +27,7 @@ void of_constants(long *to) { asm volatile("# %c0 %1" :: "i"(&state), "r"(to[7] 
 /// Each function with its assembly, and that of the module under no name.
 type Texts = BTreeMap<String, BTreeSet<Vec<u8>>>;
 
-/// A string as LLVM prints it: bytes in hexadecimal behind a backslash.
+/// Returns a string as LLVM prints it: bytes in hexadecimal behind a backslash.
 fn unescaped(text: &str) -> Vec<u8> {
     let mut parts = text.split('\\');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

@@ -75,7 +75,7 @@ fn every_truncation_of_an_object_is_an_error() {
     for sample in &samples().objects {
         assert!(Object::parse(sample).is_ok());
         for length in 0..sample.len() {
-            // What follows the bitcode within a wrapper is padding.
+            // Bytes after the bitcode within a wrapper are padding.
             let is_padding = sample.starts_with(b"\xde\xc0\x17\x0b") && length + 16 > sample.len();
             let cut = Object::parse(&sample[..length]);
             assert!(

@@ -26,11 +26,11 @@ struct Described {
     is_not_eligible_to_import: bool,
     instructions: Option<u64>,
     references: BTreeSet<String>,
-    /// Of functions, those that are not only called.
+    /// The functions among them that are not only called.
     named: Option<BTreeSet<String>>,
 }
 
-/// Every value, as its line in the IR tells it: kind, linkage, and whether it is a declaration.
+/// Every value, from its line in the IR: kind, linkage, and whether it is a declaration.
 type Lines = BTreeMap<String, (GlobalValueKind, String, bool)>;
 
 fn summary(data: &[u8]) -> Summary<'_> {
@@ -75,13 +75,13 @@ fn lines(summary: &Summary<'_>) -> Lines {
     summary.values.iter().map(line).collect()
 }
 
-/// The text between the first `begin` and the next of `ends`.
+/// Returns the text between the first `begin` and the next of `ends`.
 fn between<'text>(text: &'text str, begin: &str, ends: &[char]) -> Option<&'text str> {
     let (_, rest) = text.split_once(begin)?;
     rest.split(ends).next()
 }
 
-/// A name as LLVM prints it: bytes in hexadecimal behind a backslash.
+/// Returns a name as LLVM prints it: bytes in hexadecimal behind a backslash.
 fn unescaped(name: &str) -> String {
     let mut parts = name.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -93,15 +93,15 @@ fn unescaped(name: &str) -> String {
     plain.trim_start_matches('\x01').to_owned()
 }
 
-/// The numbers behind `^` in a text.
+/// Returns the numbers behind `^` in a text.
 fn carets(text: &str) -> impl Iterator<Item = &str> {
     text.split('^')
         .skip(1)
         .filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next())
 }
 
-/// The summaries in the text of llvm-dis: lines such as
-/// `^4 = gv: (name: "f", summaries: (function: (module: ^0, flags: (linkage: internal, …), …)))`.
+/// Returns the summaries in the text of llvm-dis: lines such as `^4 = gv: (name: "f", summaries:
+/// (function: (module: ^0, flags: (linkage: internal, …), …)))`.
 fn printed(text: &str) -> BTreeMap<String, Described> {
     let entries = text.lines().filter_map(|line| {
         let (number, entry) = line.strip_prefix('^')?.split_once(" = gv: (")?;
@@ -127,7 +127,7 @@ fn printed(text: &str) -> BTreeMap<String, Described> {
             kind => panic!("{kind}: {entry}"),
         };
         let field = |begin: &str| between(body, begin, &[',', ')']);
-        // Behind the flags stands what it refers to; type ids are among it, but no values.
+        // After the flags come the references; type ids are among them, but no values.
         let (_, rest) = body.split_once("flags: (").unwrap();
         let named = |text| carets(text).filter_map(|number| Some(entries.get(number)?.0.clone()));
         let references = named(rest);
@@ -140,7 +140,7 @@ fn printed(text: &str) -> BTreeMap<String, Described> {
             instructions: field("insts: ").map(|number| number.parse().unwrap()),
             references: references.collect(),
             named: (kind == GlobalValueKind::Function).then(|| {
-                // What a profile says is among it, as a number.
+                // Profile data is among it, as a number.
                 let names = named(not_called).filter(|name| name.parse::<u64>().is_err());
                 names.collect()
             }),
@@ -150,7 +150,7 @@ fn printed(text: &str) -> BTreeMap<String, Described> {
     found
 }
 
-/// The values in the text of llvm-dis: lines that begin with `@`, `define` or `declare`.
+/// Returns the values in the text of llvm-dis: lines that begin with `@`, `define` or `declare`.
 fn printed_lines(text: &str) -> Lines {
     const LINKAGES: [&str; 11] = [
         "external",
@@ -520,7 +520,7 @@ fn files_without_summary_have_none() {
     assert_eq!(summary(&data).values, []);
 }
 
-/// A variable `ab` with an initializer and a function `cdef`, declared.
+/// Returns the records of a variable `ab` with an initializer and of a declared function `cdef`.
 fn module() -> Vec<Record> {
     vec![
         (1, vec![2]),
@@ -529,7 +529,7 @@ fn module() -> Vec<Record> {
     ]
 }
 
-/// A summary of this version, with these records.
+/// Returns a summary of this version, with these records.
 fn with_version(version: u64, rest: &[Record]) -> Bits {
     records(&[&[(10, vec![version])], rest].concat())
 }
@@ -595,7 +595,7 @@ fn unknown_versions_and_records_are_refused_by_number() {
             )
         );
     }
-    // Those of an index of several modules, and what LLVM may add.
+    // The records of an index of several modules, and possible additions of LLVM.
     for code in [0, 4, 5, 6, 8, 9, 28, 29, 33, 34, u64::MAX] {
         assert_eq!(
             error(12, &[(code, vec![0])]),

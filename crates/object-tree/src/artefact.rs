@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The files of a build that are looked at, by what they are.
+//! The kinds of files that are read from a build.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub enum Artefact<'a> {
 }
 
 impl<'a> Artefact<'a> {
-    /// The object that its inputs are linked to, relative to the object tree.
+    /// Returns the object that its inputs are linked to, relative to the object tree.
     pub fn object(self) -> String {
         match self {
             Self::Vmlinux | Self::VmlinuxO => "vmlinux.o".to_owned(),

@@ -23,24 +23,24 @@ pub use artefact::Artefact;
 pub use settings::Settings;
 pub use sizes::Sizes;
 
-/// A kernel that was built.
+/// A built kernel.
 pub struct Objtree<'files> {
     /// The directory.
     pub root: PathBuf,
-    /// The configuration that it was built with.
+    /// Its configuration.
     pub settings: Settings,
     /// The modules, in the order of `modules.order`.
     pub modules: Vec<Module<'files>>,
     /// The linked kernel.
     pub vmlinux: Elf<'files>,
-    /// What vmlinux was linked from, or a link of the same objects.
+    /// The object that vmlinux was linked from, or a link of the same objects.
     pub object: Option<Elf<'files>>,
-    /// Where its files are read, each once.
+    /// The reader of its files; each is read once.
     pub files: &'files Files,
     link: OnceCell<Option<Link<'files>>>,
 }
 
-/// One module of it.
+/// A module.
 pub struct Module<'files> {
     /// Its path, relative to the tree, without `.ko`.
     pub path: String,
@@ -51,9 +51,9 @@ pub struct Module<'files> {
 
 /// The inputs of vmlinux.o.
 pub struct Link<'files> {
-    /// In link order.
+    /// The inputs, in link order.
     pub inputs: Vec<Input<'files>>,
-    /// How many of them are linked in any case; of the others the linker takes what it needs.
+    /// The number of inputs that are always linked; the linker takes the needed ones of the others.
     pub n_objs: usize,
     /// The tool that left a record of it.
     pub by: LinkedBy,
@@ -68,7 +68,7 @@ pub enum LinkedBy {
     Kbuild,
 }
 
-/// Where the paths of an object tree begin.
+/// The directory that relative paths of an object tree begin at.
 struct Rooted<'files> {
     root: PathBuf,
     files: &'files Files,
@@ -81,7 +81,7 @@ impl<'files> Loader<'files> for Rooted<'files> {
 }
 
 impl<'files> Objtree<'files> {
-    /// Reads what all checks need of the object tree at `root`.
+    /// Reads the files of the object tree at `root` that all checks need.
     pub fn open(root: &Path, files: &'files Files) -> anyhow::Result<Self> {
         let settings = Settings::read(&root.join("include/config/auto.conf"))?;
         let order = text_if_there(&root.join("modules.order"))?.unwrap_or_default();
@@ -110,14 +110,14 @@ impl<'files> Objtree<'files> {
         })
     }
 
-    /// Whether the kernel was configured for LTO.
+    /// Returns whether the kernel was configured for LTO.
     pub fn has_lto(&self) -> bool {
         self.settings.is_set("LTO_CLANG")
     }
 
-    /// Whether a file of the source that it was built from has `text` in it; not where that is gone.
+    /// Returns whether a file of the kernel's source contains `text`; `false` if the source is gone.
     pub fn source_contains(&self, path: &str, text: &str) -> anyhow::Result<bool> {
-        // In a tree that was built in itself there is no link to the source.
+        // A tree that was built in place has no link to the source.
         for root in [self.root.join("source"), self.root.clone()] {
             if let Some(found) = text_if_there(&root.join(path))? {
                 return Ok(found.contains(text));
@@ -126,41 +126,41 @@ impl<'files> Objtree<'files> {
         Ok(false)
     }
 
-    /// The module with this path.
+    /// Returns the module with this path.
     pub fn module(&self, path: &str) -> Option<&Module<'files>> {
         self.modules.iter().find(|module| module.path == path)
     }
 
-    /// A file beside a module.
+    /// Returns the path of a file beside a module.
     pub fn beside(&self, module: &Module, suffix: &str) -> PathBuf {
         self.root.join(format!("{}{suffix}", module.path))
     }
 
-    /// The text of a file beside a module, if it is there.
+    /// Returns the text of a file beside a module, if it exists.
     pub fn text_beside(&self, module: &Module, suffix: &str) -> anyhow::Result<Option<String>> {
         text_if_there(&self.beside(module, suffix))
     }
 
-    /// vmlinux.o and the modules: what still has relocations.
+    /// Returns vmlinux.o and the modules: the files that still have relocations.
     pub fn relocatable(&self) -> impl Iterator<Item = (Artefact<'_>, &Elf<'files>)> {
         let object = self.object.iter().map(|elf| (Artefact::VmlinuxO, elf));
         object.chain(self.modules.iter().map(Module::file))
     }
 
-    /// A fault where there is no vmlinux.o: much can be told only by relocations.
+    /// Returns a fault if vmlinux.o is missing: many checks need its relocations.
     pub fn object_fault(&self) -> Option<String> {
         let text =
             "vmlinux.o is missing, so vmlinux cannot be checked against it; build the kernel again";
         self.object.is_none().then(|| text.to_owned())
     }
 
-    /// vmlinux and the modules: what runs.
+    /// Returns vmlinux and the modules: the files that run.
     pub fn running(&self) -> impl Iterator<Item = (Artefact<'_>, &Elf<'files>)> {
         let vmlinux = (Artefact::Vmlinux, &self.vmlinux);
         std::iter::once(vmlinux).chain(self.modules.iter().map(Module::file))
     }
 
-    /// The file of this build that is what `artefact` is in another, if there is one.
+    /// Returns the file of this build that corresponds to `artefact`, if there is one.
     pub fn elf(&self, artefact: Artefact) -> Option<&Elf<'files>> {
         match artefact {
             Artefact::Vmlinux => Some(&self.vmlinux),
@@ -169,11 +169,11 @@ impl<'files> Objtree<'files> {
         }
     }
 
-    /// The inputs of vmlinux.o, read once; `None` if the tree has no record of them.
+    /// Returns the inputs of vmlinux.o, read once; `None` if the tree has no record of them.
     pub fn link(&self) -> anyhow::Result<Option<&Link<'files>>> {
         if self.link.get().is_none() {
             let link = self.read_link().context("what vmlinux.o was linked from")?;
-            // Nobody else sets it meanwhile.
+            // Nothing else sets it meanwhile.
             let _ = self.link.set(link);
         }
         Ok(self.link.get().and_then(Option::as_ref))
@@ -202,7 +202,8 @@ impl<'files> Objtree<'files> {
         }))
     }
 
-    /// The objects that `module` was linked from, read once; `None` if its `.mod` file is not there.
+    /// Returns the objects that `module` was linked from, read once; `None` if its `.mod` file is
+    /// missing.
     pub fn parts<'a>(
         &self,
         module: &'a Module<'files>,
@@ -219,7 +220,7 @@ impl<'files> Objtree<'files> {
     fn read_parts(&self, module: &Module) -> anyhow::Result<Option<Vec<Input<'files>>>> {
         let object = module.artefact().object();
         let path = Path::new(&object);
-        // A record may be left over from a build in which the module was linked by lto-link.
+        // A record may remain from a build in which lto-link linked the module.
         let file_name = path.file_name().unwrap_or_default().display();
         let command = path.with_file_name(format!(".{file_name}.cmd"));
         let command = text_if_there(&self.root.join(command))?.unwrap_or_default();
@@ -238,7 +239,7 @@ impl<'files> Objtree<'files> {
         self.inputs(&paths).map(Some)
     }
 
-    /// The objects and archives at `paths`, which are relative to the tree.
+    /// Returns the objects and archives at `paths`, which are relative to the tree.
     pub fn inputs(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<Input<'files>>> {
         let rooted = Rooted {
             root: self.root.clone(),
@@ -247,7 +248,7 @@ impl<'files> Objtree<'files> {
         Ok(link_order(&rooted, paths)?)
     }
 
-    /// The inputs of the link of `object`, if lto-link left a record of it.
+    /// Returns the inputs of the link of `object`, if lto-link left a record of it.
     fn record(&self, object: &str) -> anyhow::Result<Option<Vec<PathBuf>>> {
         let path = self.root.join(lto_link::inputs_path(Path::new(object)));
         match lto_link::read_record(&path) {
@@ -259,14 +260,14 @@ impl<'files> Objtree<'files> {
         }
     }
 
-    /// `input`, and how it came to be.
+    /// Returns `input` with its origin.
     pub fn built_object(&self, input: &Input) -> BuiltObject {
         let path = input.path.as_deref().unwrap_or(Path::new(&input.name));
         BuiltObject::new(path, input.object.as_bitcode().is_some(), &self.root)
     }
 }
 
-/// The text of a file, if it is there.
+/// Returns the text of a file, if it exists.
 pub fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -276,7 +277,7 @@ pub fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
 }
 
 impl<'files> Module<'files> {
-    /// What it is among the files of the build.
+    /// Returns the kind of this file.
     pub fn artefact(&self) -> Artefact<'_> {
         Artefact::Module(&self.path)
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-/// What `include/config/auto.conf` sets: options that are off do not stand in it.
+/// The settings in `include/config/auto.conf`, which leaves out options that are off.
 pub struct Settings(HashMap<String, String>);
 
 impl Settings {
@@ -25,7 +25,7 @@ impl Settings {
         ))
     }
 
-    /// Whether the option, named without `CONFIG_`, is built in.
+    /// Returns whether the option, named without `CONFIG_`, is built in.
     pub fn is_set(&self, option: &str) -> bool {
         self.0.get(option).is_some_and(|value| value == "y")
     }

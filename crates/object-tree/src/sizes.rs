@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! How large a kernel is.
+//! The size of a kernel in memory.
 
 use object_model::Elf;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Bytes in memory, as `size` counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sizes {
-    /// Code and what is read only.
+    /// Code and read-only data.
     pub text: u64,
     /// Writable, with content in the file.
     pub data: u64,
@@ -16,7 +16,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// The sizes of `elf`.
+    /// Returns the sizes of `elf`.
     pub fn of(elf: &Elf) -> Self {
         let mut sizes = Self::default();
         for section in elf

@@ -4,8 +4,8 @@
 //! A plugin describes itself in its folder. `build.rs` embeds every file of every folder, so that a
 //! new plugin needs no entry here, unless it computes a file from the facts of a tree.
 //!
-//! **Invariant:** knows no plugin by name, but those that compute files. Libraries of plugins compute
-//! them; how a tree is changed is kernel-tree's.
+//! **Invariant:** knows no plugin by name, except those that compute files. Libraries of plugins
+//! compute them; kernel-tree decides how a tree is changed.
 
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
@@ -15,19 +15,19 @@ use lto_disable::{DisabledEntry, LIST, List};
 
 include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
 
-/// The version of all plugins, and what their tools say to `--version`.
+/// The version of all plugins, which their tools print for `--version`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The folder that holds the places where plugins meet.
+/// The folder with the places where plugins meet.
 const HOOKS: &str = "hooks";
 
 /// The plugins that compute files.
 const COMPUTING: [(&str, Generate); 1] = [("lto-disable", disabled_objects)];
 
-/// All plugins, in the order in which they are installed.
+/// Returns all plugins, in the order in which they are installed.
 ///
 /// # Errors
-/// The texts in `kconfig/` contradict each other, which tests make sure that they do not.
+/// The texts in `kconfig/` contradict each other; tests rule this out.
 pub fn table() -> kernel_tree::Result<Table> {
     let mut hooks = "";
     let mut folders = Vec::new();
@@ -47,16 +47,16 @@ pub fn table() -> kernel_tree::Result<Table> {
     Table::new(hooks, folders)
 }
 
-/// A plugin that Kconfig's option for LTO asks for, in a tree whose own build knows none.
+/// A plugin that Kconfig requires for LTO, in a tree without its own LTO.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needed {
     /// Its name.
     pub plugin: String,
-    /// The option of Kconfig with which it is needed; `None` if it always is.
+    /// The option that makes it necessary; `None` if it always is.
     pub with: Option<String>,
 }
 
-/// The plugins without which Kconfig offers no LTO: lto-link, and those that its `HAS_LTO_CLANG` names.
+/// Returns the plugins that Kconfig requires for LTO: lto-link, and those in its `HAS_LTO_CLANG`.
 pub fn needed_for_lto() -> Vec<Needed> {
     let files = FOLDERS.iter().filter(|(folder, _)| *folder == OFFERS_LTO);
     let files = files.flat_map(|(_, files)| *files);
@@ -83,7 +83,7 @@ pub fn needed_for_lto() -> Vec<Needed> {
 /// The plugin that has the option for LTO.
 const OFFERS_LTO: &str = "lto-link";
 
-/// Resolves the list of lto-disable against the tree; a pattern that matches nothing is worth a note.
+/// Resolves the list of lto-disable for the tree; a pattern that matches nothing gives a note.
 fn disabled_objects(tree: &Tree) -> GenerateResult {
     let entries = List::parse(LIST)?.resolve(tree.dir(), &tree.known_lto()?)?;
     let unmatched = entries.iter().filter(|entry| entry.objects.is_empty());

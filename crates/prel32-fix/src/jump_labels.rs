@@ -28,8 +28,8 @@ const KEY_FLAGS: u64 = 3;
 /// The instruction at the code address of an entry.
 enum Site {
     Nop,
-    /// A jump with how many bytes before its distance, if the distance may be in a relocation, and where
-    /// it goes without one.
+    /// A jump: the number of bytes before its distance, if the distance may be in a relocation, and
+    /// its target without a relocation.
     Jump {
         opcode_length: u64,
         target: u64,
@@ -58,7 +58,7 @@ pub(crate) fn check(image: &Image) -> Result<Vec<Fault>, ReadError> {
             let (Some(code), Some(target)) = (code, target) else {
                 continue;
             };
-            // What is no code at all is told of each table that refers to code.
+            // An address outside of code is reported for each table that refers to code.
             if !image.is_executable(code) || !image.is_executable(target) {
                 continue;
             }
@@ -139,7 +139,7 @@ fn jumps(image: &Image) -> Result<HashMap<u64, u64>, ReadError> {
     Ok(jumps)
 }
 
-/// The no-ops of five and two bytes, and the jumps of the same lengths.
+/// Recognizes the no-ops of five and two bytes, and the jumps of the same lengths.
 fn x86(code: &[u8], address: u64) -> Option<Site> {
     match *code {
         [0x0f, 0x1f, 0x44, 0x00, 0x00, ..] | [0x66, 0x90, ..] => Some(Site::Nop),
@@ -158,7 +158,7 @@ fn x86(code: &[u8], address: u64) -> Option<Site> {
     }
 }
 
-/// `nop`, and `b` with its distance of 26 bits in words.
+/// Recognizes `nop`, and `b` with its distance of 26 bits in words.
 fn arm64(code: &[u8], address: u64) -> Option<Site> {
     let word = u32::from_le_bytes(code.get(..4)?.try_into().ok()?);
     if word == 0xd503_201f {

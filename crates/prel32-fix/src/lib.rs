@@ -70,7 +70,7 @@ impl Entry {
 /// A fault of a table or of an entry.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// In a linked file, an entry does not point to the start of a symbol.
+    /// An entry of a linked file does not point to the start of a symbol.
     #[error(
         "{table} entry {index} at {address:#x}: expected the start of a function, found {target:#x}, where none starts"
     )]
@@ -84,7 +84,7 @@ pub enum Fault {
         /// The address that it refers to.
         target: u64,
     },
-    /// In a linked file, an entry does not point into code, so the kernel would patch data.
+    /// An entry of a linked file does not point into code, so the kernel would patch data.
     #[error("{table} entry {index} at {address:#x}: expected a place in code, found {target:#x}")]
     NoCode {
         /// The table.
@@ -96,7 +96,7 @@ pub enum Fault {
         /// The address that it refers to.
         target: u64,
     },
-    /// In a relocatable object, an entry does not point into code.
+    /// An entry of a relocatable object does not point into code.
     #[error("section {section} at {offset:#x}: expected a place in code, found {found}")]
     NoCodeRelocation {
         /// The section of the table.
@@ -106,7 +106,7 @@ pub enum Fault {
         /// The target of the relocation.
         found: String,
     },
-    /// In a relocatable object, an entry does not point to the start of a symbol.
+    /// An entry of a relocatable object does not point to the start of a symbol.
     #[error(
         "section {section} at {offset:#x}: expected a relocation to the start of a function, found {found}"
     )]
@@ -118,7 +118,7 @@ pub enum Fault {
         /// The target of the relocation.
         found: String,
     },
-    /// In a linked file, an entry has another target than in another build of the kernel.
+    /// An entry of a linked file has another target than in another build of the kernel.
     #[error("{table} entry {index} at {address:#x}: expected {expected}, found {found}")]
     Other {
         /// The table.
@@ -132,7 +132,7 @@ pub enum Fault {
         /// The same in this build.
         found: String,
     },
-    /// In a linked file, a table has another number of entries than in another build of the kernel.
+    /// A table of a linked file has another number of entries than in another build of the kernel.
     #[error("{table}: expected {expected} entries, found {found}")]
     Length {
         /// The table.
@@ -189,9 +189,9 @@ pub struct Report {
     pub n_entries: usize,
 }
 
-/// Checks every PREL32 table of `elf`, a relocatable object or a linked kernel: entries lead to the
-/// start of something, or into code; those of exports to the symbol that their label names; those of
-/// jump labels to an instruction that the kernel may patch.
+/// Checks every PREL32 table of `elf`, a relocatable object or a linked kernel. Entries must lead
+/// to the start of a symbol, or into code; those of exports to the symbol that their label names;
+/// those of jump labels to an instruction that the kernel may patch.
 ///
 /// # Errors
 /// The relocations cannot be read, or the kernel has no symbols, so its tables cannot be found.

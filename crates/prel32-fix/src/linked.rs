@@ -28,7 +28,7 @@ fn layout(name: &str, start: &str, end: &str, stride: u64, at: u64) -> Layout {
     }
 }
 
-/// A table whose entries may refer to the middle of a function.
+/// Returns a table whose entries may refer to the middle of a function.
 fn code_layout(name: &str, section: &str, stride: u64, at: u64) -> Layout {
     let (start, end) = (format!("__start_{section}"), format!("__stop_{section}"));
     Layout {
@@ -37,7 +37,8 @@ fn code_layout(name: &str, section: &str, stride: u64, at: u64) -> Layout {
     }
 }
 
-/// `include/asm-generic/vmlinux.lds.h`, in the order of the tables in memory.
+/// Returns the layouts in the order of the tables in memory. Source:
+/// `include/asm-generic/vmlinux.lds.h`.
 fn layouts() -> Vec<Layout> {
     let levels = ["", "0", "1", "2", "3", "4", "5", "rootfs", "6", "7"];
     let mut layouts = Vec::new();

@@ -7,8 +7,8 @@
 //! that stay in memory to code or data that is freed; modpost, which goes by the names of sections, misses
 //! them when sections are split.
 //!
-//! **Invariant:** knows sections and symbols of one ELF file. What a build without LTO has, the
-//! caller says.
+//! **Invariant:** knows sections and symbols of one ELF file; its caller gives it those of a build
+//! without LTO.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

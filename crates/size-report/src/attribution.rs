@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Which bytes of a linked kernel are which symbol, and of which object.
+//! Attributes the bytes of a linked kernel to symbols and objects.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,33 +12,33 @@ use object_model::{
 use super::inputs::object_name;
 use super::sections::{Group, family, group};
 
-/// In place of an object: bytes that belong to no symbol.
+/// The object of bytes without a symbol.
 pub const NO_SYMBOL: &str = "(padding and tables without symbols)";
-/// In place of an object: symbols that nothing that was linked defines.
+/// The object of symbols that no input defines.
 pub const NO_OBJECT: &str = "(symbols that no input defines)";
-/// In place of an object: symbols that several objects define, none of them known to be the one.
+/// The object of symbols that several inputs define, if none of them is known to be the one.
 pub const SEVERAL: &str = "(symbols that several inputs define)";
 
-/// A function or variable of the source: the object that defines it, and its name there. What is
-/// called the same in one object is one; so are the parts of a function that was split.
+/// A function or variable of the source: its object, and its name there. Symbols of the same name
+/// in one object are one, and so are the parts of a split function.
 pub type Key = (String, String);
 
-/// What a [`Key`] takes in memory.
+/// The memory use of a [`Key`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Where most of it lies.
+    /// The group with most of its bytes.
     pub group: Group,
-    /// All of it, in bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// Of how many symbols it consists.
+    /// The number of its symbols.
     pub n_parts: u64,
-    /// How many of its instructions were executed, where that was measured.
+    /// The number of its executed instructions, if measured.
     pub executed: u64,
     largest: u64,
 }
 
 impl Entry {
-    /// Both together.
+    /// Returns the sum of both.
     pub fn and(&self, other: &Self) -> Self {
         let larger = if other.largest > self.largest {
             other
@@ -54,12 +54,12 @@ impl Entry {
     }
 }
 
-/// All bytes of a kernel that are in memory, each in one place.
+/// All bytes of a kernel in memory, each counted once.
 #[derive(Debug, Default)]
 pub struct Attributed {
-    /// The columns of symbols.
+    /// The entries of symbols.
     pub symbols: BTreeMap<Key, Entry>,
-    /// Bytes that belong to no symbol, by group and section.
+    /// Bytes without a symbol, by group and section.
     pub without_symbol: BTreeMap<(Group, String), u64>,
 }
 
@@ -80,12 +80,12 @@ impl Attributed {
     }
 }
 
-/// How many instructions were executed, by the address of the first that belong together.
+/// The number of executed instructions, by the address of the first instruction of a block.
 pub type Executed = BTreeMap<u64, u64>;
 
 impl Attributed {
-    /// Adds how often the symbols of `linked`, the kernel that was run, were executed, and gives how many
-    /// instructions are of none of these symbols: those of modules above all.
+    /// Adds the executed instructions to the symbols of `linked`, the kernel that was run. Returns
+    /// the number of instructions outside of these symbols, most of them in modules.
     pub fn add_executed(&mut self, linked: &Elf, inputs: &[Input], executed: &Executed) -> u64 {
         let definers = Definers::new(inputs);
         let owners = Owners::new(linked, &definers);
@@ -111,7 +111,8 @@ impl Attributed {
     }
 }
 
-/// Takes `elf`, which was linked from `inputs`, apart. What the final link discards is left out.
+/// Attributes the bytes of `elf`, which was linked from `inputs`, except those that the final link
+/// discards.
 pub fn attribute(elf: &Elf, inputs: &[Input]) -> Attributed {
     let definers = Definers::new(inputs);
     let owners = Owners::new(elf, &definers);
@@ -137,7 +138,7 @@ pub fn attribute(elf: &Elf, inputs: &[Input]) -> Attributed {
     found
 }
 
-/// The symbols of each section that have a size, with their positions in the symbol table.
+/// Returns the symbols of each section that have a size, with their positions in the symbol table.
 fn sized_symbols<'elf, 'data>(
     elf: &'elf Elf<'data>,
 ) -> HashMap<SectionIndex, Vec<(usize, &'elf Symbol<'data>)>> {
@@ -154,9 +155,9 @@ fn sized_symbols<'elf, 'data>(
     in_sections
 }
 
-/// The bytes of `section` that each of its symbols has to itself, where they start in it, and how many: of aliases the first by binding
-/// and name has them, and a symbol in another has none. No byte is counted twice, nor one beyond
-/// the end of the section.
+/// Returns the start and number of the bytes of `section` that belong to each symbol. Of aliases,
+/// the first by binding and name gets the bytes; a symbol inside another gets none. No byte is
+/// counted twice, and none beyond the end of the section.
 fn extents<'elf, 'data>(
     section: &Section,
     mut symbols: Vec<(usize, &'elf Symbol<'data>)>,
@@ -173,7 +174,7 @@ fn extents<'elf, 'data>(
     let mut taken = 0;
     let mut found = Vec::new();
     for (position, symbol) in symbols {
-        // In relocatable files the address is 0.
+        // In a relocatable file, the section's address is 0.
         let Some(start) = symbol.value.checked_sub(section.address) else {
             continue;
         };
@@ -187,12 +188,12 @@ fn extents<'elf, 'data>(
     found
 }
 
-/// What the inputs of a link define.
+/// The definitions in the inputs of a link.
 struct Definers<'a> {
     /// The names of the objects.
     objects: Vec<String>,
     by_name: HashMap<&'a str, Vec<Definition>>,
-    /// By the name that the file symbol of an object has.
+    /// Objects by the name of their file symbol.
     by_file: HashMap<&'a str, Vec<usize>>,
     has_file: Vec<bool>,
 }
@@ -237,8 +238,7 @@ impl<'a> Definers<'a> {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The object of a name that the linker knows: its first strong definition, or its first weak
-    /// one.
+    /// Returns the object of a global name: its first strong definition, else its first weak one.
     fn of_global(&self, name: &str) -> Option<usize> {
         let first = |binding| {
             let mut named = self.named(name).iter();
@@ -248,7 +248,7 @@ impl<'a> Definers<'a> {
         found.map(|definition| definition.input)
     }
 
-    /// The objects that know this name by themselves.
+    /// Returns the objects with a local symbol of this name.
     fn of_local(&self, name: &str) -> Vec<usize> {
         let named = self.named(name).iter();
         let mut inputs: Vec<_> = named
@@ -263,7 +263,7 @@ impl<'a> Definers<'a> {
         self.named(name).iter().any(|known| known.input == input)
     }
 
-    /// The one of `candidates` that defines more of `names` than any other.
+    /// Returns the candidates that define most of `names`.
     fn best(&self, candidates: impl IntoIterator<Item = usize>, names: &HashSet<&str>) -> Best {
         let mut best = Best::default();
         for input in candidates {
@@ -280,21 +280,21 @@ impl<'a> Definers<'a> {
     }
 }
 
-/// The objects with which most names agree.
+/// The objects that define most of the names.
 #[derive(Default)]
 struct Best {
     hits: usize,
     inputs: Vec<usize>,
 }
 
-/// The names that file symbols of what is made of `object` have.
+/// Returns the names of the file symbols in code made from `object`.
 fn files<'a>(object: &'a Object) -> Vec<&'a str> {
     match object {
         Object::Elf(elf) => {
             let files = elf.symbols().iter().filter(|s| s.kind == SymbolKind::File);
             files.map(|file| file.name).collect()
         }
-        // LLVM's `AsmPrinter::doInitialization` takes the path off.
+        // LLVM's `AsmPrinter::doInitialization` removes the path.
         Object::Bitcode(bitcode) => {
             let name = Path::new(bitcode.source_file()).file_name();
             name.and_then(|name| name.to_str()).into_iter().collect()
@@ -305,13 +305,13 @@ fn files<'a>(object: &'a Object) -> Vec<&'a str> {
 /// The objects of the symbols of a linked file.
 struct Owners<'a> {
     definers: &'a Definers<'a>,
-    /// For each symbol the file symbol in front of it.
+    /// For each symbol, the file symbol in front of it.
     file_of: Vec<Option<usize>>,
-    /// For each file symbol the object.
+    /// For each file symbol, its object.
     input_of_file: Vec<Option<usize>>,
-    /// By what thin LTO appends to the names of one module.
+    /// Objects by the suffix that thin LTO appends to the names of a module.
     input_of_hash: HashMap<&'a str, usize>,
-    /// For each local symbol whose name several objects have: the object of those around it.
+    /// For each local symbol whose name several objects define, the object of its neighbours.
     by_neighbours: HashMap<usize, usize>,
 }
 
@@ -354,7 +354,7 @@ impl<'a> Owners<'a> {
         owners
     }
 
-    /// The object of the symbol at `position` of the symbol table, or what stands in place of one.
+    /// Returns the object of the symbol at `position` of the symbol table, or its substitute.
     fn of(&self, position: usize, symbol: &Symbol) -> &str {
         let input = match self.input(position, symbol) {
             Owner::Input(input) => Some(input),
@@ -385,27 +385,27 @@ impl<'a> Owners<'a> {
                 return Owner::Input(*input);
             }
         } else if name == symbol.name || !is_local {
-            // A local one is a global that the linker was told to hide.
+            // A local symbol may be a global that the linker was told to hide.
             if let Some(input) = definers.of_global(symbol.name) {
                 return Owner::Input(input);
             }
         }
         let mut locals = definers.of_local(name);
         if of_file.is_some() {
-            // Only what has no file symbol of its own can stand behind that of another.
+            // Only an object without a file symbol can have symbols after another object's file symbol.
             locals.retain(|input| definers.has_file.get(*input) == Some(&false));
         }
         match (locals.as_slice(), of_file) {
             ([input], _) => Owner::Input(*input),
-            // What the compiler made itself is in no symbol table of bitcode.
+            // The symbol table of bitcode lacks symbols that the compiler makes.
             (_, Some(input)) if is_local => Owner::Input(input),
             ([], _) => definers.of_global(name).map_or(Owner::None, Owner::Input),
             (_, _) => Owner::Several,
         }
     }
 
-    /// Full LTO merges everything into one object, in link order. Where the same object is that of
-    /// the nearest symbol before and behind that is known, and has the name, it is the one.
+    /// Returns the object of symbols that several objects define, if their neighbours tell it: full LTO
+    /// merges everything in link order, so a symbol between two of one object that defines it is of that.
     fn neighbours(&self, elf: &Elf) -> HashMap<usize, usize> {
         let mut found = HashMap::new();
         let mut before = None;
@@ -431,7 +431,7 @@ impl<'a> Owners<'a> {
     }
 }
 
-/// Where a symbol is from.
+/// The origin of a symbol.
 #[derive(Clone, Copy)]
 enum Owner {
     Input(usize),
@@ -439,9 +439,8 @@ enum Owner {
     None,
 }
 
-/// For each file symbol, with the names of the locals behind it, the object that it stands for. Of
-/// those that are as good as another the first that no other file symbol has: both are in link
-/// order.
+/// Returns the object of each file symbol, given with the names of the locals after it. Of equal
+/// candidates, the first that no other file symbol has is chosen: both are in link order.
 fn input_of_files(definers: &Definers, groups: &[(&str, HashSet<&str>)]) -> Vec<Option<usize>> {
     let mut used = HashSet::new();
     let choose = |(file, names): &(&str, HashSet<&str>)| {
@@ -455,8 +454,8 @@ fn input_of_files(definers: &Definers, groups: &[(&str, HashSet<&str>)]) -> Vec<
     groups.iter().map(choose).collect()
 }
 
-/// What thin LTO appended to the name of a symbol that it made known to other modules: the same for
-/// all symbols of a module. Source: `ModuleSummaryIndex::getGlobalNameForLocal`.
+/// Returns thin LTO's suffix in the name of a promoted symbol, the same for all symbols of a
+/// module. Source: `ModuleSummaryIndex::getGlobalNameForLocal`.
 fn hash(name: &str) -> Option<&str> {
     let (_, hash) = name.rsplit_once(".llvm.")?;
     let hash = hash.split('.').next().unwrap_or(hash);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What became of each symbol of another build.
+//! Compares each symbol with another build.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -15,10 +15,10 @@ use super::attribution::{Attributed, Entry, Key, NO_OBJECT, NO_SYMBOL, SEVERAL};
 use super::inputs::source_object;
 use super::sections::Group;
 
-/// The list of what a link left out because nothing used it, beside vmlinux.
+/// The list of the definitions that a link dropped as unreferenced, beside vmlinux.
 pub const DROPPED: &str = "vmlinux.lto-dropped";
 
-/// What became of a symbol of the other build.
+/// The change of a symbol against the other build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
@@ -28,16 +28,16 @@ pub enum Change {
     Grew,
     /// It is smaller.
     Shrank,
-    /// The other build has none.
+    /// The other build lacks it.
     New,
-    /// It is gone, as nothing used it: the list says so.
+    /// It is gone, and the list has it as dropped.
     Dropped,
-    /// It is gone otherwise.
+    /// It is gone for another reason.
     InlinedOrMerged,
 }
 
 impl Change {
-    /// All of them, in the order in which they are shown.
+    /// All changes, in the order of the report.
     pub const ALL: [Self; 6] = [
         Self::Same,
         Self::Grew,
@@ -61,26 +61,26 @@ impl fmt::Display for Change {
     }
 }
 
-/// One symbol of the source in both builds, or what lies between symbols in one kind of section.
+/// One symbol of the source in both builds, or the bytes without a symbol in one kind of section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// The object, or what stands in place of one.
+    /// The object or its substitute.
     pub object: String,
-    /// The name in the source, or the section of what has no symbol.
+    /// The name in the source, or the section of bytes without a symbol.
     pub name: String,
-    /// Where it lies.
+    /// The group with most of its bytes.
     pub group: Group,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// Its bytes in the other build; not without one.
+    /// Its size in the other build, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<u64>,
-    /// Not without another build, nor for what has no symbol.
+    /// The change, if there is another build; not for bytes without a symbol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
-    /// Of how many symbols it consists, in the build that has more.
+    /// The number of its symbols, in the build with more.
     pub n_parts: u64,
-    /// How many of its instructions were executed; not without a measurement.
+    /// The number of its executed instructions, if measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub executed: Option<u64>,
     /// The same in the other build.
@@ -89,7 +89,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Its bytes in both builds.
+    /// Returns its size in both builds.
     pub fn bytes(&self) -> Size {
         Size {
             size: self.size,
@@ -97,20 +97,20 @@ impl Row {
         }
     }
 
-    /// By how many bytes it is larger than in the other build.
+    /// Returns its growth against the other build, in bytes.
     pub fn difference(&self) -> i128 {
         i128::from(self.size) - i128::from(self.against.unwrap_or(self.size))
     }
 }
 
-/// What a link left out, as [`DROPPED`] says.
+/// The definitions that a link dropped, read from [`DROPPED`].
 #[derive(Debug, Default)]
 pub struct DroppedList {
     objects: HashMap<String, HashSet<String>>,
 }
 
 impl DroppedList {
-    /// Reads the list of the object tree at `root`; without one nothing was left out.
+    /// Reads the list of the object tree at `root`; without a list, nothing was dropped.
     pub fn read(root: &Path) -> anyhow::Result<Option<Self>> {
         let path = root.join(DROPPED);
         let text = text_if_there(&path)?;
@@ -127,12 +127,12 @@ impl DroppedList {
         Ok(list)
     }
 
-    /// How many names of the source it has.
+    /// Returns the number of names in the source.
     pub fn len(&self) -> usize {
         self.objects.values().map(HashSet::len).sum()
     }
 
-    /// Whether the symbol is listed. One of no known object is known by its name alone.
+    /// Returns whether the symbol is listed. If its object is unknown, its name alone decides.
     fn has(&self, object: &str, name: &str) -> bool {
         let is_unknown = [NO_OBJECT, SEVERAL].contains(&object);
         let objects = self.objects.get(name);
@@ -140,8 +140,8 @@ impl DroppedList {
     }
 }
 
-/// The rows of `build`, compared with `against` if there is one: by object and name, and what only
-/// one of them has by name alone, if that leads to one symbol in each.
+/// Returns the rows of `build`, compared with `against` if there is one. Symbols match by object
+/// and name. The rest matches by name alone, if each build has only one symbol of that name.
 pub fn rows(
     build: Attributed,
     against: Option<Attributed>,
@@ -203,8 +203,8 @@ pub fn rows(
     rows
 }
 
-/// Where one build does not tell whose a symbol is, neither does the comparison: what only the other
-/// has under that name is taken together as well.
+/// Joins symbols of unknown object: if one build does not tell the object of a name, the symbols
+/// that only the other build has under that name are counted together too.
 fn join_several(pairs: &mut BTreeMap<Key, [Option<Entry>; 2]>) {
     let of_several = pairs.iter().filter(|((object, _), _)| object == SEVERAL);
     let of_several: HashMap<_, _> = of_several
@@ -235,8 +235,7 @@ fn join_several(pairs: &mut BTreeMap<Key, [Option<Entry>; 2]>) {
     }
 }
 
-/// Joins what is under another object in each build: names that only one symbol of the rest has on
-/// either side.
+/// Joins symbols with another object in each build, if only one of the rest has that name on either side.
 fn join_moved(pairs: &mut BTreeMap<Key, [Option<Entry>; 2]>) {
     let mut alone: HashMap<String, [Vec<String>; 2]> = HashMap::new();
     for ((object, name), entries) in &*pairs {

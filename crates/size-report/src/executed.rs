@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The instructions that `cargo xtask bench runtime` counted, beside the sizes.
+//! Shows the instructions that `cargo xtask bench runtime` counted beside the sizes.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Read;
 use super::attribution::Attributed;
 
-/// What was counted of a build, and of the one to compare with.
+/// The instructions executed by a build, and by the one to compare with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Total {
     /// The sets of kernel work that were run.
@@ -16,7 +16,7 @@ pub struct Total {
     /// All instructions of the kernel.
     #[serde(flatten)]
     pub executed: Executed,
-    /// Those that are of no symbol of vmlinux: of modules above all.
+    /// Instructions outside of vmlinux's symbols, most of them in modules.
     pub elsewhere: Executed,
 }
 
@@ -25,24 +25,24 @@ pub struct Total {
 pub struct Executed {
     /// Instructions.
     pub instructions: u64,
-    /// Instructions in the other build; not without one.
+    /// Instructions in the other build, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions_against: Option<u64>,
 }
 
-/// What was counted when a kernel ran: how many instructions at which address.
+/// The counts of a run of a kernel: the number of executed instructions by address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// The sets of kernel work that were run.
     pub sets: Vec<&'static str>,
-    /// Of the kernel.
+    /// The counts of the kernel.
     pub addresses: BTreeMap<u64, u64>,
-    /// Of the one to compare with, of the same work.
+    /// The counts of the kernel to compare with, for the same work.
     pub against: Option<BTreeMap<u64, u64>>,
 }
 
-/// Adds to the symbols of a build, and to those of the one to compare with, what was executed of each;
-/// nothing if it was not counted, of both if there are two.
+/// Adds the executed instructions to the symbols of a build and of the one to compare with. Does
+/// nothing unless all of these builds were measured.
 pub fn add(
     (read, attributed): (&Read, &mut Attributed),
     against: Option<(&Read, &mut Attributed)>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The report as one page that needs nothing else.
+//! Writes the report as one self-contained page.
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -13,7 +13,7 @@ const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What the script reads. Symbols are arrays, as there are tens of thousands.
+/// The data of the script. Symbols are arrays because there are tens of thousands.
 #[derive(Serialize)]
 struct Data<'a> {
     builds: Vec<&'a super::Build>,
@@ -23,22 +23,22 @@ struct Data<'a> {
     /// Group, name, size.
     sections: Vec<(usize, &'a str, Pair)>,
     image: Option<(&'a str, Pair)>,
-    /// How many, and their size.
+    /// Number and size.
     modules: (usize, Pair),
     change_names: [String; 6],
-    /// Change, how many, size.
+    /// Change, number of symbols, size.
     changes: Vec<(usize, u64, Pair)>,
     without_symbols: Pair,
-    /// The sets that were run, and the instructions: all, and those of no symbol.
+    /// The sets that were run, and the instructions: all, and those outside of symbols.
     executed: Option<(&'a [&'a str], Pair, Pair)>,
-    /// Name, and its symbols.
+    /// Name and symbols.
     objects: Vec<(&'a str, Vec<Symbol<'a>>)>,
 }
 
 /// Name, group, size, change, instructions.
 type Symbol<'a> = (&'a str, usize, Pair, Option<usize>, Option<Pair>);
 
-/// Bytes in both builds.
+/// Size in both builds.
 type Pair = (u64, Option<u64>);
 
 fn pair(size: Size) -> Pair {
@@ -59,7 +59,7 @@ fn change_index(change: Change) -> usize {
         .unwrap_or_default()
 }
 
-/// The page.
+/// Returns the page.
 pub fn page(report: &Report) -> anyhow::Result<String> {
     let mut page = String::new();
     let mut rest = PAGE;
@@ -79,11 +79,10 @@ pub fn page(report: &Report) -> anyhow::Result<String> {
     Ok(page)
 }
 
-/// The data as JSON that can stand in a script element: nothing in it ends that, or begins a
-/// comment.
+/// Returns the data as JSON that cannot end a script element or begin a comment.
 fn data(report: &Report) -> anyhow::Result<String> {
     let mut objects: Vec<(&str, Vec<_>)> = Vec::new();
-    // What has no symbol comes last, the rest is sorted by object.
+    // Bytes without a symbol come last; the rest is sorted by object.
     for row in &report.symbols {
         let symbol = (
             row.name.as_str(),
@@ -143,8 +142,8 @@ fn data(report: &Report) -> anyhow::Result<String> {
     Ok(escaped(&serde_json::to_string(&data)?))
 }
 
-/// JSON that means the same, without what has a meaning in HTML. Outside of its strings none of
-/// these can stand.
+/// Returns equivalent JSON without characters that have a meaning in HTML, which occur only in its
+/// strings.
 fn escaped(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")

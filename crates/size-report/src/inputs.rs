@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What a kernel was linked from, where the build left no record too.
+//! Finds the objects that a kernel was linked from, also if the build left no record.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,20 +18,20 @@ pub struct Inputs<'tree, 'files> {
 }
 
 impl<'files> Inputs<'_, 'files> {
-    /// In link order, where that is known.
+    /// Returns the objects, in link order if that is known.
     pub fn objects(&self) -> &[Input<'files>] {
         self.recorded.unwrap_or(&self.found)
     }
 }
 
-/// Folders of an object tree with programs of the host, or with code that is no part of vmlinux.
+/// Folders of an object tree with programs of the host, or with code outside of vmlinux.
 const NO_KERNEL: [&str; 4] = ["scripts", "tools", "include", "source"];
 
-/// The inputs of the link of the kernel in `tree`: by its record, else by that of `other`, a build
-/// of the same source, else all that its archives name.
+/// Returns the inputs of the link of the kernel in `tree`: from its record, else from the record of
+/// `other`, a build of the same source, else from all its archives.
 ///
 /// # Errors
-/// A record or an object that cannot be read.
+/// A record or an object cannot be read.
 pub fn of<'tree, 'files>(
     tree: &'tree Objtree<'files>,
     other: Option<&Objtree>,
@@ -69,7 +69,7 @@ pub fn of<'tree, 'files>(
     })
 }
 
-/// The archives that kernels are linked from, and the objects that are linked without one.
+/// Returns the archives that kernels are linked from, and the objects that are linked separately.
 fn archives(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let walk = WalkDir::new(root).sort_by_file_name().into_iter();
@@ -94,12 +94,12 @@ fn archives(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The path of an object in the tree, under the name that it has in every build: a native form that
-/// was made of bitcode is called as the bitcode is.
+/// Returns the path of an object in the tree, the same in every build: native code made from
+/// bitcode has the name of the bitcode.
 pub fn object_name(input: &Input) -> String {
     match &input.path {
         Some(path) => source_object(&path.display().to_string()),
-        // A member that is no file is named with its archive; it came from there.
+        // A member that is no file has the name of its archive, which is its origin.
         None => match input.name.split_once(" in ") {
             Some((member, archive)) => {
                 let folder = Path::new(archive).parent().unwrap_or(Path::new(""));
@@ -110,7 +110,7 @@ pub fn object_name(input: &Input) -> String {
     }
 }
 
-/// The path of the object of which the one at `path` is a native form, or `path`.
+/// Returns the path of the bitcode if `path` is native code made from it, else `path`.
 pub fn source_object(path: &str) -> String {
     let path = path.strip_prefix("./").unwrap_or(path);
     let form = lto_link::NATIVE_FORMS

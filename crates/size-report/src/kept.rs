@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What keeps a kernel that drops as large as it is: the bytes that each kind of root reaches.
+//! Shows why a kernel that drops definitions is still this large: the bytes that each kind of root keeps.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -13,26 +13,26 @@ use serde::Serialize;
 use super::compare::Row;
 use super::inputs::{Inputs, source_object};
 
-/// What stays for roots of one kind.
+/// The bytes that roots of one kind keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeptFor {
-    /// The kind, as `vmlinux.lto-roots` has it.
+    /// The kind, as in `vmlinux.lto-roots`.
     reason: String,
-    /// How many definitions are roots of this kind; those that bitcode itself keeps are in no list.
+    /// The number of roots of this kind; definitions kept by bitcode itself are in no list.
     n_roots: u64,
-    /// How many symbols of vmlinux.o they reach.
+    /// The number of symbols of vmlinux.o that they reach.
     n_symbols: u64,
-    /// The bytes of these.
+    /// The size of these symbols.
     size: u64,
-    /// Those of them that no other kind reaches.
+    /// The size of the symbols that no other kind reaches.
     only_size: u64,
 }
 
-/// What each kind of root keeps of `rows`, that which it alone keeps first; nothing of a kernel whose
-/// link dropped nothing.
+/// Returns the symbols of `rows` that each kind of root keeps, sorted by those that it alone keeps;
+/// nothing if the kernel's link dropped nothing.
 ///
 /// # Errors
-/// A list or bitcode that cannot be read.
+/// A list or bitcode cannot be read.
 pub fn kept_for(
     tree: &Objtree,
     inputs: &Inputs,
@@ -81,7 +81,7 @@ pub fn kept_for(
 }
 
 impl KeptFor {
-    /// A line of a table: reason, roots, symbols, bytes, and bytes for it alone.
+    /// Returns a line of a table: reason, roots, symbols, bytes, and bytes for it alone.
     pub fn cells(&self, number: impl Fn(u64) -> String) -> Vec<String> {
         let Self {
             reason,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! How large a built kernel is, and what changed against another build of it.
+//! Measures the size of a built kernel, and compares it with another build.
 //!
-//! **Invariant:** this crate knows sizes, and what they belong to. It starts no process, writes no file, and
-//! takes from its caller what was counted when a kernel ran.
+//! **Invariant:** this crate knows sizes, and what they belong to. It starts no process, writes no
+//! file, and takes from its caller what was counted when a kernel ran.
 #![warn(missing_docs)]
 
 mod attribution;
@@ -38,18 +38,18 @@ pub use executed::Counted;
 pub use html::page;
 pub use text::tables;
 
-/// Bytes of the kernel, and of the one to compare with.
+/// The size of a kernel, and of the one to compare with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Size {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Bytes in the other build; not without one.
+    /// Size in the other build, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<u64>,
 }
 
 impl Size {
-    /// The larger one.
+    /// Returns the larger one.
     fn larger(self) -> u64 {
         self.size.max(self.against.unwrap_or_default())
     }
@@ -62,16 +62,16 @@ impl Size {
     }
 }
 
-/// Bytes of what has a name.
+/// A name and a size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Named {
-    /// What it is.
+    /// The name.
     pub name: String,
     #[serde(flatten)]
     size: Size,
 }
 
-/// Bytes of the sections that have, or had before they were split, this name.
+/// The size of all sections that have this name, or had it before they were split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SectionSize {
     group: Group,
@@ -80,22 +80,22 @@ pub struct SectionSize {
     size: Size,
 }
 
-/// A build that was read.
+/// A build in the report.
 #[derive(Debug, Serialize)]
 pub struct Build {
     /// Its object tree.
     objtree: String,
     /// `include/config/kernel.release`.
     release: String,
-    /// The kind of LTO it is configured for.
+    /// The configured kind of LTO.
     lto: &'static str,
-    /// How the objects that it was linked from were found.
+    /// The source of the list of linked objects.
     inputs: &'static str,
-    /// How many these are.
+    /// The number of linked objects.
     n_inputs: usize,
 }
 
-/// How many symbols changed in one way.
+/// The number of symbols with one kind of change.
 #[derive(Debug, Serialize)]
 pub struct ChangeTotal {
     change: Change,
@@ -104,16 +104,16 @@ pub struct ChangeTotal {
     size: Size,
 }
 
-/// Everything that is shown.
+/// The whole report.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Of the fields here; it grows when one changes its meaning or goes away.
+    /// The version of the fields here; it grows when a field changes its meaning or goes away.
     version: u32,
     build: Build,
     against: Option<Build>,
-    /// The file that the sections are from.
+    /// The file with the measured sections.
     measured: &'static str,
-    /// All of memory: the sections without those that the final link discards.
+    /// The total size in memory, without sections that the final link discards.
     total: Size,
     groups: Vec<Named>,
     sections: Vec<SectionSize>,
@@ -122,22 +122,23 @@ pub struct Report {
     /// The loaded size of all modules.
     modules_total: Size,
     modules: Vec<Named>,
-    /// Everything below each directory, `.` for all; what has no object stands in a line of its own.
+    /// The size of each directory with its subdirectories, `.` for all; bytes without an object
+    /// have a separate line.
     directories: Vec<Named>,
     objects: Vec<Named>,
-    /// How many symbols the list of what the link left out has.
+    /// The number of symbols in the list of dropped definitions.
     n_listed_as_dropped: Option<usize>,
-    /// What the roots of each kind keep; not of a kernel whose link dropped nothing.
+    /// The bytes kept by each kind of root, if the kernel's link dropped anything.
     kept_for: Option<Vec<KeptFor>>,
     changes: Vec<ChangeTotal>,
-    /// What has no symbol; it and the changes are all of memory.
+    /// The size of bytes without a symbol; with the changes it adds up to all memory.
     without_symbols: Size,
-    /// What `bench runtime` counted; not unless it did, of both builds if there are two.
+    /// The counts of `bench runtime`, if all builds were measured.
     executed: Option<executed::Total>,
     symbols: Vec<Row>,
 }
 
-/// A build, and what of it is measured.
+/// A build and its measured files.
 struct Read<'tree, 'files> {
     tree: &'tree Objtree<'files>,
     /// The linked kernel.
@@ -169,7 +170,7 @@ impl Read<'_, '_> {
         attribute(self.elf, self.inputs.objects())
     }
 
-    /// The loaded size of each module.
+    /// Returns the loaded size of each module.
     fn modules(&self) -> BTreeMap<String, u64> {
         let modules = self.tree.modules.iter();
         let sizes = modules.map(|module| {
@@ -179,7 +180,7 @@ impl Read<'_, '_> {
         sizes.collect()
     }
 
-    /// The file that is booted, and its size.
+    /// Returns the file that is booted, and its size.
     fn image(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut found = BTreeMap::new();
         for image in ["arch/arm64/boot/Image", "arch/x86/boot/bzImage"] {
@@ -197,10 +198,10 @@ impl Read<'_, '_> {
 }
 
 /// Measures the kernel in the object tree `objtree`, and compares it with the one in `against`. The
-/// instructions in `counted` are shown beside the sizes.
+/// report shows the instructions in `counted` beside the sizes.
 ///
 /// # Errors
-/// Files that are missing or cannot be read.
+/// A file is missing or cannot be read.
 pub fn report(
     objtree: &Path,
     against: Option<&Path>,
@@ -212,7 +213,7 @@ pub fn report(
     let other = against.map(|root| Objtree::open(root, files));
     let other = other.transpose().context(OTHER)?;
     let other = other.as_ref();
-    // The same file of both builds: vmlinux has padding that vmlinux.o has not.
+    // Compare the same file of both builds: vmlinux contains padding that vmlinux.o lacks.
     let objects = (&tree.object, other.map(|other| &other.object));
     let (measured, elf, elf_other) = match objects {
         (Some(elf), None) => ("vmlinux.o", elf, None),
@@ -289,7 +290,7 @@ pub fn report(
     })
 }
 
-/// Sizes of one build, and of the other if there is one; what one of them has not takes nothing.
+/// Pairs the sizes of one build with those of the other, if there is one; a missing entry has size 0.
 fn paired<K: Ord + Clone>(
     sizes: BTreeMap<K, u64>,
     against: Option<&BTreeMap<K, u64>>,
@@ -336,8 +337,8 @@ fn groups(sections: &BTreeMap<(Group, &str), Size>) -> Vec<Named> {
     Group::ALL.map(of_group).into()
 }
 
-/// What each directory has, those below it included, and each object. What stands in place of an
-/// object is its own directory.
+/// Returns the size of each directory, including subdirectories, and of each object. A substitute
+/// for an object is its own directory.
 fn sums(symbols: &[Row]) -> (BTreeMap<String, Size>, BTreeMap<String, Size>) {
     let mut objects: BTreeMap<String, Size> = BTreeMap::new();
     for row in symbols {
@@ -365,7 +366,7 @@ fn sums(symbols: &[Row]) -> (BTreeMap<String, Size>, BTreeMap<String, Size>) {
     (directories, objects)
 }
 
-/// How many symbols changed in each way; nothing without another build.
+/// Returns the number of symbols with each change; nothing without another build.
 fn changes(symbols: &[Row]) -> Vec<ChangeTotal> {
     let is_compared = symbols.iter().any(|row| row.change.is_some());
     let total = |change| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 "use strict";
 
-// An error is shown, and does not leave a page that only looks whole.
+// An error is shown, so that an incomplete page does not look complete.
 const showError = (message) => {
   const place = document.createElement("pre");
   place.id = "script-error";
@@ -37,8 +37,8 @@ addEventListener("error", (event) => showError(event.message));
   };
 
   // ---- The tree ------------------------------------------------------------------------------
-  // a and b are the bytes in both builds, d what changed below: the sum of all differences; x and y
-  // are the instructions that were executed of both, where that was measured.
+  // a and b are the bytes in both builds, d is the sum of all differences below; x and y are the
+  // executed instructions of both builds, if they were measured.
 
   const newNode = (name, parent) => {
     const path = parent && parent.path ? `${parent.path}/${name}` : name;
@@ -52,7 +52,7 @@ addEventListener("error", (event) => showError(event.message));
     let node = root;
     for (const part of object.split("/")) node = node.children.get(part) ?? newNode(part, node);
     for (const [name, group, [a, b], change, executed] of symbols) {
-      // The same name may be in two groups of what has no symbol.
+      // Bytes without a symbol may have the same name in two groups.
       const known = node.children.get(name);
       const leaf = known ? newNode(`${name} (${data.groups[group][0]})`, node) : newNode(name, node);
       const [x, y] = executed ?? [0, 0];
@@ -72,7 +72,7 @@ addEventListener("error", (event) => showError(event.message));
     let node = root;
     for (const part of path.split("/").filter((part) => part)) {
       const child = node.children?.get(part);
-      // A link may be older than the report: what is left of its path is shown.
+      // A link may be older than the report: the existing part of its path is shown.
       if (!child) break;
       node = child;
     }
@@ -80,7 +80,7 @@ addEventListener("error", (event) => showError(event.message));
   };
 
   // ---- State ---------------------------------------------------------------------------------
-  // All of it stands in the hash, so that a view can be linked.
+  // The hash contains all of it, so that a view can be linked.
 
   const VIEWS = { a: "A", b: "B", difference: "Difference" };
   const readState = () => {
@@ -151,7 +151,7 @@ addEventListener("error", (event) => showError(event.message));
     return placed;
   };
 
-  // What is too small to be seen or hit is one tile.
+  // Symbols that are too small to be seen or clicked share one tile.
   const MIN_AREA = 60;
   const layout = (node, box) => {
     const total = valueOf(node);
@@ -176,7 +176,7 @@ addEventListener("error", (event) => showError(event.message));
   const colour = ({ a, b }) => {
     if (!compared) return "";
     const share = a === b ? 0 : (a - b) / Math.max(a, b);
-    // A few per cent are much for a directory: the root brings them out.
+    // A few per cent are much for a directory: the root makes them visible.
     const strength = Math.round(Math.sqrt(Math.abs(share)) * 100);
     const towards = share > 0 ? "--grew" : "--shrank";
     return `color-mix(in srgb, var(${towards}) ${strength}%, var(--flat))`;
@@ -259,7 +259,7 @@ addEventListener("error", (event) => showError(event.message));
   map.addEventListener("click", (event) => {
     const path = event.target.closest("button")?.dataset.path;
     if (path !== undefined) {
-      // A click by the keyboard has no place; only then the focus follows.
+      // A click by the keyboard has no position; only then the focus follows.
       focusFirst = event.detail === 0;
       go({ path });
     }
@@ -299,7 +299,7 @@ addEventListener("error", (event) => showError(event.message));
     }
   });
 
-  // ---- What stands around it -----------------------------------------------------------------
+  // ---- The rest of the page -----------------------------------------------------------------
 
   const crumbs = () => {
     const above = [];
@@ -423,7 +423,7 @@ addEventListener("error", (event) => showError(event.message));
     }
     byId("legend").append("Arrows move, Enter zooms in, Escape zooms out, / searches.");
     byId("search").addEventListener("input", (event) => {
-      // Typing leaves no trail behind the Back button.
+      // Typing adds no entries to the Back button.
       history.replaceState(null, "", hashOf({ ...state, q: event.target.value }));
       render();
     });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The sections of a kernel, grouped as they lie in memory.
+//! Groups the sections of a kernel by their place in memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,28 +7,28 @@ use std::fmt;
 use object_model::{Elf, Section, elf};
 use serde::Serialize;
 
-/// Where in memory a section goes, and what becomes of it.
+/// The place of a section in memory, and its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Group {
     /// Code.
     Text,
-    /// Read-only once the kernel has started.
+    /// Read-only after the kernel's start.
     Rodata,
     /// Writable, with content in the file.
     Data,
-    /// What each CPU gets a copy of.
+    /// Copied for each CPU.
     Percpu,
     /// Zero at the start.
     Bss,
-    /// Freed after the start.
+    /// Freed after the kernel's start.
     Init,
-    /// What the final link leaves out. Only vmlinux.o has it.
+    /// Discarded by the final link. Only vmlinux.o has it.
     Discarded,
 }
 
 impl Group {
-    /// All groups, in the order in which they are shown.
+    /// All groups, in the order of the report.
     pub const ALL: [Self; 7] = [
         Self::Text,
         Self::Rodata,
@@ -54,7 +54,7 @@ impl fmt::Display for Group {
     }
 }
 
-/// What `/DISCARD/` of the linker scripts takes, by how the names begin. Source:
+/// Prefixes of the sections that `/DISCARD/` of the linker scripts takes. Source:
 /// `include/asm-generic/vmlinux.lds.h`, `DISCARDS` and `COMMON_DISCARDS`.
 const DISCARDED: [&str; 5] = [
     ".discard",
@@ -64,8 +64,8 @@ const DISCARDED: [&str; 5] = [
     ".exitcall",
 ];
 
-/// What lies between `__init_begin` and `__init_end`, by how the names begin, besides what is called
-/// init or exit. Source: `INIT_DATA` of the same file, `arch/{arm64,x86}/kernel/vmlinux.lds.S`.
+/// Prefixes of the sections between `__init_begin` and `__init_end`, besides init and exit
+/// sections. Source: `INIT_DATA` of the same file, `arch/{arm64,x86}/kernel/vmlinux.lds.S`.
 const INIT: [&str; 20] = [
     ".init",
     ".exit",
@@ -89,10 +89,10 @@ const INIT: [&str; 20] = [
     "_error_injection_whitelist",
 ];
 
-/// Writable sections of which the linker scripts make a part of the read-only data.
+/// Writable sections that the linker scripts place in the read-only data.
 const READ_ONLY_AFTER_START: [&str; 3] = [".data..ro_after_init", ".data.rel.ro", "__jump_table"];
 
-/// The group of an allocated section of `elf`.
+/// Returns the group of an allocated section of `elf`.
 pub fn group(elf: &Elf, section: &Section) -> Group {
     let begins = |names: &[&str]| names.iter().any(|name| section.name.starts_with(name));
     if elf.is_relocatable() && begins(&DISCARDED) {
@@ -133,8 +133,8 @@ const SPLIT: [&str; 14] = [
     ".text",
 ];
 
-/// The name that a section has before compilers split it: `.text` for `.text.vfs_read`. The names
-/// that the kernel itself gives (`.data..percpu`), and the mergeable strings, stay by themselves.
+/// Returns the name of a section before compilers split it: `.text` for `.text.vfs_read`. The
+/// kernel's own section names (`.data..percpu`) and mergeable strings are not joined.
 pub fn family(name: &str) -> &str {
     if let Some((before, _)) = name.split_once('+') {
         // Entries of exports are sorted by their section: `___ksymtab+vfs_read`.
@@ -147,7 +147,7 @@ pub fn family(name: &str) -> &str {
         let Some(rest) = name.strip_prefix(stem).filter(|rest| rest.starts_with('.')) else {
             continue;
         };
-        // `..L` begins the name of a private constant, which is the compiler's.
+        // `..L` begins the name of a private constant of the compiler.
         let own = rest.strip_prefix("..").filter(|own| !own.starts_with('L'));
         let kept = match own {
             Some(own) => "..".len() + own.find('.').unwrap_or(own.len()),
@@ -159,7 +159,7 @@ pub fn family(name: &str) -> &str {
     name
 }
 
-/// The bytes in memory of the sections of `elf`, by group and [`family`].
+/// Returns the bytes in memory of the sections of `elf`, by group and [`family`].
 pub fn sizes<'elf>(elf: &'elf Elf) -> BTreeMap<(Group, &'elf str), u64> {
     let mut sizes = BTreeMap::new();
     for section in elf.sections().iter().filter(|s| s.is_allocated()) {
@@ -170,7 +170,7 @@ pub fn sizes<'elf>(elf: &'elf Elf) -> BTreeMap<(Group, &'elf str), u64> {
     sizes
 }
 
-/// The bytes in memory of all sections of `elf`.
+/// Returns the bytes in memory of all sections of `elf`.
 pub fn total(elf: &Elf) -> u64 {
     let allocated = elf.sections().iter().filter(|s| s.is_allocated());
     allocated.map(|section| section.size).sum()

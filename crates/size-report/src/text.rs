@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The report as tables.
+//! Prints the report as tables.
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::compare::{Change, DROPPED, Row};
 use super::{Build, Named, Report, Size};
 
-/// The report; the tables of single symbols and directories have `top` rows.
+/// Returns the report; the tables of single symbols and directories have `top` rows.
 pub fn tables(report: &Report, top: usize) -> String {
     let mut text = size_tables(report, top);
     if let Some(kept_for) = &report.kept_for {
@@ -74,7 +74,7 @@ fn size_tables(report: &Report, top: usize) -> String {
     text
 }
 
-/// What was read.
+/// Returns the header with the builds.
 fn head(report: &Report) -> String {
     let Report {
         build,
@@ -124,7 +124,7 @@ fn sections(report: &Report) -> Vec<Vec<String>> {
     rows
 }
 
-/// The directories of the first level, the largest first, and their sum.
+/// Returns the directories of the first level, the largest first, and their sum.
 fn directories(report: &Report) -> Vec<Vec<String>> {
     let mut first = of_level(report, 0);
     first.sort_by_key(|directory| Reverse(directory.size.larger()));
@@ -133,7 +133,7 @@ fn directories(report: &Report) -> Vec<Vec<String>> {
     first.into_iter().map(line).chain(all).collect()
 }
 
-/// The entries of the second level that are largest, or changed most.
+/// Returns the entries of the second level that are largest, or changed most.
 fn directories_below(report: &Report, top: usize) -> Vec<Vec<String>> {
     let mut second = of_level(report, 1);
     second.sort_by_key(|directory| {
@@ -173,7 +173,7 @@ fn symbol(row: &Row) -> Vec<String> {
     cells(&format!("{} ({})", row.name, row.object), row.bytes())
 }
 
-/// Name, bytes, and if there is another build its bytes and the difference.
+/// Returns name and size, and if there is another build, its size and the difference.
 fn cells(name: &str, size: Size) -> Vec<String> {
     let mut cells = vec![name.to_owned(), grouped(size.size)];
     if let Some(against) = size.against {
@@ -197,7 +197,7 @@ fn table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
     table
 }
 
-/// `1,234,567`
+/// Returns the number as `1,234,567`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -219,7 +219,7 @@ fn difference(size: u64, against: u64) -> String {
     format!("{sign}{}", grouped(size.abs_diff(against)))
 }
 
-/// The difference as a share of `against`, in tenths of per cent; nothing where there was nothing.
+/// Returns the difference relative to `against`, in tenths of per cent; nothing if `against` is 0.
 fn percent(size: u64, against: u64) -> String {
     let thousandths = u128::from(size.abs_diff(against)) * 1000 + u128::from(against / 2);
     let Some(thousandths) = thousandths.checked_div(u128::from(against)) else {

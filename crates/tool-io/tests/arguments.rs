@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use test_support::TestDir;
 use tool_io::{argument_file, expand_arguments};
 
-/// The arguments that a file with this content stands for.
+/// Returns the arguments that a file with this content stands for.
 fn expanded(content: &[u8]) -> Result<Vec<OsString>, String> {
     let dir = TestDir::new();
     let mut argument = OsString::from("@");

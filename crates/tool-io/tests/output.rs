@@ -11,7 +11,7 @@ use object_model::WithCauses;
 use test_support::TestDir;
 use tool_io::{write_atomic, write_if_changed};
 
-/// Names of everything in the directory.
+/// Returns names of everything in the directory.
 fn names(dir: &TestDir) -> Vec<String> {
     let entries = fs::read_dir(dir.path()).unwrap();
     let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string();

@@ -27,13 +27,13 @@ use crate::values;
 /// without LTO, with distributed thin LTO and with thin LTO, and rebuilds each after small changes. Run
 /// nothing else on the machine meanwhile.
 ///
-/// With --dropping, builds it without LTO and with each kind of LTO, with and without dropping what nothing
-/// references. With --levers, builds and boots it with the other options for smaller code. With --inlining,
-/// builds it with full LTO and several inlining limits.
+/// With --dropping, builds it without LTO and with each kind of LTO, with and without dropping
+/// unreferenced definitions. With --levers, builds and boots it with the other options for smaller
+/// code. With --inlining, builds it with full LTO and several inlining limits.
 ///
-/// With --initcalls or --checks, only the tools are built, and run on a finished build of a tree with its own
-/// LTO: initcall-order is compared with the Perl script of that tree, or the checks that single plugins add
-/// to such a build are measured, and verify.
+/// With --initcalls or --checks, builds only the tools, and runs them on a finished build of a tree
+/// with its own LTO: compares initcall-order with the Perl script of that tree, or measures the
+/// checks that single plugins add to such a build, and verify.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
@@ -57,50 +57,50 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Sub {
-    /// Measure what it costs to build again
+    /// Measure the cost of rebuilds
     ///
     /// Builds the kernel without LTO, with distributed thin LTO and with thin LTO, and each again after
     /// small changes.
     Rebuilds {
         #[command(flatten)]
         kernels: KernelArgs,
-        /// The version of the kernel: one that has distributed thin LTO of its own is built as it comes and
+        /// The version of the kernel: one with its own distributed thin LTO is built unchanged and
         /// with lto-link [default: 5.10].
         #[arg(long, value_name = "VERSION")]
         kernel: Option<String>,
-        /// Build nothing from nothing: measure the changes only, on what an earlier run built.
+        /// Measure only the changes, on the builds of an earlier run.
         #[arg(long)]
         built: bool,
     },
-    /// Measure what it costs and gains to drop what nothing references
+    /// Measure the cost and gain of dropping unreferenced definitions
     ///
     /// Builds the kernel without LTO and with each kind of LTO, with and without dropping.
     Dropping {
         #[command(flatten)]
         kernels: KernelArgs,
-        /// With unused exports trimmed in all of them.
+        /// Trim unused exports in all kernels.
         #[arg(long)]
         trim: bool,
     },
-    /// Measure what the options for smaller code gain, on top of dropping; boots each kernel
+    /// Measure the gain of the options for smaller code, on top of dropping; boots each kernel
     Levers {
         #[command(flatten)]
         kernels: KernelArgs,
-        /// With unused exports trimmed in all of them.
+        /// Trim unused exports in all kernels.
         #[arg(long)]
         trim: bool,
     },
-    /// Measure the size of the kernel with full LTO against how far it inlines
+    /// Measure the size of the kernel with full LTO and several inlining limits
     Inlining {
         #[command(flatten)]
         kernels: KernelArgs,
     },
-    /// Compare initcall-order with the Perl script of a tree that has LTO of its own
+    /// Compare initcall-order with the Perl script of a tree with its own LTO
     Initcalls {
         #[command(flatten)]
         built: Built,
     },
-    /// Measure what the checks cost that single plugins add to such a build, and verify
+    /// Measure the cost of verify, and of the checks that single plugins add to such a build
     Checks {
         #[command(flatten)]
         built: Built,
@@ -108,13 +108,13 @@ enum Sub {
     Runtime(runtime::Args),
 }
 
-/// Which kernels are built, and where.
+/// The kernels to build, and their directories.
 #[derive(clap::Args)]
 struct KernelArgs {
     /// The profile of the kernel.
     #[arg(long, value_parser = values::profile(), default_value = "wide")]
     profile: Profile,
-    /// The architecture the kernel is built for.
+    /// The architecture of the kernel.
     #[arg(long, value_parser = values::arch(), default_value = "arm64")]
     arch: Arch,
     /// The directory in which the kernels are built [default: target/bench of this repository].
@@ -128,12 +128,12 @@ struct KernelArgs {
     no_install: bool,
 }
 
-/// A kernel that was built.
+/// A built kernel.
 #[derive(clap::Args)]
 struct Built {
-    /// The object tree of a kernel that was built with LTO by a tree that knows LTO itself.
+    /// The object tree of a kernel that was built with LTO from a tree with its own LTO.
     objtree: PathBuf,
-    /// Where the result is written [default: docs/results of this repository].
+    /// The directory for the result [default: docs/results of this repository].
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
 }
@@ -226,7 +226,7 @@ impl Old {
     }
 }
 
-/// Names the new spelling of a command.
+/// Prints the new spelling of a command.
 fn renamed(command: &str) {
     eprintln!("`cargo xtask bench --{command}` is now `cargo xtask bench {command}`");
 }
@@ -257,7 +257,7 @@ impl KernelArgs {
     }
 }
 
-/// initcall-order against the Perl script, on what the build of `objtree` gave to it.
+/// Compares initcall-order with the Perl script, on the inputs of the build of `objtree`.
 fn initcalls(objtree: &Path, results: Option<&Path>) -> Outcome {
     let release = release(objtree)?;
     let tool = install::built_tool("initcall-order")?;
@@ -267,7 +267,7 @@ fn initcalls(objtree: &Path, results: Option<&Path>) -> Outcome {
     keep(&results_dir(results).join(name), &page)
 }
 
-/// What the checks of single plugins cost on what the build of `objtree` left.
+/// Measures the cost of the checks of single plugins on the build of `objtree`.
 fn checks(objtree: &Path, results: Option<&Path>) -> Outcome {
     let release = release(objtree)?;
     let title = format!("Cost of the checks of single plugins: Linux {release}");
@@ -280,13 +280,13 @@ fn checks(objtree: &Path, results: Option<&Path>) -> Outcome {
     )
 }
 
-/// The kernels that are built to be measured.
+/// The kernels to measure.
 struct Kernels {
     arch: Arch,
     profile: Profile,
     workdir: PathBuf,
     results: PathBuf,
-    /// Whether missing system packages are installed.
+    /// Whether to install missing system packages.
     install: bool,
 }
 
@@ -344,7 +344,7 @@ impl Kernels {
         self.keep("rebuilds", version, title, option, &table)
     }
 
-    /// The kernel that the others are compared with.
+    /// Returns the kernel that the others are compared with.
     fn none(&self, trims: bool) -> Variant {
         Variant {
             trims,
@@ -352,7 +352,7 @@ impl Kernels {
         }
     }
 
-    /// Writes the table of kernels that drop; all of them may have unused exports trimmed.
+    /// Writes the table of kernels that drop, with unused exports trimmed in all of them if `trims`.
     fn keep_trimmed(&self, name: &str, title: &str, trims: bool, table: &str) -> Outcome {
         if trims {
             let title = format!("{title}, unused exports trimmed");
@@ -424,7 +424,7 @@ fn keep(path: &Path, page: &str) -> Outcome {
     Ok(())
 }
 
-/// Builds a configured kernel in a process of its own, which has no other children whose memory counts.
+/// Builds a configured kernel in a separate process, which has no other children whose memory counts.
 fn build_apart(options: build::Options<'_>) -> anyhow::Result<build::Usage> {
     let build::Options {
         tree,

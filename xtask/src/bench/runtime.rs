@@ -48,11 +48,11 @@ pub struct Args {
     /// The format of the result.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Build and measure this row of the results page, or measure --objtree as this row, and write the
-    /// page.
+    /// Build and measure this row of the results page, or measure --objtree as this row, and write
+    /// the page.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["against", "set", "workload"])]
     row: Option<String>,
-    /// The same for all rows of the results page.
+    /// Build and measure all rows of the results page.
     #[arg(long, conflicts_with_all = ["row", "objtree", "against", "set", "workload"])]
     rows: bool,
     /// Only write the results page, from the stored rows.

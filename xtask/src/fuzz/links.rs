@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 
 /// Links generated programs in every way of lto-link, runs them, and compares with `ld.lld -r`.
 ///
-/// A seed always gives the same program. Programs of sixteen seeds are linked together; if that shows a
-/// difference, each is linked alone. A program that means something else after a link is made
+/// A seed always gives the same program. Programs of sixteen seeds are linked together; if that
+/// shows a difference, each is linked alone. A program that changes its meaning by a link is made
 /// smaller, and written to a folder as a case for tests/link.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -37,34 +37,34 @@ module-asm, last-link, weak-references, library, definition-order, linkage, comd
 
 Exit code: 0 every program means the same; 1 one does not; 2 it could not run.")]
 pub struct Args {
-    /// The first seed, and the one behind the last.
+    /// The first seed, and the one after the last.
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     seeds: Range<u64>,
-    /// The architecture that programs are made for.
+    /// The architecture of the programs.
     #[arg(long, value_parser = values::arch(), default_value = "x86_64")]
     arch: Arch,
-    /// What programs may have, of the features below [default: all].
+    /// The constructs of the programs, of the features below [default: all].
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     features: Vec<Feature>,
-    /// How many links run at a time [default: the CPUs].
+    /// The number of links at a time [default: the number of CPUs].
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
-    /// Begin no program after so many seconds.
+    /// Begin no program after this number of seconds.
     #[arg(long, value_name = "SECONDS")]
     time: Option<u64>,
     /// The lto-link to try [default: that of this repository, built].
     #[arg(long, value_name = "PATH")]
     lto_link: Option<PathBuf>,
-    /// Stop when so many programs were found.
+    /// Stop after this number of programs with differences.
     #[arg(long, value_name = "N", default_value = "10")]
     max_found: usize,
     /// Do not make programs smaller.
     #[arg(long)]
     no_shrink: bool,
-    /// Where programs that were found are written.
+    /// The directory for programs with differences.
     #[arg(long, value_name = "DIR", default_value = "target/fuzz-links")]
     into: PathBuf,
-    /// Add the line of this run to docs/results/link-programs.md, if no difference was found.
+    /// Add a line for this run to docs/results/link-programs.md, if no difference was found.
     #[arg(long, conflicts_with = "features")]
     record: bool,
 }
@@ -137,7 +137,7 @@ pub fn run(args: Args) -> Outcome {
     report(&summary, options.arch, cpu, &into, is_whole, record)
 }
 
-/// CPU time of all that was run.
+/// Returns the CPU time of all child processes.
 fn cpu_of_children() -> anyhow::Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("the CPU time of what was run")?;
     let milliseconds =
@@ -145,8 +145,8 @@ fn cpu_of_children() -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(milliseconds.unsigned_abs()))
 }
 
-/// Prints what was found, writes it to `into`, and gives the exit code. A run with all features,
-/// `is_whole`, that found nothing has a row for the results.
+/// Prints the findings, writes them to `into`, and returns the outcome. `is_whole` marks a run with
+/// all features; if it found nothing, it gets a row in the results.
 fn report(
     summary: &Summary,
     arch: link_lab::Arch,
@@ -206,7 +206,7 @@ fn report(
 /// The page with the ranges of seeds that passed.
 const RESULTS: &str = "docs/results/link-programs.md";
 
-/// A row of the table in the results.
+/// Returns a row of the table in the results.
 fn line(tried: &Range<u64>, arch: link_lab::Arch, cpu: Duration) -> String {
     let Range { start, end } = tried;
     let programs = end.saturating_sub(*start);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask fuzz`: random inputs, tried against what they must give.
+//! `cargo xtask fuzz`: tries random inputs.
 
 mod links;
 
 use crate::outcome::Outcome;
 use clap::Subcommand;
 
-/// Try random inputs against what they must give.
+/// Try random inputs, and compare the results with the expected ones.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask kernel boot`: a kernel booted in QEMU, every module loaded, the console judged.
+//! `cargo xtask kernel boot`: boots a kernel in QEMU, loads every module, and checks the console.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,28 +12,28 @@ use crate::values::{self, Format};
 
 /// Boots a built kernel in QEMU, loads every module, and powers off.
 ///
-/// The modules are loaded in the order their symbols and soft dependencies ask for; the kernel's own
-/// tests among them are left to `kernel selftest`. Panics, oopses,
-/// warnings of the kernel, modules that do not load and a guest that does not end are faults
-/// (exit code 1). The console is kept in boot.log.
+/// Modules are loaded after the modules whose exports they use, and after their soft dependencies.
+/// The kernel's own tests are left to `kernel selftest`. Panics, oopses, warnings of the kernel,
+/// modules that do not load and a guest that does not end are faults (exit code 1). The console is
+/// kept in boot.log.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernel boot --arch arm64 --objtree /build/thin
   cargo xtask kernel boot --arch arm64 --objtree /build/thin --format json --timeout 60")]
 pub struct Args {
-    /// The architecture the kernel was built for.
+    /// The architecture of the kernel.
     #[arg(long, value_parser = values::arch())]
     arch: Arch,
     /// The object tree, with the kernel image and the modules.
     #[arg(long, value_name = "DIR")]
     objtree: PathBuf,
-    /// How the result is printed.
+    /// The format of the result.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// After how many seconds a guest that did not end is a fault.
+    /// The number of seconds after which a guest that has not ended is a fault.
     #[arg(long, value_name = "SECONDS", default_value_t = TIME.as_secs())]
     timeout: u64,
-    /// Where boot.log and the initramfs are written [default: the object tree].
+    /// The directory for boot.log and the initramfs [default: the object tree].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }

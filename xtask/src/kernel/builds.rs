@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask kernel build`: make, its log and what it cost.
+//! `cargo xtask kernel build`: runs make, and records its log and its cost.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use crate::values;
 
 /// Builds a configured kernel and its modules.
 ///
-/// What make says is added to build.log of the object tree, which begins anew where the object tree
-/// is clean; what it cost is in build-usage.json. A build that fails is a fault (exit code 1).
+/// make's output is appended to build.log of the object tree, which begins anew if the object tree
+/// is clean; the cost is in build-usage.json. A build that fails is a fault (exit code 1).
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin --jobs 8
@@ -22,16 +22,16 @@ pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
-    /// The architecture the object tree is configured for.
+    /// The configured architecture of the object tree.
     #[arg(long, value_parser = values::arch())]
     arch: Arch,
     /// The object tree.
     #[arg(long, value_name = "DIR")]
     objtree: PathBuf,
-    /// How many jobs make may run at a time [default: the number of CPUs].
+    /// The number of make's parallel jobs [default: the number of CPUs].
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
-    /// What make is to build.
+    /// The target of make.
     #[arg(long, value_name = "TARGET", default_value = ALL)]
     target: String,
 }

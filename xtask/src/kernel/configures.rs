@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask kernel config`: an object tree configured from a profile, and the result checked.
+//! `cargo xtask kernel config`: configures an object tree from a profile, and checks the result.
 
 use std::path::PathBuf;
 
@@ -11,9 +11,9 @@ use crate::values;
 
 /// Configures a kernel from a profile.
 ///
-/// Everything the profile does not ask for is as small as allnoconfig makes it, or, with the profile
-/// defconfig, as the architecture's defconfig has it. An option that Kconfig does not give the value
-/// asked for is a fault (exit code 1).
+/// Options outside of the profile are as in allnoconfig or, with the profile defconfig, as in the
+/// architecture's defconfig. An option that does not get the requested value from Kconfig is a
+/// fault (exit code 1).
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernel config --tree linux --arch arm64 --objtree /build/thin --profile ci --lto thin
@@ -22,19 +22,19 @@ pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
-    /// The architecture the kernel is for.
+    /// The architecture of the kernel.
     #[arg(long, value_parser = values::arch())]
     arch: Arch,
-    /// The object tree; it is made if it is not there.
+    /// The object tree; created if it is missing.
     #[arg(long, value_name = "DIR")]
     objtree: PathBuf,
-    /// What the kernel is to have.
+    /// The profile of the kernel.
     #[arg(long, value_parser = values::profile())]
     profile: Profile,
-    /// Which link time optimization it is built with.
+    /// The kind of link time optimization.
     #[arg(long, value_parser = values::lto())]
     lto: Lto,
-    /// One more option, which stands above what the profile says; may be given several times.
+    /// An option that overrides the profile; may be given several times.
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<Setting>,
 }

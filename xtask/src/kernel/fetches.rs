@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask kernel fetch`: the source of a kernel from its Debian package.
+//! `cargo xtask kernel fetch`: fetches the source of a kernel from its Debian package.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use kernel_lab::fetch::{Options, fetch};
 
 use crate::outcome::{Outcome, print};
 
-/// Fetches the source of a kernel by the name of its Debian package.
+/// Fetches the source of a kernel from its Debian package.
 ///
-/// The package linux-source-VERSION is taken from the suite that has it, whether this machine is
-/// configured for that suite or not. A tree that is already there is used again. The last line
-/// printed is the path of the tree.
+/// The package linux-source-VERSION comes from the suite that contains it, even if this machine is
+/// not configured for that suite. An existing tree is used again. The last line of the output is
+/// the path of the tree.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernel fetch 5.10 --into trees
@@ -19,10 +19,10 @@ use crate::outcome::{Outcome, print};
 pub struct Args {
     /// The version of the kernel, such as 5.10.
     version: String,
-    /// The version of the package [default: one that is there, else the newest].
+    /// The version of the package [default: an existing one, else the newest].
     #[arg(long, value_name = "VERSION")]
     package_version: Option<String>,
-    /// The directory that the tree is put into.
+    /// The directory for the tree.
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
 }

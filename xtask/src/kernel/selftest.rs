@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask kernel selftest`: the kernel's own tests, and what finds functions in it at run time,
-//! tried in a guest and compared with another build.
+//! `cargo xtask kernel selftest`: runs the kernel's own tests in a guest, probes the code that
+//! finds functions at run time, and compares the outcomes with another build.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::values::{self, Format};
 
 /// Runs the kernel's own tests in QEMU, and compares them with another build.
 ///
-/// Loads every module that is a test, traces and probes functions by their names, has the stacks of
-/// all tasks printed, calls the vDSO, and makes the kernel fail in the ways that lkdtm knows. A panic
-/// or an oops that no test is there for is a fault (exit code 1); with --against, a test that comes
-/// to something else there is one too. Some tests fail on purpose: what counts is the comparison.
+/// Loads every module that is a test, traces and probes functions by their names, prints the stacks
+/// of all tasks, calls the vDSO, and triggers lkdtm's crashes. A panic or an oops that no test
+/// provokes is a fault (exit code 1); with --against, a test with another outcome there is one too.
+/// Some tests fail on purpose: only the comparison counts.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernel selftest --arch arm64 --objtree /build/thin
   cargo xtask kernel selftest --arch x86_64 --objtree /build/thin --against /build/none")]
 pub struct Args {
-    /// The architecture the kernel was built for.
+    /// The architecture of the kernel.
     #[arg(long, value_parser = values::arch())]
     arch: Arch,
     /// The object tree, with the kernel image and the modules.
@@ -31,18 +31,18 @@ pub struct Args {
     /// The object tree of the kernel to compare with: the same one, built without LTO.
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
-    /// How the result is printed.
+    /// The format of the result.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// After how many seconds a guest that did not end is a fault. There are several guests.
+    /// The number of seconds after which a guest that has not ended is a fault. There are several guests.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
-    /// Where the consoles are written, those of --against to `against` in it [default: the object
-    /// trees].
+    /// The directory for the consoles; those of --against are written to `against` in it [default:
+    /// the object trees].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// A static busybox of the guest's architecture [default: that of Debian's package
-    /// busybox-static, kept in target/guest of this repository].
+    /// A static busybox of the guest's architecture [default: from Debian's package busybox-static,
+    /// kept in target/guest of this repository].
     #[arg(long, value_name = "FILE")]
     busybox: Option<PathBuf>,
 }

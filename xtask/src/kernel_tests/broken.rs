@@ -95,7 +95,7 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
         .flat_map(|line| [line, "\n"])
         .collect::<String>();
 
-    // The state after a compiler made native code of one object, although the command asked for bitcode.
+    // As after a compiler that makes native code of one object, although the command asks for bitcode.
     let native = fs::read(good.join("scripts/mod/empty.o")).context("scripts/mod/empty.o")?;
     let off = vec![
         (
@@ -132,7 +132,7 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
         .fill(0);
 
     let cases: [(&str, usize, Vec<Replacement>); 10] = [
-        // Two places, each against the link order and against the build without LTO.
+        // Two places, each compared with the link order and with the build without LTO.
         ("initcalls", 4, vec![("vmlinux", swapped)]),
         (
             "initcalls",

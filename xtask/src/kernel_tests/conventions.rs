@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Usual work with kernels and modules, which must give the same results as without LTO.
+//! Checks that usual work with kernels and modules gives the same results as without LTO.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -212,7 +212,7 @@ pub fn conflicting_flags(workdir: &Path) -> Outcome {
     for lto in MODES {
         let sources = [("Makefile", makefile), ("a.c", FIRST), ("b.c", SECOND)];
         let folder = Folder::new(workdir, lto, &sources)?;
-        // In the second run, no unfinished file may count as finished.
+        // In the second run, an unfinished file must not count as finished.
         for time in ["first", "second"] {
             let (is_good, said) = folder.make(&["modules"])?;
             let names_all = ["a.o", "b.o", "stack"]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! LTO that drops what nothing references.
+//! Tests LTO that drops unreferenced definitions.
 
 use std::fs;
 use std::path::Path;
@@ -48,7 +48,7 @@ pub fn trimmed(workdir: &Path) -> Outcome {
     outside(workdir, variant)
 }
 
-/// The kernel's own tests, stack traces and ftrace among them, end as without LTO.
+/// The kernel's own tests, including stack traces and ftrace, end as without LTO.
 pub fn smaller(workdir: &Path) -> Outcome {
     let variant = Variant {
         smaller: true,
@@ -121,9 +121,9 @@ late_initcall(dropping_test);
 /// The Makefile line that makes it part of the kernel.
 const RULE: (&str, &str) = ("lib/Makefile", "\nobj-y += dropping_test.o\n");
 
-/// The kernel is smaller than without LTO, boots, loads all its modules, and verify finds nothing
-/// wrong. Then a source is added: the function that only inline assembly names is kept, the one that nothing
-/// names is dropped and listed, and both are explained.
+/// The kernel is smaller than without LTO, boots, loads all its modules, and verify finds no fault.
+/// Then a source is added: the function that only inline assembly names is kept, the one that
+/// nothing names is dropped and listed, and `lto-link why` explains both.
 fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
     let variant = dropping(arch, lto);
     let dropping = variant.objtree(workdir);

@@ -32,7 +32,7 @@ use kernel_lab::variant::Variant;
 use crate::demo;
 use crate::outcome::{Failure, Outcome};
 
-/// A test, which finds and leaves kernels in the directory.
+/// A test, which uses and leaves kernels in the directory.
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All tests except [`WIDE`].
@@ -351,7 +351,7 @@ fn fetch_into(into: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// The object tree of this kernel, which a test before has built, or which is built now.
+/// Returns the object tree of this kernel; builds it if no earlier test has.
 fn built(workdir: &Path, lto: Lto) -> Result<PathBuf, Failure> {
     built_variant(workdir, Variant::new(ARCH, PROFILE, lto))
 }

@@ -16,7 +16,7 @@ use super::rebuild::copy_objtree;
 use super::{REPRODUCIBLE, expect, kernel_tree};
 use crate::outcome::{Failure, Outcome};
 
-/// A mode of linking a kernel, and whether the link drops what nothing references.
+/// A mode of linking a kernel, and whether the link drops unreferenced definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mode {
     lto: Lto,
@@ -32,8 +32,8 @@ const DROPPING: Mode = Mode {
     ..DISTRIBUTED
 };
 
-/// A walk over five modes that goes from each mode to each other one once: a walk over three of them, and then
-/// to and from each new one.
+/// A sequence of five modes with each switch from one mode to another once: all switches between
+/// three of them, then to and from each further one.
 const EVERY_SWITCH: [Mode; 21] = [
     NONE,
     THIN,
@@ -80,8 +80,8 @@ struct Kernel {
 }
 
 impl Kernel {
-    /// Returns a kernel of which nothing is built, or a copy of the kernel in this mode that an earlier test has built
-    /// from nothing, which saves a build.
+    /// Returns a kernel without any built file, or a copy of the kernel in this mode that an
+    /// earlier test has built from nothing, which saves a build.
     fn new(workdir: &Path, arch: Arch, name: &str, mode: Mode) -> anyhow::Result<Self> {
         let objtree = workdir.join(format!("modes-{}-{name}", arch.name()));
         files::remove_dir(&objtree)?;

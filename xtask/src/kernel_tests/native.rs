@@ -39,7 +39,7 @@ pub fn x86_64_7_3_thin(workdir: &Path) -> Outcome {
     verify_untouched(workdir, &X86_7_3_THIN)
 }
 
-/// The name of the test of the tree's own distributed thin LTO, by which it starts itself.
+/// The name of the test of the tree's own distributed thin LTO, which starts itself by this name.
 pub const DISTRIBUTED_7_3: &str = "7.3 x86_64: verify after distributed thin LTO";
 
 /// The kernel's own rules generate code without the flags for the target and for the form of addresses. LLVM 22
@@ -69,8 +69,8 @@ struct Kind {
     version: &'static str,
     arch: Arch,
     lto: Lto,
-    /// The real faults of such a kernel, which docs/results/ explains: the check, and a part of its finding. Each must
-    /// be found, and no other.
+    /// The known faults of such a kernel, which docs/results/ explains: the check, and a part of
+    /// its finding. Each must be found, and no other.
     real: &'static [(&'static str, &'static str)],
 }
 
@@ -121,7 +121,7 @@ fn untouched(workdir: &Path, version: &str) -> anyhow::Result<PathBuf> {
     Ok(tree)
 }
 
-/// Returns the same tree with one plugin.
+/// Returns the tree with one plugin.
 fn with_plugin(workdir: &Path, version: &str, plugin: &str) -> anyhow::Result<PathBuf> {
     let tree = untouched(workdir, version)?;
     install::install(&install::Options {
@@ -138,7 +138,7 @@ impl Kind {
         workdir.join("native").join(name)
     }
 
-    /// Gives its object tree, in which it is built from the tree without plugins if it is not yet.
+    /// Returns its object tree; builds it from the tree without plugins if necessary.
     fn built(&self, workdir: &Path) -> Result<PathBuf, Failure> {
         let objtree = self.objtree(workdir);
         if !self.arch.image(&objtree).is_file() {
@@ -152,7 +152,7 @@ impl Kind {
         self.make_in(&self.objtree(workdir), tree, &[])
     }
 
-    /// The same in another place, with more options.
+    /// Builds and boots it in `objtree`, with more options.
     fn make_in(&self, objtree: &Path, tree: &Path, set: &[Setting]) -> Outcome {
         config::configure(config::Options {
             tree,
@@ -173,7 +173,7 @@ impl Kind {
     }
 }
 
-/// verify finds exactly the real faults of such a kernel.
+/// verify finds exactly the known faults of such a kernel.
 fn verify_untouched(workdir: &Path, kind: &Kind) -> Outcome {
     let tree = untouched(workdir, kind.version)?;
     verify_built(workdir, kind, &tree)
@@ -184,7 +184,7 @@ fn verify_built(workdir: &Path, kind: &Kind, tree: &Path) -> Outcome {
     real_faults_only(kind, &kind.objtree(workdir))
 }
 
-/// Checks that verify finds exactly the real faults of the kernel in `objtree`.
+/// Checks that verify finds exactly the known faults of the kernel in `objtree`.
 fn real_faults_only(kind: &Kind, objtree: &Path) -> Outcome {
     let report = kernel_checks::verify(objtree, None)?;
     let mut wrong = Vec::new();
@@ -214,7 +214,7 @@ fn real_faults_only(kind: &Kind, objtree: &Path) -> Outcome {
     expect(wrong.is_empty(), || wrong.join("\n"))
 }
 
-/// Single plugins are installed into a tree and removed again without a trace.
+/// Single plugins are installed into a tree, and removed without a trace.
 pub fn adoption(workdir: &Path) -> Outcome {
     adoption_of(workdir, X86_6_12_THIN.version)
 }
@@ -250,7 +250,7 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         expect(again.is_unchanged(), || format!("{what}: not idempotent"))?;
         uninstall::uninstall(&tree, false)?;
     }
-    // The explanation and the previews have changed nothing, either.
+    // The explanation and the previews must not change anything either.
     let left = content(&tree)?;
     expect(left == pristine, || {
         let changed = |(path, content): &(&PathBuf, &Content)| pristine.get(*path) != Some(content);
@@ -345,8 +345,8 @@ const BREAKS: [(&str, &str, &str, &[&str]); 2] = [
     ),
 ];
 
-/// With all offered plugins the kernel is built, the build runs each check, verify finds no fault any more, and
-/// each fault made on purpose stops the build with its name.
+/// With all offered plugins, the kernel builds, the build runs each check, verify finds no fault,
+/// and each fault made on purpose stops the build with its name.
 pub fn all_adopted(workdir: &Path) -> Outcome {
     let thin = &X86_6_12_THIN;
     let objtree = workdir.join("native/6.12-x86_64-adopted");
@@ -400,8 +400,8 @@ pub fn all_adopted(workdir: &Path) -> Outcome {
 /// A built-in file of the kernel from which no other imports.
 const LEAF: &str = "drivers/char/mem.c";
 
-/// With lto-link in the tree, distributed thin LTO includes modules, and generates code only for changed objects.
-/// Uses a copy of the kernel with thin LTO, whose bitcode is the same.
+/// With lto-link in the tree, distributed thin LTO includes modules, and generates code only for
+/// changed objects. Uses a copy of the kernel with thin LTO, which has the same bitcode.
 pub fn distributed_adopted(workdir: &Path) -> Outcome {
     let kind = &X86_7_3_DIST;
     copy_objtree(&X86_7_3_THIN.built(workdir)?, &kind.objtree(workdir))?;
@@ -440,8 +440,8 @@ pub fn distributed_adopted(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// With lto-link in the tree, the link drops what nothing references, also in modules. Uses a copy of the kernel that
-/// drops nothing, whose bitcode is the same.
+/// With lto-link in the tree, the link drops unreferenced definitions, also in modules. Uses a copy
+/// of the kernel that drops nothing, which has the same bitcode.
 pub fn dropping_adopted(workdir: &Path) -> Outcome {
     let kind = &X86_6_12_THIN;
     let keeping = kind.built(workdir)?;
@@ -464,7 +464,7 @@ pub fn dropping_adopted(workdir: &Path) -> Outcome {
             format!("nothing was dropped of {output}")
         })?;
     }
-    // A module of one object needs all of it.
+    // Everything in a module of one object is needed.
     dropped("drivers/net/dummy")?;
     uninstall::uninstall(&tree, false)?;
     Ok(())

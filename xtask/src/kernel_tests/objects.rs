@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Compares our readers and writers with others, over everything that a kernel is built from.
+//! Compares our readers and writers with others, over all files that a kernel is built from.
 
 use std::fs;
 use std::path::Path;
@@ -32,8 +32,8 @@ fn readers_agree_on(workdir: &Path, modes: &[Lto]) -> Outcome {
     Ok(())
 }
 
-/// References to freed code: from a variable whose name allows it, from the same one promoted, and from one whose name
-/// does not.
+/// References to freed code: from a variable with an allowed name, from the same one promoted, and
+/// from one with another name.
 const REFERRING: &str = "\
 .section .init.text,\"ax\"
 freed: ret

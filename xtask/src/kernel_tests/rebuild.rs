@@ -19,7 +19,7 @@ use super::{ARCH, boots, build, built, configure, expect, fault, kernel_tree};
 use crate::outcome::Outcome;
 use crate::verify;
 
-/// The words that kbuild prints before the name of a file that it makes.
+/// Returns the names of the files that kbuild made, by the word that it prints before them.
 pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
     let mut made = Vec::new();
     for line in lines {
@@ -41,7 +41,7 @@ pub fn nothing(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// Another build of this kernel, which must find everything done.
+/// A repeated build of this kernel must do nothing.
 pub(super) fn nothing_of(workdir: &Path, lto: Lto) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built(workdir, lto)?;
@@ -257,7 +257,7 @@ pub fn external_module(workdir: &Path) -> Outcome {
     external_module_of(workdir, Lto::Thin)
 }
 
-/// An external module for this kernel.
+/// Builds an external module for this kernel.
 pub(super) fn external_module_of(workdir: &Path, lto: Lto) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = built(workdir, lto)?;
@@ -369,7 +369,7 @@ pub fn without_data_symbols(workdir: &Path) -> Outcome {
     Ok(())
 }
 
-/// The `.config` in a kernel: gzip between `IKCFG_ST` and `IKCFG_ED` (`kernel/configs.c`).
+/// Returns the `.config` in a kernel: gzip between `IKCFG_ST` and `IKCFG_ED` (`kernel/configs.c`).
 fn embedded_config(vmlinux: &[u8]) -> Option<String> {
     let mark = b"IKCFG_ST";
     let at = vmlinux

@@ -21,15 +21,16 @@ const LOOP: &str = "\tint turn;\n\n\tfor (turn = 0; turn < 100; turn++)\n\t\tasm
 /// The kind of work that calls it.
 const KIND: &str = "system call: getppid";
 
-/// With the kernel without LTO, computing programs add nothing to the kernel's count, and two runs give the same
-/// counts. Then a loop is added to one system call: only the kind of work that calls it takes more.
+/// With the kernel without LTO, computing programs add nothing to the kernel's count, and two runs
+/// give the same counts. Then a loop is added to one system call, and only the kind of work that
+/// calls it takes more.
 pub fn counts(workdir: &Path) -> Outcome {
     let tree = kernel_tree(workdir)?;
     let objtree = without_lto(workdir)?;
     let computed = measure(&objtree, Set::Compute)?;
     expect_nothing(&computed)?;
     let base = measure(&objtree, Set::Training)?;
-    // The same kernel in another place.
+    // The same kernel in another directory.
     let looping = workdir.join("looping");
     copy_objtree(&objtree, &looping)?;
     expect(measure(&looping, Set::Training)? == base, || {
@@ -47,7 +48,7 @@ pub fn counts(workdir: &Path) -> Outcome {
     write(&path, &original.replace(CALL, &format!("{CALL}{LOOP}")))?;
     let built = build(&tree, &looping, None);
     write(&path, &original)?;
-    // Other object trees then need not compile the file again.
+    // Keep the time stamp, so that other object trees need not compile the file again.
     fs::File::open(&path)
         .and_then(|file| file.set_modified(time))
         .with_context(|| path.display().to_string())?;
@@ -99,8 +100,8 @@ fn expect_nothing(computed: &Measured) -> Outcome {
     })
 }
 
-/// Checks that every kind takes the same to a fiftieth, except `slower`, which takes half as much again. Other code
-/// moves the ticks of the clock and the addresses of data.
+/// Checks that every kind takes the same to a fiftieth, except `slower`, which takes half as much
+/// again. Changed code moves the ticks of the clock and the addresses of data.
 fn slower_only_in(slower: &str, measured: &Measured, base: &Measured) -> Outcome {
     let ratios = measured.ratios(base, |counts| counts.kernel)?;
     let mut wrong = Vec::new();

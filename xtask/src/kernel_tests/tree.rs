@@ -52,7 +52,7 @@ const PLUGINS: [&str; 7] = [
     "lto-disable",
 ];
 
-/// Each selection of plugins without one that this configuration needs.
+/// LTO cannot be chosen if a plugin that this configuration needs is missing.
 pub fn gates(workdir: &Path) -> Outcome {
     let tree = fetch_into(&workdir.join("second"))?;
     let objtree = workdir.join("gates");
@@ -79,7 +79,7 @@ fn refused(tree: &Path, objtree: &Path, set: &[Setting], how: &str) -> Outcome {
     }
 }
 
-/// Kconfig finds out who makes the table of traced calls; if nobody does, there is no LTO.
+/// Kconfig determines the program that makes the table of traced calls; without one, there is no LTO.
 pub fn recorders(workdir: &Path) -> Outcome {
     let tree = fetch_into(&workdir.join("second"))?;
     let configured = |arch, lto, recorder: &str| {
@@ -111,7 +111,7 @@ pub fn recorders(workdir: &Path) -> Outcome {
     install(&tree, &[])
 }
 
-/// The ends of the options that say who makes the table.
+/// The ends of the options that name the program.
 const RECORDERS: [&str; 4] = [
     "PATCHABLE_FUNCTION_ENTRY",
     "CC",

@@ -109,7 +109,8 @@ pub fn changed_objtool(workdir: &Path) -> Outcome {
     }
 }
 
-/// A return that the kernel would not find, because objtool's table has another place for it.
+/// verify reports a return that the kernel would not find, because objtool's table has another
+/// place for it.
 pub fn verify_sees(workdir: &Path) -> Outcome {
     let good = built_variant(workdir, Variant::new(Arch::X86_64, SMALL, Lto::Thin))?;
     let path = good.join("vmlinux");

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use test_support::TestDir;
 
-/// C text with an initcall label for each name (without the mark), in the given order and in the
-/// section that the kernel's macros give it.
+/// Returns C text with an initcall label for each name (without the mark), in the given order and
+/// in the section that the kernel's macros give it.
 pub fn source(names: &[&str]) -> String {
     let mut source = String::from("int code(void) { return 0; }\n");
     for name in names {
@@ -31,12 +31,12 @@ pub fn source(names: &[&str]) -> String {
     source
 }
 
-/// C text that defines `symbol` in `section` by module assembly.
+/// Returns C text that defines `symbol` in `section` by module assembly.
 pub fn label(section: &str, symbol: &str) -> String {
     format!(r#"asm(".section \"{section}\", \"a\"\n{symbol}:\n.long 0\n.previous\n");"#)
 }
 
-/// The object `name` with these initcalls.
+/// Makes the object `name` with these initcalls.
 pub fn object(dir: &TestDir, name: &str, names: &[&str], flags: &[&str]) {
     dir.c(name, &source(names), flags);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! At which addresses the instructions of a kernel were counted, and of the one to compare with.
+//! Reads the addresses of counted instructions of a kernel, and of the kernel to compare with.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,22 +8,22 @@ use super::result::{addresses, of_built};
 use super::sets::Set;
 use crate::progress;
 
-/// What was counted of a kernel.
+/// The counted instructions of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// The sets of kernel work that were run.
     pub sets: Vec<Set>,
-    /// How many instructions at which address.
+    /// The number of executed instructions by address.
     pub addresses: BTreeMap<u64, u64>,
-    /// The same of the kernel to compare with, if there is one.
+    /// The same for the kernel to compare with, if there is one.
     pub against: Option<BTreeMap<u64, u64>>,
 }
 
-/// What was counted of the kernel in `objtree`, and of the one in `against`, in the sets that both were
-/// measured with; nothing if one of them was not measured, or they cannot be compared.
+/// Returns the counts of the kernel in `objtree` and of the one in `against`, in the sets that both
+/// were measured with; nothing if one was not measured, or they cannot be compared.
 ///
 /// # Errors
-/// A result that cannot be read.
+/// A result cannot be read.
 pub fn counted(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Option<Counted>> {
     let Some(mut runtime) = of_built(objtree)? else {
         return Ok(None);

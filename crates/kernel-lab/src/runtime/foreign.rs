@@ -13,11 +13,11 @@ use crate::packages;
 /// The packages.
 const PACKAGES: [&str; 4] = ["fio", "iperf3", "rt-tests", "stress-ng"];
 
-/// Their programs that are run.
+/// The programs that are run.
 const PROGRAMS: [&str; 4] = ["fio", "hackbench", "iperf3", "stress-ng"];
 
-/// The directories of libraries in Debian, within that of the architecture and beside it; those of ceph,
-/// which fio needs, have a separate one.
+/// The directories of Debian's libraries, each with and without a subdirectory for the
+/// architecture. The libraries of ceph, which fio needs, are in a separate directory.
 const LIBRARIES: [&str; 2] = ["lib", "usr/lib"];
 const BELOW: [&str; 2] = ["", "ceph"];
 

@@ -21,22 +21,22 @@ pub use sets::{Set, Workload};
 
 use crate::{Arch, Failure};
 
-/// After how long a guest that did not end has failed.
+/// The default time limit of a guest, in seconds.
 pub const TIME: u64 = 600;
 
 /// Measures the kernel in `objtree` with these sets.
 ///
 /// # Errors
-/// As a fault, a kernel that is not well, or work that failed; a set that needs a file of the user's.
+/// A kernel with faults or failed work is a fault. A set that needs a user's file is an error.
 pub fn measure(arch: Arch, objtree: &Path, sets: &[Set]) -> Result<Runtime, Failure> {
     let meter = Meter::new(arch, Duration::from_secs(TIME))?;
     meter.measure(objtree, &workloads(arch, sets, None)?)
 }
 
-/// What is run for each of `sets`; `own` is the file of the user for [`Set::Own`].
+/// Returns the workloads of `sets`; `own` is the user's file for [`Set::Own`].
 ///
 /// # Errors
-/// Those of [`Workload::new`].
+/// Same as [`Workload::new`].
 pub fn workloads(arch: Arch, sets: &[Set], own: Option<&Path>) -> anyhow::Result<Vec<Workload>> {
     sets.iter()
         .map(|set| Workload::new(arch, *set, own))

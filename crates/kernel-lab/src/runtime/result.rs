@@ -23,7 +23,7 @@ pub struct Runtime {
     pub memory: String,
     /// The version of QEMU.
     pub qemu: String,
-    /// What was measured of each set.
+    /// The measurements by set.
     pub sets: BTreeMap<Set, Measured>,
 }
 
@@ -34,7 +34,7 @@ pub struct Measured {
     pub workload: String,
     /// The counts from the start of the kernel to its first process.
     pub start: Counts,
-    /// What was measured of each kind of work.
+    /// The measurements of each kind of work.
     pub kinds: Vec<Kind>,
 }
 
@@ -55,7 +55,7 @@ pub type Count = fn(&Counts) -> u64;
 
 /// The ratio of each kind of work that both kernels support.
 pub struct Ratios<'a> {
-    /// The name of each kind, and its ratio if both could do it.
+    /// The name of each kind, and its ratio if both kernels support it.
     pub kinds: Vec<(&'a str, Option<f64>)>,
 }
 
@@ -72,7 +72,7 @@ impl Ratios<'_> {
     }
 }
 
-/// One count relative to another, if both kernels could do it.
+/// Returns one count relative to another, if both kernels support the work.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub fn ratio(one: u64, other: u64) -> Option<f64> {
     (one > 0 && other > 0).then(|| one as f64 / other as f64)

@@ -26,7 +26,7 @@ use crate::{llvm, process};
 pub struct Row {
     /// Its name in file names and on the command line.
     pub name: String,
-    /// What is built.
+    /// The variant to build.
     pub variant: Variant,
     /// Kconfig settings in addition to those of the variant.
     pub more: Vec<&'static str>,
@@ -47,7 +47,7 @@ pub struct Record {
     pub image: u64,
     /// The size of the image, compressed by gzip.
     pub image_gz: u64,
-    /// What was counted.
+    /// The measurements.
     pub runtime: Runtime,
 }
 
@@ -99,7 +99,7 @@ pub fn rows(arch: Arch) -> Vec<Row> {
 }
 
 impl Row {
-    /// Returns the name of the row that it is compared with.
+    /// Returns the name of the row that this one is compared with.
     pub fn base(&self) -> &'static str {
         match (self.variant.profile, self.variant.trims) {
             (Profile::Defconfig, _) => "defconfig-none",
@@ -108,7 +108,7 @@ impl Row {
         }
     }
 
-    /// Returns its name in the ledger.
+    /// Returns the row's name in the ledger.
     pub fn test(&self) -> String {
         let Variant { arch, .. } = self.variant;
         format!(
@@ -128,13 +128,13 @@ impl Row {
         Ok(settings)
     }
 
-    /// Returns its object tree in `workdir`.
+    /// Returns the row's object tree in `workdir`.
     pub fn objtree(&self, workdir: &Path) -> PathBuf {
         let arch = self.variant.arch.name();
         workdir.join(format!("runtime-{arch}-{}", self.name))
     }
 
-    /// Returns the command that makes it.
+    /// Returns the command that makes the row.
     pub fn command(&self) -> String {
         let arch = self.variant.arch.name();
         format!(
@@ -143,7 +143,7 @@ impl Row {
         )
     }
 
-    /// Returns its title for readers.
+    /// Returns the row's title for readers.
     fn title(&self) -> String {
         let Variant {
             profile,
@@ -179,7 +179,7 @@ impl Row {
     /// Checks that the kernel in `objtree` is this row.
     ///
     /// # Errors
-    /// It is not, or is not configured.
+    /// It is another kernel, or is not configured.
     pub fn check(&self, objtree: &Path) -> Result<(), Failure> {
         let path = objtree.join(".config");
         let config = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;

@@ -36,7 +36,7 @@ pub enum Set {
 }
 
 impl Set {
-    /// All of them.
+    /// All sets.
     pub const ALL: [Self; 6] = [
         Self::Training,
         Self::Test,
@@ -131,7 +131,7 @@ pub struct Workload {
     pub programs: Vec<(&'static str, Vec<u8>)>,
     /// Other files.
     pub files: Vec<(String, Vec<u8>)>,
-    /// What the guest runs.
+    /// The script of the guest.
     pub script: String,
     /// Modules that init loads.
     pub needed_modules: &'static [&'static str],

@@ -11,9 +11,9 @@ use super::sets::Set;
 
 /// A kernel and its measurements.
 pub struct Measurement {
-    /// Its object tree.
+    /// The path of its object tree.
     pub name: String,
-    /// What was measured.
+    /// The measurements.
     pub runtime: Runtime,
 }
 
@@ -144,7 +144,7 @@ pub fn percent(ratio: Option<f64>) -> String {
     )
 }
 
-/// Returns the same as JSON.
+/// Returns the tables as JSON.
 ///
 /// # Errors
 /// Two kernels cannot be compared.

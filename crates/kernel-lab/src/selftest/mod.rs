@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The kernel's own tests, and what finds functions in it at run time,
-//! tried in a guest and compared with another build.
+//! Runs the kernel's own tests in a guest, and probes the code that finds functions at run time.
+//! Compares the outcomes with another build.
 
 mod normal;
 mod parts;
@@ -28,34 +28,34 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// What to test, and for how long.
+/// The kernel to test, and the time limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// The architecture of the guest.
     pub arch: Arch,
     /// The object tree, with the kernel image and the modules.
     pub objtree: &'a Path,
-    /// That of the kernel to compare with.
+    /// The object tree of the kernel to compare with.
     pub against: Option<&'a Path>,
-    /// The directory that the consoles are written to, instead of the object trees.
+    /// The directory for the consoles, instead of the object trees.
     pub output: Option<&'a Path>,
-    /// A static busybox; fetched if it is not said.
+    /// A static busybox; fetched by default.
     pub busybox: Option<&'a Path>,
-    /// After how long a guest that did not end is a fault.
+    /// The time after which a guest that has not ended is a fault.
     pub timeout: Duration,
 }
 
-/// What runs in the guest after the modules were loaded.
+/// The script that runs in the guest after the modules were loaded.
 const SCRIPT: &str = include_str!("../../guest/selftest.sh");
 
-/// Calls the vDSO.
+/// The source of a program that calls the vDSO.
 const VDSO: &str = include_str!("../../guest/vdso.c");
 
-/// The parts of the script before the crashes: the name, the function of the script that does it and
-/// its arguments, and what counts.
+/// The parts of the script before the crashes: the name, the script's function with its arguments,
+/// and the kind.
 ///
-/// The functions that are traced and probed are ones that no build can inline: they are reached
-/// through pointers, or take a variable number of arguments.
+/// No build can inline the functions that are traced and probed: they are called through pointers,
+/// or take a variable number of arguments.
 const PROBES: [(&str, &str, Kind); 12] = [
     (
         "function tracer, built in",
@@ -114,8 +114,8 @@ const PROBES: [(&str, &str, Kind); 12] = [
 /// The module that makes the kernel fail.
 const CRASHER: &str = "lkdtm";
 
-/// The ways in which it does that end no more than the process that asks for them. Warnings come
-/// first: a kernel may warn of anything after an oops.
+/// Its crash types that end only the process that triggers them. Warnings come first, because a
+/// kernel may warn of anything after an oops.
 const OOPSES: [&str; 15] = [
     "WARNING",
     "REFCOUNT_INC_OVERFLOW",
@@ -134,14 +134,14 @@ const OOPSES: [&str; 15] = [
     "WRITE_KERN",
 ];
 
-/// Those that end the kernel, so that each needs a guest of its own. With compilers that see through
-/// them nothing happens, so a module of our own does the same.
+/// Its crash types that end the kernel, so that each needs a separate guest. Some compilers
+/// optimize the overflow away; then a module of this crate causes it.
 const PANICS: [&str; 2] = ["CORRUPT_STACK", "CORRUPT_STACK_STRONG"];
 
 /// The module that overwrites its stack.
 const SMASHER: &str = "smash";
 
-/// Runs the tests of a kernel, and those of the one to compare with.
+/// Runs the tests of a kernel, and of the one to compare with.
 ///
 /// # Errors
 /// There is no busybox, a kernel or a module cannot be read, or QEMU cannot be run. A kernel that
@@ -176,7 +176,7 @@ pub fn selftest(options: Options<'_>) -> anyhow::Result<Report> {
     Ok(Report::new(one, other))
 }
 
-/// What every guest of one architecture is run with.
+/// The tools that every guest of one architecture uses.
 struct Tools {
     arch: Arch,
     timeout: Duration,
@@ -251,7 +251,7 @@ impl Tools {
     }
 }
 
-/// The script that provokes `crashes`, after it has tried everything else if `all`.
+/// Returns the script that triggers `crashes`, after all other parts if `all`.
 fn script(crashes: &[&str], all: bool) -> String {
     let mut script = SCRIPT.to_owned();
     let probes = PROBES.iter().filter(|_| all);
@@ -264,7 +264,7 @@ fn script(crashes: &[&str], all: bool) -> String {
     script
 }
 
-/// What kind of test has this name, if it is one: a module's path, or a part of the script.
+/// Returns the kind of the test with this name: a module's path, or a part of the script.
 fn kind_of(name: &str, modules: &[Module]) -> Option<Kind> {
     if let Some(module) = modules.iter().find(|module| guest::path_of(module) == name) {
         return match module.name.as_str() {
@@ -284,7 +284,7 @@ fn is_crash(part: &str) -> bool {
 }
 
 impl Results {
-    /// Adds what was said in a guest that was to load `modules`, and to end by itself if `whole`.
+    /// Adds the console of a guest that should load `modules`, and end by itself if `whole`.
     fn add(&mut self, run: &qemu::Run, modules: &[Module], whole: bool) {
         let console = whole_lines(&run.console);
         let session = Session::read(&console, is_crash);
@@ -298,7 +298,7 @@ impl Results {
                     self.tests.push((name.to_owned(), kind, part.outcome(kind)));
                     self.faults.extend(part.faults(kind));
                 }
-                // What a test needs.
+                // Loading a test's dependency succeeded.
                 None if part.end == Some(0) => {}
                 None => {
                     let fault = match part.end {
@@ -351,7 +351,7 @@ mod tests {
             script.contains("\npart 'vDSO' vdso\npart 'lkdtm WARNING' crash WARNING\n"),
             "{script}"
         );
-        // Every part is known when the console is read.
+        // Reading the console must find the kind of every part.
         for line in script
             .lines()
             .filter_map(|line| line.strip_prefix("part '"))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Lines of the kernel's log without what differs from boot to boot and from build to build.
+//! Normalizes lines of the kernel's log, so that boots and builds can be compared.
 
 use crate::guest::said;
 
-/// A line without the time that it begins with.
+/// Returns a line without the time at its start.
 pub fn without_time(line: &str) -> &str {
     let time = |inner: &str| inner.trim_start().starts_with(|c: char| c.is_ascii_digit());
     match line
@@ -15,9 +15,9 @@ pub fn without_time(line: &str) -> &str {
     }
 }
 
-/// The lines of a console, with those in one piece again that the kernel began, and went on with after
-/// it had told that a timer's interrupt took long: what another context says ends a line. What the guest's
-/// init says begins a line in any case.
+/// Returns the lines of a console with interrupted lines joined again. The kernel interrupts a line
+/// to report that a timer's interrupt took long; a message from another context ends the line, and
+/// init's messages always start a new one.
 pub fn whole_lines(console: &[String]) -> Vec<String> {
     let mut whole: Vec<String> = Vec::with_capacity(console.len());
     let mut cut = false;
@@ -36,8 +36,8 @@ pub fn whole_lines(console: &[String]) -> Vec<String> {
     whole
 }
 
-/// A line without its time, with `ADDR` for addresses and `N` for durations and numbers of processes
-/// and processors, functions by their names in the source, and single spaces.
+/// Returns a line without its time, with `ADDR` for addresses, `N` for durations and for numbers of
+/// processes and processors, function names as in the source, and single spaces.
 pub fn normal(line: &str) -> String {
     let mut normal = String::new();
     let words: Vec<&str> = without_time(line).split_whitespace().collect();
@@ -64,7 +64,7 @@ pub fn normal(line: &str) -> String {
     normal
 }
 
-/// What stands before a number that is not compared.
+/// The words before a number that is not compared.
 const MEASURED: [&str; 4] = ["CPU:", "PID:", "Time:", "time:"];
 
 fn is_number(word: &str) -> bool {
@@ -72,7 +72,7 @@ fn is_number(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|c| c.is_ascii_digit())
 }
 
-/// Whether a word says what a duration is counted in.
+/// Returns whether a word is the unit of a duration.
 fn is_unit(word: &str) -> bool {
     const UNITS: [&str; 9] = [
         "ns", "nsec", "us", "usec", "ms", "msec", "sec", "seconds", "cycles",
@@ -80,7 +80,7 @@ fn is_unit(word: &str) -> bool {
     UNITS.contains(&word.trim_end_matches([',', '.', ')']))
 }
 
-/// One word, with `ADDR` for an address, or the name of the function that it stands for.
+/// Returns a word with `ADDR` for an address, or with the name of the function that it stands for.
 fn without_address(word: &str) -> String {
     if let Some((name, _)) = word.split_once("+0x") {
         let (before, name) = name.split_at(name.rfind([':', '(']).map_or(0, |at| at + 1));
@@ -104,8 +104,8 @@ fn is_hexadecimal(digits: &str) -> bool {
     digits.chars().all(|c| c.is_ascii_hexdigit())
 }
 
-/// A function's name without the suffix that LLVM gave it: `.llvm.<hash>` if thin LTO made a static
-/// one global, `.<number>` if full LTO met two of the name.
+/// Returns a function's name without LLVM's suffix: `.llvm.<hash>` if thin LTO made a static
+/// function global, `.<number>` if full LTO merged two of the same name.
 fn source_name(name: &str) -> &str {
     let number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     match name.rsplit_once('.') {
@@ -160,7 +160,7 @@ mod tests {
                 "[    9.3] test_bpf: #79 TXA ",
             ]
         );
-        // A line may end in a space, and that is all.
+        // A line may be no more than a space at its end.
         assert_eq!(
             whole(
                 "[    9.1] a list: \n\
@@ -212,7 +212,7 @@ mod tests {
             "RIP: 0010:ADDR"
         );
         assert_eq!(normal("[   13.522112] pc : 0x7fad05c000"), "pc : ADDR");
-        // The null pointer is one and the same.
+        // The null pointer is the same in every build.
         assert_eq!(normal("[   13.540199] pc : 0x0"), "pc : 0x0");
         assert_eq!(
             normal("[    4.177577] #PF: error_code(0x0011) - permissions violation"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The console of a guest, cut into the tests that ran in it, and what each of them came to.
+//! Splits the console of a guest into its tests, and summarizes the outcome of each.
 
 use super::normal::normal;
 use super::normal::without_time;
@@ -9,53 +9,53 @@ use crate::qemu;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// What a test is, and so which of its lines count.
+/// The kind of a test, which determines the lines that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A module that does its work when it is loaded: the result of loading it, lines that say
-    /// whether something passed or failed, and warnings.
+    /// A module that does its work when it is loaded. The result of loading it, lines about passing
+    /// or failing, and warnings count.
     Module,
-    /// A part of the script: what it saw.
+    /// A part of the script. Its observations count.
     Facts,
-    /// A part of the script that makes the kernel print the stacks of tasks: where they end.
+    /// A part of the script that makes the kernel print the stacks of tasks. The outermost
+    /// functions count.
     Stacks,
-    /// A part of the script that makes the kernel fail: how it did.
+    /// A part of the script that crashes the kernel. The kind and place of the crash count.
     Crash,
 }
 
-/// A test: what the guest said between its begin and its end.
+/// A test: the guest's messages between its begin and its end.
 #[derive(Debug)]
 pub struct Part<'a> {
     /// The module's path, or the name in the script.
     pub name: &'a str,
-    /// What the kernel said, without the times.
+    /// The kernel's messages, without the times.
     lines: Vec<&'a str>,
-    /// What the script saw.
+    /// The script's observations.
     saw: Vec<&'a str>,
-    /// The error number of loading the module, or the exit status in the script, if it came to its
-    /// end.
+    /// The error number of loading the module, or the exit status in the script, if the test ended.
     pub end: Option<i32>,
 }
 
-/// What was said in a guest.
+/// The messages of a guest.
 #[derive(Debug, Default)]
 pub struct Session<'a> {
-    /// The modules and the parts of the script, in their order.
+    /// The modules and the parts of the script, in order.
     pub parts: Vec<Part<'a>>,
-    /// What the kernel said between them.
+    /// The kernel's messages between the parts.
     pub between: Vec<&'a str>,
     /// File systems that could not be mounted.
     pub not_mounted: Vec<&'a str>,
-    /// The status that the script ended with, if there was one.
+    /// The status of the script, if it ended.
     pub script: Option<i32>,
-    /// Whether init came to its end.
+    /// Whether init finished.
     pub done: bool,
 }
 
 impl<'a> Session<'a> {
-    /// Cuts the lines of a console into parts. `between` ends with the first part that is a crash:
-    /// what a kernel does after one is nobody's fault.
+    /// Splits the lines of a console into parts. `between` ends with the first crash, because later
+    /// messages of the kernel are consequences.
     pub fn read(console: &'a [String], is_crash: impl Fn(&str) -> bool) -> Self {
         let mut session = Self::default();
         let mut in_part = false;
@@ -94,7 +94,7 @@ impl<'a> Session<'a> {
 }
 
 impl Part<'_> {
-    /// What the test came to, in lines without what differs from boot to boot.
+    /// Returns the outcome of the test, without the details that differ from boot to boot.
     pub fn outcome(&self, kind: Kind) -> Vec<String> {
         let saw = self.saw.iter().copied().map(normal);
         match kind {
@@ -123,8 +123,8 @@ impl Part<'_> {
         }
     }
 
-    /// What the kernel said that it must not in a test of this kind. A test may warn; then the
-    /// warning belongs to its outcome.
+    /// Returns the kernel's messages that are faults in a test of this kind. A test may warn; then
+    /// the warning belongs to its outcome.
     pub fn faults(&self, kind: Kind) -> Vec<String> {
         let is_fault = |line: &str| match kind {
             Kind::Module => qemu::is_fault(line),
@@ -136,7 +136,7 @@ impl Part<'_> {
     }
 }
 
-/// The result of loading a module.
+/// Returns the result of loading a module.
 fn loaded(end: Option<i32>) -> String {
     match end {
         None => "loading did not end".to_owned(),
@@ -145,7 +145,7 @@ fn loaded(end: Option<i32>) -> String {
     }
 }
 
-/// The status of a part of the script, if it failed or did not end.
+/// Returns the status of a part of the script, if it failed or did not end.
 fn status(end: Option<i32>) -> Option<String> {
     match end {
         Some(0) => None,
@@ -154,7 +154,7 @@ fn status(end: Option<i32>) -> Option<String> {
     }
 }
 
-/// Whether a line says that something passed or failed.
+/// Returns whether a line reports that something passed or failed.
 fn says_verdict(line: &str) -> bool {
     const WORDS: [&str; 18] = [
         "ok",
@@ -181,8 +181,8 @@ fn says_verdict(line: &str) -> bool {
         .any(|word| WORDS.contains(&word))
 }
 
-/// A line that says that something passed or failed, or that the kernel warned. In TAP, which `KUnit`
-/// writes, the number says how many tests other modules had before, and goes.
+/// Returns a line that reports that something passed or failed, or that the kernel warned. In TAP,
+/// which `KUnit` writes, the number depends on the earlier modules, so it is removed.
 fn verdict(line: &str) -> Option<String> {
     if let Some(place) = warned_at(line) {
         return Some(place);
@@ -204,8 +204,8 @@ fn verdict(line: &str) -> Option<String> {
     Some(line)
 }
 
-/// `warned at FILE:LINE` for the line that begins a warning. The function behind it is left out: it
-/// is that which the one with the warning was inlined into.
+/// Returns `warned at FILE:LINE` for the first line of a warning. The function after it is left
+/// out, because it depends on inlining.
 fn warned_at(line: &str) -> Option<String> {
     let (_, place) = line
         .starts_with("WARNING: ")
@@ -214,8 +214,8 @@ fn warned_at(line: &str) -> Option<String> {
     Some(format!("warned at {place}"))
 }
 
-/// How a kernel failed: what the module says that should not have been survived, the kernel's first
-/// line about it, the function it happened in, and where its stack ends.
+/// Returns the outcome of a crash: the module's message that the kernel should not have survived,
+/// the kernel's first line about it, the function, and the end of the stack.
 fn crash(lines: &[&str]) -> Vec<String> {
     let performing = lines
         .iter()
@@ -226,7 +226,7 @@ fn crash(lines: &[&str]) -> Vec<String> {
         .filter(|line| line.contains("FAIL: "))
         .map(|line| normal(line))
         .collect();
-    // A warning may come from a processor that notices too late what happened before.
+    // A processor may warn later about an earlier event.
     let fault = lines.iter().position(|line| qemu::is_fault(line));
     let warning = || lines.iter().position(|line| warned_at(line).is_some());
     let Some(first) = fault.or_else(warning) else {
@@ -241,7 +241,7 @@ fn crash(lines: &[&str]) -> Vec<String> {
             .iter()
             .find_map(|register| line.strip_prefix(register));
         said.extend(function.map(|function| format!("in {}", normal(function))));
-        // Later ones are those of what the crash left behind.
+        // Later traces are consequences of the crash.
         if starts_trace(line) {
             if !said.iter().any(|line| is_lost(line)) {
                 let end = outermost(&lines[at + 1..]);
@@ -253,9 +253,9 @@ fn crash(lines: &[&str]) -> Vec<String> {
     said
 }
 
-/// Whether a line says that nobody can tell where the stack ends: it is overwritten, or the kernel ran
-/// into what is not code. An unwinder knows nothing of a function there; that of x86 finds its caller
-/// only if objtool saw the function before it was moved there.
+/// Returns whether a line shows that the end of the stack is unknown: the stack is overwritten, or
+/// the kernel executed something that is not code. An unwinder knows no function there. The one of
+/// x86 finds the caller only if objtool saw the function before it was moved there.
 fn is_lost(line: &str) -> bool {
     [
         "non-executable memory",
@@ -267,12 +267,13 @@ fn is_lost(line: &str) -> bool {
     .any(|lost| line.contains(lost))
 }
 
-/// Whether a stack trace follows.
+/// Returns whether a stack trace follows.
 fn starts_trace(line: &str) -> bool {
     line.eq_ignore_ascii_case("call trace:")
 }
 
-/// Where the stacks of the tasks end that did not run while theirs was printed, each place once.
+/// Returns the ends of the stacks of tasks that did not run while their stack was printed, each
+/// place once.
 fn stacks(lines: &[&str]) -> BTreeSet<String> {
     let mut ends = BTreeSet::new();
     let mut runs = false;
@@ -287,12 +288,12 @@ fn stacks(lines: &[&str]) -> BTreeSet<String> {
     ends
 }
 
-/// The outermost function of the trace that these lines begin with, after `? ` if the unwinder did
-/// not come to it.
+/// Returns the outermost function of the trace at the start of these lines, after `? ` if the
+/// unwinder did not reach it.
 ///
-/// Any trace of x86 has entries with `?`: what stands on the stack and looks like an address of code,
-/// but is not one that the unwinder came to. Most are left from earlier calls, and differ from boot
-/// to boot. When the unwinder loses its way, all entries from there to the last have it.
+/// Every trace of x86 has entries with `?`: values on the stack that look like an address of code,
+/// but that the unwinder did not reach. Most remain from earlier calls, and differ from boot to
+/// boot. When the unwinder gets lost, all later entries have a `?`.
 fn outermost(lines: &[&str]) -> Option<String> {
     let mut outermost = None;
     for line in lines {
@@ -300,7 +301,7 @@ fn outermost(lines: &[&str]) -> Option<String> {
             break;
         };
         let entry = entry.trim_start();
-        // `<IRQ>` and its like say which stack the next entries are on.
+        // `<IRQ>` and the like name the stack of the next entries.
         if entry.starts_with('<') {
             continue;
         }
@@ -322,7 +323,7 @@ mod tests {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// What the only part of a console came to.
+    /// Returns the outcome of the only part of a console.
     fn outcome(kind: Kind, console: &str) -> Vec<String> {
         let console = lines(console);
         let session = Session::read(&console, |_| kind == Kind::Crash);
@@ -406,7 +407,7 @@ mod tests {
             ]
         );
         assert_eq!(session.parts[0].faults(Kind::Module), [""; 0]);
-        // In a part of the script it is one.
+        // In a part of the script, it is a fault.
         assert_eq!(session.parts[0].faults(Kind::Facts).len(), 2);
     }
 
@@ -489,8 +490,8 @@ mod tests {
         );
     }
 
-    /// What a write to memory that is read-only comes to on x86, if the unwinder puts `mark` before
-    /// what it does not come to.
+    /// Returns the outcome of a write to read-only memory on x86, if the unwinder puts `mark` in
+    /// front of functions that it does not reach.
     fn x86_crash(access: &str, mark: &str) -> Vec<String> {
         outcome(
             Kind::Crash,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What the tests of a kernel came to, next to what those of another build did.
+//! Compares the outcomes of a kernel's tests with those of another build.
 
 use super::parts::Kind;
 use crate::Failure;
@@ -10,35 +10,35 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// How the tests went.
+/// The outcomes of all tests.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// Every test, in the order in which they ran.
     pub tests: Vec<Row>,
-    /// What must not be, and every difference.
+    /// All faults, and all differences.
     pub faults: Vec<String>,
 }
 
-/// A test, here and in the kernel to compare with.
+/// A test, and its outcome in one or two kernels.
 #[derive(Debug, Serialize)]
 pub struct Row {
     /// Its name.
     pub test: String,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// What it came to; nothing if it is not in this kernel.
+    /// The outcome in this kernel, if the kernel has the test.
     pub result: Option<Vec<String>>,
-    /// What it came to in the kernel to compare with, if there is one with this test.
+    /// The outcome in the kernel to compare with, if that has the test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<Vec<String>>,
 }
 
-/// What one kernel's tests came to.
+/// The outcomes of one kernel's tests.
 #[derive(Debug, Default)]
 pub struct Results {
     /// The tests, in the order in which they ran.
     pub tests: Vec<(String, Kind, Vec<String>)>,
-    /// What must not be.
+    /// The faults.
     pub faults: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ impl Report {
         report
     }
 
-    /// A line for each test, with what it came to there if two kernels were `compared`.
+    /// Returns a line for each test, with the other kernel's outcome if two kernels were `compared`.
     pub fn table(&self, compared: bool) -> String {
         let rows = self.tests.iter();
         if !compared {
@@ -98,10 +98,10 @@ impl Report {
         .to_string()
     }
 
-    /// A fault with all of them, if there are any.
+    /// Returns an error if there are any faults.
     ///
     /// # Errors
-    /// As said.
+    /// A fault that lists all of them.
     pub fn judge(&self, objtree: &Path) -> Outcome {
         if self.faults.is_empty() {
             return Ok(());
@@ -116,7 +116,7 @@ impl Report {
 }
 
 impl Row {
-    /// A difference from the kernel to compare with.
+    /// Returns the difference from the kernel to compare with, if any.
     fn difference(&self) -> Option<String> {
         let test = &self.test;
         let (result, against) = match (&self.result, &self.against) {
@@ -143,8 +143,8 @@ impl Row {
         ))
     }
 
-    /// An outcome of this test in a few words: of a module the result of loading it, how many tests
-    /// of `KUnit` passed, and the last of other lines; else its first lines.
+    /// Returns a short form of an outcome of this test. For a module: the result of loading it, the
+    /// number of passed tests of `KUnit`, and the last of the other lines; else the first lines.
     fn shown(&self, outcome: Option<&[String]>) -> String {
         let Some(outcome) = outcome else {
             return "not there".to_owned();
@@ -169,10 +169,10 @@ impl Row {
     }
 }
 
-/// How many lines of an outcome the table has.
+/// The number of an outcome's lines in the table.
 const MAX_LINES: usize = 2;
 
-/// Whether a line is the result of a test in TAP, which `KUnit` writes.
+/// Returns whether a line is the result of a test in TAP, which `KUnit` writes.
 fn is_tap(line: &str) -> bool {
     line.starts_with("ok ") || line.starts_with("not ok ")
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A module of our own, `guest/smash`, that overwrites its stack.
+//! A module of this crate, `guest/smash`, that overwrites its stack.
 
 use crate::arch::Arch;
 use crate::llvm;
@@ -13,26 +13,27 @@ use tempfile::TempDir;
 const KBUILD: &str = include_str!("../../guest/smash/Kbuild");
 const SOURCE: &str = include_str!("../../guest/smash/smash.c");
 
-/// What lkdtm's `CORRUPT_STACK` is for, as a module that every compiler leaves alone.
+/// The built module. It does the same as lkdtm's `CORRUPT_STACK`, in a way that no compiler
+/// optimizes away.
 pub struct Smasher {
     /// The module.
     pub module: Module,
-    /// Where it is.
+    /// Its temporary directory.
     _dir: TempDir,
 }
 
-/// Builds the module for the kernel in `objtree`, as any external module is built. Nothing is
-/// written there.
+/// Builds the module against the kernel in `objtree`, as an external module. Nothing is written to
+/// `objtree`.
 ///
 /// # Errors
-/// The kernel tree that `objtree` was built from is gone, or the module does not build.
+/// The source tree of `objtree` does not exist any more, or the module does not build.
 pub fn build(arch: Arch, objtree: &Path) -> anyhow::Result<Smasher> {
     let dir = tempfile::tempdir().context("a directory for a module")?;
     for (name, text) in [("Kbuild", KBUILD), ("smash.c", SOURCE)] {
         let path = dir.path().join(name);
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
-    // An object tree that is not the kernel tree itself has a link to it.
+    // An object tree outside the kernel tree contains a link to the kernel tree.
     let link = objtree.join("source");
     let tree = if link.is_symlink() {
         std::fs::canonicalize(&link)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! A generated function as C.
+//! Writes a generated function as C.
 
 use std::fmt::Write as _;
 
 use crate::program::{Function, How, Linkage, MAIN, Spelling, Statement, Value};
 
-/// Linkage in C, with a space behind it.
+/// Returns the linkage in C, followed by a space.
 pub(super) fn linkage(linkage: Linkage) -> &'static str {
     match linkage {
         Linkage::Global => "",
@@ -60,7 +60,7 @@ pub(super) fn function_text(function: &Function, text: &mut String) {
     let _ = writeln!(text, "\treturn {result};\n}}");
 }
 
-/// Whether the variable `x` takes what a statement gives.
+/// Returns whether the variable `x` receives a statement's value.
 fn needs_result(statement: &Statement) -> bool {
     match statement {
         Statement::Call { how, .. } => matches!(how, How::Asm(_)),
@@ -167,7 +167,7 @@ fn statement_text(statement: &Statement, text: &mut String) {
     };
 }
 
-/// The symbol of one of the numbers of a variable.
+/// Returns the C expression for one of a variable's numbers.
 fn element(variable: &str, place: u8) -> String {
     match place {
         0 => variable.to_owned(),
@@ -175,7 +175,7 @@ fn element(variable: &str, place: u8) -> String {
     }
 }
 
-/// The numbers of a variable.
+/// Returns the initial numbers of a variable.
 pub(super) fn four(value: u32) -> String {
     [0, 1, 2, 3]
         .map(|place| (value + place).to_string())
@@ -189,7 +189,7 @@ fn value(value: Value) -> String {
     }
 }
 
-/// The instructions of a call, and the operand in them. Names are of the form `f_12`.
+/// Returns the instructions of a call, and their operand. Names have the form `f_12`.
 fn spelled(spelling: Spelling, name: &str) -> (String, Option<String>) {
     const BRANCH: &str = "BRANCH_AND_LINK";
     let (stem, number) = name.rsplit_once('_').unwrap_or((name, ""));

@@ -14,7 +14,7 @@ impl Builder {
         if !self.random.chance(30) {
             return;
         }
-        // A chain: each function is known to the assembly of the one before it only.
+        // A chain: only the assembly of the function before it knows each function.
         for _ in 0..self.random.within(1..=8) {
             let file = if self.random.chance(60) && self.bitcode.contains(&caller.file) {
                 caller.file
@@ -70,17 +70,17 @@ impl Builder {
             by_asm,
         };
         match shape {
-            // What C never writes.
+            // C only reads it.
             0..=2 => {
                 self.add_statement(&host, write(true));
                 self.add_statement(&c_host, read(place, false));
             }
-            // What C never reads.
+            // C only writes it.
             3 => {
                 self.add_statement(&c_host, write(false));
                 self.add_statement(&host, read(Some(of_asm), true));
             }
-            // What C does not know.
+            // C does not refer to it.
             _ => self.add_statement(&host, read(Some(of_asm), true)),
         }
     }
@@ -92,7 +92,7 @@ impl Builder {
         self.run(name, file);
     }
 
-    /// A section that two functions share, so that their difference is a number for the assembler.
+    /// Adds a section with two functions, so that the assembler computes their difference.
     pub(super) fn add_asm_difference(&mut self) {
         let file = self.a_bitcode_file();
         let caller = self.host();
@@ -165,8 +165,9 @@ impl Builder {
         let (key, value) = (self.next_number, self.constant());
         self.next_number += 1;
         let name = function.clone();
-        // LLVM does not import functions with inline assembly if their file has static symbols marked as used. It
-        // overlooks assembly with jump labels (`ModuleSummaryAnalysis.cpp`), so the import would not link.
+        // LLVM does not import functions with inline assembly if their file has static symbols
+        // marked as used. It overlooks assembly with jump labels (`ModuleSummaryAnalysis.cpp`), so
+        // the import would not link.
         let is_static = self.function_mut(file, &name).linkage == Linkage::StaticUsed;
         let is_goto = self.random.chance(30) && !is_static;
         let entry = Statement::TableEntry {
@@ -254,7 +255,7 @@ impl Builder {
         }
     }
 
-    /// A second name that assembly gives to a function of `file`.
+    /// Returns an alias that assembly defines for a function of `file`.
     fn add_asm_alias(&mut self, host: &Host, file: usize) {
         let linkage = self.random.pick(&[Linkage::Used, Linkage::StaticUsed]);
         let is_noinline = self.random.chance(50);

@@ -6,7 +6,7 @@ use crate::program::{How, Item, Linkage, Place, Statement};
 use crate::random::Random;
 
 impl Builder {
-    /// The name of a function that is missing, or in a member of the library that nothing needs.
+    /// Returns the name of a function that is missing, or in an unneeded member of the library.
     pub(super) fn optional_function(&mut self) -> String {
         if self.random.chance(30) {
             return self.name('f');
@@ -24,7 +24,7 @@ impl Builder {
         self.file("l", is_native, Place::Library)
     }
 
-    /// Something in a member of the library that is seen if it is linked.
+    /// Adds an observable effect to a member of the library, which shows whether it is linked.
     fn burden(&mut self, file: usize) {
         let host = self.bitcode_host();
         let (variable, value) = (self.name('v'), self.constant());
@@ -115,7 +115,7 @@ impl Builder {
 
     pub(super) fn add_library(&mut self) {
         match self.random.below(4) {
-            // A member that is needed, and that may need objects and other members.
+            // A needed member, which may need objects and other members.
             0 => {
                 let caller = self.bitcode_host();
                 let file = self.library_member();
@@ -143,7 +143,7 @@ impl Builder {
                     self.run(next, second);
                 }
             }
-            // A member that is not needed, with what is marked as used.
+            // An unneeded member with definitions marked as used.
             1 => {
                 let file = self.library_member();
                 self.function(
@@ -156,7 +156,7 @@ impl Builder {
                 self.burden(file);
             }
             2 => self.add_needless_members(),
-            // A member that is not needed has a function that assembly calls in an object.
+            // An unneeded member with a function that assembly in an object calls.
             _ => {
                 let host = self.asm_host();
                 let home = self.a_bitcode_file();
@@ -183,7 +183,7 @@ impl Builder {
         }
     }
 
-    /// A member that is not needed refers to another.
+    /// Adds an unneeded member that refers to another.
     pub(super) fn add_needless_members(&mut self) {
         let file = self.library_member();
         let second = self.library_member();
@@ -225,12 +225,12 @@ impl Builder {
         }
     }
 
-    /// Two definitions of a function; at most one of them is not weak.
+    /// Adds two definitions of a function, at least one of them weak.
     pub(super) fn add_definition_order(&mut self) {
         let caller = self.host();
         let bitcode = self.a_bitcode_file();
         let native = if self.random.chance(80) {
-            // In front of the bitcode or behind it.
+            // Before or after the bitcode.
             let main = self.hosts[0].file;
             if self.random.chance(50) {
                 main
@@ -266,7 +266,7 @@ impl Builder {
                     is_noinline: false,
                 },
             );
-            // The two must differ in what they give.
+            // The two must return different values.
             let (variable, value) = (self.name('v'), self.next_number);
             self.put(
                 file,
@@ -324,7 +324,7 @@ impl Builder {
                 );
                 self.call(&caller, &name, How::C);
                 if is_weak && self.random.chance(40) {
-                    // What a weak alias stands for may be somewhere else.
+                    // The target of a weak alias may be in another file.
                     let home = self.an_object_file();
                     if home != file {
                         self.function_named(

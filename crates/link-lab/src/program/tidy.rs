@@ -7,18 +7,18 @@ use std::ops::Range;
 use super::{Function, Item, MAIN, Place, Program, Reference, Statement};
 
 impl Program {
-    /// The seeds it was made from: one, or those of several programs as one.
+    /// Returns the seeds of the program: one, or one for each joined program.
     pub fn seeds(&self) -> Range<u64> {
         self.seed..self.seed + self.n_seeds
     }
 
-    /// Every item with the number of its file.
+    /// Returns every item with the number of its file.
     pub(crate) fn items(&self) -> impl Iterator<Item = (usize, &Item)> {
         let files = self.files.iter().enumerate();
         files.flat_map(|(number, file)| file.items.iter().map(move |item| (number, item)))
     }
 
-    /// Every function.
+    /// Returns every function.
     pub(crate) fn functions(&self) -> impl Iterator<Item = (usize, &Function)> {
         self.items().filter_map(|(file, item)| match item {
             Item::Function(function) => Some((file, function)),
@@ -26,7 +26,7 @@ impl Program {
         })
     }
 
-    /// Every name that is defined somewhere.
+    /// Returns every defined name.
     pub(crate) fn defined(&self) -> BTreeSet<&str> {
         let items = self.items().filter_map(|(_, item)| item.name());
         let statements = self.functions().flat_map(|(_, function)| &function.body);
@@ -37,8 +37,8 @@ impl Program {
         items.chain(labels).collect()
     }
 
-    /// Takes away what cannot stay after something else was taken away: what refers to what is not
-    /// defined, and calls of handlers and tables that nothing sets up.
+    /// Removes parts that an earlier removal made invalid: references to undefined names, and calls
+    /// of handlers and tables that nothing sets up.
     pub(crate) fn tidy(&mut self) {
         loop {
             let before = self.clone();
@@ -81,7 +81,7 @@ impl Program {
         }
     }
 
-    /// Keys of the handlers that no link may drop: the handlers of functions that run.
+    /// Returns the keys of the handlers that no link may drop: the handlers of functions that run.
     fn reachable_keys(&self) -> BTreeSet<u32> {
         let mut reached: BTreeSet<&str> = BTreeSet::from([MAIN]);
         loop {

@@ -22,8 +22,8 @@ fn object(dir: &TestDir, name: &str, flags: &[&str], source: &str) {
     }
 }
 
-/// A small kernel, built with LTO as it should be: archives as kbuild makes them, with native code
-/// for every good reason, and the list.
+/// Makes a small, correctly built kernel with LTO: archives like kbuild's, with a native object for
+/// every valid reason, and the list.
 fn kernel() -> TestDir {
     let dir = TestDir::new();
     object(&dir, "init/main.o", BITCODE, "../init/main.c");
@@ -60,7 +60,7 @@ fn kernel() -> TestDir {
     dir
 }
 
-/// The exit code of the check, and the lines of its report without the tool's name.
+/// Returns the exit code of the check, and the lines of its report without the tool's name.
 fn check(dir: &TestDir, inputs: &[&str]) -> (Option<i32>, Vec<String>) {
     let mut arguments = vec!["check", "--list", "lto-disabled.mk"];
     arguments.extend(inputs);
@@ -119,7 +119,7 @@ fn bitcode_that_should_be_native_code_is_named() {
             Some(1),
             vec![
                 fault("kernel/configs.o"),
-                // As the archive of another folder names it.
+                // The archive of another folder names it in this way.
                 fault("kernel/../arch/arm64/kernel/vdso/note.o")
             ]
         )
@@ -146,7 +146,7 @@ fn a_kernel_without_any_bitcode_is_told_once_more() {
 #[test]
 fn it_is_the_object_that_counts_and_not_how_it_was_called() {
     let dir = kernel();
-    // The .cmd file still speaks of clang and -flto.
+    // The .cmd file still names clang and -flto.
     let bytes = dir.read("kernel/entry.o");
     dir.write("init/main.o", bytes);
     let (code, lines) = check(&dir, &ARCHIVES);

@@ -8,7 +8,7 @@ use test_support::TestDir;
 
 use crate::support::{entry, resolve, tree};
 
-/// A tree with something for every kind of entry, and the fragment for it.
+/// Returns the fragment for a tree that has files for every kind of entry.
 fn fragment() -> String {
     let dir = tree(&[
         "kernel/configs.c",
@@ -53,7 +53,7 @@ fn filtered_by_make(fragment: &str, objects: &[&str]) -> Vec<String> {
     output.lines().map(str::to_owned).collect()
 }
 
-/// The disabled ones among `objects`.
+/// Returns the disabled `objects`.
 fn matched(matcher: &Matcher, objects: &[&str]) -> Vec<String> {
     let disabled = objects.iter().filter(|path| matcher.is_disabled(path));
     disabled.map(|&path| path.to_owned()).collect()

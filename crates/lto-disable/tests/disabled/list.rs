@@ -10,7 +10,7 @@ use test_support::TestDir;
 
 use crate::support::{entry, resolve, run, tree};
 
-/// The objects that one entry stands for.
+/// Returns the objects that one entry stands for.
 fn objects(kind: &str, pattern: &str, dir: &TestDir) -> Vec<String> {
     resolve(&entry(kind, pattern), dir).remove(0).objects
 }
@@ -226,7 +226,7 @@ fn a_tree_that_cannot_be_read_is_named() {
     assert_eq!(error.matches(&path).count(), 1, "{error}");
 }
 
-/// A tree that is taken for a kernel's, in `linux`.
+/// Makes a tree in `linux` that looks like a kernel's.
 fn kernel_tree() -> TestDir {
     let dir = tree(&[
         "linux/Kconfig",

@@ -5,7 +5,7 @@ use kernel_facts::KnownLto;
 use lto_disable::{DisabledEntry, List};
 use test_support::TestDir;
 
-/// A tree of empty files.
+/// Makes a tree of empty files.
 pub fn tree(files: &[&str]) -> TestDir {
     let dir = TestDir::new();
     for file in files {
@@ -20,12 +20,12 @@ pub fn resolve(list: &str, dir: &TestDir) -> Vec<DisabledEntry> {
     list.resolve(dir.path(), &KnownLto::None).unwrap()
 }
 
-/// The text of one entry of a list.
+/// Returns the text of one entry of a list.
 pub fn entry(kind: &str, pattern: &str) -> String {
     format!("[[disable]]\n{kind} = \"{pattern}\"\nreason = \"because of {pattern}\"\n")
 }
 
-/// Exit code, standard output and standard error of the tool.
+/// Runs the tool; returns exit code, standard output and standard error.
 pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
     dir.run_tool(env!("CARGO_BIN_EXE_lto-disable"), arguments)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The check that a link has everything once: no object twice, no bitcode together with its native form, no
-//! symbol with two definitions.
+//! Checks that a link has everything only once: no object twice, no bitcode together with its
+//! native form, no symbol with two definitions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,11 +19,11 @@ pub const NATIVE_FORMS: [&str; 4] = [".lto.o", ".prelink.o", ".thinlto-native.o"
 pub struct Definitions {
     /// The number of global symbols that are defined.
     pub n_symbols: usize,
-    /// Everything that is there twice.
+    /// Every duplicate.
     pub faults: Vec<DefinitionFault>,
 }
 
-/// Looks for objects and symbols that are twice in `inputs`, all of which are linked.
+/// Returns the duplicate objects and symbols in `inputs`, all of which are linked.
 pub fn definitions<'all, 'data: 'all>(
     inputs: impl IntoIterator<Item = &'all Input<'data>> + Clone,
 ) -> Definitions {
@@ -36,7 +36,7 @@ pub fn definitions<'all, 'data: 'all>(
         }
     }
     let mut seen: HashMap<&str, &Input> = HashMap::new();
-    // The symbols of an object that is there twice are not reported as well.
+    // The symbols of a duplicate object are not reported as well.
     let mut said = HashSet::new();
     let mut comdats = HashSet::new();
     for input in inputs {
@@ -68,7 +68,7 @@ pub fn definitions<'all, 'data: 'all>(
         });
         for symbol in symbols {
             match seen.get(symbol.name) {
-                // A symbol of module assembly that the IR mentions, too.
+                // Symbol tables list a symbol of module assembly again if the IR mentions it.
                 Some(first) if std::ptr::eq(*first, input) => {}
                 Some(first) => faults.push(DefinitionFault::DefinedTwice {
                     symbol: symbol.name.to_owned(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Files that assembly includes when code is generated. lld's cache does not know them.
+//! Finds files that assembly includes when code is generated. lld's cache does not know them.
 //!
 //! Source: the manual of the GNU assembler (`.incbin`, `.include`), which LLVM follows. Names of directives are
 //! case-insensitive.
@@ -10,7 +10,7 @@ const DIRECTIVES: [&str; 2] = [".incbin", ".include"];
 
 /// Returns the directives in the assembly of `bitcode`, also within functions, that include a file.
 ///
-/// A directive in a comment counts; a directive that a macro composes does not.
+/// A directive in a comment counts; a directive composed by a macro does not.
 ///
 /// # Errors
 /// The errors of [`Bitcode::assembly`].

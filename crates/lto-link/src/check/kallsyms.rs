@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The check of the names that a running kernel has for its own functions: kallsyms, and BTF.
+//! Checks the names that a running kernel has for its functions: kallsyms and BTF.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ pub enum NameFault {
     },
 }
 
-/// The result of the check.
+/// The result of comparing the tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelNames {
     /// The number of names of code in kallsyms; `None` in a kernel without kallsyms.
@@ -84,7 +84,7 @@ pub fn kernel_names(vmlinux: &Elf) -> KernelNames {
     names
 }
 
-/// Returns a table that can be read, or adds the fault.
+/// Returns a readable table, or adds the fault.
 fn read<T>(
     table: &'static str,
     found: Result<Option<T>, String>,
@@ -176,7 +176,7 @@ fn is_left_out(symbol: &Symbol) -> bool {
 /// there are no tables. Source: `scripts/kallsyms.c`, `kallsyms_expand_symbol` in `kernel/kallsyms.c`.
 fn kallsyms(vmlinux: &Elf) -> Result<Option<BTreeMap<String, bool>>, String> {
     let image = Image::new(vmlinux);
-    // In vmlinux.o the tables are undefined symbols, because the last link adds them.
+    // In vmlinux.o the tables are undefined symbols: the last link adds them.
     let place = |name: &str| {
         let mut symbols = image.symbols.named(name).iter();
         let symbol = symbols.find(|symbol| symbol.section.is_some())?;
@@ -282,7 +282,7 @@ fn btf_functions<'data>(elf: &Elf<'data>) -> Result<Option<BTreeSet<&'data str>>
     Ok(Some(functions))
 }
 
-/// Returns how many bytes follow a type of this kind.
+/// Returns the number of bytes that follow a type of this kind.
 fn size_behind(kind: u64, n_members: u64) -> Option<u64> {
     Some(match kind {
         // Pointer, forward declaration, typedef, qualifiers, function, float, type tag.
@@ -305,14 +305,14 @@ mod tests {
     use test_support::TestDir;
     use tool_io::Files;
 
-    /// Functions between the marks, a function outside of them, and a variable.
+    /// Two functions between the marks, one outside, and a variable.
     const KERNEL: &str = "\
         .text\n_stext:\n.type inside, %function\n.globl inside\ninside: .quad 0\n_etext:\n\
         .section .init.text, \"ax\"\n_sinittext:\n.type at_start, %function\nat_start: .quad 0\n_einittext:\n\
         .section .exit.text, \"ax\"\n.type at_exit, %function\nat_exit: .quad 0\n\
         .data\n.type variable, %object\nvariable: .quad 0\n";
 
-    /// The functions that a list with these names lacks.
+    /// Returns the functions that a list with these names lacks.
     fn missing(listed: &[(&str, bool)]) -> Vec<String> {
         let dir = TestDir::new();
         dir.asm("kernel.o", KERNEL, &[]);

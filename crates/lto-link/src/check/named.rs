@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The check that a link left the symbols that assembly names as they are: they are global symbols of the
-//! output, and roots if the link dropped anything.
+//! Checks that a link did not change the symbols that assembly names: they are global symbols of
+//! the output, and roots if the link dropped anything.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use crate::resolve::assembly::ObjectAssembly;
 use crate::resolve::resolution::Resolution;
 use crate::resolve::roots::Roots;
 
-/// A symbol that assembly names and that the compiler was free to change.
+/// A symbol that assembly names and that the compiler was free to change or drop.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NamedFault {

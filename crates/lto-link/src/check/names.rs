@@ -19,8 +19,8 @@ pub struct Suffixed {
     pub value: u64,
 }
 
-/// A static function or object that thin LTO made global under a new name, and a global symbol of native
-/// code that is called like it in the source. A lookup by that name finds both.
+/// A static function or object that thin LTO made global under a new name, although native code has
+/// a global symbol with the same source name. A lookup by that name finds both.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{promoted} is called {source_name} in the source, and so is a global symbol of {object}")]
 pub struct Clash {
@@ -32,8 +32,8 @@ pub struct Clash {
     pub object: String,
 }
 
-/// Returns the functions and objects of `elf`, a linked kernel or a module, whose names have a suffix that
-/// compilers append, sorted by their names in the source.
+/// Returns the functions and objects of `elf`, a linked kernel or module, whose names have a
+/// compiler's suffix, sorted by their source names.
 pub fn suffixed(elf: &Elf) -> BTreeSet<Suffixed> {
     let kind = |kind| match kind {
         SymbolKind::Function | SymbolKind::IndirectFunction => Some("function"),
@@ -58,7 +58,7 @@ pub fn suffixed(elf: &Elf) -> BTreeSet<Suffixed> {
         .collect()
 }
 
-/// Returns the clashes of `suffixed` with native objects among `inputs`, from which they were linked.
+/// Returns the clashes of `suffixed` with native objects among the linked `inputs`.
 pub fn clashes<'a>(
     suffixed: impl IntoIterator<Item = &'a Suffixed>,
     inputs: &[Input],

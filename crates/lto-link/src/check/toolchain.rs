@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The check that a compiler and a linker can do LTO, by a trial with a small source.
+//! Checks that a compiler and a linker can do LTO, by a trial with a small source.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -16,7 +16,7 @@ pub enum ToolchainError {
     Start {
         /// The program.
         program: String,
-        /// The cause, as the system gives it.
+        /// The system's error.
         source: io::Error,
     },
     /// The trial's files cannot be written.
@@ -38,7 +38,7 @@ pub enum ToolchainError {
         /// The first line of its output.
         said: String,
     },
-    /// The compiler's bitcode has a form that lto-link does not know.
+    /// lto-link does not know the form of the compiler's bitcode.
     #[error("{program} makes bitcode that lto-link cannot read: {cause}")]
     Read {
         /// The compiler.
@@ -62,7 +62,7 @@ pub enum ToolchainError {
 /// summary, and links it with `linker`.
 ///
 /// # Errors
-/// The first thing that does not work.
+/// The first failing step.
 pub fn check_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), ToolchainError> {
     let (program, flags) = compiler
         .split_first()
@@ -70,7 +70,7 @@ pub fn check_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Tool
             (program.as_os_str(), flags)
         });
     let (compiler, linker_name) = (name(program), name(linker));
-    // The program may be a wrapper, such as ccache, so its output is checked and not its name.
+    // The program may be a wrapper such as ccache, so its output is checked and not its name.
     require(Command::new(program).args(flags), "clang", "clang")?;
     require(&mut Command::new(linker), "LLD", "ld.lld")?;
     let directory = tempfile::tempdir()?;
@@ -142,7 +142,7 @@ fn run(command: &mut Command) -> Result<Output, ToolchainError> {
     output.map_err(|source| ToolchainError::Start { program, source })
 }
 
-/// Returns the first line that the program printed, to standard error if it printed anything there.
+/// Returns the first line that the program printed, from standard error if it printed anything there.
 fn first_line(output: &Output) -> String {
     let Output {
         status,

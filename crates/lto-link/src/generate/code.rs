@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Generating code in the way that the link's options say.
+//! Generates code as the link's options say.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::plan::options::{CodeGeneration, LinkOptions};
 use crate::read::inputs::{InputKind, Inputs, is_elf};
 use crate::resolve::resolution::Resolution;
 
-/// Resolves the symbols of `inputs`, with the references of generated code where that is not left to the
-/// linker.
+/// Returns the resolution of `inputs`. Unless the linker resolves them itself, it includes the
+/// references of generated code.
 ///
 /// # Errors
-/// Damaged objects, a list of references that cannot be read.
+/// An object is damaged, or a list of references cannot be read.
 pub(crate) fn resolve<'all, 'data>(
     options: &LinkOptions,
     inputs: &'all Inputs<'data>,
@@ -29,8 +29,8 @@ pub(crate) fn resolve<'all, 'data>(
     }
 }
 
-/// Generates the code of `inputs` in a folder that the caller removes, or finds the code that make has
-/// generated.
+/// Generates the code of `inputs` in a folder that the caller removes, or finds the code that make
+/// has generated.
 ///
 /// # Errors
 /// The roots cannot be collected, the linker fails or leaves out objects, files cannot be written.

@@ -18,14 +18,13 @@ use crate::error::{CodegenError, CommandError, LinkError, io_error};
 use crate::paths::LinkPaths;
 use crate::read::inputs::{Inputs, is_bitcode};
 
-/// The number of times that make generates code for one link with dropping. Three times have always been
-/// enough.
+/// The maximum number of times that make generates code for one link with dropping. Three times
+/// have always been enough.
 const MAX_PASSES: usize = 7;
 
 /// Returns the list as Makefile text. It sets `lto-bitcode` to all bitcode objects in link order,
-/// `lto-shared` to those that other links take, too, `lto-link-name` to the part of their files' names that
-/// tells the links apart, and for each object `lto-flags-of-<object>` to the compiler's flags except for
-/// index and files.
+/// `lto-shared` to those that other links use too, `lto-link-name` to this link's part of their file
+/// names, and for each object `lto-flags-of-<object>` to the compiler's flags without index and files.
 ///
 /// # Errors
 /// Every object whose `.cmd` file cannot be read or understood.
@@ -101,12 +100,13 @@ impl Runs {
     }
 }
 
-/// Writes a response file with the arguments of `command`, which completes the thin link, and returns
-/// Makefile text that sets `lto-complete` to the command, and `lto-pass-limit` to the number of passes
-/// after which make gives up. The arguments name every object of a module, which may be too many for a
-/// command of the shell.
+/// Writes a response file with the arguments of `command`, which completes the thin link. Returns
+/// Makefile text that sets `lto-complete` to the command, and `lto-pass-limit` to the number of
+/// passes after which make gives up. The response file is needed because the arguments name every
+/// object of a module, which may be too many for a shell command.
 ///
 /// # Errors
+/// The response file cannot be written, or the program's name cannot be quoted for a shell.
 /// The response file cannot be written, no shell can be given the name of the program.
 pub(crate) fn write_completion(
     paths: LinkPaths<'_>,
@@ -134,7 +134,7 @@ fn command_path(object: &Path) -> PathBuf {
     object.with_file_name(format!(".{name}.cmd"))
 }
 
-/// Returns the flags that generate code as the command in the `.cmd` file at `path` would have done.
+/// Returns the flags for generating code as the command in the `.cmd` file at `path` would have done.
 fn flags(path: &Path) -> Result<Vec<String>, CommandError> {
     let text = std::fs::read_to_string(path)?;
     let (object, command) = text
@@ -146,22 +146,22 @@ fn flags(path: &Path) -> Result<Vec<String>, CommandError> {
         .ok_or(CommandError::NoCommand)?;
     let command = command.replace("$(pound)", "#").replace("$$", "$");
     let mut words = shlex::split(&command).ok_or(CommandError::Quotes)?;
-    // Commands behind the compiler, such as objtool or a link, have other flags.
+    // Commands after the compiler, such as objtool or a link, have other flags.
     words.truncate(of_first_command(&words));
     let prefix = format!("source_{object} := ");
     let source = text.lines().find_map(|line| line.strip_prefix(&prefix));
     of_code_generation(words, object, source)
 }
 
-/// Returns how many of a shell's `words` belong to the first command.
+/// Returns the number of a shell's `words` that belong to the first command.
 fn of_first_command(words: &[String]) -> usize {
     let is_end = |word: &String| [";", "&&", "||", "|"].contains(&word.as_str());
     words.iter().position(is_end).unwrap_or(words.len())
 }
 
-/// Returns the options in `words`, the command that compiled `object`, in their order: all words but the
-/// compiler, the `source` and the output. Options are not told from their arguments, because clang reads
-/// the same words once more, and ignores the options of its preprocessor for bitcode.
+/// Returns the options in `words`, the command that compiled `object`, in order: all words except
+/// the compiler, the `source` and the output. Options and their arguments are not distinguished:
+/// clang parses the same words again, and ignores preprocessor options for bitcode.
 fn of_code_generation(
     words: Vec<String>,
     object: &str,
@@ -171,7 +171,7 @@ fn of_code_generation(
         .windows(2)
         .rposition(|pair| pair[0] == "-o" && pair[1] == object);
     let output = output.ok_or_else(|| CommandError::NoOutput(object.to_owned()))?;
-    // If the file does not name the source, it is the last word, before or behind the output.
+    // If the file does not name the source, it is the last word before or after the output.
     let named = words.iter().rposition(|word| Some(word.as_str()) == source);
     let source = named.unwrap_or(if output + 2 < words.len() {
         words.len() - 1
@@ -188,9 +188,9 @@ fn of_code_generation(
     Ok(without_macros(kept.map(|(_, word)| word)))
 }
 
-/// Leaves out macros and folders of headers, of which a command has a hundred. A word is left out only if
-/// it cannot be the argument of the word before it (as in `-Xclang -Ix`): if it is the first word, or
-/// stands behind an option with a joined argument.
+/// Removes macros and header folders: a command has a hundred of them. A word is removed only if it
+/// cannot be the argument of the word before it (as in `-Xclang -Ix`): if it is the first word, or
+/// follows an option with a joined argument.
 fn without_macros(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept = Vec::new();
     let mut is_option = true;
@@ -215,7 +215,7 @@ fn in_makefile(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Quotes, dollars, removed flags and the single file are what real commands have.
+    /// Real commands contain quotes, dollars, removed flags and the single file.
     const COMMAND: &str = r#"cmd_a/b.o := clang -Wp,-MMD,a/.b.o.d -nostdinc -isystem /usr/include -I./include -include a.h -D"pr_fmt(fmt)=KBUILD_MODNAME \": \" fmt" -D"KBUILD_STR(s)=$(pound)s" --target=aarch64-linux-gnu -O2 -mllvm -inline-threshold=5 -fmacro-prefix-map='/a b/'= -mstack-protector-guard-reg='$$sp' -flto=thin -fvisibility=hidden -c -o a/b.o /src/a/b.c
 
 source_a/b.o := /src/a/b.c

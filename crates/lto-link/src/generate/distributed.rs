@@ -36,9 +36,9 @@ pub struct ThinLinkOptions {
     pub linker: Vec<OsString>,
     /// The number of threads that the link may run.
     pub jobs: usize,
-    /// The options of roots, if the link is to drop definitions that no root reaches.
+    /// The options of roots, if the link drops definitions that no root reaches.
     pub roots: Option<RootOptions>,
-    /// The objects that other links take, too.
+    /// The objects that other links use too.
     pub shared: Vec<PathBuf>,
     /// The command that calls [`complete_thin_link`] after code generation.
     pub complete: Vec<OsString>,
@@ -46,13 +46,13 @@ pub struct ThinLinkOptions {
     pub capture: Option<PathBuf>,
 }
 
-/// Writes, beside each bitcode object of `inputs`, its index and the list of the objects that it imports from;
-/// and the list from which make generates code. Unchanged files keep their time stamps: an index
-/// contains the hash of each object that is imported from, so that unchanged code is not generated again.
+/// Writes, beside each bitcode object of `inputs`, its index and the list of the objects that it
+/// imports from, and the list from which make generates code. Unchanged files keep their time
+/// stamps. An index contains the hash of each object that is imported from, so code is generated
+/// again only if it may change.
 ///
 /// # Errors
-/// Objects that are in regular archives, or whose flags are not known, a linker that fails, files that
-/// cannot be written.
+/// Objects in regular archives or with unknown flags, a failing linker, or files that cannot be written.
 pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<(), LinkError> {
     let paths = paths(options);
     let _lock = OutputLock::take(paths)?;
@@ -60,12 +60,13 @@ pub fn thin_link(options: &ThinLinkOptions, inputs: &Inputs) -> Result<(), LinkE
     write_indexes(options, inputs)
 }
 
-/// Reads the native code that make has generated from `inputs`. If it refers to dropped definitions, these
-/// become roots, and the thin link is done again. If not, the dropped definitions are listed. Returns
-/// whether code must be generated again, from objects with new indexes. `loader` reads the native objects.
+/// Reads the native code that make has generated from `inputs`. If it refers to dropped
+/// definitions, these become roots, and the thin link is done again; else the dropped definitions
+/// are listed. Returns whether code must be generated again, from objects with new indexes.
+/// `loader` reads the native objects.
 ///
 /// # Errors
-/// The errors of [`thin_link`]; also native objects or summaries that cannot be read.
+/// The errors of [`thin_link`], and native objects or summaries that cannot be read.
 pub fn complete_thin_link<'data>(
     options: &ThinLinkOptions,
     loader: &impl Loader<'data>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Folders for the files that a linker leaves.
+//! Folders for the output files of a linker.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,12 +14,12 @@ use crate::read::inputs::Inputs;
 /// Makes the folder `dir`.
 ///
 /// # Errors
-/// It is there, or cannot be made.
+/// It exists, or cannot be made.
 pub(crate) fn make_dir(dir: &Path) -> Result<(), LinkError> {
     fs::create_dir(dir).map_err(io_error(format!("making {}", dir.display())))
 }
 
-/// Removes the folder `dir`, if it is there.
+/// Removes the folder `dir` if it exists.
 ///
 /// # Errors
 /// It cannot be removed.
@@ -43,7 +43,7 @@ impl IndexDir {
     /// The folder cannot be removed or made.
     pub(crate) fn make(dir: &Path, inputs: &Inputs) -> Result<Self, LinkError> {
         remove_dir(dir)?;
-        // So deep that no `..` in the path of an object leads out of it.
+        // Make it so deep that no `..` in the path of an object leads out of it.
         let ups = |input: &Input| {
             let path = input.path.as_deref().unwrap_or(Path::new(&input.name));
             let parts = path.components();
@@ -55,9 +55,9 @@ impl IndexDir {
         Ok(Self(deepest))
     }
 
-    /// Returns the option that makes lld write there.
+    /// Returns lld's option for writing there.
     pub(crate) fn prefix_option(&self) -> OsString {
-        // lld puts this in front of each path, unchanged.
+        // lld puts this prefix in front of each path, unchanged.
         let mut prefix = OsString::from("--thinlto-prefix-replace=;");
         prefix.push(&self.0);
         prefix.push("/");

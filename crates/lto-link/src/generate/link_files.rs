@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The files that a linker is given, object by object.
+//! The linker's input files, object by object.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::resolve::resolution::Resolution;
 
 /// The result of code generation.
 pub(crate) struct Code<'all, 'data> {
-    /// The files to link; `None` if the linker is to take the objects and archives as they were given.
+    /// The files to link; `None` if the linker should read the objects and archives as given.
     pub(crate) files: Option<LinkFiles>,
     /// The resolution of the link. Generated code may need more library members than bitcode does.
     pub(crate) resolution: Resolution<'all, 'data>,
@@ -25,13 +25,13 @@ pub(crate) struct Code<'all, 'data> {
 pub(crate) struct LinkFiles {
     /// The objects that are always linked, in link order.
     objs: Vec<PathBuf>,
-    /// The members of libraries, of which the linker takes what it needs.
+    /// The members of libraries, of which the linker takes the needed ones.
     libs: Vec<PathBuf>,
 }
 
 impl LinkFiles {
-    /// Returns the files to link object by object: linked objects in link order, then the other members of
-    /// libraries. `file` returns the file to take for an object, given its kind and its own file.
+    /// Returns the files to link object by object: linked objects in link order, then the other members
+    /// of libraries. `file` returns the file for an object, given its kind and its own file.
     ///
     /// # Errors
     /// Every object without a file.
@@ -57,9 +57,9 @@ impl LinkFiles {
         Faults::check(Self { objs, libs }, faults)
     }
 
-    /// Returns the files to link where `code` is the native code of all bitcode: native objects in link order,
-    /// then `code`, because the linker itself has generated code behind native objects, then the other native
-    /// members of libraries.
+    /// Returns the files to link if `code` is the native code of all bitcode: native objects in
+    /// link order, then `code`, then the other native members of libraries. The linker itself also
+    /// puts generated code after native objects.
     pub(crate) fn with_code(
         inputs: &Inputs,
         resolution: &Resolution,
@@ -102,7 +102,7 @@ fn members_left_out(inputs: &Inputs, resolution: &Resolution) -> impl Iterator<I
     (inputs.n_always..inputs.objects.len()).filter(|&object| !resolution.is_linked(object))
 }
 
-/// The file of each object of a link that has one.
+/// The file of each object of a link, for objects that have one.
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectFiles(Vec<Option<PathBuf>>);
 

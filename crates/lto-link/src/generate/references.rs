@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! References that only generated code shows: calls that code generation makes by itself.
+//! References that only generated code shows: calls that code generation inserts.
 //!
 //! Roots are facts of the inputs, so usually there are no such references. If generated code does refer to a
 //! dropped definition, the definition becomes a root, and code is generated again.
@@ -26,13 +26,13 @@ pub(crate) type References = BTreeSet<(String, String)>;
 pub(crate) struct GeneratedRoots {
     /// References that an earlier build found. They are forgotten when no code has them any more.
     before: References,
-    /// References that this build found. They stay until its end, even if the code loses them, so that the
-    /// build ends.
+    /// References that this build found. They stay until its end even if the code loses them, so
+    /// that the build terminates.
     now: References,
 }
 
 impl GeneratedRoots {
-    /// Reads the references that the last link left; none if there is no file.
+    /// Reads the references that the last link left; empty if the file is missing.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -52,14 +52,14 @@ impl GeneratedRoots {
                 [symbol, object, "now"] => {
                     known.now.insert((symbol.to_owned(), object.to_owned()));
                 }
-                // A line that was changed by hand: its reference will be found again.
+                // Someone changed the line by hand: its reference will be found again.
                 _ => {}
             }
         }
         Ok(known)
     }
 
-    /// Begins a build: writes that all known references are from earlier builds.
+    /// Begins a build: records that all known references are from earlier builds.
     ///
     /// # Errors
     /// The file cannot be read or written.
@@ -115,7 +115,7 @@ impl GeneratedRoots {
 /// Returns whether other symbols are roots now, so that code must be generated again.
 ///
 /// # Errors
-/// The file cannot be read or written, native code has damaged relocations.
+/// The file cannot be read or written, or native code has damaged relocations.
 pub(crate) fn update_generated_roots(
     paths: LinkPaths<'_>,
     resolution: &Resolution,
@@ -181,8 +181,8 @@ fn references<'data>(
     Ok(names)
 }
 
-/// Reads the native code that was generated of each linked bitcode object. Returns it with the name of the
-/// bitcode object.
+/// Reads the native code generated from each linked bitcode object, and returns it with the
+/// object's name.
 ///
 /// # Errors
 /// Every native object that cannot be read.
@@ -195,15 +195,15 @@ pub(crate) fn read_natives<'data>(
     let (names, natives): (Vec<_>, Vec<_>) = bitcode
         .filter_map(|input| Some((object_name(input), paths.native(input.path.as_deref()?))))
         .unzip();
-    // No native object is an archive, so there is one input for each path.
+    // No native object is an archive, so each path gives one input.
     Ok(names
         .into_iter()
         .zip(link_order(loader, &natives)?)
         .collect())
 }
 
-/// Returns the names to which native code refers and which only bitcode defines. A library member that is not
-/// linked counts only if such a reference would take it.
+/// Returns the names to which native code refers and which only bitcode defines. A library member
+/// that is not linked counts only if such a reference would link it.
 fn dropped_references<'all>(
     resolution: &'all Resolution<'_, '_>,
     natives: &'all [(String, Input<'all>)],

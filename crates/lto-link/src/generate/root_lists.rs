@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The lists of what a link keeps and drops, beside its output.
+//! The lists of kept and dropped definitions, beside the output.
 
 use std::fs;
 use std::io;

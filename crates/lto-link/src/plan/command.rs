@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use crate::plan::options::LinkOptions;
 use crate::resolve::roots::Roots;
 
-/// Flags for a link as for an executable without an entry. lld takes definitions that are not roots for
-/// unused outside of the link. Symbols may stay undefined, because linker scripts come later.
+/// Flags for a link as for an executable without an entry. lld assumes that only roots are used
+/// outside of the link. Symbols may stay undefined, because linker scripts come later.
 pub(crate) const EXECUTABLE: [&str; 3] = ["-e", "0", "--unresolved-symbols=ignore-all"];
 
-/// Returns the linker and its flags without `-r`, which every link that needs it adds itself.
+/// Returns the linker and its flags without `-r`; every link that needs it adds it.
 pub(crate) fn exactly_one_r(command: &[OsString]) -> Vec<OsString> {
     let is_r = |flag: &&OsString| ["-r", "--relocatable"].iter().any(|r| *flag == r);
     command.iter().filter(|flag| !is_r(flag)).cloned().collect()
@@ -36,7 +36,7 @@ pub(crate) fn root_arguments(roots: &Roots) -> String {
     })
 }
 
-/// Returns the arguments that name the objects and archives as they were given, in the form of a response file.
+/// Returns the arguments for the objects and archives as given, in the form of a response file.
 pub(crate) fn given_arguments(options: &LinkOptions) -> String {
     let argument = |path: &PathBuf| quoted_path(path);
     let mut lines = vec!["--whole-archive".to_owned()];
@@ -62,7 +62,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Returns `option` with `value` directly behind it.
+/// Returns `option` joined with `value`.
 pub(crate) fn joined(option: &str, value: &OsStr) -> OsString {
     let mut argument = OsString::from(option);
     argument.push(value);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The check that the objects of a link go together. A linker that only generates code does not fail where
-//! they do not: it leaves objects out.
+//! Checks that the objects of a link are compatible. A linker that only generates code does not
+//! fail on incompatible objects, but leaves them out.
 
 use object_model::{Architecture, Faults, Input, LtoKind, Object};
 
@@ -11,7 +11,7 @@ use crate::resolve::resolution::Resolution;
 /// Checks the linked objects for a link that generates code.
 ///
 /// # Errors
-/// Every object that does not go together with the objects before it; damaged bitcode.
+/// Every object that is incompatible with the objects before it, and damaged bitcode.
 pub(crate) fn check_linked(resolution: &Resolution) -> Result<(), LinkError> {
     check(resolution.linked())
 }

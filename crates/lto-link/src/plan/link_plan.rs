@@ -14,7 +14,7 @@ use crate::plan::options::{Cache, CodeGeneration, LinkKind, LinkOptions};
 use crate::read::inputs::Inputs;
 use crate::resolve::resolution::Resolution;
 
-/// The plan of one link. Scripts have fixed places, so that they can be looked at later.
+/// The plan of one link. Scripts have fixed paths, so that users can read them later.
 #[derive(Debug)]
 pub(crate) struct LinkPlan {
     /// Path and text of each linker script.
@@ -27,8 +27,7 @@ impl LinkPlan {
     /// Plans the link of `inputs`.
     ///
     /// # Errors
-    /// Every initcall that cannot be put in order, every export without a CRC, every object that does not go
-    /// together with the others.
+    /// Every initcall without an order, every export without a CRC, every incompatible object.
     pub(crate) fn of(
         options: &LinkOptions,
         inputs: &Inputs,
@@ -62,7 +61,7 @@ impl LinkPlan {
         }
         let mut cache = None;
         match code {
-            // The linker itself refuses objects that do not go together.
+            // The linker itself refuses incompatible objects.
             CodeGeneration::InLinker { cache: of_link } => cache = of_link.as_ref(),
             CodeGeneration::Dropping(_) => {
                 check_linked(resolution)?;

@@ -25,21 +25,21 @@ pub struct Cache {
     pub policy: String,
 }
 
-/// The way in which a link gets native code of its bitcode.
+/// The way to make native code from bitcode.
 #[derive(Clone, Debug)]
 pub enum CodeGeneration {
     /// The linker generates code while it makes the output.
     InLinker {
-        /// Thin LTO's cache, if it is to be used.
+        /// Thin LTO's cache, if one is used.
         cache: Option<Cache>,
     },
-    /// A linker run of its own generates code, as for an executable, and drops every definition that no root
-    /// reaches. lld's cache cannot be used, because lld does not leave the native objects that it takes from
-    /// there.
+    /// A separate linker run generates code, as for an executable, and drops every definition that
+    /// no root reaches. It cannot use lld's cache, because lld does not leave the native objects
+    /// that it takes from there.
     Dropping(RootOptions),
-    /// make has generated code object by object, after a thin link, which has dropped what is to be dropped.
+    /// make has generated code object by object, after a thin link that dropped unreached definitions.
     Distributed {
-        /// The objects that other links take, too.
+        /// The objects that other links use too.
         shared: Vec<PathBuf>,
     },
 }
@@ -51,19 +51,19 @@ pub struct LinkOptions {
     pub kind: LinkKind,
     /// The native object to make.
     pub output: PathBuf,
-    /// Objects and archives of which everything is linked, in link order.
+    /// Objects and archives that are linked completely, in link order.
     pub objs: Vec<PathBuf>,
-    /// Libraries of which the linker takes the members that it needs.
+    /// Libraries of which the linker takes the needed members.
     pub libs: Vec<PathBuf>,
     /// The linker and its flags.
     pub linker: Vec<OsString>,
-    /// The way in which code is generated.
+    /// The way of generating code.
     pub code: CodeGeneration,
     /// Whether exports need CRCs.
     pub modversions: bool,
     /// The directory in which a failing link is saved with its inputs.
     pub capture: Option<PathBuf>,
-    /// The number of threads that the link may run.
+    /// The maximum number of threads.
     pub jobs: usize,
 }
 

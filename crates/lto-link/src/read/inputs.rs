@@ -12,7 +12,7 @@ use object_model::{Faults, Input, InputError, Loader, Object, link_order};
 pub struct Inputs<'data> {
     /// The objects that are always linked, then the members of libraries, in link order.
     pub objects: Vec<Input<'data>>,
-    /// How many objects are always linked.
+    /// The number of objects that are always linked.
     pub n_always: usize,
 }
 
@@ -47,8 +47,8 @@ impl FromStr for InputKind {
 }
 
 impl<'data> Inputs<'data> {
-    /// Opens `objs`, whose objects are all linked, and `libs`, from which the linker takes the members
-    /// that it needs.
+    /// Opens `objs`, whose objects are all linked, and `libs`, of which the linker takes the needed
+    /// members.
     ///
     /// # Errors
     /// Every file and member that cannot be read.
@@ -73,7 +73,7 @@ impl<'data> Inputs<'data> {
         Faults::check(Self { objects, n_always }, faults)
     }
 
-    /// Returns how many objects are of `kind`.
+    /// Returns the number of objects of `kind`.
     pub fn count(&self, kind: InputKind) -> usize {
         self.objects
             .iter()
@@ -98,12 +98,12 @@ pub(crate) fn kind_of(input: &Input) -> InputKind {
     }
 }
 
-/// Whether an object is bitcode.
+/// Returns whether an object is bitcode.
 pub(crate) fn is_bitcode(input: &Input) -> bool {
     kind_of(input) == InputKind::Bitcode
 }
 
-/// Whether an object is native code.
+/// Returns whether an object is native code.
 pub(crate) fn is_elf(input: &Input) -> bool {
     kind_of(input) == InputKind::Elf
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The inputs of links that a kernel's own build made without lto-link.
+//! The inputs of links by a kernel's own build, without lto-link.
 
 use std::path::PathBuf;
 
 /// The inputs that the command of the link of vmlinux.o names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KbuildLink {
-    /// Archives of which everything is linked.
+    /// Archives that are linked completely.
     pub objs: Vec<PathBuf>,
-    /// Libraries of which the linker takes the members that it needs.
+    /// Libraries of which the linker takes the needed members.
     pub libs: Vec<PathBuf>,
 }
 

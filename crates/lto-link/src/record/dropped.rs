@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The list of dropped definitions, `vmlinux.lto-dropped`: below a line with the names of the columns, a line
-//! for each with symbol, object, kind, a function's number of instructions, and a variable's number of
-//! bytes, separated by tabs. A dash stands for a number that is not known.
+//! The list of dropped definitions, `vmlinux.lto-dropped`. The first line names the columns. Each
+//! other line has symbol, object, kind, a function's number of instructions, and a variable's
+//! number of bytes, separated by tabs; a dash stands for an unknown number.
 
 use std::fmt::Write as _;
 
@@ -45,7 +45,7 @@ fn name_of(kind: GlobalValueKind) -> &'static str {
     }
 }
 
-/// A line that no list of dropped definitions has.
+/// A malformed line of a list of dropped definitions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct DroppedError {

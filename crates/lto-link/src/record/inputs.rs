@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The record of the inputs, `vmlinux.o.lto-inputs`: a line for each object that was linked, in link order,
-//! with its kind and its path (the name of an archive member without a file), separated by a tab.
+//! The record of the inputs, `vmlinux.o.lto-inputs`. It has a line for each linked object in link
+//! order: its kind and its path (the name of an archive member without a file), separated by a tab.
 
 use std::fmt::Write as _;
 use std::io;

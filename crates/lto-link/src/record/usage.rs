@@ -31,7 +31,7 @@ impl Usage {
     /// Returns the cost of a link that began at `started`.
     ///
     /// # Errors
-    /// The system does not say what this process has used.
+    /// The system's resource usage is not available.
     pub(crate) fn since(started: Instant, jobs: usize) -> Result<Self, LinkError> {
         let used = |who| {
             getrusage(who).map_err(|error| io_error("asking what the link has used")(error.into()))

@@ -2,8 +2,8 @@
 //! The names in assembly. The compiler does not see references in assembly, so it must not change a
 //! definition that assembly names.
 //!
-//! The text is not parsed like an assembler does it, which would need the machine and the operands. Every
-//! word that may be a symbol counts as one: there are too many names rather than too few.
+//! The text is not parsed as an assembler would, which needs the machine and the operands. Every
+//! word that may be a symbol counts as one: too many names are safer than too few.
 //!
 //! Sources: the manual of LLVM's language (inline assembly: `$0`, `${0:x}`, `$$`, `$(a$|b$)`); the manual
 //! of the GNU assembler (symbols, labels, macros).
@@ -23,12 +23,13 @@ pub(crate) struct AssemblyNames {
     pub(crate) defines_symbol: bool,
 }
 
-/// A name of which only the parts before, between and behind operands are known.
+/// A name of which only the parts before, between and after operands are known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NamePattern(Vec<String>);
 
 impl NamePattern {
-    /// Whether `name` starts with the first part, ends with the last, and has the others between them in order.
+    /// Returns whether `name` starts with the first part, ends with the last, and contains the
+    /// others in order.
     pub(crate) fn matches(&self, name: &str) -> bool {
         let [first, middle @ .., last] = &self.0[..] else {
             return false;
@@ -46,7 +47,7 @@ impl NamePattern {
     }
 }
 
-/// The place of a text of assembly, which decides the meaning of a dollar sign.
+/// The kind of assembly text, which decides the meaning of a dollar sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AssemblySource {
     /// Module-level assembly, where a dollar sign stands for itself.
@@ -55,7 +56,7 @@ pub(crate) enum AssemblySource {
     Function,
 }
 
-/// The names in the assembly of one bitcode object.
+/// The names in the assembly of a bitcode object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ObjectAssembly {
     /// The names in module-level assembly.
@@ -145,8 +146,8 @@ impl AssemblyNames {
         names
     }
 
-    /// Returns the keys of `known` that the text may name. `fitting` keeps the names that match each
-    /// pattern for later calls.
+    /// Returns the keys of `known` that the text may name. `fitting` caches the names that match
+    /// each pattern for later calls.
     pub(crate) fn among<'data>(
         &self,
         known: &HashMap<&'data str, usize>,
@@ -189,7 +190,7 @@ impl AssemblyNames {
                 _ => parts.push(String::new()),
             }
         }
-        // The compiler sees a name that is only an operand, and a macro's argument stands in its call.
+        // The compiler sees a name that is only an operand, and a macro's argument is in its call.
         if parts.iter().any(|part| !part.is_empty()) {
             self.patterns.insert(NamePattern(parts));
         }
@@ -213,7 +214,7 @@ fn unescaped(quoted: &str, source: AssemblySource) -> String {
     name
 }
 
-/// Whether a character can stand in a name.
+/// Returns whether a character can occur in a name.
 fn is_of_name(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '_' | '.') || !character.is_ascii()
 }
@@ -319,11 +320,11 @@ const DEFINING: [&str; 9] = [
     ".globl", ".global", ".weak", ".set", ".equ", ".equiv", ".comm", ".lcomm", ".symver",
 ];
 
-/// Whether the text defines a symbol that can be used outside of it: a label, a word before `=`, or a
-/// symbol in one of the directives above. Names that begin with `.L`, and labels that are numbers, cannot.
+/// Returns whether the text defines a symbol that can be used outside of it: a label, a word before `=`,
+/// or a symbol in one of the directives above. Names that begin with `.L` and numeric labels cannot.
 fn defines_symbol(tokens: &[Token]) -> bool {
     let mut starts_statement = true;
-    // The token at a place, or behind the blanks there.
+    // Returns the token at a place, skipping blanks.
     let next_at = |mut at: usize| {
         while let Some(Token::Other(' ' | '\t')) = tokens.get(at) {
             at += 1;

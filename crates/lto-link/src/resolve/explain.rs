@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Explanations of what a link keeps and drops.
+//! Explains why a link keeps and drops definitions.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -17,7 +17,7 @@ pub(crate) struct Dropped<'reach> {
     pub(crate) object: &'reach str,
     /// Its kind.
     pub(crate) kind: GlobalValueKind,
-    /// A function's number of LLVM instructions, from which no code was made.
+    /// A function's number of LLVM instructions; no code was made of them.
     pub(crate) instructions: Option<u64>,
     /// A variable's size in bytes.
     pub(crate) size: Option<u64>,
@@ -34,12 +34,13 @@ pub struct Kept<'reach> {
     pub kinds: BTreeSet<&'reach str>,
 }
 
-/// What a link did with a definition.
+/// The decision of a link about a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It stays.
     Kept {
-        /// The definition, one that refers to it, and so on up to a root: symbol and object of each.
+        /// The chain from the definition over definitions that refer to it to a root: symbol and
+        /// object of each.
         chain: Vec<(String, String)>,
     },
     /// It was dropped, and so were all definitions that refer to it.
@@ -52,8 +53,8 @@ pub enum Fate {
 }
 
 impl Reach<'_> {
-    /// Returns the definitions that the bitcode marks as used for other reasons than being `exported`. LLVM
-    /// has lists of marked definitions, which are variables called `llvm.…`.
+    /// Returns the definitions that the bitcode marks as used, except those that are only
+    /// `exported`. LLVM has lists of marked definitions, which are variables called `llvm.…`.
     fn used(&self, exported: &HashSet<&str>) -> HashSet<Node> {
         let live = self.nodes().filter(|node| self.is_live(*node));
         let of_source = live.flat_map(|node| match self.value(node).name {
@@ -67,8 +68,9 @@ impl Reach<'_> {
             .collect()
     }
 
-    /// Whether the definition only marks an exported symbol as used. Source: `__ADDRESSABLE` in
-    /// `include/linux/compiler.h`, which `__KSYMTAB_ENTRY` in `include/linux/export.h` uses for each export.
+    /// Returns whether the definition only marks an exported symbol as used. Source:
+    /// `__ADDRESSABLE` in `include/linux/compiler.h`, which `__KSYMTAB_ENTRY` in
+    /// `include/linux/export.h` uses for each export.
     fn is_mark_of_export(&self, node: Node, exported: &HashSet<&str>) -> bool {
         let references = self.references(node);
         self.value(node)
@@ -80,9 +82,9 @@ impl Reach<'_> {
                 .all(|reference| self.is_named(*reference, exported))
     }
 
-    /// Returns the definitions that stay, in link order, each with the kinds of the roots that reach it.
-    /// `roots` has name and kind of each root of the link. Definitions that the bitcode marks as used count
-    /// as roots of that kind, except for exports.
+    /// Returns the definitions that stay, in link order, each with the kinds of the roots that
+    /// reach it. `roots` gives name and kind of each root of the link. Definitions that the bitcode
+    /// marks as used count as roots of that kind, except for exports.
     pub fn kept<'names>(
         &'names self,
         roots: impl IntoIterator<Item = (&'names str, &'names str)>,
@@ -114,8 +116,8 @@ impl Reach<'_> {
         kept.collect()
     }
 
-    /// Returns the definitions that no root reaches, in link order, except for global ones that are called
-    /// like one of `kept`: another definition of the name stays.
+    /// Returns the definitions that no root reaches, in link order. It leaves out global ones with
+    /// the same name as one of `kept`: another definition of the name stays.
     pub(crate) fn dropped(&self, kept: &HashSet<&str>) -> Vec<Dropped<'_>> {
         let nodes = self.nodes().filter(|node| {
             self.via(*node).is_none()
@@ -140,7 +142,7 @@ impl Reach<'_> {
             .collect()
     }
 
-    /// Returns what the link did with each definition that is called `symbol` in the source.
+    /// Returns the link's decision about each definition with the source name `symbol`.
     pub fn why(&self, symbol: &str) -> Vec<Fate> {
         let nodes = self.nodes();
         let asked = nodes.filter(|node| source_name(self.value(*node).name) == symbol);

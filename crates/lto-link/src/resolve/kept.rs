@@ -23,11 +23,11 @@ pub(crate) struct Kept<'data> {
 }
 
 impl<'data> Kept<'data> {
-    /// Finds the roots of the link of `output`, and follows the references from them. `generated` are the
-    /// references that only generated code showed: symbol and object.
+    /// Finds the roots of the link of `output`, and the definitions that they reach. `generated`
+    /// are the references that only generated code showed: symbol and object.
     ///
     /// # Errors
-    /// Files that cannot be read, malformed patterns, bitcode that does not say what it refers to, a link
+    /// Unreadable files, malformed patterns, bitcode without a summary of its references, or a link
     /// without any root.
     pub(crate) fn of(
         options: &RootOptions,
@@ -49,7 +49,7 @@ impl<'data> Kept<'data> {
 
     /// Returns the definitions that are not kept, in link order.
     pub(crate) fn dropped(&self, resolution: &Resolution) -> Vec<Dropped<'_>> {
-        // A name stays that native code or another object defines as well.
+        // A name stays if native code or another object defines it as well.
         let native = resolution.linked().filter(|input| is_elf(input));
         let names = native.flat_map(|input| input.object.linker_symbols());
         let names = names.filter(|symbol| symbol.is_defined() && !symbol.is_local());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Second phase: which objects are linked, which definitions count, and which of them are roots.
+//! Second phase: decides which objects are linked, which definitions count, and which of them are roots.
 
 pub(crate) mod assembly;
 pub(crate) mod explain;

@@ -19,7 +19,7 @@ pub(crate) struct Node {
     pub(crate) value: ValueIndex,
 }
 
-/// The way in which a definition is reached.
+/// The way to a reached definition.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Via {
     Root,
@@ -36,7 +36,7 @@ struct BitcodeObject<'data> {
     assembly: ObjectAssembly,
 }
 
-/// The definitions of a link, and which of them stay.
+/// The definitions of a link, and whether they stay.
 #[derive(Debug)]
 pub struct Reach<'data> {
     objects: Vec<BitcodeObject<'data>>,
@@ -45,8 +45,8 @@ pub struct Reach<'data> {
 }
 
 impl<'data> Reach<'data> {
-    /// Reads the bitcode objects among `inputs`, and follows references from the definitions called `roots`
-    /// and from definitions that the bitcode marks as used.
+    /// Reads the bitcode objects among `inputs`, and follows references from the definitions named
+    /// `roots` and from definitions that the bitcode marks as used.
     ///
     /// # Errors
     /// The first object whose summary or assembly cannot be read.
@@ -106,8 +106,8 @@ impl<'data> Reach<'data> {
         Ok(reach)
     }
 
-    /// Follows references from the definitions called `roots` and from definitions that the bitcode marks as
-    /// used.
+    /// Follows references from the definitions named `roots` and from definitions that the bitcode
+    /// marks as used.
     pub(crate) fn follow<'names>(&mut self, roots: impl IntoIterator<Item = &'names str>) {
         let names: HashSet<&str> = roots.into_iter().collect();
         let is_root = |node: &Node| self.is_live(*node) || self.is_named(*node, &names);
@@ -121,7 +121,7 @@ impl<'data> Reach<'data> {
         objects.map(|object| (object.name.as_str(), &object.assembly))
     }
 
-    /// Whether no definition stays.
+    /// Returns whether no definition stays.
     pub(crate) fn keeps_nothing(&self) -> bool {
         self.reached.is_empty()
     }
@@ -153,13 +153,13 @@ impl<'data> Reach<'data> {
         })
     }
 
-    /// Whether the bitcode marks the definition as used.
+    /// Returns whether the bitcode marks the definition as used.
     pub(crate) fn is_live(&self, node: Node) -> bool {
         let summary = self.value(node).summary.as_ref();
         summary.is_some_and(|summary| summary.is_live)
     }
 
-    /// Whether other objects see the definition by one of `names`.
+    /// Returns whether other objects see the definition by one of `names`.
     pub(crate) fn is_named(&self, node: Node, names: &HashSet<&str>) -> bool {
         let value = self.value(node);
         !value.linkage.is_local() && names.contains(value.name)
@@ -221,7 +221,7 @@ impl<'data> Reach<'data> {
     pub(crate) fn reached_from(&self, roots: Vec<Node>) -> HashMap<Node, Via> {
         let mut reached: HashMap<Node, Via> = roots.iter().map(|root| (*root, Via::Root)).collect();
         let mut queue = VecDeque::from(roots);
-        // Breadth first, so that the chain that `lto-link why` shows is a shortest one.
+        // Breadth first, so that `lto-link why` shows a shortest chain.
         while let Some(node) = queue.pop_front() {
             for reference in self.references(node) {
                 if let Entry::Vacant(entry) = reached.entry(reference) {
@@ -233,14 +233,14 @@ impl<'data> Reach<'data> {
         reached
     }
 
-    /// Returns the section that the source asks for.
+    /// Returns the section that the source assigns.
     pub(crate) fn section(&self, node: Node) -> Option<&'data str> {
         let sections = &self.objects[node.object].sections;
         sections.get(self.value(node).name).copied()
     }
 }
 
-/// Whether its object would have code or data for the value.
+/// Returns whether its object would have code or data for the value.
 fn is_definition(value: &GlobalValue) -> bool {
     !value.is_declaration
         && value.summary.is_some()

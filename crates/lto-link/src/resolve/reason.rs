@@ -13,8 +13,8 @@ pub(crate) const EXPORTED: &str = "exported";
 /// The kind of reason for functions that stay global because of their callers.
 pub(crate) const FREED_CALLERS: &str = "freed-callers";
 
-/// The reason why a definition is a root. The text form has the kind of the reason and, behind a tab, the
-/// user or an explanation.
+/// The reason why a definition is a root. Its text is the kind of the reason, a tab, and the user
+/// or an explanation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
     /// An object of native code refers to it.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Symbol resolution: which library members a link takes, and whose definition of a name prevails.
+//! Symbol resolution: decides which library members a link takes, and which definition of a name
+//! prevails.
 //!
-//! The rules are those of ld.lld. Objects are taken in link order. A library member is linked as soon as an
-//! object refers to one of its definitions, unless the reference is weak. The first of several definitions
-//! prevails, but a weak one gives way to one that is not. Roots, commands and checks all use this one
-//! result.
+//! The rules are those of ld.lld. Objects are taken in link order. A library member is linked as
+//! soon as an object refers to one of its definitions, unless the reference is weak. The first of
+//! several definitions prevails, but a weak one gives way to a strong one. Roots, commands and
+//! checks all use this one result.
 //!
 //! Sources: `Symbol::resolve`, `Symbol::shouldReplace`, `ObjFile::parseLazy` and `handleLibcall` of lld;
 //! `Builder::addSymbol` in LLVM's `IRSymtab.cpp` (what is marked as used).
@@ -44,8 +45,8 @@ pub struct Resolution<'all, 'data> {
 }
 
 impl<'all, 'data> Resolution<'all, 'data> {
-    /// Resolves the symbols of `inputs`. `needed` are names to which other code refers, such as code that
-    /// was generated from the inputs.
+    /// Resolves the symbols of `inputs`. `needed` are names referenced from elsewhere, such as code
+    /// generated from the inputs.
     ///
     /// # Errors
     /// Every native object with a damaged COMDAT group.
@@ -100,13 +101,13 @@ impl<'all, 'data> Resolution<'all, 'data> {
         self.objects.get(object)
     }
 
-    /// Returns the places of the linked objects among the inputs: the objects that are always linked in the
-    /// order in which they were given, then members of libraries in the order in which they are needed.
+    /// Returns the places of the linked objects among the inputs: the always linked objects in the
+    /// given order, then members of libraries in the order in which they are needed.
     pub fn link_order(&self) -> &[usize] {
         &self.link_order
     }
 
-    /// Whether the object at this place of the inputs is linked.
+    /// Returns whether the object at this place of the inputs is linked.
     pub fn is_linked(&self, object: usize) -> bool {
         self.is_linked.get(object).is_some_and(|linked| *linked)
     }
@@ -125,7 +126,7 @@ impl<'all, 'data> Resolution<'all, 'data> {
         }
     }
 
-    /// Whether the symbol is in a group that an earlier object has, too.
+    /// Returns whether an earlier object has the group of the symbol too.
     fn is_discarded(&self, object: usize, symbol: &Symbol) -> bool {
         let discarded = self.discarded.get(&object);
         discarded.is_some_and(|symbols| symbols.contains(&symbol.index))
@@ -186,7 +187,7 @@ impl<'all, 'data> Resolution<'all, 'data> {
     }
 }
 
-/// Whether a second definition of the same name is a fault.
+/// Returns whether a second definition of the same name is a fault.
 pub(crate) fn is_strong(symbol: &Symbol) -> bool {
     symbol.binding == Binding::Global
         && matches!(
@@ -195,7 +196,8 @@ pub(crate) fn is_strong(symbol: &Symbol) -> bool {
         )
 }
 
-/// Whether a link can drop the symbol of a bitcode object: it is a definition that other objects see.
+/// Returns whether a link can drop the symbol of a bitcode object: it is a definition that other
+/// objects see.
 pub(crate) fn is_definition(symbol: &Symbol) -> bool {
     symbol.is_defined()
         && !symbol.is_local()
@@ -289,7 +291,7 @@ impl<'data> Resolving<'_, 'data> {
         }
     }
 
-    /// Leaves out the object's groups that an earlier object has, too.
+    /// Leaves out the object's groups that an earlier object has too.
     fn discard(&mut self, object: usize) {
         for (signature, symbols) in self.groups.remove(&object).unwrap_or_default() {
             let first = *self.resolution.comdats.entry(signature).or_insert(object);
@@ -346,8 +348,8 @@ impl<'data> Resolving<'_, 'data> {
         }
     }
 
-    /// Links the bitcode members that define functions to which code generation may make calls by itself:
-    /// where there is bitcode, the linker takes these members before it generates code.
+    /// Links the bitcode members that define functions to which code generation may insert calls:
+    /// if there is bitcode, the linker takes these members before it generates code.
     fn link_library_calls(&mut self) {
         let bitcode = |object: usize| {
             let input = self.resolution.object(object);
@@ -376,9 +378,8 @@ impl<'data> Resolving<'_, 'data> {
     }
 }
 
-/// Returns the functions of `bitcode` to which code generation may make calls by itself. LLVM marks them in
-/// the same way as functions that the source marks as used; only the latter are also in a list in the
-/// bitcode.
+/// Returns the functions of `bitcode` to which code generation may insert calls. LLVM marks them like
+/// functions that the source marks as used, but only the latter are also in a list in the bitcode.
 fn library_calls<'data>(bitcode: &Bitcode<'data>) -> Vec<&'data str> {
     let marked = bitcode
         .symbols()
@@ -388,7 +389,7 @@ fn library_calls<'data>(bitcode: &Bitcode<'data>) -> Vec<&'data str> {
     if marked.is_empty() {
         return marked;
     }
-    // Bitcode without a summary has no such list. A damaged summary is reported where it is needed.
+    // Bitcode without a summary has no such list. A damaged summary is reported by its user.
     let by_source: Option<HashSet<&str>> = bitcode.summary().ok().flatten().map(|summary| {
         let lists = summary
             .values
@@ -415,6 +416,6 @@ enum Step<'data> {
     Refer(Symbol<'data>),
 }
 
-/// Functions that LLVM calls in place of its own instructions, and that a kernel may also mark as used.
-/// Source: `llvm/IR/RuntimeLibcalls.td`.
+/// Functions that LLVM calls instead of its own instructions, and that a kernel may also mark as
+/// used. Source: `llvm/IR/RuntimeLibcalls.td`.
 const MEMORY_CALLS: [&str; 4] = ["memcpy", "memmove", "memset", "__stack_chk_fail"];

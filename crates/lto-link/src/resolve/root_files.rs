@@ -31,8 +31,8 @@ pub(crate) fn definitions_named_in<'data>(
     Ok(words.filter_map(known(defined)).collect())
 }
 
-/// Returns the names in `defined` that a source or object of the last link contains: any word of a text,
-/// and any symbol of an object. Names may be repeated.
+/// Returns the names in `defined` that a source or object of the last link contains: any word of a
+/// text, or any symbol of an object. Names may be repeated.
 ///
 /// # Errors
 /// The file cannot be read, or is a damaged object.
@@ -83,7 +83,7 @@ fn read(path: &Path) -> Result<Vec<u8>, RootError> {
     std::fs::read(path).map_err(|error| RootError::Read(path.to_owned(), error))
 }
 
-/// Returns a function that gives the name in `defined` that a word is.
+/// Returns a function from a word to the same name in `defined`.
 fn known<'word, 'data>(
     defined: &HashMap<&'data str, usize>,
 ) -> impl Fn(&'word str) -> Option<&'data str> {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The roots: the definitions that a link with dropping must keep, and why.
+//! The roots: the definitions that a link with dropping must keep, and the reasons.
 //!
-//! Roots are the definitions in bitcode to which something outside of bitcode refers. The linker itself
-//! keeps definitions that the bitcode marks as used, such as entries of section tables and exports; they are
-//! listed here too, so that the list is complete.
+//! Roots are the definitions in bitcode to which something outside of bitcode refers. The linker
+//! itself keeps definitions that the bitcode marks as used, such as entries of section tables and
+//! exports; they are listed here too, so that the list is complete.
 //!
 //! The listing of roots, `vmlinux.lto-roots`, has a line for each root and reason: the symbol, the kind of
 //! the reason, and the user or an explanation, separated by tabs.
@@ -28,12 +28,11 @@ use crate::resolve::root_files::{definitions_named_in, kept_by_patterns, names_o
 pub struct RootOptions {
     /// Whether the output is a module. The module loader and modpost look up some of its symbols.
     pub is_module: bool,
-    /// Files that may name definitions: linker scripts, and sources of programs that look names up in the
-    /// linked kernel. A definition is a root if its name is a word of such a file; in a C file, only words
-    /// in strings count.
+    /// Files that may name definitions: linker scripts, and sources of programs that look up names
+    /// in the linked kernel. A definition is a root if its name is a word of such a file; in a C
+    /// file, only words in strings count.
     pub named_in: Vec<PathBuf>,
-    /// Sources and objects that only the last link of vmlinux takes. The definitions that they name are
-    /// roots.
+    /// Sources and objects of the last link of vmlinux. The definitions that they name are roots.
     pub last_link: Vec<PathBuf>,
     /// A file with patterns of names to keep, each with a reason.
     pub patterns: Option<PathBuf>,
@@ -50,8 +49,8 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Collects the roots among the definitions of `resolution`, which are also in `reach`. `generated` are
-    /// the references that only generated code showed: symbol and object.
+    /// Collects the roots among the definitions of `resolution`, which are also in `reach`.
+    /// `generated` are the references that only generated code showed: symbol and object.
     ///
     /// # Errors
     /// A file cannot be read, a pattern is malformed or matches nothing.
@@ -121,7 +120,7 @@ impl Roots {
             let object = object_name(input);
             match &input.object {
                 Object::Elf(elf) => {
-                    // Its own definition of the name gives way to the one in bitcode.
+                    // The object's own definition of the name gives way to the one in bitcode.
                     let names = elf.symbols().iter();
                     let names = names.filter(|symbol| !symbol.is_local());
                     for symbol in names.filter(|symbol| defined.contains_key(symbol.name)) {
@@ -213,8 +212,8 @@ impl Roots {
         self.reasons.keys().map(String::as_str)
     }
 
-    /// Returns the roots in the text of a listing: name, and reason as text. Functions that stay global
-    /// because of their callers are left out: they keep nothing by themselves.
+    /// Returns the roots in the text of a listing: name, and reason as text. Functions that stay
+    /// global only because of their callers are left out: they keep nothing.
     pub fn read_listing(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines
@@ -235,8 +234,8 @@ impl Roots {
     }
 }
 
-/// The functions of the C library that LLVM calls in place of other functions of the library, and of loops
-/// that do the same. Source: `llvm/Transforms/Utils/BuildLibCalls.h`, `LoopIdiomRecognize`.
+/// The functions of the C library that LLVM calls instead of other library functions and equivalent
+/// loops. Source: `llvm/Transforms/Utils/BuildLibCalls.h`, `LoopIdiomRecognize`.
 const LIBRARY_FUNCTIONS: [&str; 47] = [
     "bcmp",
     "bcopy",
@@ -287,16 +286,16 @@ const LIBRARY_FUNCTIONS: [&str; 47] = [
     "wcslen",
 ];
 
-/// Whether the module loader or modpost looks the name up: entries of a module, and tables from which modpost
-/// makes aliases for user space. Sources:
-/// `include/linux/module.h` (`module_init`; `MODULE_DEVICE_TABLE`: `__mod_TYPE__NAME_device_table` before
-/// Linux 6.13, `__mod_device_table__TYPE__NAME` since, with the module's name before the type since 6.16),
+/// Returns whether the module loader or modpost looks the name up: entries of a module, and tables
+/// from which modpost makes aliases for user space. Sources: `include/linux/module.h`
+/// (`module_init`; `MODULE_DEVICE_TABLE`: `__mod_TYPE__NAME_device_table` before Linux 6.13,
+/// `__mod_device_table__TYPE__NAME` since, with the module's name before the type since 6.16),
 /// `handle_moddevtable` in `scripts/mod/file2alias.c`.
 fn is_looked_up(name: &str) -> bool {
     matches!(name, "init_module" | "cleanup_module" | "__this_module") || is_device_table(name)
 }
 
-/// Whether modpost makes aliases from the table; since Linux 6.16 also from tables in vmlinux.
+/// Returns whether modpost makes aliases from the table; since Linux 6.16 also from tables in vmlinux.
 fn is_device_table(name: &str) -> bool {
     name.starts_with("__mod_device_table__")
         || name.starts_with("__mod_") && name.ends_with("_device_table")

@@ -9,8 +9,8 @@ use section_merge::{is_freed, is_staying_code};
 use crate::resolve::reach::{Node, Reach, Via};
 
 impl<'data> Reach<'data> {
-    /// Returns the functions, with their objects, whose inline assembly defines symbols. In place of a local
-    /// function it has the global functions into which that may be inlined.
+    /// Returns the functions, with their objects, whose inline assembly defines symbols. A local
+    /// function is replaced by the global functions that may inline it.
     pub(crate) fn defining_in_assembly(&self) -> BTreeSet<(&'data str, &str)> {
         let mut callers: HashMap<Node, Vec<Node>> = HashMap::new();
         let mut pending: Vec<Node> = self.defining().collect();
@@ -40,8 +40,8 @@ impl<'data> Reach<'data> {
         found
     }
 
-    /// Returns the global variables, with their sections, whose source puts them into a section that is not for
-    /// plain data. They are entries of a table, and code may walk through it.
+    /// Returns the global variables, with their sections, that the source puts into a section for
+    /// other than plain data. They are entries of a table, and code may walk through it.
     pub(crate) fn in_tables(&self) -> BTreeSet<(&'data str, &'data str)> {
         let variables = self.nodes().filter(|node| {
             let value = self.value(*node);
@@ -54,8 +54,8 @@ impl<'data> Reach<'data> {
             .collect()
     }
 
-    /// Returns the global definitions to which weak definitions refer, each with the weak definition. Another
-    /// definition in the place of the weak one is likely to have the same references.
+    /// Returns the global definitions to which weak definitions refer, each with the weak
+    /// definition. A definition that replaces the weak one is likely to have the same references.
     pub(crate) fn behind_weak(&self) -> BTreeSet<(&'data str, &'data str)> {
         let weak = self
             .nodes()
@@ -73,9 +73,9 @@ impl<'data> Reach<'data> {
 
     /// Returns the functions that stay in memory and may be passed the address of freed memory.
     ///
-    /// Such a function is no root. All its callers are code that may refer to freed memory, or other such
-    /// functions, and a caller does refer to it. With thin LTO, functions that other objects call are left
-    /// out, because they stay global anyway.
+    /// Such a function is no root. All its callers are code that may refer to freed memory, or
+    /// other such functions, and at least one caller does refer to it. With thin LTO, functions
+    /// that other objects call are left out, because they stay global anyway.
     pub(crate) fn called_by_freed_code(&self, kind: LtoKind) -> BTreeSet<&'data str> {
         let mut callers: HashMap<Node, Vec<Node>> = HashMap::new();
         for node in self.reached() {
@@ -121,13 +121,13 @@ impl<'data> Reach<'data> {
         found
     }
 
-    /// Whether modpost checks that the code of the definition does not refer to freed memory.
+    /// Returns whether modpost checks that the code of the definition does not refer to freed memory.
     fn is_checked_code(&self, node: Node) -> bool {
         self.section(node).is_none_or(is_staying_code)
     }
 
-    /// Whether the definition at `node` takes the address of a definition in freed memory, or reads or writes
-    /// it.
+    /// Returns whether the definition at `node` takes the address of, reads or writes a definition
+    /// in freed memory.
     fn names_freed(&self, node: Node) -> bool {
         let summary = self.value(node).summary.as_ref();
         let named = summary.and_then(|summary| summary.references.get(..summary.n_named));
@@ -137,9 +137,9 @@ impl<'data> Reach<'data> {
     }
 }
 
-/// Prefixes of the names of sections in which the position of a variable has no meaning. Sources:
-/// `INIT_DATA`, `RO_DATA` and `RW_DATA` in `include/asm-generic/vmlinux.lds.h` of the kernel; what
-/// compilers use.
+/// Prefixes of the names of sections in which a variable's position has no meaning. Sources:
+/// `INIT_DATA`, `RO_DATA` and `RW_DATA` in `include/asm-generic/vmlinux.lds.h` of the kernel;
+/// compilers' section names.
 const PLAIN_DATA: [&str; 14] = [
     ".data",
     ".bss",
@@ -157,7 +157,7 @@ const PLAIN_DATA: [&str; 14] = [
     ".discard",
 ];
 
-/// Whether a section holds unrelated variables.
+/// Returns whether a section holds unrelated variables.
 fn is_of_plain_data(section: &str) -> bool {
     PLAIN_DATA.iter().any(|plain| section.starts_with(plain))
 }

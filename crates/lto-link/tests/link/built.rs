@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `lto-link check`: objects and symbols that are linked twice, names that LTO changed, names that the kernel
-//! has for its functions.
+//! `lto-link check`: objects and symbols that are linked twice, names that LTO changed, names that
+//! the kernel has for its functions.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::support::lto_link;
 
 const ARM64: &str = KERNEL_TARGETS[0];
 
-/// The faults of objects that are linked in this order.
+/// Returns the faults of linking these objects in this order.
 fn twice(dir: &TestDir, inputs: &[&str]) -> Vec<String> {
     let files = Files::new();
     let paths: Vec<_> = inputs.iter().map(|input| dir.join(input)).collect();
@@ -24,7 +24,7 @@ fn twice(dir: &TestDir, inputs: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Objects in each form of bitcode, and a native one.
+/// Makes objects in each form of bitcode, and a native one.
 fn objects(flags: &[&str]) -> TestDir {
     let dir = TestDir::new();
     let flags = [&[ARM64, "-O2"], flags].concat();
@@ -125,8 +125,9 @@ fn promoted_names_are_told_with_those_of_the_source() {
     assert!(map.contains(&line), "{map}");
 }
 
-/// Assembly of kallsyms tables with these names, each with nm's letter for it. `scripts/kallsyms.c` compresses
-/// names: there is a token for each character, and one token for two characters.
+/// Returns assembly of kallsyms tables with these names, each with nm's letter for it.
+/// `scripts/kallsyms.c` compresses names: there is a token for each character, and one token for
+/// two characters.
 fn kallsyms(names: &[&str]) -> String {
     let mut text = String::from(
         ".section .rodata, \"a\"\n.globl kallsyms_num_syms, kallsyms_names, kallsyms_token_table\n\
@@ -167,7 +168,7 @@ fn kallsyms(names: &[&str]) -> String {
     text + "kallsyms_token_table:\n" + &table + ".balign 2\nkallsyms_token_index:\n" + &index
 }
 
-/// Assembly of BTF with an integer, a prototype and functions of these names.
+/// Returns assembly of BTF with an integer, a prototype and functions of these names.
 /// `include/uapi/linux/btf.h`.
 fn btf(names: &[&str]) -> String {
     let mut types = String::from(
@@ -179,7 +180,7 @@ fn btf(names: &[&str]) -> String {
         let _ = writeln!(types, ".long name{index} - 2b, 0x0c000000, 2");
         let _ = writeln!(strings, "name{index}: .asciz \"{name}\"");
     }
-    // The strings stand behind the types.
+    // The strings come after the types.
     let types = types.replace("2b", "strings");
     let strings = strings.replace("2:", "strings:");
     format!(
@@ -189,7 +190,7 @@ fn btf(names: &[&str]) -> String {
     )
 }
 
-/// A kernel with two functions, one of which has a suffix, and these tables.
+/// Checks a kernel with two functions, one of which has a suffix, and these tables.
 fn kernel(tables: &str) -> (Option<i32>, Vec<String>) {
     let dir = TestDir::new();
     let long = "f".repeat(200);

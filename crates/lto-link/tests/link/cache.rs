@@ -26,7 +26,7 @@ fn objects() -> TestDir {
     dir
 }
 
-/// The generated code in the cache, with its bytes.
+/// Returns the generated code in the cache, with its bytes.
 fn entries(dir: &TestDir) -> Vec<(String, Vec<u8>)> {
     let names = files(&dir.join("deep/cache"));
     let entries = names

@@ -7,8 +7,8 @@ use test_support::{ARM64, TestDir};
 
 use crate::support::{LTO, export, files, initcall, ld_lld, link, run};
 
-/// A link of vmlinux.o that fails at its last object, with all kinds of files that a link reads: thin and
-/// regular archives, libraries, scripts, a cache.
+/// Makes a link of vmlinux.o that fails at its last object, with all kinds of files that a link
+/// reads: thin and regular archives, libraries, scripts, a cache.
 fn failing(lto: &str) -> TestDir {
     let dir = TestDir::new();
     let flags = [ARM64, "-O2", lto];
@@ -23,7 +23,7 @@ fn failing(lto: &str) -> TestDir {
     dir
 }
 
-/// The arguments of that link, with the inputs in front of and behind the last object.
+/// The arguments of that link, with the inputs before and after the last object.
 const FAILING: [&str; 15] = [
     "vmlinux",
     "-o",
@@ -64,7 +64,7 @@ fn a_failing_link_can_be_run_again_elsewhere() {
             ["vmlinux.o.sh", "vmlinux.o.tar"]
         );
 
-        // In another place, without the object tree.
+        // Run it in another directory, without the object tree.
         let elsewhere = TestDir::new();
         for name in ["vmlinux.o.sh", "vmlinux.o.tar"] {
             elsewhere.write(name, dir.read(format!("saved/here/{name}")));
@@ -82,7 +82,7 @@ fn a_failing_link_can_be_run_again_elsewhere() {
         assert_eq!(output.status.code(), Some(1));
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(stderr.contains("duplicate symbol: clash"), "{stderr}");
-        // It succeeds without its fault, so nothing else is missing.
+        // Without its fault the link succeeds, so nothing else is missing.
         let output = relink(&["--allow-multiple-definition"]);
         assert!(
             output.status.success(),

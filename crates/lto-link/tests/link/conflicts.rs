@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The reason why Kconfig excludes LTO with some instrumentation: an object that is compiled without it,
-//! such as code that runs early, gets it with functions that are inlined from other objects.
+//! Shows why Kconfig excludes LTO with some instrumentation: an object compiled without it, such as
+//! early code, gets it with functions inlined from other objects.
 
 use test_support::{KERNEL_TARGETS, TestDir};
 
 use crate::support::{LTO, link};
 
-/// The linked code of `small`, from an instrumented object, and of `early`, which calls it from an object
-/// that is not instrumented.
+/// Returns the linked code of `small`, from an instrumented object, and of `early`, which calls it
+/// from an object without instrumentation.
 fn code(target: &str, lto: &str, instrumentation: &str) -> [String; 2] {
     let dir = TestDir::new();
     let flags = [target, lto, "-O2", "-fvisibility=hidden"];

@@ -11,7 +11,7 @@ use crate::support::{defined, elf, ld_lld, link, run};
 
 const FLAGS: [&str; 3] = ["-O2", "-flto=thin", "-fvisibility=hidden"];
 
-/// A function that is worth importing, and its user, whose file has a name that a response file must quote.
+/// A function that is worth importing, and its user, whose file name must be quoted in a response file.
 const SMALL: &str = "int small(int x) { return x * 3; }";
 const USER: &str = "int small(int); int user(int x) { return small(x) + 1; }";
 
@@ -57,8 +57,7 @@ pub fn generate(dir: &TestDir, target: &str, object: &str) {
     generate_as(dir, target, object, "");
 }
 
-/// Generates code of an object that other links take, too. `link` is the part of its files' names for this
-/// link.
+/// Generates code of an object that other links use too. `link` is this link's part of the file names.
 fn generate_as(dir: &TestDir, target: &str, object: &str, link: &str) {
     let native = object.replace(".o", &format!("{link}.native.o"));
     let index = format!("-fthinlto-index={object}{link}.thinlto.bc");
@@ -70,7 +69,7 @@ fn generate_as(dir: &TestDir, target: &str, object: &str, link: &str) {
     test_support::stdout(&mut clang);
 }
 
-/// Makes every file that the thin link leaves look old, and returns the files that a second run rewrites.
+/// Makes every file of the thin link look old, and returns the files that a second run rewrites.
 fn written_again(dir: &TestDir) -> Vec<String> {
     let names = [
         "m/small.o.thinlto.bc",
@@ -113,7 +112,7 @@ fn code_that_was_generated_object_by_object_is_linked() {
         link(&dir, &[&["module", "--distributed"][..], &INPUTS].concat());
         let bytes = dir.read("m/m.o");
         assert_eq!(defined(&elf(&bytes)), ["native", "small", "user"]);
-        // It was inlined into the other file.
+        // The function was inlined into the other file.
         let code = dir.run(
             "llvm-objdump",
             &["-dr", "--disassemble-symbols=user", "m/m.o"],
@@ -170,10 +169,10 @@ fn an_index_is_written_where_something_changed_that_its_object_takes() {
     let dir = parts(ARM64);
     thin_link(&dir);
     assert_eq!(written_again(&dir), [""; 0]);
-    // A comment changes no bitcode.
+    // A comment does not change the bitcode.
     object(&dir, ARM64, "m/small.o", &format!("/* said */ {SMALL}"));
     assert_eq!(written_again(&dir), [""; 0]);
-    // A change in the function does, and the index of the object that imports it contains its hash.
+    // A change in the function does, and the index of the importing object contains its hash.
     object(
         &dir,
         ARM64,
@@ -189,7 +188,7 @@ fn an_index_is_written_where_something_changed_that_its_object_takes() {
     assert_eq!(written_again(&dir), ["m/the user.o.thinlto.bc"]);
 }
 
-/// As members of lib.a in a kernel without modules.
+/// The objects are members of lib.a in a kernel without modules.
 #[test]
 fn what_nobody_needs_of_a_library_is_not_linked() {
     let dir = parts(ARM64);

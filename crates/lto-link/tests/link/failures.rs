@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! All kinds of failure: the message, the exit code, and that no file is left.
+//! Each kind of failure: the message, the exit code, and that no file is left.
 
 use test_support::{ARM64, TestDir};
 
@@ -165,7 +165,7 @@ fn every_export_without_a_crc_is_named_before_the_link() {
         )
     };
     let mut lines: Vec<_> = stderr.lines().skip(1).collect();
-    // Within one object, exports come in the order of its symbol table.
+    // The exports of one object come in the order of its symbol table.
     lines[..2].sort_unstable();
     assert_eq!(
         lines,
@@ -253,7 +253,7 @@ fn an_output_that_cannot_be_written_is_named() {
         ),
         "{stderr}"
     );
-    // A device is not replaced by a file.
+    // A file must not replace a device.
     let null = ["module", "-o", "/dev/null", "--objs", "a.o", "--", &linker];
     let (code, _, stderr) = run(&dir, &null);
     assert_eq!(code, Some(2));

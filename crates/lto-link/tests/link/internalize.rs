@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Links that drop what no root reaches.
+//! Links that drop everything that no root reaches.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -11,8 +11,8 @@ use tool_io::Files;
 use crate::distributed::{generate, object};
 use crate::support::{defined, elf, export, ld_lld, link, run};
 
-/// Functions that an entry of a table reaches, and functions that nothing reaches. Only inline assembly of
-/// a function names `by_assembly`, and the bitcode has no reference to it.
+/// Functions that a table's entry reaches, and functions that nothing reaches. Only a function's
+/// inline assembly names `by_assembly`; the bitcode has no reference to it.
 const PARTS: [(&str, &str); 3] = [
     (
         "a.o",
@@ -353,7 +353,7 @@ fn what_stays_is_known_by_the_roots_that_reach_it() {
     );
 }
 
-/// The kernel marks each export as used. This mark is not counted as another reason.
+/// The kernel marks each export as used. This mark does not count as another reason.
 #[test]
 fn what_only_modules_may_use_stays_for_that_reason_alone() {
     let dir = TestDir::new();
@@ -382,7 +382,7 @@ fn what_only_modules_may_use_stays_for_that_reason_alone() {
     assert_eq!(kinds("in_table"), Some(vec!["used"]));
 }
 
-/// A reference within one object.
+/// The reference is within one object.
 #[test]
 fn what_assembly_of_its_own_object_names_is_kept() {
     let dir = TestDir::new();
@@ -445,7 +445,7 @@ fn a_link_in_one_process_drops_what_no_root_reaches() {
         }
         assert_eq!(link(&dir, &[&["module"][..], &INPUTS].concat()), "");
         let mut kept = defined(&elf(&dir.read("x.o")));
-        // With full LTO it is local, because all its users are in the one object.
+        // With full LTO it is local, because the one object contains all its users.
         kept.retain(|name| name != "reached");
         let roots = [
             "by_assembly",
@@ -473,14 +473,14 @@ const AT_START: &str = "
     __attribute__((section(\".init.text\"), used, noinline)) static int start_too(void) { return number(4); }
     static __attribute__((used)) int later(void) { return always(3); }";
 
-/// The functions of `native` that refer to memory that is freed after the start, though they stay.
+/// Returns the functions of `native` that stay but refer to memory that is freed after the start.
 fn specialized(native: &[u8]) -> Vec<String> {
     let elf = object_model::Elf::parse(native).unwrap();
     let found = section_merge::mismatches(&elf).unwrap();
     found.faults.into_iter().map(|fault| fault.from).collect()
 }
 
-/// The roots of x.o that are roots only because of their callers.
+/// Returns the roots of x.o that are roots only because of their callers.
 fn held(dir: &TestDir) -> Vec<String> {
     let roots = dir.read_text("x.lto-roots");
     let lines = roots.lines();
@@ -511,7 +511,7 @@ fn what_only_the_start_calls_gets_no_address_of_what_is_freed() {
     assert_eq!(found, [""; 0]);
     assert_eq!(held(&dir), ["deeper", "only_start"]);
 
-    // They keep nothing by themselves.
+    // They keep nothing.
     link(&dir, &[&["module", "--distributed"][..], &inputs].concat());
     let (_, told, _) = run(&dir, &["why", "deeper", "-o", "x.o"]);
     let start = "only_start of a.o refers to it\n    start of a.o refers to it\n";

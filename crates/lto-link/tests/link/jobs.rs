@@ -8,7 +8,7 @@ use test_support::{ARM64, TestDir};
 
 use crate::support::{fake_linker, ld_lld, logged, logging_linker, lto_link, run, without_make};
 
-/// An object to link, and a linker that logs its arguments.
+/// Makes an object to link, and a linker that logs its arguments.
 fn object() -> TestDir {
     let dir = TestDir::new();
     dir.c("a.o", "int a;", &[ARM64, "-flto=thin"]);
@@ -19,13 +19,13 @@ fn object() -> TestDir {
 const LINK: [&str; 7] = ["module", "-o", "m.o", "--objs", "a.o", "--jobs", "8"];
 const LINKER: [&str; 3] = ["--", "sh", "fake-ld"];
 
-/// `lto-link` with at most 8 jobs, as a line of a Makefile.
+/// Returns a Makefile line that runs `lto-link` with at most 8 jobs.
 fn recipe(output: &str) -> String {
     let tool = env!("CARGO_BIN_EXE_lto-link");
     format!("\t+{tool} module -o {output} --objs a.o --jobs 8 -- sh fake-ld\n")
 }
 
-/// Runs make with `option` on `makefile`; it must succeed and miss no token.
+/// Runs make with `option` on `makefile`; it must succeed without missing tokens.
 fn make(dir: &TestDir, option: &str, makefile: &str) {
     dir.write("Makefile", makefile);
     let mut command = Command::new("make");
@@ -43,7 +43,7 @@ fn under_make_a_link_uses_the_slots_that_are_free() {
         let dir = object();
         make(&dir, option, &format!("all:\n{}", recipe("m.o")));
         assert_eq!(logged(&dir, "--thinlto-jobs"), [jobs], "{option}");
-        // lld's other work counts, too.
+        // lld's other work also counts.
         assert_eq!(logged(&dir, "--threads"), [jobs], "{option}");
         let usage = dir.read_text(".m.o.lto-usage.json");
         assert!(usage.contains(&format!("\"jobs\":{jobs}")), "{usage}");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The files that links leave: `LinkPaths` names all of them, and `make clean` removes them.
+//! The files that links leave: `LinkPaths` names them all, and `make clean` removes them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const CLEAN: &str = include_str!("../../../../kconfig/lto-link/Makefile.clean");
 /// Patterns by which the kernel's own `make clean` removes files. Source: its Makefile since 5.10.
 const OF_KERNEL: [&str; 2] = ["*.[aios]", ".tmp_*.o.*"];
 
-/// Patterns of files that lto-link does not write, but modversions and the Makefiles of this plugin.
+/// Patterns of files of modversions and this plugin's Makefiles, which lto-link does not write.
 const OF_OTHERS: [&str; 4] = [
     "*.o.symversions",
     ".*.o.lto-native",
@@ -24,7 +24,7 @@ const OF_OTHERS: [&str; 4] = [
     ".lto-codegen",
 ];
 
-/// Every file of the link with its bitcode object `object`.
+/// Returns every file of the link with its bitcode object `object`.
 fn all_files(paths: LinkPaths, object: &Path) -> Vec<PathBuf> {
     vec![
         paths.output().to_owned(),
@@ -51,7 +51,7 @@ fn all_folders(paths: LinkPaths) -> [PathBuf; 2] {
     [paths.code_dir(), paths.index_dir()]
 }
 
-/// The names in `Makefile.clean` that are removed with `-type KIND`.
+/// Returns the names in `Makefile.clean` that are removed with `-type KIND`.
 fn patterns(kind: &str) -> Vec<&'static str> {
     let end = CLEAN.find(&format!("-type {kind}")).expect("such a find");
     let start = CLEAN[..end].rfind("@find").expect("a find");
@@ -93,7 +93,7 @@ fn make_clean_knows_every_file_and_no_other() {
     }
 }
 
-/// Checks that `LinkPaths` names all that is in `dir` besides `before`.
+/// Checks that `LinkPaths` names all files in `dir` besides `before`.
 fn check_named(dir: &TestDir, before: &[String], what: &str) {
     let paths = LinkPaths::new(Path::new("x.o"));
     let mut named: BTreeSet<PathBuf> = all_folders(paths).into();
@@ -107,7 +107,7 @@ fn check_named(dir: &TestDir, before: &[String], what: &str) {
     assert_eq!(unnamed.collect::<Vec<_>>(), [""; 0], "{what}");
 }
 
-/// A linker that succeeds, fails, and kills the process that waits for it.
+/// The linker succeeds, fails, or kills the process that waits for it.
 #[test]
 fn links_leave_only_files_that_have_names() {
     let entry = "int g(int); int init_module(void) { return g(1); }";
@@ -147,7 +147,7 @@ fn links_leave_only_files_that_have_names() {
     let distributed = ["vmlinux", "-o", "x.o", "--distributed", "--objs", "a.o"];
     let linker = ld_lld();
     let (code, _, errors) = run(&dir, &[&distributed[..], &["b.o", "--", &linker]].concat());
-    // No vmlinux is without initcalls.
+    // A vmlinux without initcalls is an error.
     assert_eq!(code, Some(1), "{errors}");
     link(
         &dir,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Links that `lto-link` makes with ld.lld, of objects that clang makes in the test.
+//! Links by `lto-link` with ld.lld, of objects that clang makes in the test.
 
 mod built;
 mod cache;

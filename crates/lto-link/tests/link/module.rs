@@ -7,7 +7,7 @@ use test_support::{ARM64, KERNEL_TARGETS, TestDir};
 
 use crate::support::{LTO, absolutes, defined, elf, export, files, link};
 
-/// Two bitcode parts that need each other, and a native one.
+/// Makes two bitcode parts that need each other, and a native one.
 fn parts(target: &str, lto: &str) -> TestDir {
     let dir = TestDir::new();
     let source = "int b(int); int a(int x) { return b(x) + 1; }".to_owned() + &export("api");
@@ -84,7 +84,7 @@ fn a_module_has_its_crcs_and_hidden_records() {
     }
 }
 
-/// make compares time stamps: a record that changed each time would make every command run again that reads it.
+/// make compares time stamps: a record that changed each time would rerun every command that reads it.
 #[test]
 fn a_second_link_leaves_the_scripts_and_the_record_as_they_are() {
     let dir = parts(ARM64, "-flto=thin");
@@ -96,7 +96,7 @@ fn a_second_link_leaves_the_scripts_and_the_record_as_they_are() {
         ["fs/x/.x.o.lto-inputs", "fs/x/.tmp_x.o.symversions.lds"]
             .map(|name| dir.join(name).metadata().unwrap().modified().unwrap())
     };
-    // Far in the past, so that a file that is written now has another time.
+    // Set their time far in the past, so that a rewritten file has another time.
     for name in ["fs/x/.x.o.lto-inputs", "fs/x/.tmp_x.o.symversions.lds"] {
         let file = std::fs::File::options()
             .append(true)
@@ -113,7 +113,7 @@ fn a_second_link_leaves_the_scripts_and_the_record_as_they_are() {
 
 #[test]
 fn initcalls_of_a_module_need_no_order() {
-    // In a module, two initcalls of one name are no fault.
+    // Two initcalls of one name are no fault in a module.
     let dir = TestDir::new();
     let source = crate::support::initcall("a", 1, "fn", "6");
     dir.c("a.o", &source, &[ARM64, "-flto=thin"]);

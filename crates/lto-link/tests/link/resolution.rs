@@ -112,7 +112,7 @@ const LINKS: [Link; 9] = [
     },
 ];
 
-/// The names of the objects that ld.lld takes, in its order.
+/// Returns the names of the objects that ld.lld links, in its order.
 fn traced(dir: &TestDir, objs: &[String], lib: &str) -> Vec<String> {
     let mut arguments = ["-r", "--trace", "-o", "x.o", "--whole-archive"]
         .map(str::to_owned)

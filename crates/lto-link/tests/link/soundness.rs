@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Links that drop: what they refuse, which files they leave, and their messages.
+//! Links that drop: their errors, their files, and their messages.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -171,7 +171,7 @@ fn a_failing_code_generation_is_named_and_saved() {
     }
 }
 
-/// A linker that succeeds and leaves out the code of an object.
+/// The linker succeeds but leaves out the code of an object.
 #[test]
 fn an_object_without_code_is_named() {
     for (flags, code_of) in [
@@ -232,7 +232,7 @@ fn a_link_leaves_nothing_beside_its_inputs() {
     }
 }
 
-/// Indexes and lists of imports stand beside their objects.
+/// Indexes and lists of imports are written beside their objects.
 #[test]
 fn a_thin_link_of_objects_elsewhere_leaves_its_indexes_there_alone() {
     let dir = TestDir::new();
@@ -317,7 +317,7 @@ fn the_linkers_flags_may_have_r_among_them() {
     }
 }
 
-/// Two members of one name in a regular archive, as vendors have them.
+/// The archive has two members of one name, as in vendors' kernels.
 #[test]
 fn native_members_of_regular_archives_are_linked() {
     let dir = TestDir::new();

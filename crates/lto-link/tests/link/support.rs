@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Objects as a kernel has them, runs of the tool, and what goblin reads in its output.
+//! Objects like a kernel's, runs of the tool, and goblin as a second reader of its output.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,11 +9,11 @@ use goblin::elf::Elf;
 use goblin::elf::section_header::SHN_ABS;
 use test_support::TestDir;
 
-/// The flags by which clang makes bitcode.
+/// clang's flags for making bitcode.
 pub const LTO: [&str; 2] = ["-flto=full", "-flto=thin"];
 
-/// C text of a function `function` that is called at `level`, with the section and label that the
-/// kernel's headers give it under LTO.
+/// Returns C text of a function `function` that is called at `level`, with the section and label of
+/// the kernel's headers under LTO.
 pub fn initcall(module: &str, counter: u32, function: &str, level: &str) -> String {
     let id = format!("kmod_{module}__{counter}_1_{function}");
     let section = match level {
@@ -27,8 +27,8 @@ pub fn initcall(module: &str, counter: u32, function: &str, level: &str) -> Stri
     )
 }
 
-/// C text of a function `symbol` that modules may use, with what `EXPORT_SYMBOL` adds if CRCs are
-/// on: name, table entry and the place of the CRC, which is a weak reference.
+/// Returns C text of an exported function `symbol`, with the additions of `EXPORT_SYMBOL` if CRCs
+/// are on: name, table entry, and the place of the CRC, which is a weak reference.
 pub fn export(symbol: &str) -> String {
     format!(
         "int {symbol}(void) {{ return 1; }}\n\
@@ -43,7 +43,7 @@ pub fn export(symbol: &str) -> String {
     )
 }
 
-/// The command `lto-link ARGUMENT...` in `dir`, outside of any make.
+/// Returns the command `lto-link ARGUMENT...` in `dir`, outside of any make.
 pub fn lto_link(dir: &TestDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lto-link"));
     command.args(arguments).current_dir(dir.path());
@@ -51,7 +51,7 @@ pub fn lto_link(dir: &TestDir, arguments: &[&str]) -> Command {
     command
 }
 
-/// Removes from `command` the variables of a make that runs the tests.
+/// Removes from `command` the variables of a make around the tests.
 pub fn without_make(command: &mut Command) {
     for variable in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
         command.env_remove(variable);
@@ -66,7 +66,7 @@ pub fn link(dir: &TestDir, arguments: &[&str]) -> String {
     test_support::stdout(&mut lto_link(dir, &arguments))
 }
 
-/// The path of ld.lld.
+/// Returns the path of ld.lld.
 pub fn ld_lld() -> String {
     test_support::llvm_tool("ld.lld").display().to_string()
 }
@@ -76,26 +76,27 @@ pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
     test_support::texts(test_support::output(&mut lto_link(dir, arguments)))
 }
 
-/// A linker in shell that runs `before`, then ld.lld with the same arguments. Tests call it by `-- sh fake-ld`,
-/// because a script that was just written cannot always be executed.
+/// Makes a linker in shell that runs `before`, then ld.lld with the same arguments. Tests call it
+/// by `-- sh fake-ld`, because a script that was just written cannot always be executed.
 pub fn fake_linker(dir: &TestDir, before: &str) {
     let linker = ld_lld();
     dir.write("fake-ld", format!("{before}\nexec {linker} \"$@\"\n"));
 }
 
-/// A fake linker that appends its arguments to the file `arguments`, one on each line.
+/// Makes a fake linker that appends its arguments to the file `arguments`, one on each line.
 pub fn logging_linker(dir: &TestDir) {
     fake_linker(dir, "printf '%s\\n' \"$@\" >> arguments");
 }
 
-/// The values of `--OPTION=VALUE` that the logging linker was given, in the order of its runs.
+/// Returns the values of `--OPTION=VALUE` in the arguments of the logging linker, in the order of
+/// its runs.
 pub fn logged(dir: &TestDir, option: &str) -> Vec<String> {
     let log = dir.read_text("arguments");
     let value = |line: &str| Some(line.strip_prefix(option)?.strip_prefix('=')?.to_owned());
     log.lines().filter_map(value).collect()
 }
 
-/// The names of the files in the directory `path`, sorted.
+/// Returns the names of the files in the directory `path`, sorted.
 pub fn files(path: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(path).expect("the directory can be read");
     let mut names: Vec<_> = entries
@@ -106,12 +107,12 @@ pub fn files(path: &Path) -> Vec<String> {
     names
 }
 
-/// The native object in `bytes`.
+/// Parses the native object in `bytes`.
 pub fn elf(bytes: &[u8]) -> Elf<'_> {
     Elf::parse(bytes).expect("the output is an ELF file")
 }
 
-/// The names of the functions and variables that the object defines for others.
+/// Returns the names of the functions and variables that the object defines for others.
 pub fn defined(elf: &Elf) -> Vec<String> {
     let defined = elf
         .syms
@@ -124,7 +125,7 @@ pub fn defined(elf: &Elf) -> Vec<String> {
     names
 }
 
-/// The value of each absolute symbol whose name begins with `prefix`.
+/// Returns the value of each absolute symbol whose name begins with `prefix`.
 pub fn absolutes(elf: &Elf, prefix: &str) -> BTreeMap<String, u64> {
     let absolute = elf
         .syms
@@ -137,8 +138,8 @@ pub fn absolutes(elf: &Elf, prefix: &str) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// For each section whose name contains `part`, the symbols that its relocations refer to, by
-/// ascending place.
+/// Returns, for each section whose name contains `part`, the symbols that its relocations refer to,
+/// by ascending place.
 pub fn references(elf: &Elf, part: &str) -> BTreeMap<String, Vec<String>> {
     let mut references = BTreeMap::new();
     for (index, section) in elf.section_headers.iter().enumerate() {

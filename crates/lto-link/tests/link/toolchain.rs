@@ -21,7 +21,7 @@ fn tool(name: &str) -> String {
     llvm_tool(name).display().to_string()
 }
 
-/// A program in shell.
+/// Writes a program in shell.
 fn script(dir: &TestDir, name: &str, text: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let path = dir.write(name, format!("#!/bin/sh\n{text}\n"));
@@ -36,7 +36,7 @@ fn clang_and_ld_lld_of_one_version_can_do_lto() {
         let target = format!("--target={target}");
         assert_eq!(tried(&linker, &[&clang, &target]), (Some(0), String::new()));
     }
-    // As with ccache in front of it.
+    // The compiler may be a wrapper such as ccache.
     assert_eq!(tried(&linker, &["env", &clang]), (Some(0), String::new()));
 }
 

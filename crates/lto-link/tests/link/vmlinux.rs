@@ -10,8 +10,8 @@ use crate::support::{
     LTO, absolutes, defined, elf, export, initcall, link, lto_link, references, run,
 };
 
-/// Two bitcode objects around a native one, two of them in archives, with initcalls of every kind of level.
-/// In a link without a linker script, the code of bitcode comes behind native code.
+/// Makes two bitcode objects around a native one, two of them in archives, with initcalls of every
+/// kind of level. In a link without a linker script, the code of bitcode comes after native code.
 fn tree(target: &str, lto: &str) -> TestDir {
     let dir = TestDir::new();
     let bitcode = [target, "-O2", lto];
@@ -43,7 +43,7 @@ const OBJS: [&str; 6] = [
     "kernel/built-in.a",
 ];
 
-/// The expected content of each table of initcalls.
+/// Returns the expected content of each table of initcalls.
 fn expected() -> BTreeMap<String, Vec<String>> {
     [
         (".con_initcall.init", vec!["a_console", "b_console"]),
@@ -134,7 +134,7 @@ fn exports_get_the_crcs_of_their_symversions() {
     }
 }
 
-/// As on architectures that keep CRCs in read-only data and refer to them relatively.
+/// Some architectures keep CRCs in read-only data and refer to them relatively.
 #[test]
 fn relative_crcs_are_put_where_their_symbols_point() {
     for target in KERNEL_TARGETS {
@@ -218,7 +218,7 @@ fn everything_of_objects_is_linked_and_of_libraries_what_is_needed() {
                 "unused"
             ]
         );
-        // In the order of ld.lld's --trace: a member is linked when it is needed.
+        // ld.lld's --trace lists a member when it is needed, and so does the record.
         let record = dir.read_text("vmlinux.o.lto-inputs");
         assert_eq!(
             record,
@@ -261,7 +261,7 @@ fn what_is_linked_is_told_in_one_line() {
     let dir = tree(ARM64, "-flto=thin");
     let line = "  LTO     vmlinux.o (2 bitcode, 1 native objects, 1 job)\n";
     assert_eq!(link(&dir, &OBJS), line);
-    // kbuild's variables when make is called with -s.
+    // kbuild's variables for make -s.
     let mut arguments = OBJS.to_vec();
     let linker = crate::support::ld_lld();
     arguments.extend(["--", &linker]);

@@ -57,8 +57,8 @@ fn samples_go_the_whole_way() {
     }
 }
 
-/// The first sample with another value in the header of `section`: `value` of the object, in the field
-/// at `offset` of `Elf64_Shdr`.
+/// Returns the first sample with another value in the header of `section`: `value` of the object,
+/// in the field at `offset` of `Elf64_Shdr`.
 fn with_header(section: &str, offset: usize, value: impl Fn(&goblin::elf::Elf) -> u64) -> Vec<u8> {
     let mut bytes = samples()[0].clone();
     let (at, width, value) = {
@@ -96,7 +96,7 @@ fn sections_that_share_bytes_are_refused() {
     assert!(names && refusal.contains("share bytes"), "{refusal}");
 }
 
-/// The first section behind those that are there will be the table.
+/// The first section after the existing ones will be the table.
 #[test]
 fn relocations_for_a_section_that_is_not_there_are_refused() {
     let bytes = with_header(".rela.data", SH_INFO, |elf| {

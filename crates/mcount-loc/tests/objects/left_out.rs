@@ -46,7 +46,7 @@ fn they_become_no_ops_and_are_not_recorded() {
     }
 }
 
-/// recordmcount leaves such an object as it is; its calls would go on.
+/// recordmcount does not change such an object, so its calls would remain.
 #[test]
 fn an_object_with_no_others_gets_no_table() {
     for target in TARGETS {

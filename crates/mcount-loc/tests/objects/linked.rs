@@ -13,7 +13,7 @@ const OTHER: &str = "int callee(int x) { return x; }\n\
                      int before(int x) { return callee(x) + 11; }\n\
                      int weak(int x) { return callee(x) + 12; }\n";
 
-/// The addresses in the table of the linked file, and for each the address that is called there.
+/// Returns the addresses in the table of the linked file, and for each the address that is called there.
 fn table(bytes: &[u8], target: Target) -> Vec<(u64, u64)> {
     let elf = Elf::parse(bytes).unwrap();
     let number = |bytes: &[u8]| {
@@ -80,7 +80,7 @@ fn the_linked_table_holds_the_addresses_of_the_calls() {
         let bytes = dir.read("linked");
         let elf = Elf::parse(&bytes).unwrap();
         let table = table(&bytes, target);
-        // The weak function that lost is still there, and still calls.
+        // The replaced weak function still exists, and still calls.
         assert_eq!(table.len(), 12 + 3);
         let entry = address(&elf, target.entry);
         assert!(
@@ -150,15 +150,15 @@ fn code_of_an_lto_link_is_recorded() {
             assert!(!names.iter().any(|name| name.starts_with(".init.text.")));
             assert_eq!(run(&dir, &["r.o"]), success());
             let recorded = records(&dir.read("r.o"), target);
-            // All but the weak function that lost, which LTO drops.
+            // All except the replaced weak function, which LTO drops.
             assert_eq!(recorded.len(), 12 + 3 - 1, "{recorded:?}");
             assert_eq!(run(&dir, &["--check", "r.o"]), success());
         }
     }
 }
 
-/// clang writes no symbol for a section that nothing refers to by place; ld.lld writes one for
-/// each, so weak functions can be recorded behind it.
+/// clang writes no section symbol if nothing refers to the section; ld.lld writes one for each
+/// section, so weak functions can be recorded.
 #[test]
 fn the_linker_gives_sections_of_weak_functions_a_symbol() {
     for target in [X86, ARM] {

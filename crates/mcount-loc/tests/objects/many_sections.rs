@@ -8,11 +8,11 @@ use test_support::TestDir;
 
 use crate::support::{run, success};
 
-/// The first number that means something else: `SHN_LORESERVE`.
+/// The first number with a special meaning: `SHN_LORESERVE`.
 const LIMIT: usize = 0xff00;
 
-/// An object with `n_functions` functions with entry calls in a section each, `.text.f0` and so
-/// on, and `n_others` sections more.
+/// Makes an object with `n_functions` functions with entry calls, each in a section `.text.f0` and
+/// so on, and with `n_others` further sections.
 fn object(dir: &TestDir, n_functions: usize, n_others: usize) {
     let mut source = String::new();
     for number in 0..n_functions {
@@ -33,7 +33,7 @@ fn n_sections(bytes: &[u8]) -> usize {
     Elf::parse(bytes).unwrap().section_headers.len()
 }
 
-/// The table's target sections by name, and with it that every reader finds its way to them.
+/// Returns the names of the table's target sections, and checks that every reader finds them.
 fn targets(dir: &TestDir) -> Vec<String> {
     let text = dir.run(
         "llvm-readelf",
@@ -50,7 +50,7 @@ fn targets(dir: &TestDir) -> Vec<String> {
 
 #[test]
 fn the_count_crosses_the_limit() {
-    // The last count of 16 bits, the first that is longer, and one that is long before.
+    // The last 16-bit count, the first longer one, and a much longer one.
     let dir = TestDir::new();
     object(&dir, 3, 0);
     let overhead = n_sections(&dir.read("a.o"));
@@ -69,7 +69,7 @@ fn the_count_crosses_the_limit() {
     }
 }
 
-/// As `vmlinux.o` is under LTO.
+/// `vmlinux.o` is like this under LTO.
 #[test]
 fn seventy_thousand_sections_are_recorded_checked_and_linked() {
     let dir = TestDir::new();

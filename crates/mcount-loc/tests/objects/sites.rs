@@ -31,7 +31,7 @@ const MOVED: &[&str] = &[
 /// The functions of [`crate::support::source`] that are traced, by name.
 const FUNCTIONS: [&str; 4] = ["cold", "local", "plain", "weak"];
 
-/// Names of the functions that the tables of `bytes` name, ordered.
+/// Returns the names of the functions in the tables of `bytes`, ordered.
 fn functions(bytes: &[u8]) -> Vec<String> {
     let elf = OurElf::parse(bytes).unwrap();
     let sites = sites(&elf).unwrap();
@@ -41,7 +41,7 @@ fn functions(bytes: &[u8]) -> Vec<String> {
     names
 }
 
-/// Name of the function that is patched there.
+/// Returns the name of the function that is patched there.
 fn name<'data>(elf: &OurElf<'data>, site: &Site) -> &'data str {
     let function = site.function.and_then(|index| elf.symbol(index));
     function.map_or("?", |symbol| symbol.name)
@@ -79,7 +79,7 @@ fn the_table_of_a_kernel_has_the_functions_of_its_objects() {
     }
 }
 
-/// Where in the file the bytes at `address` are.
+/// Returns the offset in the file of the bytes at `address`.
 fn file_offset(bytes: &[u8], address: u64) -> usize {
     let elf = Elf::parse(bytes).unwrap();
     let mut sections = elf.section_headers.iter();
@@ -180,7 +180,7 @@ fn a_kernel_without_whole_table_is_a_fault() {
     }
 }
 
-/// Sorts of no-ops, and how many bytes a record is from its function.
+/// Kinds of no-ops, and the distance in bytes of a record from its function.
 const NOP_SORTS: [(&[&str], i64); 3] = [
     (&[], 0),
     (&["-mbranch-protection=bti"], 4),
@@ -197,8 +197,8 @@ fn tables_of_the_compiler_are_read_in_objects_and_kernels() {
             let rest = ".globl callee\ncallee: ret\n";
             dir.asm("rest.o", rest, &[triple]);
             assert_eq!(run(&dir, &["--check", "a.o"]), success(), "{flags:?}");
-            // Patchable functions are all but those that ask for none, and the attribute against
-            // calls is no such request.
+            // All functions are patchable except those that exclude themselves; the attribute
+            // against calls does not exclude.
             let expected = ["cold", "local", "notrace", "plain", "weak"];
             assert_eq!(functions(&dir.read("a.o")), expected, "{flags:?}");
             dir.write("lds", LINKED);
@@ -225,8 +225,7 @@ fn tables_of_the_compiler_are_read_in_objects_and_kernels() {
     }
 }
 
-/// Without LTO the code of a weak function stays where another definition takes its name, and its
-/// record with it.
+/// Without LTO, a replaced weak function keeps its code and its record.
 #[test]
 fn code_that_lost_its_name_is_traced_without_fault() {
     for target in [X86, ARM] {
@@ -307,7 +306,7 @@ proptest! {
     }
 }
 
-/// Whatever comes of it, it comes to an end.
+/// The result does not matter, but the tool must end.
 fn both(bytes: &[u8]) {
     if let Ok(elf) = OurElf::parse(bytes) {
         let _ = check(&elf);
@@ -330,7 +329,7 @@ fn a_table_of_no_ops_that_names_something_else_is_a_fault() {
     for (table, at, rest) in [
         (".quad f, f+4\n", 8, "refers to .text+0x4 in f"),
         (".quad g\n", 0, "refers to .text+0xc in g"),
-        // No landing pad is before the first, and the second is not the entry at all.
+        // Nothing precedes the first, and the second is not the entry.
         (".quad h+4\n", 0, "refers to .text+0x18 in h"),
         (".quad h+16\n", 0, "refers to .text+0x24 in h"),
         (".quad f+0x100\n", 0, "refers to .text+0x100 in ?"),

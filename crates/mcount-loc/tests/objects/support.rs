@@ -32,7 +32,7 @@ pub const X86: Target = Target {
     address: goblin::elf::reloc::R_X86_64_64,
     emulation: "elf_x86_64",
 };
-/// Without `-mfentry` the call comes behind the frame's set-up.
+/// Without `-mfentry` the call follows the set-up of the frame.
 pub const X86_MCOUNT: Target = Target {
     flags: &[
         "--target=x86_64-linux-gnu",
@@ -78,7 +78,7 @@ pub const LEFT_OUT_SECTIONS: [&str; 6] = [
     ".init.text.other",
 ];
 
-/// Where the kernel's linker script puts the table, and where code.
+/// The places of the table and of code in the kernel's linker script.
 pub const LINKED: &str = "SECTIONS {\n\
     . = 0xffff000000001000;\n\
     .text : { *(.text .text.*) }\n\
@@ -93,8 +93,8 @@ pub fn lld(dir: &TestDir, target: Target, arguments: &[&str]) {
     dir.run("ld.lld", &arguments);
 }
 
-/// C with a function in `.text` of each sort, and one in each of `sections`, called `in_0`, `in_1`
-/// and so on.
+/// Returns C text with a function of each kind in `.text`, and one in each of `sections`, called
+/// `in_0`, `in_1` and so on.
 pub fn source(sections: &[&str]) -> String {
     let mut source = String::from(
         "int callee(int);\n\
@@ -122,7 +122,7 @@ pub fn object(dir: &TestDir, name: &str, target: Target, sections: &[&str], flag
     dir.c(name, &source(sections), &flags);
 }
 
-/// Exit code and standard error of the tool; nothing may be on its standard output.
+/// Runs the tool, which must write nothing to standard output; returns exit code and standard error.
 pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcount-loc"));
     let output = test_support::output(command.args(arguments).current_dir(dir.path()));
@@ -146,8 +146,8 @@ pub fn fault(lines: &[&str]) -> (Option<i32>, String) {
 /// Section and offset of a call.
 pub type Place = (String, u64);
 
-/// The places that the records of an object refer to, in table order, as goblin reads them. Each
-/// record is checked: its type, and that it stands at the next entry.
+/// Returns the places that the records of an object refer to, in table order, as goblin reads them.
+/// Each record is checked: its type, and that it stands at the next entry.
 pub fn records(bytes: &[u8], target: Target) -> Vec<Place> {
     let elf = Elf::parse(bytes).unwrap();
     let name = |index: usize| {
@@ -175,8 +175,8 @@ pub fn records(bytes: &[u8], target: Target) -> Vec<Place> {
     records
 }
 
-/// Function and place of each instruction with a relocation against `entry`, as llvm-objdump
-/// disassembles the object.
+/// Returns function and place of each instruction with a relocation against `entry`, as
+/// llvm-objdump disassembles the object.
 pub fn entry_calls(dir: &TestDir, name: &str, entry: &str) -> Vec<(String, Place)> {
     let mut calls = Vec::new();
     let (mut section, mut function, mut instruction) = (String::new(), String::new(), 0);
@@ -197,7 +197,7 @@ pub fn entry_calls(dir: &TestDir, name: &str, entry: &str) -> Vec<(String, Place
     calls
 }
 
-/// When the file was last written to.
+/// Returns the time of the last change of the file.
 pub fn modified(dir: &TestDir, name: &str) -> SystemTime {
     dir.join(name).metadata().unwrap().modified().unwrap()
 }

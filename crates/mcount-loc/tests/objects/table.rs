@@ -22,7 +22,7 @@ const SORTS: [&[&str]; 4] = [
     ],
 ];
 
-/// Function and place of the calls that ftrace may patch, by name of function.
+/// Returns function and place of the calls that ftrace may patch, by name of function.
 fn expected(dir: &TestDir, name: &str, entry: &str) -> Vec<(String, Place)> {
     let mut calls = entry_calls(dir, name, entry);
     calls.retain(|(_, (section, _))| !LEFT_OUT_SECTIONS.contains(&section.as_str()));
@@ -178,7 +178,7 @@ fn several_objects_can_be_given_by_a_file() {
     assert_eq!(run(&dir, &["--check", "@list"]), success());
 }
 
-/// As ftrace's own sources refer to the target: they do not call it.
+/// ftrace's own sources refer to the target in this way: they do not call it.
 #[test]
 fn other_references_to_the_target_are_not_recorded() {
     let dir = TestDir::new();
@@ -195,7 +195,7 @@ fn other_references_to_the_target_are_not_recorded() {
     assert_eq!(records(&dir.read("arm.o"), ARM), [(".text".into(), 4)]);
 }
 
-/// `mcount` is another name on x86 than `_mcount`, which 64-bit Arm has.
+/// `mcount` is x86's name; `_mcount` is that of 64-bit Arm.
 #[test]
 fn only_the_names_of_the_machine_count() {
     let dir = TestDir::new();
@@ -204,7 +204,7 @@ fn only_the_names_of_the_machine_count() {
     dir.asm("x86.o", x86, &["--target=x86_64-linux-gnu"]);
     run(&dir, &["x86.o"]);
     let text = |offset| (".text".to_owned(), offset);
-    // The compiler calls one of the two: beside `__fentry__`, `mcount` is some function of a driver.
+    // The compiler calls one of the two: beside `__fentry__`, `mcount` is a driver's function.
     assert_eq!(records(&dir.read("x86.o"), X86), [text(15)]);
     let before_fentry = "f: call _mcount\n call mcount\n";
     dir.asm("mcount.o", before_fentry, &["--target=x86_64-linux-gnu"]);

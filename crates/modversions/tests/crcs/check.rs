@@ -9,7 +9,7 @@ const REFERENCE: &str = "0x037a0cba\tkfree\tvmlinux\tEXPORT_SYMBOL\t\n\
                          0x12345678\tjbd2_log\tfs/jbd2/jbd2\tEXPORT_SYMBOL_GPL\t\n\
                          0x0badcafe\tusb_init\tdrivers/usb/core/usbcore\tEXPORT_SYMBOL_GPL\tUSB\n";
 
-/// The result of a check of `symvers` against `REFERENCE`.
+/// Returns the result of a check of `symvers` against `REFERENCE`.
 fn against(symvers: &str) -> (Option<i32>, Vec<String>) {
     let dir = TestDir::new();
     dir.write("Module.symvers", symvers);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! From `.symversions` files to the linker script.
+//! Collects `.symversions` files into the linker script.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ fn collect(dir: &TestDir, names: &[&str]) -> Result<Collected, Faults<Fault>> {
     modversions::collect(&inputs, |path| fs::read_to_string(path))
 }
 
-/// The faults of the named objects, with the directory taken out of their text.
+/// Returns the faults of the named objects, with the directory taken out of their text.
 fn faults(dir: &TestDir, names: &[&str]) -> Vec<String> {
     let prefix = format!("{}/", dir.path().display());
     let faults = collect(dir, names).expect_err("there is a fault");
@@ -103,7 +103,7 @@ fn a_symbol_without_a_line_has_no_crc() {
     object(&dir, "b.o", &exporting(&["b1", "b2"]), BITCODE);
     dir.write("b.o.symversions", lines("b2", 5)[0].clone() + "\n");
     object(&dir, "c.o", &exporting(&["c"]), BITCODE);
-    // As an interrupted build leaves it.
+    // An interrupted build leaves such a file.
     dir.write("c.o.symversions", "");
     assert_eq!(
         faults(&dir, &["a.o", "b.o", "c.o"]),
@@ -172,7 +172,8 @@ fn other_lines_are_shown_with_their_place() {
     );
 }
 
-/// As a file that is copied with its `.symversions`, or that no longer exports a symbol, leaves it.
+/// A file that was copied with its `.symversions`, or that no longer exports a symbol, leaves such
+/// a line.
 #[test]
 fn a_line_of_a_symbol_that_another_object_exports_is_left_out() {
     for form in [0, 1] {

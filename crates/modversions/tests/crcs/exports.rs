@@ -5,7 +5,7 @@ use test_support::{FORMS, TestDir};
 
 use crate::support::{exporting, object, run};
 
-/// The exports that the command prints, sorted.
+/// Returns the exports that the command prints, sorted.
 fn exports(dir: &TestDir, name: &str) -> Vec<String> {
     let (code, stdout, stderr) = run(dir, &["exports", name]);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));

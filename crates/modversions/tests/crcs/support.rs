@@ -53,14 +53,14 @@ pub fn object(dir: &TestDir, name: &str, source: &str, flags: &[&str]) -> PathBu
     dir.c(name, &format!("{HEADER}\n{source}"), flags)
 }
 
-/// C text of functions that are exported.
+/// Returns C text of functions that are exported.
 pub fn exporting(symbols: &[&str]) -> String {
     let function =
         |symbol: &&str| format!("int {symbol}(void) {{ return 1; }}\nEXPORT({symbol})\n");
     symbols.iter().map(function).collect::<Vec<_>>().concat()
 }
 
-/// The line that genksyms writes for `symbol`, and the one that it writes with relative CRCs.
+/// Returns the line that genksyms writes for `symbol`, and the one that it writes with relative CRCs.
 pub fn lines(symbol: &str, crc: u32) -> [String; 2] {
     [
         format!("__crc_{symbol} = {crc:#010x};\n"),
@@ -74,7 +74,7 @@ pub fn set_crcs(dir: &TestDir, from: &str, script: &str, to: &str) {
     dir.run("ld.lld", &["-r", "-T", "crcs.lds", from, "-o", to]);
 }
 
-/// Exit code, standard output and standard error of the tool.
+/// Runs the tool; returns exit code, standard output and standard error.
 pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
     dir.run_tool(env!("CARGO_BIN_EXE_modversions"), arguments)
 }

@@ -17,7 +17,7 @@ __kcrctab : { __start___kcrctab = .; *(__kcrctab) __stop___kcrctab = .; }
 }
 ";
 
-/// A file that exports `one` and `two`, whose CRCs are `crcs` in the order of the table.
+/// Returns a file that exports `one` and `two`, whose CRCs are `crcs` in the order of the table.
 fn source(form: CrcForm, crcs: &[u32]) -> String {
     let mut text = String::from(
         ".text\n.globl one, two\none: .quad 0\ntwo: .quad 0\n\

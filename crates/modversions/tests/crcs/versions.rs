@@ -11,7 +11,8 @@ const SYMVERS: &str = "0x037a0cba\tkfree\tvmlinux\tEXPORT_SYMBOL\t\n\
                        0x12345678\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n\
                        0x0badcafe\tmine\tfs/m\tEXPORT_SYMBOL\t\n";
 
-/// Assembly of `__versions`: a long and a name in 64 bytes, `add_versions` in `scripts/mod/modpost.c`.
+/// Returns assembly of `__versions`: a long and a name in 64 bytes, `add_versions` in
+/// `scripts/mod/modpost.c`.
 fn basic(versions: &[(u32, &str)]) -> String {
     let mut text = String::from(".section __versions, \"a\"\n");
     for (crc, name) in versions {
@@ -23,7 +24,7 @@ fn basic(versions: &[(u32, &str)]) -> String {
     text
 }
 
-/// Assembly of the extended form, `add_extended_versions` in the same file of Linux 6.14.
+/// Returns assembly of the extended form, `add_extended_versions` in the same file of Linux 6.14.
 fn extended(versions: &[(u32, &str)]) -> String {
     let (mut crcs, mut names) = (String::new(), String::new());
     for (crc, name) in versions {
@@ -142,7 +143,7 @@ fn sections_that_are_cut_short_are_faults() {
     assert_eq!(found, (Some(1), vec![expected]));
 }
 
-/// A kernel's object tree with a module whose own CRC is not the one in Module.symvers.
+/// Makes a kernel's object tree with a module whose own CRC is not the one in Module.symvers.
 fn tree_with_a_wrong_crc() -> TestDir {
     let dir = TestDir::new();
     dir.write("tree/Module.symvers", SYMVERS);

@@ -13,13 +13,13 @@ use crate::ReadError;
 
 /// Records that contain assembly, and the one that precedes constants.
 mod code {
-    /// In a module: its text.
+    /// The text of a module.
     pub const MODULE_ASM: u64 = 4;
     /// Among constants: `[flags, length, text, length, constraints]`, by LLVM 3 to 13.
     pub const INLINE_ASM_WITHOUT_TYPE: [u64; 3] = [18, 23, 28];
     /// Among constants: `[type, flags, length, text, length, constraints]`.
     pub const INLINE_ASM: u64 = 30;
-    /// In a function: the number of its basic blocks. Precedes its constants.
+    /// The number of a function's basic blocks. Precedes its constants.
     pub const DECLARE_BLOCKS: u64 = 1;
 }
 

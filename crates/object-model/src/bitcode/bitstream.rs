@@ -216,7 +216,7 @@ impl<'data> Items<'data> {
 #[derive(Clone, Copy, Debug)]
 struct Bits<'data> {
     data: &'data [u8],
-    /// In bits from the start of `data`.
+    /// The offset in bits from the start of `data`.
     position: usize,
 }
 

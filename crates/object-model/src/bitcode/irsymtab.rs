@@ -251,7 +251,7 @@ mod tests {
 
     const STRTAB: &[u8] = b"tripleabc.sec";
 
-    /// A symbol table with one module and one common symbol `abc`, which asks for `.sec`.
+    /// Returns a symbol table with one module and one common symbol `abc`, which asks for `.sec`.
     fn symtab(version: u32) -> Vec<u32> {
         let flags = flag::HAS_UNCOMMON | flag::COMMON | flag::GLOBAL;
         let uncommon: &[u32] = match version {

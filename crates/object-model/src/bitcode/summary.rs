@@ -20,7 +20,7 @@ use crate::ReadError;
 
 /// The versions of the summary that this crate can read.
 const VERSIONS: std::ops::RangeInclusive<u64> = 9..=12;
-/// From this version on, a GUID is written in two halves.
+/// The first version that writes a GUID in two halves.
 const GUID_IN_HALVES: u64 = 11;
 
 /// The version of modules whose names are in the string table (LLVM 5 and later).

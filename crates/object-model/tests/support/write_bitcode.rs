@@ -82,7 +82,7 @@ impl Bits {
     }
 }
 
-/// The content of a block with one record of code 1 that is `blob`.
+/// Returns the content of a block with one record of code 1 that is `blob`.
 fn with_blob(blob: &[u8]) -> Bits {
     let mut content = Bits::default();
     // DEFINE_ABBREV: two operands, the literal 1 and a blob.
@@ -101,7 +101,7 @@ fn with_blob(blob: &[u8]) -> Bits {
     content
 }
 
-/// A bitcode file with these modules and tables.
+/// Returns a bitcode file with these modules and tables.
 pub fn bitcode(modules: Vec<Bits>, symtab: &[u8], strtab: &[u8]) -> Vec<u8> {
     let mut file = Bits::default();
     file.bytes.extend(b"BC\xc0\xde");

@@ -10,7 +10,7 @@ pub const THIN_SUMMARY: u32 = 20;
 /// Code and operands of a record.
 pub type Record = (u64, Vec<u64>);
 
-/// The content of a block with these records.
+/// Returns the content of a block with these records.
 pub fn records(records: &[Record]) -> Bits {
     let mut content = Bits::default();
     for (code, operands) in records {
@@ -19,8 +19,8 @@ pub fn records(records: &[Record]) -> Bits {
     content
 }
 
-/// A file whose only module has these records and, behind them, `blocks` with their ids. The string
-/// table is `abcdefgh`.
+/// Returns a file whose only module has these records and, behind them, `blocks` with their ids.
+/// The string table is `abcdefgh`.
 pub fn file(module: &[Record], blocks: Vec<(u32, Bits)>) -> Vec<u8> {
     let mut content = records(module);
     for (id, block) in blocks {
@@ -29,7 +29,7 @@ pub fn file(module: &[Record], blocks: Vec<(u32, Bits)>) -> Vec<u8> {
     bitcode(vec![content], &symtab(), b"abcdefgh")
 }
 
-/// A symbol table of one module without symbols. Source: `llvm/Object/IRSymtab.h`, version 3.
+/// Returns a symbol table of one module without symbols. Source: `llvm/Object/IRSymtab.h`, version 3.
 fn symtab() -> Vec<u8> {
     const HEADER_WORDS: usize = 19;
     let mut words = [0_u32; HEADER_WORDS + 3];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The header that is installed, compiled as the kernel compiles it.
+//! The installed header, compiled with the kernel's flags.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ fn entries_of_pci_fixups_jump_to_their_hook() {
             std::fs::read(&header).unwrap(),
         );
         let target = format!("--target={target}");
-        // With frame pointers the kernel forbids the compiler to make jumps of calls.
+        // With frame pointers, the kernel forbids the compiler to turn calls into jumps.
         let flags = [
             &*target,
             "-std=gnu89",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Linked kernels: every table is found and read, every entry resolves, and what does not is told
+//! Linked kernels: every table is found and read, and every entry that does not resolve is reported
 //! exactly.
 
 use prel32_fix::{Entry, Fault, Report};
@@ -22,7 +22,7 @@ fn small(entries: &[(&str, &str)]) -> String {
     functions(&["first", "second", "third"]) + &entries.concat()
 }
 
-/// The tables with the source names of their entries.
+/// Returns the tables with the source names of their entries.
 fn names(dir: &TestDir) -> Vec<(String, Vec<String>)> {
     let name = |entry: &Entry| entry.source_name().unwrap_or("?").to_owned();
     tables(dir)
@@ -175,7 +175,7 @@ fn an_entry_to_nowhere_is_a_fault() {
 #[test]
 fn a_mapping_symbol_is_no_name() {
     let dir = TestDir::new();
-    // The assembler marks the instruction behind the data with $x.
+    // The assembler marks the instruction after the data with $x.
     let source = ".text\n.globl data\ndata: .word 1\nret\n".to_owned() + &initcall("6", "data + 4");
     link(&dir, ARM64, &source, &script());
     let bytes = dir.read("vmlinux");
@@ -190,7 +190,7 @@ fn a_mapping_symbol_is_no_name() {
     assert!(matches!(faults[..], [Fault::NoStart { .. }]), "{faults:?}");
 }
 
-/// The fault of a kernel whose linker script was changed.
+/// Returns the fault of a kernel whose linker script was changed.
 fn bounds(from: &str, to: &str) -> Fault {
     let dir = TestDir::new();
     let script = script();
@@ -280,7 +280,7 @@ fn a_table_without_bytes_in_the_file_is_a_fault() {
     );
 }
 
-/// Debug information has addresses from 0 on, as if it were in memory there.
+/// Debug information has addresses from 0 on, as if it were at that place in memory.
 #[test]
 fn sections_that_are_not_in_memory_hold_no_tables() {
     let dir = TestDir::new();
@@ -335,7 +335,8 @@ fn a_kernel_without_tables_has_no_faults() {
     assert_eq!(check(&dir, "vmlinux"), (Report::default(), vec![]));
 }
 
-/// Assembly of two functions, the first of which the kernel may patch at its start and at its fifth byte.
+/// Returns assembly of two functions, the first of which the kernel may patch at its start and at
+/// its fifth byte.
 fn patchable(target: &str) -> String {
     let no_ops = match target {
         ARM64 => "nop\nnop",
@@ -345,7 +346,7 @@ fn patchable(target: &str) -> String {
         + &functions(&["second"])
 }
 
-/// Assembly of a jump label, a static call and a tracepoint.
+/// Returns assembly of a jump label, a static call and a tracepoint.
 fn patched(code: &str, target: &str, site: &str, tracepoint: &str) -> String {
     format!(
         ".section __jump_table, \"aw\"\n.long {code} - ., {target} - .\n.quad variable - .\n\
@@ -369,7 +370,7 @@ fn places_that_are_patched_must_be_in_code() {
     for target in KERNEL_TARGETS {
         let functions = patchable(target);
         let dir = TestDir::new();
-        // Into the middle of a function, as jumps go.
+        // A jump leads into the middle of a function.
         let good = patched("first + 4", "second + 4", "second + 2", "variable");
         link(&dir, target, &(functions.clone() + &good), PATCHED_SCRIPT);
         let names: Vec<_> = tables(&dir).into_iter().map(|table| table.name).collect();

@@ -6,7 +6,8 @@ use test_support::{ARM64, KERNEL_TARGETS, TestDir};
 
 use crate::support::{check, functions, link};
 
-/// An export with its label: the entry of `name` leads to `symbol` and to the string `string`.
+/// Returns assembly of an export with its label: the entry of `name` leads to `symbol` and to the
+/// string `string`.
 fn export(name: &str, symbol: &str, string: &str) -> String {
     format!(
         ".section __ksymtab_strings, \"a\"\nstring_{name}: .asciz \"{string}\"\n\
@@ -15,7 +16,7 @@ fn export(name: &str, symbol: &str, string: &str) -> String {
     )
 }
 
-/// A jump label whose entry says that `code` may become a jump to `target`.
+/// Returns assembly of a jump label whose entry says that `code` may become a jump to `target`.
 fn jump_label(code: &str, target: &str, key: &str) -> String {
     format!(
         ".section __jump_table, \"aw\"\n.balign 8\n.long {code} - ., {target} - .\n.quad {key} - .\n"
@@ -33,7 +34,7 @@ __ksymtab_strings : { *(__ksymtab_strings) }
 }
 ";
 
-/// The faults of the object, and of the kernel that is linked of it.
+/// Returns the faults of the object, and of the kernel linked from it.
 fn faults(target: &str, source: &str) -> [Vec<String>; 2] {
     let dir = TestDir::new();
     link(&dir, target, source, SCRIPT);
@@ -43,12 +44,12 @@ fn faults(target: &str, source: &str) -> [Vec<String>; 2] {
     })
 }
 
-/// No faults, neither of the object nor of the kernel.
+/// Returns no faults, for the object and for the kernel.
 fn none() -> [Vec<String>; 2] {
     [Vec::new(), Vec::new()]
 }
 
-/// The same faults of the object and of the kernel.
+/// Returns the same faults, for the object and for the kernel.
 fn both(faults: &[&str]) -> [Vec<String>; 2] {
     let faults: Vec<_> = faults.iter().map(|&fault| fault.to_owned()).collect();
     [faults.clone(), faults]
@@ -76,7 +77,7 @@ fn exports_lead_to_what_their_labels_say() {
 
 #[test]
 fn an_export_of_another_object_is_found_by_its_name() {
-    // modpost's own object of the entries, which newer kernels link last.
+    // Newer kernels link modpost's own object with the entries last.
     let dir = TestDir::new();
     let entries = export("one", "one", "one") + &export("two", "three", "two");
     dir.asm("export.o", &entries, &[ARM64]);
@@ -87,7 +88,7 @@ fn an_export_of_another_object_is_found_by_its_name() {
     assert!(faults[0].starts_with(start), "{faults:?}");
 }
 
-/// A function with no-ops, jumps to `away` and something else.
+/// Returns assembly of a function with no-ops, jumps to `away` and something else.
 fn code(target: &str) -> &'static str {
     match target {
         ARM64 => {

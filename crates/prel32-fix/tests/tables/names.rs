@@ -4,7 +4,7 @@
 use prel32_fix::source_name;
 use proptest::prelude::*;
 
-/// Names as C has them. None holds what looks like a counter and a line: `__1_2_`.
+/// Generates C names that do not contain a counter and a line such as `__1_2_`.
 fn identifier() -> impl Strategy<Value = String> {
     "_{0,2}[a-z][a-z0-9]{0,5}(_{1,3}[a-z][a-z0-9]{0,5}){0,3}_{0,2}"
 }
@@ -66,7 +66,7 @@ proptest! {
         }
     }
 
-    /// Whatever a file calls a symbol.
+    /// Any name of a symbol is possible in a file.
     #[test]
     fn any_name_has_a_part_that_names_it(
         name in prop_oneof![
@@ -84,7 +84,7 @@ proptest! {
     }
 }
 
-/// As initcall-order takes the label of the same initcall apart.
+/// initcall-order splits the label of the same initcall in this way.
 #[test]
 fn of_several_counters_the_last_one_counts() {
     let id = "kmod_a__8_8_fn__9_9_inner";

@@ -6,8 +6,7 @@ use test_support::{ARM64, TestDir};
 
 use crate::support::{check, export, functions, initcall, pci_fixup};
 
-/// Targets whose relocations hold the addend, and targets where it stands in the table, in both
-/// byte orders.
+/// Targets whose relocations contain the addend, and targets whose tables do, in both byte orders.
 const TARGETS: [&str; 5] = [
     "--target=aarch64-linux-gnu",
     "--target=x86_64-linux-gnu",
@@ -70,7 +69,7 @@ fn an_entry_into_the_middle_is_a_fault() {
         let (report, faults) = check(&dir, "a.o");
         assert_eq!((report.n_tables, report.n_entries), (3, 5), "{target}");
         assert_eq!(faults.len(), 3, "{target} {faults:?}");
-        // How an assembler writes a reference to what is in the object is its own affair.
+        // Assemblers write a reference within the object in different ways.
         let places: Vec<_> = faults
             .iter()
             .map(|fault| match fault {
@@ -136,8 +135,8 @@ fn sections_that_are_not_in_memory_or_hold_names_are_no_tables() {
     assert_eq!(check(&dir, "a.o"), (Report::default(), vec![]));
 }
 
-/// As with the installed headers, the entry names a stub, which keeps its name and its place
-/// whatever LTO does to the static function behind it.
+/// The entry names a stub, as with the installed headers; the stub keeps its name and its place,
+/// even if LTO changes the static function that it calls.
 #[test]
 fn stubs_survive_a_link_of_bitcode() {
     let source = |module: &str| {

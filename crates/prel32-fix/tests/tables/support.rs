@@ -25,7 +25,7 @@ pub const PASSES: [&str; 8] = [
 /// The kinds of exports, in the order of memory.
 pub const KINDS: [&str; 5] = ["", "_gpl", "_unused", "_unused_gpl", "_gpl_future"];
 
-/// Assembly of functions of 8 bytes with these names.
+/// Returns assembly of functions of 8 bytes with these names.
 pub fn functions(names: &[&str]) -> String {
     let mut text = String::from(".text\n");
     for name in names {
@@ -38,7 +38,7 @@ pub fn functions(names: &[&str]) -> String {
     text
 }
 
-/// Assembly of an initcall of `level` whose entry holds `target`, an expression.
+/// Returns assembly of an initcall of `level` whose entry holds `target`, an expression.
 pub fn initcall(level: &str, target: &str) -> String {
     let section = match level {
         "con" => ".con_initcall.init".to_owned(),
@@ -47,12 +47,12 @@ pub fn initcall(level: &str, target: &str) -> String {
     format!(".section {section}, \"a\"\n.long {target} - .\n")
 }
 
-/// Assembly of a PCI fixup: numbers in front of the entry that count as nothing.
+/// Returns assembly of a PCI fixup: the numbers before the entry are not checked.
 pub fn pci_fixup(pass: &str, target: &str) -> String {
     format!(".section .pci_fixup_{pass}, \"a\"\n.short 0x8086, 0x1234\n.long 1, 2, {target} - .\n")
 }
 
-/// Assembly of an export: two more references stand behind the entry.
+/// Returns assembly of an export: two more references follow the entry.
 pub fn export(kind: &str, target: &str) -> String {
     format!(
         ".section ___ksymtab{kind}+{target}, \"a\"\n.balign 4\n\
@@ -61,7 +61,7 @@ pub fn export(kind: &str, target: &str) -> String {
     )
 }
 
-/// The linker script of a kernel, with the symbols that stand around the tables.
+/// Returns the linker script of a kernel, with the symbols around the tables.
 pub fn script() -> String {
     let mut script = String::from(
         "SECTIONS {\n. = 0x10000;\n.text : { *(.text*) }\n.data : { *(.data*) }\n.init.data : {\n\
@@ -102,14 +102,14 @@ pub fn link(dir: &TestDir, target: &str, source: &str, script: &str) {
     dir.run("ld.lld", &arguments);
 }
 
-/// The result of a check of the file `name`.
+/// Returns the result of a check of the file `name`.
 pub fn check(dir: &TestDir, name: &str) -> (Report, Vec<Fault>) {
     let files = Files::new();
     let elf = files.elf(&dir.join(name)).unwrap();
     prel32_fix::check(&elf).unwrap()
 }
 
-/// The tables of `vmlinux`, which has no faults.
+/// Returns the tables of `vmlinux`, which has no faults.
 pub fn tables(dir: &TestDir) -> Vec<Table> {
     let files = Files::new();
     let elf = files.elf(&dir.join("vmlinux")).unwrap();
@@ -118,7 +118,7 @@ pub fn tables(dir: &TestDir) -> Vec<Table> {
     tables
 }
 
-/// The address of `symbol` in `vmlinux`.
+/// Returns the address of `symbol` in `vmlinux`.
 pub fn address(dir: &TestDir, symbol: &str) -> u64 {
     let bytes = dir.read("vmlinux");
     let elf = goblin::elf::Elf::parse(&bytes).unwrap();

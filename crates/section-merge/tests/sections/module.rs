@@ -43,11 +43,11 @@ const SPLIT: [&[&str]; 3] = [
     &["-ffunction-sections", "-fdata-sections"],
 ];
 
-/// The module `name`, compiled with `flags` and linked with the text `script` in its linker script.
+/// Makes the module `name`, compiled with `flags` and linked with the text `script` in its linker script.
 fn module(dir: &TestDir, name: &str, flags: &[&str], script: &str) {
     let flags = [&["-O2", "-fpatchable-function-entry=2"], flags].concat();
     dir.c("part.o", SOURCE, &flags);
-    // As kbuild does it: native code first, the module from that.
+    // As in kbuild: native code first, then the module.
     dir.run("ld.lld", &["-r", "part.o", "-o", "native.o"]);
     let common = "__patchable_function_entries : { *(__patchable_function_entries) }";
     dir.write(
@@ -60,7 +60,7 @@ fn module(dir: &TestDir, name: &str, flags: &[&str], script: &str) {
     );
 }
 
-/// The faults of the module `name`, compared with the module `reference` if there is one.
+/// Returns the faults of the module `name`, compared with the module `reference` if there is one.
 fn faults(dir: &TestDir, name: &str, reference: Option<&str>) -> Vec<Fault> {
     let files = Files::new();
     let elf = |name: &str| files.elf(&dir.join(name)).unwrap();
@@ -73,7 +73,7 @@ fn left_over(names: &[&str]) -> Vec<Fault> {
     names.iter().map(fault).collect()
 }
 
-/// The patterns that the plugin puts into a tree that has none.
+/// Returns the patterns that the plugin adds to a tree that has none.
 fn our_patterns() -> String {
     let text = glue("scripts/module.lds.S", "before");
     let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -171,7 +171,7 @@ fn what_a_broad_pattern_takes_is_missing() {
             [".data..once", ".data..percpu", ".text..special"]
                 .map(|name| Fault::Missing(name.into()))
         );
-        // Nothing in the module itself tells that.
+        // The module alone does not show it.
         assert_eq!(faults(&dir, "m.ko", None), []);
     }
 }
@@ -314,7 +314,7 @@ fn sections_that_the_kernel_looks_up_must_not_be_lost() {
             let expected = [Fault::Missing(section.to_owned())];
             assert_eq!(faults(&dir, "m.ko", Some("reference.ko")), expected);
         }
-        // Without the functions that it is about, LTO needs no table.
+        // Without the functions that it describes, LTO needs no table.
         dir.asm(
             "m.ko",
             &NAMED

@@ -10,8 +10,8 @@ use crate::support::glue;
 /// The names of the section, in trees before and after it was renamed.
 const NAMES: [&str; 2] = [".data.once", ".data..once"];
 
-/// A kernel of one object with two flags of 4 bytes in the section `once`, `vmlinux` linked from
-/// `vmlinux.o` with `script`.
+/// Makes a kernel of one object with two flags of 4 bytes in the section `once`, `vmlinux` linked
+/// from `vmlinux.o` with `script`.
 fn kernel(target: &str, once: &str, script: &str) -> TestDir {
     let dir = TestDir::new();
     let flag = |name| format!("__attribute__((section(\"{once}\"))) int {name};");
@@ -23,7 +23,7 @@ fn kernel(target: &str, once: &str, script: &str) -> TestDir {
     dir
 }
 
-/// A linker script whose `.data` holds `patterns`.
+/// Returns a linker script whose `.data` holds `patterns`.
 fn script(patterns: &str) -> String {
     format!("SECTIONS {{ .text : {{ *(.text*) }} .data : {{ {patterns} }} }}")
 }
@@ -34,7 +34,7 @@ fn fault(dir: &TestDir) -> Option<OnceFault> {
     check_once(&elf("vmlinux"), &elf("vmlinux.o"))
 }
 
-/// The macros of vmlinux.lds.h as the plugin leaves them, up to where `.data` takes its sections.
+/// Returns the plugin's macros of vmlinux.lds.h, up to the sections of `.data`.
 fn our_script() -> String {
     let file = "include/asm-generic/vmlinux.lds.h";
     format!(
@@ -61,7 +61,7 @@ fn our_patterns_keep_the_flags_where_they_are_looked_for() {
         assert!(script.contains(".data..compoundliteral*"), "{script}");
         let dir = kernel(target, ".data.once", &script);
         assert_eq!(fault(&dir), None, "{script}");
-        // It is no accident: in the order that the tree had, the flags are elsewhere.
+        // With the order in the original tree, the flags are elsewhere.
         let (once, main) = (
             "__start_once = .; *(.data.once) __end_once = .;",
             "*(.data .data.[0-9a-zA-Z_]* .data..L* .data..compoundliteral*)",

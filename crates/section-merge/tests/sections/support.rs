@@ -3,8 +3,8 @@
 
 use test_support::TestDir;
 
-/// The text that the plugin's first edit of `file` that has one puts there: `before` its anchor, or
-/// in its place (`replace`).
+/// Returns the text of the plugin's first edit of `file` that has one at `place`: `before` its
+/// anchor, or in its place (`replace`).
 pub fn glue(file: &str, place: &str) -> String {
     let edits = include_str!("../../../../kconfig/section-merge/edits.toml");
     let edits: toml::Table = toml::from_str(edits).unwrap();
@@ -17,7 +17,7 @@ pub fn glue(file: &str, place: &str) -> String {
         .to_owned()
 }
 
-/// Exit code, standard output and standard error of the tool.
+/// Runs the tool; returns exit code, standard output and standard error.
 pub fn run(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
     dir.run_tool(env!("CARGO_BIN_EXE_section-merge"), arguments)
 }

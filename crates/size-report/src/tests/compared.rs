@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What became of the symbols of another build.
+//! Changes of symbols against another build.
 
 use super::{Kernel, X86, function, nm, row};
 use crate::attribution::SEVERAL;
 use crate::compare::{Change, DROPPED};
 use crate::{Report, text};
 
-/// A kernel, and one to compare it with, in which each symbol is larger, smaller or gone.
+/// Returns a kernel, and one to compare it with, in which each symbol is larger, smaller or gone.
 pub fn pair() -> (Kernel, Kernel) {
     let first = function("same", 16) + &function("grew", 24) + &function("shrank.llvm.55", 16);
     let second = function("fresh", 4) + &function("moved", 12);
@@ -35,7 +35,7 @@ fn each_symbol_changed_in_one_way() {
         ("fs/ext4/two.o", "moved", Change::Same, 12, 12),
         ("fs/ext4/two.o", "unused", Change::Dropped, 0, 9),
         ("fs/ext4/two.o", "unused_too", Change::Dropped, 0, 7),
-        // Listed, but that of another object.
+        // The list has this name, but of another object.
         ("kernel/one.o", "inlined", Change::InlinedOrMerged, 0, 8),
     ] {
         let row = row(&report, object, name);
@@ -180,7 +180,7 @@ fn a_native_form_is_the_object_of_the_source() {
     assert_eq!(row(&kernel.report(), "a.o", "f").size, 4);
 }
 
-/// Two files of one name with statics of one name: full LTO leaves nothing that tells them apart.
+/// Two files of one name with statics of one name: full LTO leaves nothing to distinguish them by.
 #[test]
 fn what_one_build_cannot_tell_is_compared_together() {
     let source = |size: usize| {

@@ -10,11 +10,10 @@ use super::page::{Page, text};
 use super::{Kernel, function, row};
 use crate::executed::Executed;
 
-/// Where the small kernels begin.
+/// The start address of the small kernels.
 const START: u64 = 0xffff_ffff_8100_0000;
 
-/// Leaves in the object tree what a measurement would, of these instructions: address behind the start,
-/// and how many.
+/// Writes a measurement of these instructions into the object tree: offset from the start, and number.
 fn measure(kernel: &Kernel, workload: &str, executed: &[(u64, u64)]) {
     let image = kernel.dir.write("arch/x86/boot/bzImage", "image");
     let image = image_hash(&image).unwrap();
@@ -43,7 +42,7 @@ fn two_functions() -> Kernel {
 #[test]
 fn instructions_belong_to_the_symbol_that_they_lie_in() {
     let kernel = two_functions();
-    // Two blocks of the first, the second's first instruction, and a module's.
+    // Two blocks of the first symbol, the first instruction of the second, and one of a module.
     measure(&kernel, "v", &[(0, 5), (8, 7), (16, 3), (1 << 20, 100)]);
     let report = kernel.report();
     assert_eq!(row(&report, "kernel/a.o", "first").executed, Some(12));

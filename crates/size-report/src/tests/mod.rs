@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Small kernels, compiled and linked here. What is expected of them, llvm-size and llvm-nm say, or
-//! the assembly that they are made of.
+//! Small kernels, compiled and linked here. The expected values come from llvm-size, llvm-nm, or
+//! the assembly.
 
 mod compared;
 mod executed;
@@ -29,7 +29,7 @@ struct Kernel {
 }
 
 impl Kernel {
-    /// A tree without objects.
+    /// Returns a tree without objects.
     fn empty() -> Self {
         let dir = TestDir::new();
         dir.write("include/config/auto.conf", "CONFIG_X86_64=y\n");
@@ -38,7 +38,7 @@ impl Kernel {
         Self { dir }
     }
 
-    /// A kernel of these objects: path and assembly.
+    /// Returns a kernel of these objects: path and assembly.
     fn of_assembly(objects: &[(&str, String)]) -> Self {
         let kernel = Self::empty();
         for (path, source) in objects {
@@ -49,7 +49,7 @@ impl Kernel {
         kernel
     }
 
-    /// Links objects, and keeps a record of it.
+    /// Links objects, and records the link.
     fn link(&self, objects: &[&str]) {
         let mut record = String::new();
         for object in objects {
@@ -68,7 +68,7 @@ impl Kernel {
         self.reported(None).unwrap()
     }
 
-    /// The report, as the command makes it of what it finds in the object trees.
+    /// Returns the report, made from the files in the object trees as by the command.
     fn reported(&self, other: Option<&Self>) -> anyhow::Result<Report> {
         let other = other.map(|other| other.dir.path());
         let counted = kernel_lab::runtime::counted(self.dir.path(), other)?;
@@ -84,7 +84,7 @@ impl Kernel {
         self.reported(Some(other)).unwrap()
     }
 
-    /// Why there is no report.
+    /// Returns the reason why there is no report.
     fn error(&self) -> String {
         match self.reported(None) {
             Ok(_) => panic!("there is a report"),
@@ -97,7 +97,7 @@ impl Kernel {
     }
 }
 
-/// Assembly of a function that takes `size` bytes.
+/// Returns assembly of a function of `size` bytes.
 fn function(name: &str, size: usize) -> String {
     format!(
         ".text\n.globl {name}\n.type {name},@function\n{name}: .fill {size},1,0x90\n\
@@ -105,14 +105,14 @@ fn function(name: &str, size: usize) -> String {
     )
 }
 
-/// The row of a symbol; there must be one.
+/// Returns the row of a symbol, which must exist.
 fn row<'report>(report: &'report Report, object: &str, name: &str) -> &'report Row {
     let mut rows = report.symbols.iter();
     let found = rows.find(|row| row.object == object && row.name == name);
     found.unwrap_or_else(|| panic!("no {name} of {object} in {:#?}", report.symbols))
 }
 
-/// Sizes of symbols by name, as llvm-nm says them.
+/// Returns the sizes of symbols by name, from llvm-nm.
 fn nm(kernel: &Kernel, object: &str) -> BTreeMap<String, u64> {
     let output = kernel.dir.run("llvm-nm", &["--print-size", object]);
     let lines = output.lines().map(|line| line.split_whitespace());

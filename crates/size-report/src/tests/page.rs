@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The page, drawn by a browser that shows nothing.
+//! Renders the page in a headless browser.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,7 +27,7 @@ impl Page {
         page
     }
 
-    /// The document that the script made for this view.
+    /// Returns the document that the script made for this view.
     pub fn view(&self, hash: &str) -> String {
         let path = self.dir.join("report.html");
         let dom = dump_dom(&path, hash);
@@ -71,13 +71,13 @@ fn dump_dom(page: &Path, hash: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The paths of the tiles, in the order of the document.
+/// Returns the paths of the tiles, in the order of the document.
 fn tiles(dom: &str) -> Vec<&str> {
     let paths = dom.split("data-path=\"").skip(1);
     paths.filter_map(|rest| rest.split('"').next()).collect()
 }
 
-/// The text of the element with this id, without tags. It contains no element of the same kind.
+/// Returns the text of the element with this id, without tags. It contains no element of the same kind.
 pub fn text(dom: &str, id: &str) -> String {
     let found = dom.split_once(&format!("id=\"{id}\""));
     let (before, rest) = found.unwrap_or_else(|| panic!("no #{id} in\n{dom}"));
@@ -160,7 +160,7 @@ fn each_view_draws_what_is_in_it() {
     assert_eq!(names("path=kernel/one.o&view=b"), of_other);
     let changed = ["grew", "inlined", "shrank"].map(path);
     assert_eq!(names("path=kernel/one.o&view=difference"), changed);
-    // What a link of an older report names: as far as it goes.
+    // A link of an older report may name a missing symbol: the view goes as deep as possible.
     assert!(names("path=kernel/gone.o/x").contains(&"kernel/one.o".to_owned()));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Sections, and whose their bytes are.
+//! Sections, and the attribution of their bytes.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::Report;
 use crate::attribution::{NO_OBJECT, NO_SYMBOL, SEVERAL};
 use crate::sections::{Group, family};
 
-/// Two files of one name, with statics of one name, one of which both objects need.
+/// Two files of one name, with statics of one name, one of them needed by both objects.
 const FIRST: &str = "static int state; extern int other(int);\n\
     __attribute__((noinline)) static int helper(int x) { return x * 7 + other(x); }\n\
     int next_state(void) { return ++state; }\n\
@@ -21,7 +21,7 @@ const SECOND: &str = "extern int next_state(void); extern int other(int); int co
     __attribute__((noinline)) static int helper(int x) { return other(x) - 3 * x; }\n\
     int second(int x) { return helper(x) + next_state() + counters[x & 7]; }\n";
 
-/// The size of a file in memory, by section, as llvm-size prints it.
+/// Returns the size of a file in memory, by section, from llvm-size.
 fn llvm_size(dir: &TestDir, file: &str) -> BTreeMap<String, u64> {
     let output = dir.run("llvm-size", &["-A", file]);
     let mut sizes = BTreeMap::new();
@@ -58,7 +58,7 @@ fn kernel(flags: &[&str]) -> Kernel {
     kernel
 }
 
-/// Every byte of the file is shown once, however the bytes are grouped.
+/// Checks that every byte of the file is shown once, for each grouping.
 fn sums_agree(report: &Report, expected: u64) {
     assert_eq!(report.total.size, expected);
     let sums = [
@@ -121,7 +121,7 @@ fn what_is_native_is_found_in_its_object() {
     }
     let all: u64 = llvm_size(&kernel.dir, "vmlinux.o").values().sum();
     assert_eq!(report.without_symbols.size, all - of_symbols);
-    // The text with its 0.
+    // The text with its NUL.
     assert_eq!(row(&report, NO_SYMBOL, ".rodata").size, 25);
     assert!(report.symbols.iter().all(|row| row.change.is_none()));
 }
@@ -146,7 +146,7 @@ fn under_thin_lto_names_lead_to_the_object_of_the_source() {
         for name in names {
             let expected = promoted.get(*name).copied();
             let size = row(&report, object, name).size;
-            // Of the two helpers llvm-nm's lines say no more than that there are two.
+            // llvm-nm's lines do not distinguish the two helpers.
             assert!(*name == "helper" || expected.is_none_or(|expected| size == expected));
         }
     }
@@ -161,7 +161,7 @@ fn under_full_lto_what_cannot_be_told_is_said() {
     let report = kernel.report();
     assert_eq!(row(&report, "a/core.o", "only_first").size, 120);
     assert_eq!(row(&report, "b/core.o", "counters").size, 100);
-    // Both, or none: which of them is whose the names do not say, but the order may.
+    // Both or neither: their names do not tell the object, but their order may.
     let helpers = report.symbols.iter().filter(|row| row.name == "helper");
     let n_parts: u64 = helpers.clone().map(|row| row.n_parts).sum();
     assert_eq!(n_parts, 2, "{:#?}", helpers.collect::<Vec<_>>());
@@ -184,7 +184,7 @@ fn without_a_record_the_archives_of_the_tree_are_read() {
     let kernel = kernel(&[]);
     kernel.remove("vmlinux.o.lto-inputs");
     let archive = |folder: &str, member: &str| {
-        // Thin, with paths relative to the archive, as kernel builds make them.
+        // Thin archives with paths relative to the archive, as in kernel builds.
         let path = format!("{folder}/built-in.a");
         kernel.dir.archive("rcsT", &path, &[member]);
     };
