@@ -46,7 +46,7 @@ const ALWAYS: [Need; 7] = [
     need(apt::KEYRING, "debian-archive-keyring"),
 ];
 
-/// Needs of kernels for x86_64: objtool is linked with libelf.
+/// Needs of kernels for `x86_64`: objtool is linked with libelf.
 const X86_64: [Need; 1] = [need("/usr/include/libelf.h", "libelf-dev")];
 
 /// Needs of this repository's tests only.

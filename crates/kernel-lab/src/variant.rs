@@ -102,7 +102,7 @@ impl Variant {
     }
 
     /// Returns the size of text and data of its vmlinux.o, in bytes, if the file exists. In vmlinux
-    /// of x86_64, padding hides small changes.
+    /// of `x86_64`, padding hides small changes.
     ///
     /// # Errors
     /// It cannot be read.

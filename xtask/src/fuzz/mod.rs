@@ -19,8 +19,8 @@ enum Command {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> Outcome {
-    match args.command {
+pub fn run(args: &Args) -> Outcome {
+    match &args.command {
         Command::Links(args) => links::run(args),
     }
 }
