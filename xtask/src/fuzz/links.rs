@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask fuzz links`: generated programs, linked in every way of lto-link, run and compared.
 
-use crate::install;
 use crate::outcome::{Failure, Outcome, print};
 use crate::values;
 use anyhow::Context as _;
@@ -97,7 +96,7 @@ pub fn run(args: Args) -> Outcome {
     setup::ensure_user_mode_emulation()?;
     let lto_link = match lto_link {
         Some(path) => fs::canonicalize(&path).with_context(|| path.display().to_string())?,
-        None => install::built_tool("lto-link")?,
+        None => installer::built_tool("lto-link")?,
     };
     let lab = Lab::new(Tools {
         llvm: Some(llvm::bin_dir()?),
