@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 12] = [
+const FOUNDATION: [(&str, &[&str]); 13] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-facts", &[]),
@@ -60,6 +60,10 @@ const FOUNDATION: [(&str, &[&str]); 12] = [
             "mcount-loc",
             "tool-io",
         ],
+    ),
+    (
+        "installer",
+        &["kernel-lab", "kernel-tree", "object-model", "plugin-table"],
     ),
     ("link-lab", &[]),
     ("test-support", &[]),

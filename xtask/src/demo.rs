@@ -9,7 +9,6 @@ use kernel_lab::config::{Lto, Profile};
 use kernel_lab::variant::Variant;
 use kernel_lab::{Arch, fetch, setup, table, workspace};
 
-use crate::install;
 use crate::outcome::{Failure, Outcome, print};
 use crate::values;
 
@@ -170,11 +169,7 @@ pub fn prepare(
             into: &workdir.join("trees"),
         })?,
     };
-    install::install(&install::Options {
-        tree: &tree,
-        plugins: &[],
-        discard_changes: false,
-    })?;
+    installer::install(&installer::Options::new(&tree, &[]))?;
     Ok(tree)
 }
 

@@ -20,7 +20,6 @@ mod values;
 mod verify;
 
 use clap::Parser;
-use kernel_lab::{llvm, process, table, workspace};
 use std::process::ExitCode;
 
 /// Clang LTO for a Linux kernel tree, as plugins: install, build, boot and prove it.

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask series`: writes an install as patches for mailing.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use anyhow::Context as _;
-use kernel_tree::{Author, Tree};
+use std::path::PathBuf;
 
 use crate::outcome::{Outcome, print};
-use crate::process;
 
 /// Writes an install as a patch series for review and mailing.
 ///
@@ -47,63 +41,13 @@ pub fn run(args: Args) -> Outcome {
     } = args;
     let author = match author {
         Some(author) => author,
-        None => author_of(&tree)?,
+        None => installer::author_of(&tree)?,
     };
-    let written = write(&tree, &into, &plugins, &author)?;
+    let written = installer::write_series(&tree, &into, &plugins, &author)?;
     let lines: Vec<_> = written
         .iter()
         .map(|path| format!("{}\n", path.display()))
         .collect();
     print(lines.concat().as_bytes())?;
     Ok(())
-}
-
-/// Writes the patches of these plugins, or of all that are useful in the tree if none is named, and
-/// returns their paths.
-///
-/// # Errors
-/// The tree is refused, or a patch cannot be written.
-pub fn write(
-    tree: &Path,
-    into: &Path,
-    plugins: &[String],
-    name_and_mail: &str,
-) -> anyhow::Result<Vec<PathBuf>> {
-    let author = Author {
-        name_and_mail: name_and_mail.to_owned(),
-        date: date()?,
-    };
-    let table = plugin_table::table()?;
-    let tree = Tree::open(tree)?;
-    let selection = table.choose(&tree, plugins)?;
-    let patches = kernel_tree::series(&tree, &selection, plugin_table::VERSION, &author)?;
-    fs::create_dir_all(into).with_context(|| into.display().to_string())?;
-    let mut written = Vec::new();
-    for patch in patches {
-        let path = into.join(&patch.file_name);
-        fs::write(&path, &patch.text).with_context(|| path.display().to_string())?;
-        written.push(path);
-    }
-    Ok(written)
-}
-
-/// Returns git's user in the tree.
-fn author_of(tree: &Path) -> anyhow::Result<String> {
-    let ask = |key: &str| {
-        process::output(Command::new("git").current_dir(tree).args(["config", key]))
-            .map(|value| value.trim().to_owned())
-            .context("git does not know who sends the patches: say it with --author")
-    };
-    Ok(format!("{} <{}>", ask("user.name")?, ask("user.email")?))
-}
-
-/// Returns the current time in the format of mails, or the time in `SOURCE_DATE_EPOCH`, which
-/// reproducible builds set.
-fn date() -> anyhow::Result<String> {
-    let mut command = Command::new("date");
-    command.args(["-R", "-u"]).env("LC_ALL", "C");
-    if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
-        command.arg(format!("--date=@{epoch}"));
-    }
-    Ok(process::output(&mut command)?.trim().to_owned())
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kernel_tree::{Installed, Recovery, Status, Tree};
+use kernel_tree::{Status, Tree};
 use serde::Serialize;
 
 use crate::outcome::{Failure, Outcome, print};
@@ -48,10 +48,10 @@ struct Json<'a> {
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
     let Args { tree, format } = args;
-    let recovered = recover(&tree)?;
+    let recovered = installer::recover(&tree)?;
     let status = kernel_tree::status(&Tree::open(&tree)?)?;
     let text = match format {
-        Format::Text => text(&tree, &status),
+        Format::Text => installer::status_text(&tree, &status),
         Format::Json => {
             let json = Json {
                 tree: &tree,
@@ -70,53 +70,4 @@ pub fn run(args: Args) -> Outcome {
         ))),
         _ => Ok(()),
     }
-}
-
-/// Finishes what an interrupted install or uninstall left, and says so.
-///
-/// # Errors
-/// It cannot be finished.
-pub fn recover(tree: &Path) -> anyhow::Result<Option<String>> {
-    let what = match kernel_tree::recover(tree)? {
-        Recovery::Nothing => return Ok(None),
-        Recovery::Swept => "removed what an interrupted command had prepared".to_owned(),
-        Recovery::Finished { command } => format!("finished an interrupted {command}"),
-        Recovery::Undone { command } => format!("finished undoing an {command} that had failed"),
-    };
-    eprintln!("{}: {what}", tree.display());
-    Ok(Some(what))
-}
-
-fn text(tree: &Path, status: &Status) -> String {
-    let Status {
-        kernel,
-        installed,
-        foreign,
-    } = status;
-    let mut lines = vec![format!("{}: linux {kernel}", tree.display())];
-    let mut list = |what: &str, paths: &[String]| {
-        lines.extend(paths.iter().map(|path| format!("{what}: {path}")));
-    };
-    match installed {
-        None => list("installed", &["nothing".to_owned()]),
-        Some(Installed {
-            version,
-            plugins,
-            edited,
-            created,
-            changed,
-            reverted,
-            missing,
-        }) => {
-            list("version", std::slice::from_ref(version));
-            list("plugin", plugins);
-            list("edited", edited);
-            list("made", created);
-            list("CHANGED since the install", changed);
-            list("GIVEN BACK since the install", reverted);
-            list("MISSING", missing);
-        }
-    }
-    list("not from an install", foreign);
-    lines.join("\n") + "\n"
 }

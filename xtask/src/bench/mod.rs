@@ -17,7 +17,6 @@ use kernel_lab::variant::Variant;
 use kernel_lab::{Arch, build, fetch, process, setup, table, workspace};
 
 use crate::demo;
-use crate::install;
 use crate::outcome::Outcome;
 use crate::values;
 
@@ -260,7 +259,7 @@ impl KernelArgs {
 /// Compares initcall-order with the Perl script, on the inputs of the build of `objtree`.
 fn initcalls(objtree: &Path, results: Option<&Path>) -> Outcome {
     let release = release(objtree)?;
-    let tool = install::built_tool("initcall-order")?;
+    let tool = installer::built_tool("initcall-order")?;
     let Compared { rows, page } = initcall_script::against_perl(objtree, &tool)?;
     println!("{}", table::of(rows));
     let name = format!("initcall-order-{release}.md");
@@ -271,7 +270,7 @@ fn initcalls(objtree: &Path, results: Option<&Path>) -> Outcome {
 fn checks(objtree: &Path, results: Option<&Path>) -> Outcome {
     let release = release(objtree)?;
     let title = format!("Cost of the checks of single plugins: Linux {release}");
-    let table = checks::measure(objtree, install::built_tool)?;
+    let table = checks::measure(objtree, installer::built_tool)?;
     println!("{table}");
     let page = format!("{}{table}", head(&title, "bench checks OBJTREE")?);
     keep(
@@ -410,11 +409,10 @@ fn native_trees(version: &str, workdir: &Path) -> anyhow::Result<(PathBuf, PathB
     };
     let tree = fetch(&workdir.join("trees"))?;
     let with_lto_link = fetch(&workdir.join("with-lto-link/trees"))?;
-    install::install(&install::Options {
-        tree: &with_lto_link,
-        plugins: &["lto-link".to_owned()],
-        discard_changes: false,
-    })?;
+    installer::install(&installer::Options::new(
+        &with_lto_link,
+        &["lto-link".to_owned()],
+    ))?;
     Ok((tree, with_lto_link))
 }
 

@@ -13,7 +13,6 @@ use kernel_lab::progress::Step;
 use kernel_lab::{Arch, build, llvm, setup, workspace};
 use link_lab::{Feature, FuzzOptions, Lab, Summary, Tools, add_row, fuzz};
 
-use crate::install;
 use crate::outcome::{Failure, Outcome, print};
 use crate::values;
 
@@ -72,7 +71,7 @@ pub fn run(args: &Args) -> Outcome {
         llvm: Some(llvm::bin_dir()?),
         lto_link: match &args.lto_link {
             Some(path) => fs::canonicalize(path).with_context(|| path.display().to_string())?,
-            None => install::built_tool("lto-link")?,
+            None => installer::built_tool("lto-link")?,
         },
     })?;
     let Range { start, end } = args.seeds;

@@ -19,9 +19,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::rebuild::{copy_objtree, made};
 use super::{boots, build_for, expect, fault};
-use crate::install;
 use crate::outcome::{Failure, Outcome};
-use crate::{series, uninstall, verify};
+use crate::verify;
 
 pub fn x86_64_6_12_thin(workdir: &Path) -> Outcome {
     verify_untouched(workdir, &X86_6_12_THIN)
@@ -116,7 +115,7 @@ fn untouched(workdir: &Path, version: &str) -> anyhow::Result<PathBuf> {
     })?;
     let status = kernel_tree::status(&kernel_tree::Tree::open(&tree)?)?;
     if status.installed.is_some() {
-        uninstall::uninstall(&tree, true)?;
+        installer::uninstall(&tree, true)?;
     }
     Ok(tree)
 }
@@ -124,11 +123,7 @@ fn untouched(workdir: &Path, version: &str) -> anyhow::Result<PathBuf> {
 /// Returns the tree with one plugin.
 fn with_plugin(workdir: &Path, version: &str, plugin: &str) -> anyhow::Result<PathBuf> {
     let tree = untouched(workdir, version)?;
-    install::install(&install::Options {
-        tree: &tree,
-        plugins: &[plugin.to_owned()],
-        discard_changes: false,
-    })?;
+    installer::install(&installer::Options::new(&tree, &[plugin.to_owned()]))?;
     Ok(tree)
 }
 
@@ -222,7 +217,7 @@ pub fn adoption(workdir: &Path) -> Outcome {
 fn adoption_of(workdir: &Path, version: &str) -> Outcome {
     let tree = untouched(workdir, version)?;
     let pristine = content(&tree)?;
-    let offered = install::offered(&tree)?;
+    let offered = installer::offered(&tree)?;
     expect(offered.iter().any(|name| name == "initcall-order"), || {
         format!("offered is only {}", offered.join(", "))
     })?;
@@ -236,19 +231,15 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         .chain([&offered[..]])
     {
         let what = plugins.join(",");
-        let options = install::Options {
-            tree: &tree,
-            plugins,
-            discard_changes: false,
-        };
-        let (_, preview) = install::previewed(&options)?;
+        let options = installer::Options::new(&tree, plugins);
+        let (_, preview) = installer::previewed(&options)?;
         expect(!preview.diff.is_empty(), || {
             format!("{what} changes nothing")
         })?;
-        install::install(&options)?;
-        let (_, again) = install::install(&options)?;
+        installer::install(&options)?;
+        let again = installer::install(&options)?.report;
         expect(again.is_unchanged(), || format!("{what}: not idempotent"))?;
-        uninstall::uninstall(&tree, false)?;
+        installer::uninstall(&tree, false)?;
     }
     // The explanation and the previews must not change anything either.
     let left = content(&tree)?;
@@ -262,7 +253,7 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         )
     })?;
     let patches = workdir.join("native/patches");
-    let written = series::write(&tree, &patches, &[], "A Tester <tester@example.org>")?;
+    let written = installer::write_series(&tree, &patches, &[], "A Tester <tester@example.org>")?;
     expect(written.len() == offered.len(), || {
         format!("{} patches for {} plugins", written.len(), offered.len())
     })?;
@@ -324,7 +315,7 @@ pub fn adopted(workdir: &Path) -> Outcome {
     expect(by_perl.len() > 1000 && by_perl == by_tool, || {
         format!("{}: not what Perl made", script.display())
     })?;
-    uninstall::uninstall(&tree, false)?;
+    installer::uninstall(&tree, false)?;
     Ok(())
 }
 
@@ -352,12 +343,8 @@ pub fn all_adopted(workdir: &Path) -> Outcome {
     let objtree = workdir.join("native/6.12-x86_64-adopted");
     copy_objtree(&thin.built(workdir)?, &objtree)?;
     let tree = untouched(workdir, thin.version)?;
-    let offered = install::offered(&tree)?;
-    install::install(&install::Options {
-        tree: &tree,
-        plugins: &offered,
-        discard_changes: false,
-    })?;
+    let offered = installer::offered(&tree)?;
+    installer::install(&installer::Options::new(&tree, &offered))?;
     thin.make_in(&objtree, &tree, &[])?;
     let report = kernel_checks::verify(&objtree, None)?;
     verify::outcome(&report)?;
@@ -393,7 +380,7 @@ pub fn all_adopted(workdir: &Path) -> Outcome {
         })?;
     }
     build_for(thin.arch, &tree, &objtree, None)?;
-    uninstall::uninstall(&tree, false)?;
+    installer::uninstall(&tree, false)?;
     Ok(())
 }
 
@@ -436,7 +423,7 @@ pub fn distributed_adopted(workdir: &Path) -> Outcome {
     expect(touched.contains(&expected) && touched.len() <= 3, || {
         format!("{LEAF} touched: code was generated of {touched:?}")
     })?;
-    uninstall::uninstall(&tree, false)?;
+    installer::uninstall(&tree, false)?;
     Ok(())
 }
 
@@ -466,6 +453,6 @@ pub fn dropping_adopted(workdir: &Path) -> Outcome {
     }
     // Everything in a module of one object is needed.
     dropped("drivers/net/dummy")?;
-    uninstall::uninstall(&tree, false)?;
+    installer::uninstall(&tree, false)?;
     Ok(())
 }

@@ -9,17 +9,11 @@ use kernel_lab::config::{self, Lto, Setting};
 use kernel_lab::process;
 
 use super::{PROFILE, configure, expect, fault, fetch_into};
-use crate::install;
 use crate::outcome::{Failure, Outcome};
-use crate::uninstall;
 
 /// Installs these plugins, or all if none is named.
 pub(super) fn install(tree: &Path, plugins: &[String]) -> Outcome {
-    install::install(&install::Options {
-        tree,
-        plugins,
-        discard_changes: false,
-    })?;
+    installer::install(&installer::Options::new(tree, plugins))?;
     Ok(())
 }
 
@@ -33,7 +27,7 @@ pub fn uninstall(workdir: &Path) -> Outcome {
     expect(process::output(&mut diff).is_err(), || {
         "install changed nothing".into()
     })?;
-    uninstall::uninstall(&tree, false)?;
+    installer::uninstall(&tree, false)?;
     let mut diff = Command::new("diff");
     diff.args(["-r", "--no-dereference"])
         .args([&pristine, &tree]);

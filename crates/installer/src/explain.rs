@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The texts that `install` prints.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use kernel_lab::table;
+use kernel_tree::{Plan, Preview, Report, Tool};
+use plugin_table::Needed;
+
+use crate::install::{Installed, Options};
+
+/// Returns what `--dry-run` shows: the difference of the texts, and the files.
+pub fn shown(plan: &Plan, preview: Preview) -> Vec<u8> {
+    let Preview {
+        diff: mut text,
+        report,
+        drift: _,
+    } = preview;
+    text.extend(listed("would be new", &report.made).bytes());
+    text.extend(listed("would be edited", &report.changed).bytes());
+    text.extend(listed("would be removed", &report.removed).bytes());
+    text.extend(notes(plan).bytes());
+    text.extend(b"Nothing was changed.\n");
+    text
+}
+
+/// Returns what `--check` found; `None` if the tree is as the install would leave it.
+pub fn different(options: &Options<'_>, preview: &Preview) -> Option<String> {
+    if !preview.drift {
+        return None;
+    }
+    let report = &preview.report;
+    let mut text = listed("missing", &report.made);
+    text += &listed("different", &report.changed);
+    text += &listed("not of these plugins", &report.removed);
+    if text.is_empty() {
+        text += "the record of the install names other plugins or another version\n";
+    }
+    Some(format!(
+        "{}: not as the install would leave it:\n{text}`cargo xtask install --tree {}` mends it",
+        options.tree.display(),
+        options.tree.display(),
+    ))
+}
+
+/// Paths under a heading, or nothing.
+fn listed(heading: &str, paths: &[String]) -> String {
+    match paths {
+        [] => String::new(),
+        paths => format!("{heading}:\n  {}\n", paths.join("\n  ")),
+    }
+}
+
+/// Returns the notes of the plugins, and the edits that were passed over.
+fn notes(plan: &Plan) -> String {
+    let notes = plan.notes.iter();
+    notes.fold(String::new(), |mut text, note| {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{}: {}", note.plugin, note.text);
+        text
+    })
+}
+
+/// Returns the text after an install. `llvm` is the directory of the LLVM tools, if it was named.
+pub fn done(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
+    let Installed {
+        plan,
+        report,
+        missing,
+    } = installed;
+    let mut text = format!("{}\n", made_by_plugins(plan));
+    text += &notes(plan);
+    if !report.foreign.is_empty() {
+        text += &listed("left alone in scripts/lto", &report.foreign);
+    }
+    text += &counted(report, tree);
+    text += &path_note(tree);
+    text + &next_steps(plan, &quoted(tree), llvm, missing)
+}
+
+/// Returns the table of the files that each plugin edited or made.
+fn made_by_plugins(plan: &Plan) -> String {
+    let joined = |paths: &mut dyn Iterator<Item = &str>| paths.collect::<Vec<_>>().join("\n");
+    let heading = ["plugin", "edits", "new files"].map(str::to_owned);
+    let rows = plan.plugins.iter().map(|name| {
+        let tools = plan.tools.iter().filter(|tool| tool.plugin == *name);
+        let tools: Vec<String> = tools.map(Tool::path).collect();
+        let mut new = plan
+            .created_by(name)
+            .chain(tools.iter().map(String::as_str));
+        [
+            name.clone(),
+            joined(&mut plan.edited_by(name)),
+            joined(&mut new),
+        ]
+    });
+    table::of(std::iter::once(heading).chain(rows)).to_string()
+}
+
+/// Returns the line that says how many files were changed.
+fn counted(report: &Report, tree: &Path) -> String {
+    let shown = tree.display();
+    if report.is_unchanged() {
+        return format!("{shown}: was already so, nothing was changed\n");
+    }
+    format!(
+        "{shown}: {} files made, {} changed, {} removed\n",
+        report.made.len(),
+        report.changed.len(),
+        report.removed.len()
+    )
+}
+
+/// Returns a note for a path that the kernel's make does not take.
+fn path_note(tree: &Path) -> String {
+    let full = tree.canonicalize().unwrap_or_else(|_| tree.to_owned());
+    if !full.to_string_lossy().contains([' ', '\t', ':']) {
+        return String::new();
+    }
+    format!(
+        "{}: the kernel's make takes no path with blanks or colons; move the tree before you \
+         build it\n",
+        full.display()
+    )
+}
+
+/// Returns the next commands: build a kernel with LTO, or install the plugins that LTO still needs.
+fn next_steps(plan: &Plan, tree: &str, llvm: Option<&Path>, missing: &[Needed]) -> String {
+    let names = missing.iter().map(|needed| needed.plugin.as_str());
+    let all: Vec<_> = plan
+        .plugins
+        .iter()
+        .map(String::as_str)
+        .chain(names)
+        .collect();
+    let install = format!(
+        "cargo xtask install --tree {tree} --plugins {}",
+        all.join(",")
+    );
+    let always = missing.iter().filter(|needed| needed.with.is_none());
+    let always: Vec<_> = always.map(|needed| needed.plugin.as_str()).collect();
+    if !always.is_empty() {
+        return format!(
+            "\nKconfig does not offer LTO yet: that also takes {}. To install all that it may \
+             need:\n  {install}\n",
+            always.join(", ")
+        );
+    }
+    let mut text = String::new();
+    for Needed { plugin, with } in missing {
+        let option = with.as_deref().unwrap_or_default();
+        let _ = write!(
+            text,
+            "\nWith {option}, Kconfig does not offer LTO without {plugin}."
+        );
+    }
+    if !missing.is_empty() {
+        let _ = writeln!(text, " To install all that it may need:\n  {install}");
+    }
+    let path = llvm.map_or_else(String::new, |dir| format!("PATH={}:$PATH ", quoted(dir)));
+    let make = format!(
+        "{path}make -C {tree} O=$PWD/build ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- LLVM=1 \
+         LLVM_IAS=1"
+    );
+    text + &format!(
+        "\nNext, for instance:\n  {make} defconfig\n  {tree}/scripts/config --file build/.config \
+         -d LTO_NONE -e LTO_CLANG_THIN\n  {make} olddefconfig all -j$(nproc)\n"
+    )
+}
+
+/// A path as a word of a shell command.
+pub(crate) fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    // Only a NUL cannot be quoted, and no path has one.
+    shlex::try_quote(&text).map_or_else(|_| text.to_string(), |word| word.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::sample::{installed, options, tree};
+
+    #[test]
+    fn what_was_done_is_told_with_the_next_command() {
+        let tree = tree();
+        let path = Path::new("/llvm/bin");
+        let text = done(&installed(&options(&tree)), tree.path(), Some(path));
+        for part in [
+            " sample  Kconfig  scripts/lto/VERSION",
+            "scripts/lto/bin/sample-tool",
+            "sample: passed over: the edit of Kconfig at `x` (only when no is there)\n",
+            ": 2 files made, 1 changed, 0 removed\n",
+            "  PATH=/llvm/bin:$PATH make -C ",
+            " -e LTO_CLANG_THIN\n",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+        let text = done(&installed(&options(&tree)), tree.path(), None);
+        assert!(text.contains("nothing was changed"), "{text}");
+    }
+
+    #[test]
+    fn what_lto_needs_besides_is_told_in_place_of_a_build_without_it() {
+        let tree = tree();
+        let mut installed = installed(&options(&tree));
+        let needed = |plugin: &str, with: Option<&str>| Needed {
+            plugin: plugin.to_owned(),
+            with: with.map(str::to_owned),
+        };
+        let mod_dedup = needed("mod-dedup", Some("TRIM_UNUSED_KSYMS"));
+        installed.missing = vec![
+            needed("lto-disable", None),
+            needed("section-merge", None),
+            mod_dedup.clone(),
+        ];
+        let text = done(&installed, tree.path(), None);
+        let path = tree.path().display();
+        let expected = format!(
+            "\nKconfig does not offer LTO yet: that also takes lto-disable, section-merge. To \
+             install all that it may need:\n  cargo xtask install --tree {path} --plugins \
+             sample,lto-disable,section-merge,mod-dedup\n"
+        );
+        assert!(text.ends_with(&expected), "{text}");
+        assert!(!text.contains("LTO_CLANG_THIN"), "{text}");
+
+        installed.missing = vec![mod_dedup];
+        let text = done(&installed, tree.path(), None);
+        let expected =
+            "\nWith TRIM_UNUSED_KSYMS, Kconfig does not offer LTO without mod-dedup. To ";
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("LTO_CLANG_THIN"), "{text}");
+    }
+
+    #[test]
+    fn paths_that_make_does_not_take_are_told_and_words_are_quoted() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("my linux");
+        fs::rename(tree().path(), &path).unwrap();
+        let text = done(&installed(&Options::new(&path, &[])), &path, None);
+        assert!(
+            text.contains("takes no path with blanks or colons"),
+            "{text}"
+        );
+        let word = format!("make -C '{}' O=$PWD/build", path.display());
+        assert!(text.contains(&word), "`{word}` is not in: {text}");
+    }
+}

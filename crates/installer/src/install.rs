@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! An install: recover, plan, build the tools, plan again, write.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kernel_tree::{KnownLto, Plan, Preview, Report, Table, Tool, Tree};
+use plugin_table::Needed;
+
+use crate::status;
+use crate::tools;
+
+/// The options of an install.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The kernel tree.
+    pub tree: &'a Path,
+    /// The names of the plugins; all if there are none, in a tree without LTO.
+    pub plugins: &'a [String],
+    /// Whether changes to installed files may be overwritten.
+    pub discard_changes: bool,
+}
+
+impl<'a> Options<'a> {
+    /// Returns the options of an install that refuses files that were changed since the last one.
+    pub fn new(tree: &'a Path, plugins: &'a [String]) -> Self {
+        Self {
+            tree,
+            plugins,
+            discard_changes: false,
+        }
+    }
+}
+
+/// An install that was made.
+#[derive(Debug)]
+pub struct Installed {
+    /// The plan that was carried out.
+    pub plan: Plan,
+    /// The files that were changed.
+    pub report: Report,
+    /// The plugins that LTO still needs.
+    pub missing: Vec<Needed>,
+}
+
+/// Installs the plugins: finishes an interrupted command, plans, builds the tools, and writes.
+///
+/// # Errors
+/// The tree is refused, the tools cannot be built, the tree cannot be written.
+pub fn install(options: &Options<'_>) -> anyhow::Result<Installed> {
+    install_with(&plugin_table::table()?, options, tools::build)
+}
+
+/// The same with plugins of the caller, and with tools that `build` makes.
+pub(crate) fn install_with(
+    table: &Table,
+    options: &Options<'_>,
+    build: impl FnOnce(&[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>>,
+) -> anyhow::Result<Installed> {
+    let Options {
+        tree: dir,
+        plugins,
+        discard_changes,
+    } = *options;
+    status::recover(dir)?;
+    let before = Tree::open(dir)?;
+    let plan = planned(table, &before, plugins)?;
+    kernel_tree::check_install(&before, &plan, discard_changes)?;
+    let tools = plan.tools;
+    let binaries = build(&tools)?;
+    // Building takes a minute. The plan is made of the tree as it is then, so that no edit is lost.
+    let tree = Tree::open(dir)?;
+    let plan = planned(table, &tree, plugins)?;
+    anyhow::ensure!(
+        plan.tools == tools,
+        "{}: changed while the tools were built, so that it needs others; run the command again",
+        dir.display()
+    );
+    let report = kernel_tree::install(&tree, &plan, &binaries, discard_changes)?;
+    let missing = missing_for_lto(table, &plan, &tree)?;
+    Ok(Installed {
+        plan,
+        report,
+        missing,
+    })
+}
+
+/// Returns the plan of an install, and its difference to the present tree.
+///
+/// # Errors
+/// The tree is refused.
+pub fn previewed(options: &Options<'_>) -> anyhow::Result<(Plan, Preview)> {
+    let tree = Tree::open(options.tree)?;
+    let plan = planned(&plugin_table::table()?, &tree, options.plugins)?;
+    let preview = kernel_tree::preview(&tree, &plan)?;
+    Ok((plan, preview))
+}
+
+/// Returns the plan of these plugins; of all, if none is named, in a tree without LTO.
+pub(crate) fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::Result<Plan> {
+    if names.is_empty() && tree.known_lto()? == KnownLto::Native {
+        anyhow::bail!(
+            "{}: its own build knows LTO: name the plugins; without --check, this command explains \
+             which there are",
+            tree.dir().display()
+        );
+    }
+    Ok(Plan::new(
+        tree,
+        &table.choose(tree, names)?,
+        plugin_table::VERSION,
+    )?)
+}
+
+/// Returns the plugins that LTO still needs; none in a tree whose own build knows LTO.
+fn missing_for_lto(table: &Table, plan: &Plan, tree: &Tree) -> anyhow::Result<Vec<Needed>> {
+    if tree.known_lto()? == KnownLto::Native {
+        return Ok(Vec::new());
+    }
+    let all = table.choose::<&str>(tree, &[])?;
+    let mut needed = plugin_table::needed_for_lto();
+    needed.retain(|Needed { plugin, .. }| {
+        let is_offered = all.plugins().any(|one| one.name == plugin);
+        is_offered && !plan.plugins.contains(plugin)
+    });
+    Ok(needed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::sample::{options, table, tree};
+
+    #[test]
+    fn nothing_is_built_for_a_tree_that_is_refused() {
+        let tree = tree();
+        fs::remove_file(tree.path().join("Kconfig")).unwrap();
+        symlink("Makefile", tree.path().join("Kconfig")).unwrap();
+        let build = |_: &[Tool]| panic!("the tools were built");
+        let error = install_with(&table(), &options(&tree), build).unwrap_err();
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+    }
+
+    #[test]
+    fn an_edit_made_while_the_tools_are_built_stays() {
+        let tree = tree();
+        let kconfig = tree.path().join("Kconfig");
+        let build = |_: &[Tool]| {
+            fs::write(&kconfig, "# mine\na")?;
+            Ok([("sample-tool".to_owned(), b"binary".to_vec())].into())
+        };
+        install_with(&table(), &options(&tree), build).unwrap();
+        assert_eq!(fs::read_to_string(&kconfig).unwrap(), "# mine\nb");
+    }
+
+    #[test]
+    fn nothing_is_written_if_the_tools_cannot_be_built() {
+        let tree = tree();
+        let build = |_: &[Tool]| anyhow::bail!("no compiler");
+        let error = install_with(&table(), &options(&tree), build).unwrap_err();
+        assert_eq!(error.to_string(), "no compiler");
+        assert!(!tree.path().join("scripts/lto").exists());
+    }
+
+    #[test]
+    fn all_plugins_at_once_make_no_sense_in_a_tree_with_lto() {
+        let tree = crate::sample::native_tree();
+        let table = plugin_table::table().unwrap();
+        let error = planned(&table, &Tree::open(tree.path()).unwrap(), &[]).unwrap_err();
+        assert!(error.to_string().contains("name the plugins"), "{error}");
+    }
+}

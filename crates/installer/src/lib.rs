@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Installs plugins into kernel trees: plans, builds the tools, writes, and explains.
+//!
+//! What takes long, and what an earlier command left, is told by [`kernel_lab::progress`].
+//!
+//! **Invariant:** this crate composes kernel-tree, plugin-table and cargo. It prints nothing: it returns texts. How a
+//! tree is changed is kernel-tree's.
+
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod explain;
+mod install;
+mod llvm;
+mod offers;
+mod series;
+mod status;
+mod tools;
+mod uninstall;
+
+#[cfg(test)]
+mod sample;
+
+pub use explain::{different, done, shown};
+pub use install::{Installed, Options, install, previewed};
+pub use llvm::check_llvm;
+pub use offers::{explanation, offered};
+pub use series::{author_of, write_series};
+pub use status::{recover, status_text};
+pub use tools::built_tool;
+pub use uninstall::{given_back, uninstall};

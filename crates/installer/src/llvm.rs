@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The LLVM that a kernel is to be built with, tried before the install.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+use kernel_lab::{llvm, process};
+
+/// Checks that the tools in a directory can build a kernel with LTO, and that what its clang
+/// writes can be read.
+///
+/// # Errors
+/// A tool is missing, or its bitcode cannot be made or read.
+pub fn check_llvm(dir: &Path) -> anyhow::Result<()> {
+    const SOURCE: &str = "int lto_probe(void) { return 0; }\n";
+    llvm::complete(dir)?;
+    let scratch = tempfile::tempdir().context("a temporary directory")?;
+    let (source, object) = (
+        scratch.path().join("probe.c"),
+        scratch.path().join("probe.o"),
+    );
+    fs::write(&source, SOURCE).with_context(|| source.display().to_string())?;
+    let mut clang = Command::new(dir.join("clang"));
+    clang
+        .args(["-flto=thin", "-c", "-o"])
+        .args([&object, &source]);
+    process::output(&mut clang).context("its clang makes no bitcode")?;
+    let content = fs::read(&object).with_context(|| object.display().to_string())?;
+    let unreadable = "the bitcode of its clang cannot be read; use another version of LLVM";
+    let bitcode = object_model::Bitcode::parse(&content).context(unreadable)?;
+    let mut symbols = bitcode.symbols().iter();
+    anyhow::ensure!(
+        symbols.any(|symbol| symbol.name == "lto_probe" && symbol.is_defined()),
+        "{unreadable}"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn llvm_is_tried_out() {
+        check_llvm(&llvm::bin_dir().unwrap()).unwrap();
+
+        let real = llvm::bin_dir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let error = check_llvm(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("no clang"), "{error}");
+        // One whose clang makes native code, whatever it is asked for.
+        for entry in fs::read_dir(&real).unwrap() {
+            let name = entry.unwrap().file_name();
+            if name != "clang" {
+                symlink(real.join(&name), dir.path().join(&name)).unwrap();
+            }
+        }
+        let clang = dir.path().join("clang");
+        let script = format!("#!/bin/sh\nexec {}/clang \"$@\" -fno-lto\n", real.display());
+        fs::write(&clang, script).unwrap();
+        fs::set_permissions(&clang, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let error = check_llvm(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("cannot be read"), "{error:#}");
+        fs::write(&clang, "#!/bin/sh\necho broken >&2; exit 1\n").unwrap();
+        let error = format!("{:#}", check_llvm(dir.path()).unwrap_err());
+        assert!(
+            error.contains("makes no bitcode") && error.contains("broken"),
+            "{error}"
+        );
+    }
+}

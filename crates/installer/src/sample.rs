@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! A plugin and small trees for the tests.
+
+use std::fs;
+
+use kernel_tree::{Folder, GlueFile, Table, Tool};
+
+use crate::install::{Installed, Options, install_with};
+
+const PLUGIN: Folder = Folder {
+    name: "sample",
+    files: &[GlueFile {
+        name: "edits.toml",
+        text: "[plugin]\ntitle = 'Be a sample'\ntools = ['sample-tool']\n\
+               [[edit]]\nfile = 'Kconfig'\nanchor = 'a'\nreplace = 'b'\nreason = 'r'\n\
+               [[edit]]\nfile = 'Kconfig'\nanchor = 'x'\nreplace = 'y'\nreason = 'r'\n\
+               when = [{ exists = 'no' }]\n",
+    }],
+    generate: None,
+};
+
+/// Returns a table with one plugin.
+pub(crate) fn table() -> Table {
+    Table::new("", vec![PLUGIN]).expect("a table")
+}
+
+/// Returns a tree without LTO.
+pub(crate) fn tree() -> tempfile::TempDir {
+    let tree = tempfile::tempdir().expect("a temporary directory");
+    for dir in ["arch", "scripts"] {
+        fs::create_dir(tree.path().join(dir)).expect(dir);
+    }
+    for (path, text) in [
+        ("Makefile", "VERSION = 5\nPATCHLEVEL = 10\n"),
+        ("Kconfig", "a"),
+        ("scripts/Makefile.build", ""),
+    ] {
+        fs::write(tree.path().join(path), text).expect(path);
+    }
+    tree
+}
+
+/// Returns a tree whose own build knows LTO.
+pub(crate) fn native_tree() -> tempfile::TempDir {
+    let tree = tree();
+    for (path, text) in [
+        ("arch/Kconfig", "\nconfig LTO_CLANG\n\tbool\n"),
+        (
+            "scripts/Makefile.vmlinux_o",
+            "generate_initcall_order.pl\ndefine rule_ld_vmlinux.o\n",
+        ),
+    ] {
+        fs::write(tree.path().join(path), text).expect(path);
+    }
+    tree
+}
+
+/// Returns the options of an install of all plugins.
+pub(crate) fn options(tree: &tempfile::TempDir) -> Options<'_> {
+    Options::new(tree.path(), &[])
+}
+
+/// Installs the plugin, with a tool that is not built.
+pub(crate) fn installed(options: &Options<'_>) -> Installed {
+    let build = |tools: &[Tool]| {
+        let binary = |tool: &Tool| (tool.name.clone(), b"binary".to_vec());
+        Ok(tools.iter().map(binary).collect())
+    };
+    install_with(&table(), options, build).expect("an install")
+}
