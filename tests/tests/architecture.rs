@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 12] = [
+const FOUNDATION: [(&str, &[&str]); 13] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-facts", &[]),
@@ -45,6 +45,10 @@ const FOUNDATION: [(&str, &[&str]); 12] = [
             "prel32-fix",
             "section-merge",
         ],
+    ),
+    (
+        "kernel-mutations",
+        &["kernel-checks", "object-model", "tool-io"],
     ),
     (
         "size-report",
@@ -83,7 +87,7 @@ const IN_NO_LIBRARY: [&str; 6] = ["clap", "print", "println", "eprint", "eprintl
 const ENDS_THE_PROCESS: [&str; 3] = ["exit", "_exit", "abort"];
 
 /// Names that some libraries do not use, because of their invariants.
-const IN_SOME_LIBRARY: [(&str, &[&str]); 13] = [
+const IN_SOME_LIBRARY: [(&str, &[&str]); 14] = [
     ("object-model", &["fs", "env", "net", "process", "Command"]),
     ("tool-io", &["Command"]),
     ("kernel-facts", &["File", "OpenOptions", "Command"]),
@@ -96,6 +100,7 @@ const IN_SOME_LIBRARY: [(&str, &[&str]); 13] = [
     ("lto-disable", &["object_model", "Command"]),
     ("object-tree", &["Command"]),
     ("kernel-checks", &["Command"]),
+    ("kernel-mutations", &["Command"]),
     ("size-report", &["Command"]),
 ];
 
