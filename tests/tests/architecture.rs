@@ -47,6 +47,10 @@ const FOUNDATION: [(&str, &[&str]); 13] = [
         ],
     ),
     (
+        "kernel-mutations",
+        &["kernel-checks", "object-model", "tool-io"],
+    ),
+    (
         "size-report",
         &["object-model", "tool-io", "object-tree", "lto-link"],
     ),
@@ -87,7 +91,7 @@ const IN_NO_LIBRARY: [&str; 6] = ["clap", "print", "println", "eprint", "eprintl
 const ENDS_THE_PROCESS: [&str; 3] = ["exit", "_exit", "abort"];
 
 /// Names that some libraries do not use, because of their invariants.
-const IN_SOME_LIBRARY: [(&str, &[&str]); 13] = [
+const IN_SOME_LIBRARY: [(&str, &[&str]); 14] = [
     ("object-model", &["fs", "env", "net", "process", "Command"]),
     ("tool-io", &["Command"]),
     ("kernel-facts", &["File", "OpenOptions", "Command"]),
@@ -100,6 +104,7 @@ const IN_SOME_LIBRARY: [(&str, &[&str]); 13] = [
     ("lto-disable", &["object_model", "Command"]),
     ("object-tree", &["Command"]),
     ("kernel-checks", &["Command"]),
+    ("kernel-mutations", &["Command"]),
     ("size-report", &["Command"]),
 ];
 

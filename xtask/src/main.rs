@@ -7,6 +7,7 @@ mod fuzz;
 mod install;
 mod kernel;
 mod kernel_tests;
+mod mutate;
 mod outcome;
 mod progress;
 mod report;
@@ -42,6 +43,7 @@ enum Command {
     Series(series::Args),
     Kernel(kernel::Args),
     Verify(verify::Args),
+    Mutate(mutate::Args),
     Report(report::Args),
     Bench(Box<bench::Args>),
     Fuzz(fuzz::Args),
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Series(args) => series::run(args),
         Command::Kernel(args) => kernel::run(args),
         Command::Verify(args) => verify::run(&args),
+        Command::Mutate(args) => mutate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),

@@ -7,7 +7,8 @@ use anyhow::anyhow;
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use comfy_table::Table;
-use kernel_checks::{CHECKS, Checked, Report};
+use kernel_checks::{CHECKS, Checked, Report, Request};
+use tool_io::Files;
 
 use crate::outcome::{Failure, Outcome};
 
@@ -67,12 +68,13 @@ pub fn run(args: &Args) -> Outcome {
         emit_suffix_map,
         format,
     } = args;
-    let report = kernel_checks::verify_only(
+    let request = Request {
         objtree,
-        against.as_deref(),
+        against: against.as_deref(),
         only,
-        emit_suffix_map.as_deref(),
-    )?;
+        map: emit_suffix_map.as_deref(),
+    };
+    let report = request.run(Files::for_process())?;
     match format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
         Format::Text => print(&report),

@@ -187,52 +187,71 @@ impl Report {
     }
 }
 
+/// What is to be checked.
+pub struct Request<'a> {
+    /// The object tree of the kernel.
+    pub objtree: &'a Path,
+    /// That of the kernel to compare with.
+    pub against: Option<&'a Path>,
+    /// The names of the checks to do; none means all.
+    pub only: &'a [String],
+    /// The file into which the map of names is written.
+    pub map: Option<&'a Path>,
+}
+
 /// Checks the kernel in the object tree `objtree`, and compares it with the one in `against`.
 ///
 /// # Errors
-/// Files that are missing or cannot be read; a fault that was found is none.
+/// As for [`Request::run`].
 pub fn verify(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Report> {
-    verify_only(objtree, against, &[], None)
+    let request = Request {
+        objtree,
+        against,
+        only: &[],
+        map: None,
+    };
+    request.run(Files::for_process())
 }
 
-/// Like [`verify`], but does only the checks with these names, if any is named, and writes the map
-/// of names to the file `map`.
-///
-/// # Errors
-/// As for [`verify`]; or the map cannot be written.
-pub fn verify_only(
-    objtree: &Path,
-    against: Option<&Path>,
-    only: &[String],
-    map: Option<&Path>,
-) -> anyhow::Result<Report> {
-    let files = Files::for_process();
-    let open = |root: &Path| Objtree::open(root, files);
-    let tree = open(objtree)?;
-    let against = against
-        .map(open)
-        .transpose()
-        .context("the build to compare with")?;
-    let against = against.as_ref();
-    let chosen = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
-    let checks = CHECKS.iter().filter(|check| chosen(check.name));
-    let run = |Check { name, title, run }: &Check| -> anyhow::Result<Checked> {
-        Ok(Checked {
-            name,
-            title,
-            finding: run(&tree, against)?,
-        })
-    };
-    if let Some(map) = map {
-        let mut text = lto_link::SUFFIX_MAP_HEAD.to_owned();
-        for (artefact, suffixed) in checks::suffixes(&tree) {
-            text.push_str(&lto_link::suffix_map(&artefact.to_string(), &suffixed));
+impl Request<'_> {
+    /// Does the checks, over files that are read into `files`.
+    ///
+    /// # Errors
+    /// Files that are missing or cannot be read, or the map cannot be written; a fault that was found is none.
+    pub fn run(&self, files: &Files) -> anyhow::Result<Report> {
+        let Self {
+            objtree,
+            against,
+            only,
+            map,
+        } = *self;
+        let open = |root: &Path| Objtree::open(root, files);
+        let tree = open(objtree)?;
+        let against = against
+            .map(open)
+            .transpose()
+            .context("the build to compare with")?;
+        let against = against.as_ref();
+        let chosen = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
+        let checks = CHECKS.iter().filter(|check| chosen(check.name));
+        let run = |Check { name, title, run }: &Check| -> anyhow::Result<Checked> {
+            Ok(Checked {
+                name,
+                title,
+                finding: run(&tree, against)?,
+            })
+        };
+        if let Some(map) = map {
+            let mut text = lto_link::SUFFIX_MAP_HEAD.to_owned();
+            for (artefact, suffixed) in checks::suffixes(&tree) {
+                text.push_str(&lto_link::suffix_map(&artefact.to_string(), &suffixed));
+            }
+            tool_io::write_atomic(map, text.as_bytes())?;
         }
-        tool_io::write_atomic(map, text.as_bytes())?;
+        Ok(Report {
+            checks: checks.map(run).collect::<anyhow::Result<_>>()?,
+            sizes: Sizes::of(&tree.vmlinux),
+            sizes_against: against.map(|against| Sizes::of(&against.vmlinux)),
+        })
     }
-    Ok(Report {
-        checks: checks.map(run).collect::<anyhow::Result<_>>()?,
-        sizes: Sizes::of(&tree.vmlinux),
-        sizes_against: against.map(|against| Sizes::of(&against.vmlinux)),
-    })
 }

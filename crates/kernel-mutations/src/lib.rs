@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Proves that the checks of a built kernel see what they must see: changes copies of its files, one small change
+//! at a time, and runs the checks.
+//!
+//! **Invariant:** this crate knows formats of files, and which check must see which change. It never changes a file of the
+//! object tree, and starts no process.
+#![warn(missing_docs)]
+
+mod copy;
+mod kernel;
+mod patch;
+mod table;
+
+use std::path::Path;
+
+use kernel_checks::{Report, Request};
+use tool_io::Files;
+
+pub use kernel::Kernel;
+
+use copy::CopiedTree;
+use kernel::Changes;
+
+/// A change of a built kernel, and what must be said of it.
+pub struct Mutation {
+    /// The check that must see it.
+    pub check: &'static str,
+    /// The change.
+    pub change: &'static str,
+    /// A part of the message that it must give; `*` stands for any text.
+    pub message: &'static str,
+    /// Makes the change; `None` if the kernel has nothing to change.
+    make: fn(&Kernel) -> Option<Changes>,
+}
+
+/// Whether a change was seen.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The check gave the message.
+    Yes,
+    /// It did not; what was said instead.
+    No(Vec<String>),
+    /// The kernel has nothing to change.
+    NotApplicable,
+}
+
+/// Returns all mutations, in the order of the checks.
+pub fn mutations() -> impl Iterator<Item = &'static Mutation> {
+    table::TABLES.iter().copied().flatten()
+}
+
+impl Mutation {
+    /// Makes the change in a copy of `kernel`, and returns whether the checks see it, compared with the build at
+    /// `against` if there is one.
+    ///
+    /// # Errors
+    /// The copy cannot be made, or the checks cannot run at all.
+    pub fn try_on(&self, kernel: &Kernel, against: Option<&Path>) -> anyhow::Result<Seen> {
+        let Some(changes) = (self.make)(kernel) else {
+            return Ok(Seen::NotApplicable);
+        };
+        let copy = CopiedTree::new(kernel.root(), &changes)?;
+        let files = Files::new();
+        let report = Request {
+            objtree: copy.path(),
+            against,
+            only: &[self.check.to_owned()],
+            map: None,
+        }
+        .run(&files);
+        let said = match report {
+            Ok(report) => said(&report),
+            Err(error) => vec![format!("could not run: {error:#}")],
+        };
+        let is_seen = |text: &String| {
+            text.strip_prefix(self.check)
+                .is_some_and(|text| contains(text, self.message))
+        };
+        Ok(if said.iter().any(is_seen) {
+            Seen::Yes
+        } else {
+            Seen::No(said)
+        })
+    }
+}
+
+/// Returns all that makes `verify` fail.
+fn said(report: &Report) -> Vec<String> {
+    report.faults()
+}
+
+/// Returns whether the parts of `pattern` between its `*` follow each other in `text`.
+fn contains(text: &str, pattern: &str) -> bool {
+    let mut rest = text;
+    pattern.split('*').all(|part| {
+        let found = rest.split_once(part);
+        rest = found.map_or("", |(_, behind)| behind);
+        found.is_some()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_check_has_a_mutation() {
+        let known: BTreeSet<_> = kernel_checks::CHECKS
+            .iter()
+            .map(|check| check.name)
+            .collect();
+        let with: BTreeSet<_> = mutations().map(|mutation| mutation.check).collect();
+        assert_eq!(known.difference(&with).collect::<Vec<_>>(), [&""; 0]);
+    }
+
+    #[test]
+    fn no_mutation_is_listed_twice() {
+        let mut seen = BTreeSet::new();
+        for mutation in mutations() {
+            assert!(seen.insert(mutation.change), "{}", mutation.change);
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_found_in_order() {
+        assert!(contains("expected a, found b", "expected *, found"));
+        assert!(!contains("found b, expected a", "expected *, found"));
+        assert!(contains("any", ""));
+    }
+}
