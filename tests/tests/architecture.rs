@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 13] = [
+const FOUNDATION: [(&str, &[&str]); 14] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-facts", &[]),
