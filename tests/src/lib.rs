@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Helpers for tests over several crates.
+//! The tests that build kernels, the steps of `cargo xtask test`, and helpers for tests over several crates.
 #![warn(missing_docs)]
 
 pub mod imports;
+pub mod kernels;
 pub mod object_differential;
+pub mod steps;
+pub mod suite;

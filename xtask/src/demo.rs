@@ -2,17 +2,16 @@
 //! `cargo xtask demo`: builds a kernel with LTO from nothing, boots it, and compares it with the
 //! same kernel without.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kernel_bench::gains;
 use kernel_lab::config::{Lto, Profile};
 use kernel_lab::variant::Variant;
-use kernel_lab::{Arch, fetch, setup, table, workspace};
+use kernel_lab::{Arch, table, workspace};
+use lto_lab::Lab;
 
 use crate::outcome::{Failure, Outcome, print};
 use crate::values;
-
-pub use kernel_lab::KERNEL;
 
 /// Gives a real kernel LTO, and shows the gain over the same kernel without LTO.
 ///
@@ -63,51 +62,9 @@ pub struct Args {
     no_install: bool,
 }
 
-/// The options of a demo.
-#[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
-    /// A kernel tree; fetched if it is `None`.
-    pub tree: Option<&'a Path>,
-    /// The kernel to build.
-    pub variant: Variant,
-    /// The directory for the kernel and its builds.
-    pub workdir: &'a Path,
-    /// Whether to install missing system packages.
-    pub install: bool,
-    /// Whether to measure executed instructions and a rebuild too, which takes minutes.
-    pub measures: bool,
-}
-
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let Args {
-        tree,
-        lto,
-        workdir,
-        arch,
-        profile,
-        drop,
-        trim,
-        smaller,
-        no_measure,
-        no_install,
-    } = args;
-    let workdir = workdir
-        .clone()
-        .unwrap_or_else(|| workspace::root().join("target/demo"));
-    let (lto, drops) = shown(*lto, *drop);
-    let outcome = demonstrate(&Options {
-        tree: tree.as_deref(),
-        variant: Variant {
-            drops,
-            trims: *trim,
-            smaller: *smaller,
-            ..Variant::new(*arch, *profile, lto)
-        },
-        workdir: &workdir,
-        install: !no_install,
-        measures: !no_measure,
-    });
+    let outcome = demonstrate(args);
     match &outcome {
         Ok(()) => print(b"demo: ok\n")?,
         Err(Failure::Fault(error)) => {
@@ -120,57 +77,27 @@ pub fn run(args: &Args) -> Outcome {
     outcome
 }
 
-/// Returns the kind of LTO, and whether the kernel drops; by default distributed thin LTO that drops.
-fn shown(lto: Option<Lto>, drops: bool) -> (Lto, bool) {
-    lto.map_or((Lto::ThinDist, true), |lto| (lto, drops))
-}
-
-/// Runs all steps and prints the table: gains first, checks last.
-///
-/// # Errors
-/// A step cannot run. A failed build, or a finding of a check, is a fault.
-pub fn demonstrate(options: &Options<'_>) -> Outcome {
-    let Options {
-        tree,
-        variant,
-        workdir,
-        install,
-        measures,
-    } = *options;
-    if (variant.drops || variant.smaller) && variant.lto == Lto::None {
-        return Err(anyhow::anyhow!(
-            "without LTO nothing is dropped or made smaller; choose one with --lto"
-        )
-        .into());
-    }
-    let tree = prepare(tree, workdir, variant.arch, install)?;
-    let gains = gains::compare(&tree, workdir, variant, measures)?;
+fn demonstrate(args: &Args) -> Outcome {
+    let workdir = args.workdir.clone();
+    let workdir = workdir.unwrap_or_else(|| workspace::root().join("target/demo"));
+    let lab = Lab::new(workdir)
+        .with_tree(args.tree.clone())
+        .installing_packages(!args.no_install);
+    let (lto, drops) = shown(args.lto, args.drop);
+    let variant = Variant {
+        drops,
+        trims: args.trim,
+        smaller: args.smaller,
+        ..Variant::new(args.arch, args.profile, lto)
+    };
+    let gains = gains::demonstrate(&lab, variant, !args.no_measure)?;
     print(format!("{}\n", table::of(gains.cells())).as_bytes())?;
     gains.judge()
 }
 
-/// Returns a kernel tree with all plugins: `tree`, or one that is fetched into `workdir`. With
-/// `install`, installs missing system packages for `arch`.
-///
-/// # Errors
-/// A package or the tree cannot be fetched, or the plugins cannot be installed into the tree.
-pub fn prepare(
-    tree: Option<&Path>,
-    workdir: &Path,
-    arch: Arch,
-    install: bool,
-) -> anyhow::Result<PathBuf> {
-    setup::ensure(setup::Options { arch, install })?;
-    let tree = match tree {
-        Some(tree) => tree.to_owned(),
-        None => fetch::fetch(fetch::Options {
-            version: KERNEL,
-            package_version: None,
-            into: &workdir.join("trees"),
-        })?,
-    };
-    installer::install(&installer::Options::new(&tree, &[]))?;
-    Ok(tree)
+/// Returns the kind of LTO, and whether the kernel drops; by default distributed thin LTO that drops.
+fn shown(lto: Option<Lto>, drops: bool) -> (Lto, bool) {
+    lto.map_or((Lto::ThinDist, true), |lto| (lto, drops))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod demo;
 mod fuzz;
 mod install;
 mod kernel;
-mod kernel_tests;
 mod mutate;
 mod outcome;
 mod progress;

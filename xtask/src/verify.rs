@@ -85,17 +85,6 @@ pub fn run(args: &Args) -> Outcome {
     }
 }
 
-/// Fails with every fault that was found.
-///
-/// # Errors
-/// As a fault, all of them.
-pub fn outcome(report: &Report) -> Outcome {
-    match report.n_faults() {
-        0 => Ok(()),
-        _ => Err(Failure::Fault(anyhow!(report.faults().join("\n")))),
-    }
-}
-
 fn print(report: &Report) {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);

@@ -9,6 +9,7 @@ use kernel_lab::config::Lto;
 use kernel_lab::runtime::{self, Set};
 use kernel_lab::variant::Variant;
 use kernel_lab::{Failure, Outcome, boot, build, files};
+use lto_lab::Lab;
 
 /// A table: gains first, checks last.
 pub struct Gains(Vec<Row>);
@@ -26,6 +27,20 @@ impl Gains {
     pub fn judge(&self) -> Outcome {
         judge(&self.0)
     }
+}
+
+/// Builds the kernel `variant` and the same without LTO in the lab, and compares them; see [`compare`].
+///
+/// # Errors
+/// Same as [`compare`]; the variant has no LTO, but needs it.
+pub fn demonstrate(lab: &Lab, variant: Variant, measures: bool) -> Result<Gains, Failure> {
+    if (variant.drops || variant.smaller) && variant.lto == Lto::None {
+        return Err(anyhow::anyhow!(
+            "without LTO nothing is dropped or made smaller; choose one with --lto"
+        )
+        .into());
+    }
+    compare(&lab.tree(variant.arch)?, lab.workdir(), variant, measures)
 }
 
 /// Builds the kernel `variant` of `tree`, and the same without LTO, in `workdir`; boots, verifies

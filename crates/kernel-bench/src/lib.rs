@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Measures costs and gains of LTO and of the plugins, all in one run, and returns tables.
 //!
-//! **Invariant:** this crate composes kernel-lab and kernel-checks. It prints nothing, and takes trees with
-//! plugins, and the plugins' tools, from its caller.
+//! **Invariant:** this crate composes kernel-lab, lto-lab and kernel-checks. It prints nothing.
 #![warn(missing_docs)]
 
 pub mod checks;
 pub mod dropping;
 pub mod gains;
 pub mod initcall_script;
+pub mod kernels;
 pub mod page;
 pub mod plugins;
 pub mod rebuilds;
+pub mod runtime_rows;
 
 use kernel_lab::build::{Options, Usage};
 

@@ -2,17 +2,15 @@
 //! `cargo xtask bench runtime`: the instructions that a kernel executes for the same work.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::Context as _;
-use kernel_lab::ledger::{Book, Entry, Shard, Verdict};
 use kernel_lab::runtime::rows;
 use kernel_lab::runtime::table::{self, Measurement};
 use kernel_lab::runtime::{Meter, Set, TIME, workloads};
-use kernel_lab::{Arch, build, config, qemu, workspace};
+use kernel_lab::{Arch, Failure, workspace};
+use lto_lab::Lab;
 
-use crate::demo;
-use crate::outcome::{Failure, Outcome, print};
+use crate::outcome::{Outcome, print};
 use crate::resume::Resume;
 use crate::values::{self, Format};
 
@@ -87,7 +85,9 @@ pub fn run(args: &Args) -> Outcome {
         ..
     } = args;
     if *page {
-        return write_page(*arch, &workspace::root().join("docs/results"));
+        let page = rows::write_page(*arch, &workspace::root().join("docs/results"))?;
+        let text = format!("written to {}\n", page.display());
+        return Ok(print(text.as_bytes())?);
     }
     if *rows || row.is_some() {
         return measure_rows(args);
@@ -123,126 +123,17 @@ pub fn run(args: &Args) -> Outcome {
 
 /// Builds and measures rows of the results page, and writes it after each.
 fn measure_rows(args: &Args) -> Outcome {
-    let Args {
-        arch,
-        objtree,
-        row,
-        resume,
-        workdir,
-        no_install,
-        timeout,
-        ..
-    } = args;
     let root = workspace::root();
-    let results = root.join("docs/results");
-    let workdir = workdir.clone().unwrap_or_else(|| root.join("target/bench"));
-    let rows = asked_rows(*arch, row.as_deref(), resume.shard)?;
-    let mut book = Book::open(&resume.of_ledger())?;
-    let meter = Meter::new(*arch, Duration::from_secs(*timeout))?;
-    let workloads = workloads(*arch, &Set::DEFAULT, None)?;
-    for row in rows {
-        let test = row.test();
-        if let Some(Entry { commit, time, .. }) = book.done(&test)? {
-            eprintln!("{test}: measured {time} at {commit}");
-            continue;
-        }
-        let started = Instant::now();
-        let built = match objtree.as_slice() {
-            [] => build_row(&row, &workdir, !no_install),
-            [objtree] => row.check(objtree).map(|()| objtree.clone()),
-            _ => Err(anyhow::anyhow!("--row takes one --objtree").into()),
-        };
-        let outcome = built.and_then(|objtree| {
-            let runtime = meter.measure(&objtree, &workloads)?;
-            let record = row.record(&objtree, runtime)?;
-            rows::write(&row, &results, &record)?;
-            Ok(())
-        });
-        let verdict = match outcome {
-            Ok(()) => Verdict::Passed,
-            Err(_) => Verdict::Failed,
-        };
-        let seconds = started.elapsed().as_secs();
-        book.keep(&test, Some(qemu::SEED), verdict, seconds)?;
-        outcome?;
-        write_page(*arch, &results)?;
-    }
-    Ok(())
-}
-
-/// Writes the results page of `arch`.
-fn write_page(arch: Arch, results: &Path) -> Outcome {
-    let page = rows::page(arch, results)?;
-    let path = rows::page_path(arch, results);
-    std::fs::write(&path, page).with_context(|| path.display().to_string())?;
-    println!("written to {}", path.display());
-    Ok(())
-}
-
-/// Returns the requested rows.
-fn asked_rows(
-    arch: Arch,
-    name: Option<&str>,
-    shard: Option<Shard>,
-) -> anyhow::Result<Vec<rows::Row>> {
-    let rows = rows::rows(arch);
-    let names: Vec<_> = rows.iter().map(|row| row.name.clone()).collect();
-    let asked: Vec<_> = rows
-        .into_iter()
-        .enumerate()
-        .filter(|(position, _)| shard.is_none_or(|shard| shard.has(*position)))
-        .map(|(_, row)| row)
-        .filter(|row| name.is_none_or(|name| row.name == name))
-        .collect();
-    anyhow::ensure!(
-        !asked.is_empty(),
-        "no such row; there are {}",
-        names.join(", ")
-    );
-    Ok(asked)
-}
-
-/// Builds the kernel of a row, and returns its object tree.
-fn build_row(row: &rows::Row, workdir: &Path, install: bool) -> Result<PathBuf, Failure> {
-    let arch = row.variant.arch;
-    let tree = demo::prepare(None, workdir, arch, install)?;
-    let objtree = row.objtree(workdir);
-    config::configure(config::Options {
-        tree: &tree,
-        arch,
-        objtree: &objtree,
-        profile: row.variant.profile,
-        lto: row.variant.lto,
-        set: &row.settings()?,
-    })?;
-    build::build(build::Options {
-        tree: &tree,
-        arch,
-        objtree: &objtree,
-        jobs: None,
-        target: build::ALL,
-    })?;
-    Ok(objtree)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_are_asked_for_by_name_or_by_shard() {
-        let asked = |name, shard: Option<&str>| {
-            let shard = shard.map(|shard| shard.parse().unwrap());
-            asked_rows(Arch::X86_64, name, shard)
-        };
-        assert_eq!(asked(Some("thin"), None).unwrap().len(), 1);
-        let all = asked(None, None).unwrap().len();
-        let halves = ["1/2", "2/2"].map(|half| asked(None, Some(half)).unwrap().len());
-        assert_eq!(halves.iter().sum::<usize>(), all);
-        let error = asked(Some("thick"), None).unwrap_err().to_string();
-        assert!(
-            error.starts_with("no such row; there are none, none-size"),
-            "{error}"
-        );
-    }
+    let workdir = args.workdir.clone();
+    let workdir = workdir.unwrap_or_else(|| root.join("target/bench"));
+    kernel_bench::runtime_rows::measure(&kernel_bench::runtime_rows::Options {
+        lab: &Lab::new(workdir).installing_packages(!args.no_install),
+        arch: args.arch,
+        name: args.row.as_deref(),
+        objtrees: &args.objtree,
+        results: &root.join("docs/results"),
+        timeout: Duration::from_secs(args.timeout),
+        resume: &args.resume.of_ledger(),
+        shard: args.resume.shard,
+    })
 }

@@ -251,6 +251,16 @@ pub fn page_path(arch: Arch, results: &Path) -> PathBuf {
     results.join(format!("runtime-{}-{}.md", arch.name(), crate::KERNEL))
 }
 
+/// Writes the page of `arch` from the records in `results`, and returns its path.
+///
+/// # Errors
+/// A record cannot be read, or the page cannot be written.
+pub fn write_page(arch: Arch, results: &Path) -> anyhow::Result<PathBuf> {
+    let path = page_path(arch, results);
+    std::fs::write(&path, page(arch, results)?).with_context(|| path.display().to_string())?;
+    Ok(path)
+}
+
 /// The first lines of a record.
 const LICENCE: &str = "# SPDX-License-Identifier: GPL-2.0-only OR MIT\n";
 

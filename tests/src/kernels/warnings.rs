@@ -9,7 +9,7 @@ use kernel_lab::make;
 use kernel_lab::{files, llvm};
 
 use super::{ARCH, ended, expect, fetch_into, kernel_tree};
-use crate::outcome::{Failure, Outcome};
+use kernel_lab::{Failure, Outcome};
 
 /// The warnings of the compiler that are off by default, and those of sparse.
 const CHECKS: [&str; 2] = ["W=1", "C=1"];

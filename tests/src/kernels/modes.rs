@@ -14,7 +14,7 @@ use kernel_lab::{files, llvm, process};
 
 use super::rebuild::copy_objtree;
 use super::{REPRODUCIBLE, expect, kernel_tree};
-use crate::outcome::{Failure, Outcome};
+use kernel_lab::{Failure, Outcome};
 
 /// A mode of linking a kernel, and whether the link drops unreferenced definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

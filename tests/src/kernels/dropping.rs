@@ -17,10 +17,10 @@ use kernel_lab::variant::Variant;
 
 use super::rebuild::copy_objtree;
 use super::{
-    ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree, read, write,
+    ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree, read,
+    verified, write,
 };
-use crate::outcome::Outcome;
-use crate::verify;
+use kernel_lab::Outcome;
 
 pub fn distributed(workdir: &Path) -> Outcome {
     drops(workdir, ARCH, Lto::ThinDist)
@@ -146,7 +146,7 @@ fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
     built?;
     boots(arch, &dropping)?;
     // The kernel without LTO lacks the initcall that is added.
-    verify::outcome(&kernel_checks::verify(&dropping, None)?)?;
+    verified(&kernel_checks::verify(&dropping, None)?)?;
 
     let files = tool_io::Files::new();
     let vmlinux = files.elf(&dropping.join("vmlinux"))?;

@@ -14,9 +14,8 @@ use object_model::elf;
 use tempfile::TempDir;
 use tool_io::Files;
 
-use super::{ARCH, built, expect, fault, kernel_tree};
-use crate::outcome::Outcome;
-use crate::verify;
+use super::{ARCH, built, expect, fault, kernel_tree, verified};
+use kernel_lab::Outcome;
 
 /// A file at the top of an object tree, and its replacement.
 pub(super) type Replacement = (&'static str, Vec<u8>);
@@ -161,7 +160,7 @@ pub fn verify_sees(workdir: &Path) -> Outcome {
     for (check, at_least, replaced) in cases {
         only_seen_by(check, at_least, &good, Some(&against), &replaced)?;
     }
-    verify::outcome(&kernel_checks::verify(&good, Some(&against))?)
+    verified(&kernel_checks::verify(&good, Some(&against))?)
 }
 
 /// Expects that exactly one check reports the replaced files of the build at `good`.

@@ -14,7 +14,7 @@ use kernel_lab::variant::Variant;
 use kernel_lab::{process, workspace};
 
 use super::{PROFILE, built, built_variant, expect, fault, kernel_tree};
-use crate::outcome::Outcome;
+use kernel_lab::Outcome;
 
 pub fn readers_agree(workdir: &Path) -> Outcome {
     readers_agree_on(workdir, &[Lto::None, Lto::Thin])

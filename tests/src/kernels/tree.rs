@@ -9,7 +9,7 @@ use kernel_lab::config::{self, Lto, Setting};
 use kernel_lab::process;
 
 use super::{PROFILE, configure, expect, fault, fetch_into};
-use crate::outcome::{Failure, Outcome};
+use kernel_lab::{Failure, Outcome};
 
 /// Installs these plugins, or all if none is named.
 pub(super) fn install(tree: &Path, plugins: &[String]) -> Outcome {

@@ -14,7 +14,7 @@ use kernel_lab::{files, llvm};
 
 use super::rebuild::listing;
 use super::{ARCH, built, ended, expect, kernel_tree};
-use crate::outcome::{Failure, Outcome};
+use kernel_lab::{Failure, Outcome};
 
 /// The modes of the object trees that earlier tests have built.
 const MODES: [Lto; 2] = [Lto::Thin, Lto::ThinDist];

@@ -15,9 +15,8 @@ use kernel_lab::{files, llvm, process};
 use object_model::source_name;
 use tool_io::Files;
 
-use super::{ARCH, boots, build, built, configure, expect, fault, kernel_tree};
-use crate::outcome::Outcome;
-use crate::verify;
+use super::{ARCH, boots, build, built, configure, expect, fault, kernel_tree, verified};
+use kernel_lab::Outcome;
 
 /// Returns the names of the files that kbuild made, by the word that it prints before them.
 pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {
@@ -364,7 +363,7 @@ pub fn without_data_symbols(workdir: &Path) -> Outcome {
         let objtree = built(workdir, lto)?;
         configure(&tree, &objtree, lto, &["KALLSYMS_ALL=n".parse()?])?;
         build(&tree, &objtree, None)?;
-        verify::outcome(&kernel_checks::verify(&objtree, None)?)?;
+        verified(&kernel_checks::verify(&objtree, None)?)?;
     }
     Ok(())
 }

@@ -22,15 +22,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use kernel_lab::Arch;
-use kernel_lab::boot;
-use kernel_lab::build;
+use kernel_bench::gains;
+use kernel_checks::Report;
 use kernel_lab::config::{self, Lto, Profile, Setting};
-use kernel_lab::fetch;
 use kernel_lab::variant::Variant;
-
-use crate::demo;
-use crate::outcome::{Failure, Outcome};
+use kernel_lab::{Arch, Failure, KERNEL, Outcome, boot, build, fetch, progress, table};
+use lto_lab::Lab;
 
 /// A test, which uses and leaves kernels in the directory.
 pub type KernelTest = fn(&Path) -> Outcome;
@@ -329,23 +326,27 @@ fn demonstrate(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
 }
 
 fn demonstrate_variant(workdir: &Path, variant: Variant) -> Outcome {
-    demo::demonstrate(&demo::Options {
-        tree: None,
-        variant,
-        workdir,
-        install: false,
-        measures: false,
-    })
+    let gains = gains::demonstrate(&Lab::new(workdir), variant, false)?;
+    progress::note(&table::of(gains.cells()).to_string());
+    gains.judge()
 }
 
-/// Returns the kernel tree of the demo in `workdir`.
+/// Returns the kernel tree with all plugins in `workdir`.
 fn kernel_tree(workdir: &Path) -> anyhow::Result<PathBuf> {
-    demo::prepare(None, workdir, ARCH, false)
+    Lab::new(workdir).tree(ARCH)
+}
+
+/// Fails with every fault of the report.
+fn verified(report: &Report) -> Outcome {
+    match report.n_faults() {
+        0 => Ok(()),
+        _ => Err(fault(report.faults().join("\n"))),
+    }
 }
 
 fn fetch_into(into: &Path) -> anyhow::Result<PathBuf> {
     fetch::fetch(fetch::Options {
-        version: demo::KERNEL,
+        version: KERNEL,
         package_version: None,
         into,
     })
@@ -357,7 +358,7 @@ fn built(workdir: &Path, lto: Lto) -> Result<PathBuf, Failure> {
 }
 
 fn built_variant(workdir: &Path, variant: Variant) -> Result<PathBuf, Failure> {
-    variant.built(workdir, || kernel_tree(workdir))
+    Lab::new(workdir).kernel(variant)
 }
 
 fn configure(tree: &Path, objtree: &Path, lto: Lto, set: &[Setting]) -> Outcome {

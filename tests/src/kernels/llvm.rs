@@ -8,10 +8,11 @@ use anyhow::Context as _;
 use kernel_lab::Arch;
 use kernel_lab::llvm;
 use kernel_lab::process::{self, End};
+use kernel_lab::progress;
 use kernel_lab::setup;
 
 use super::{PROFILE, expect};
-use crate::outcome::Outcome;
+use kernel_lab::Outcome;
 
 /// The options of `cargo xtask demo` for each kernel.
 const MODES: [&[&str]; 3] = [
@@ -40,7 +41,7 @@ fn demonstrate(workdir: &Path, version: u32, arch: Arch) -> Outcome {
         demo.env(llvm::VARIABLE, &tools);
         let mut lines = Vec::new();
         let end = process::follow(demo, None, |line| {
-            eprintln!("{line}");
+            progress::note(line);
             lines.push(line.to_owned());
             Ok(())
         })?;

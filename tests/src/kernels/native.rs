@@ -18,9 +18,8 @@ use kernel_lab::{files, llvm, process};
 use sha2::{Digest as _, Sha256};
 
 use super::rebuild::{copy_objtree, made};
-use super::{boots, build_for, expect, fault};
-use crate::outcome::{Failure, Outcome};
-use crate::verify;
+use super::{boots, build_for, expect, fault, verified};
+use kernel_lab::{Failure, Outcome};
 
 pub fn x86_64_6_12_thin(workdir: &Path) -> Outcome {
     verify_untouched(workdir, &X86_6_12_THIN)
@@ -347,7 +346,7 @@ pub fn all_adopted(workdir: &Path) -> Outcome {
     installer::install(&installer::Options::new(&tree, &offered))?;
     thin.make_in(&objtree, &tree, &[])?;
     let report = kernel_checks::verify(&objtree, None)?;
-    verify::outcome(&report)?;
+    verified(&report)?;
     let log = build::last_log(&objtree)?;
     let said = |file: &str| {
         let lines = log.lines().map(str::trim_start);

@@ -14,9 +14,8 @@ use kernel_lab::variant::Variant;
 use super::broken::{only_seen_by, table_offset};
 use super::rebuild::made;
 use super::tree::install;
-use super::{boots, build_for, built_variant, demonstrate, expect, kernel_tree};
-use crate::outcome::Outcome;
-use crate::verify;
+use super::{boots, build_for, built_variant, demonstrate, expect, kernel_tree, verified};
+use kernel_lab::Outcome;
 
 pub fn thin(workdir: &Path) -> Outcome {
     demonstrate(workdir, Arch::X86_64, Lto::Thin)
@@ -48,7 +47,7 @@ pub fn small(workdir: &Path) -> Outcome {
             || format!("{name} was not checked: {check:?}"),
         )?;
     }
-    verify::outcome(&report)
+    verified(&report)
 }
 
 /// Returns the object of each module, with its path in the object tree.

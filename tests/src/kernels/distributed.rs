@@ -23,7 +23,7 @@ use super::{
     ARCH, PROFILE, REPRODUCIBLE, build, built, built_variant, configure, demonstrate, expect,
     kernel_tree,
 };
-use crate::outcome::{Failure, Outcome};
+use kernel_lab::{Failure, Outcome};
 
 /// Uses a copy of the kernel with thin LTO: the files that the other mode needs must be made.
 pub fn against_none(workdir: &Path) -> Outcome {

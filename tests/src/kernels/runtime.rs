@@ -11,7 +11,7 @@ use kernel_lab::variant::Variant;
 
 use super::rebuild::copy_objtree;
 use super::{ARCH, PROFILE, build, expect, kernel_tree, read, write};
-use crate::outcome::{Failure, Outcome};
+use kernel_lab::{Failure, Outcome};
 
 /// The system call that is made slower, and its body.
 const SOURCE: &str = "kernel/sys.c";

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Builds and measures the kernels of the results pages of `bench runtime`, and keeps them in the ledger.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use kernel_lab::ledger::{Book, Entry, Resume, Shard, Verdict};
+use kernel_lab::runtime::rows::{self, Row};
+use kernel_lab::runtime::{Meter, Set, workloads};
+use kernel_lab::{Arch, Failure, Outcome, progress, qemu};
+use lto_lab::Lab;
+
+/// The rows to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Where the kernels are built.
+    pub lab: &'a Lab,
+    /// Their architecture.
+    pub arch: Arch,
+    /// The name of one row; without it, all rows.
+    pub name: Option<&'a str>,
+    /// The object tree of a finished build of the row; empty to build it.
+    pub objtrees: &'a [PathBuf],
+    /// The directory of the results pages.
+    pub results: &'a Path,
+    /// The time limit of a guest.
+    pub timeout: Duration,
+    /// The measured rows that are skipped.
+    pub resume: &'a Resume,
+    /// The part of the rows to measure.
+    pub shard: Option<Shard>,
+}
+
+/// Builds and measures rows, and writes the page after each.
+///
+/// # Errors
+/// There is no such row, a kernel cannot be built or measured, or a result cannot be written.
+pub fn measure(options: &Options<'_>) -> Outcome {
+    let Options {
+        lab,
+        arch,
+        objtrees,
+        results,
+        ..
+    } = *options;
+    let rows = asked(arch, options.name, options.shard)?;
+    let mut book = Book::open(options.resume)?;
+    let meter = Meter::new(arch, options.timeout)?;
+    let workloads = workloads(arch, &Set::DEFAULT, None)?;
+    for row in rows {
+        let test = row.test();
+        if let Some(Entry { commit, time, .. }) = book.done(&test)? {
+            progress::note(&format!("{test}: measured {time} at {commit}"));
+            continue;
+        }
+        let started = Instant::now();
+        let outcome = built(lab, &row, objtrees).and_then(|objtree| {
+            let runtime = meter.measure(&objtree, &workloads)?;
+            let record = row.record(&objtree, runtime)?;
+            rows::write(&row, results, &record)?;
+            Ok(())
+        });
+        let verdict = match outcome {
+            Ok(()) => Verdict::Passed,
+            Err(_) => Verdict::Failed,
+        };
+        let seconds = started.elapsed().as_secs();
+        book.keep(&test, Some(qemu::SEED), verdict, seconds)?;
+        outcome?;
+        let page = rows::write_page(arch, results)?;
+        progress::note(&format!("written to {}", page.display()));
+    }
+    Ok(())
+}
+
+/// Returns the object tree of a row: one of the caller's, or one that is built.
+fn built(lab: &Lab, row: &Row, objtrees: &[PathBuf]) -> Result<PathBuf, Failure> {
+    match objtrees {
+        [] => lab.row(row),
+        [objtree] => row.check(objtree).map(|()| objtree.clone()),
+        _ => Err(anyhow::anyhow!("--row takes one --objtree").into()),
+    }
+}
+
+/// Returns the requested rows.
+fn asked(arch: Arch, name: Option<&str>, shard: Option<Shard>) -> anyhow::Result<Vec<Row>> {
+    let rows = rows::rows(arch);
+    let names: Vec<_> = rows.iter().map(|row| row.name.clone()).collect();
+    let asked: Vec<_> = rows
+        .into_iter()
+        .enumerate()
+        .filter(|(position, _)| shard.is_none_or(|shard| shard.has(*position)))
+        .map(|(_, row)| row)
+        .filter(|row| name.is_none_or(|name| row.name == name))
+        .collect();
+    anyhow::ensure!(
+        !asked.is_empty(),
+        "no such row; there are {}",
+        names.join(", ")
+    );
+    Ok(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_asked_for_by_name_or_by_shard() {
+        let asked = |name, shard: Option<&str>| {
+            let shard = shard.map(|shard| shard.parse().unwrap());
+            super::asked(Arch::X86_64, name, shard)
+        };
+        assert_eq!(asked(Some("thin"), None).unwrap().len(), 1);
+        let all = asked(None, None).unwrap().len();
+        let halves = ["1/2", "2/2"].map(|half| asked(None, Some(half)).unwrap().len());
+        assert_eq!(halves.iter().sum::<usize>(), all);
+        let error = asked(Some("thick"), None).unwrap_err().to_string();
+        assert!(
+            error.starts_with("no such row; there are none, none-size"),
+            "{error}"
+        );
+    }
+}
