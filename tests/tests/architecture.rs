@@ -61,6 +61,7 @@ const FOUNDATION: [(&str, &[&str]); 15] = [
             "installer",
             "kernel-checks",
             "kernel-lab",
+            "link-lab",
             "lto-lab",
             "lto-link",
             "mcount-loc",

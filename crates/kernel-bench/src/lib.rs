@@ -9,6 +9,7 @@ pub mod dropping;
 pub mod gains;
 pub mod initcall_script;
 pub mod kernels;
+pub mod link_programs;
 pub mod page;
 pub mod plugins;
 pub mod rebuilds;

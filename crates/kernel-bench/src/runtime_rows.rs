@@ -1,14 +1,82 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Builds and measures the kernels of the results pages of `bench runtime`, and keeps them in the ledger.
+//! Compares the work of kernels; builds and measures the rows of the results pages, and keeps them in the
+//! ledger.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kernel_lab::ledger::{Book, Entry, Resume, Shard, Verdict};
 use kernel_lab::runtime::rows::{self, Row};
+use kernel_lab::runtime::table::{self, Measurement};
 use kernel_lab::runtime::{Meter, Set, workloads};
 use kernel_lab::{Arch, Failure, Outcome, progress, qemu};
 use lto_lab::Lab;
+
+/// The kernels to compare.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared<'a> {
+    /// Their architecture.
+    pub arch: Arch,
+    /// The time limit of a guest.
+    pub timeout: Duration,
+    /// Their object trees.
+    pub objtrees: &'a [PathBuf],
+    /// The object tree of the kernel that they are compared with.
+    pub against: Option<&'a Path>,
+    /// The sets of work.
+    pub sets: &'a [Set],
+    /// The program or script of [`Set::Own`].
+    pub own: Option<&'a Path>,
+}
+
+/// Measured kernels.
+pub struct Measured<'a> {
+    sets: &'a [Set],
+    base: Option<Measurement>,
+    kernels: Vec<Measurement>,
+}
+
+impl Measured<'_> {
+    /// Returns a table for the terminal.
+    ///
+    /// # Errors
+    /// The kernels did not do the same work.
+    pub fn text(&self) -> anyhow::Result<String> {
+        table::text(self.base.as_ref(), &self.kernels, self.sets)
+    }
+
+    /// Returns the result as JSON.
+    ///
+    /// # Errors
+    /// The kernels did not do the same work.
+    pub fn json(&self) -> anyhow::Result<String> {
+        table::json(self.base.as_ref(), &self.kernels, self.sets)
+    }
+}
+
+/// Measures kernels that were built.
+///
+/// # Errors
+/// A kernel cannot be booted, or does not end its work in time.
+pub fn compare<'a>(compared: &Compared<'a>) -> Result<Measured<'a>, Failure> {
+    let Compared { arch, sets, .. } = *compared;
+    let meter = Meter::new(arch, compared.timeout)?;
+    let workloads = workloads(arch, sets, compared.own)?;
+    let measure = |objtree: &Path| -> Result<Measurement, Failure> {
+        Ok(Measurement {
+            name: objtree.display().to_string(),
+            runtime: meter.measure(objtree, &workloads)?,
+        })
+    };
+    let base = compared.against.map(measure).transpose()?;
+    let kernels = compared.objtrees.iter().map(|objtree| measure(objtree));
+    let kernels = kernels.collect::<Result<_, _>>()?;
+    Ok(Measured {
+        sets,
+        base,
+        kernels,
+    })
+}
 
 /// The rows to measure.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask bench runtime`: the instructions that a kernel executes for the same work.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use kernel_bench::runtime_rows::{self, Compared, compare};
 use kernel_lab::runtime::rows;
-use kernel_lab::runtime::table::{self, Measurement};
-use kernel_lab::runtime::{Meter, Set, TIME, workloads};
-use kernel_lab::{Arch, Failure, workspace};
+use kernel_lab::runtime::{Set, TIME};
+use kernel_lab::{Arch, workspace};
 use lto_lab::Lab;
 
 use crate::outcome::{Outcome, print};
@@ -71,51 +71,30 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let Args {
-        arch,
-        objtree,
-        against,
-        set,
-        workload,
-        format,
-        timeout,
-        row,
-        rows,
-        page,
-        ..
-    } = args;
-    if *page {
-        let page = rows::write_page(*arch, &workspace::root().join("docs/results"))?;
+    if args.page {
+        let page = rows::write_page(args.arch, &workspace::root().join("docs/results"))?;
         let text = format!("written to {}\n", page.display());
         return Ok(print(text.as_bytes())?);
     }
-    if *rows || row.is_some() {
+    if args.rows || args.row.is_some() {
         return measure_rows(args);
     }
-    let sets = match (workload, set.as_slice()) {
+    let sets = match (&args.workload, args.set.as_slice()) {
         (Some(_), _) => vec![Set::Own],
         (None, []) => Set::DEFAULT.to_vec(),
         (None, some) => some.to_vec(),
     };
-    let meter = Meter::new(*arch, Duration::from_secs(*timeout))?;
-    let workloads = workloads(*arch, &sets, workload.as_deref())?;
-    let measure = |objtree: &Path| -> Result<Measurement, Failure> {
-        Ok(Measurement {
-            name: objtree.display().to_string(),
-            runtime: meter.measure(objtree, &workloads)?,
-        })
-    };
-    let base = match against {
-        Some(against) => Some(measure(against)?),
-        None => None,
-    };
-    let mut measured = Vec::new();
-    for objtree in objtree {
-        measured.push(measure(objtree)?);
-    }
-    let text = match format {
-        Format::Json => table::json(base.as_ref(), &measured, &sets)?,
-        Format::Text => table::text(base.as_ref(), &measured, &sets)?,
+    let measured = compare(&Compared {
+        arch: args.arch,
+        timeout: Duration::from_secs(args.timeout),
+        objtrees: &args.objtree,
+        against: args.against.as_deref(),
+        sets: &sets,
+        own: args.workload.as_deref(),
+    })?;
+    let text = match args.format {
+        Format::Json => measured.json()?,
+        Format::Text => measured.text()?,
     };
     print(format!("{text}\n").as_bytes())?;
     Ok(())
@@ -126,7 +105,7 @@ fn measure_rows(args: &Args) -> Outcome {
     let root = workspace::root();
     let workdir = args.workdir.clone();
     let workdir = workdir.unwrap_or_else(|| root.join("target/bench"));
-    kernel_bench::runtime_rows::measure(&kernel_bench::runtime_rows::Options {
+    runtime_rows::measure(&runtime_rows::Options {
         lab: &Lab::new(workdir).installing_packages(!args.no_install),
         arch: args.arch,
         name: args.row.as_deref(),

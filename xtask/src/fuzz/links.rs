@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask fuzz links`: generated programs, linked in every way of lto-link, run and compared.
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use kernel_lab::progress::Step;
-use kernel_lab::{Arch, build, llvm, setup, workspace};
-use link_lab::{Feature, FuzzOptions, Lab, Summary, Tools, add_row, fuzz};
+use kernel_bench::link_programs::{self, arch_of};
+use kernel_lab::{Arch, build, workspace};
+use link_lab::{Feature, FuzzOptions, Summary, add_row};
 
 use crate::outcome::{Failure, Outcome, print};
 use crate::values;
@@ -66,26 +63,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    setup::ensure_user_mode_emulation()?;
-    let lab = Lab::new(Tools {
-        llvm: Some(llvm::bin_dir()?),
-        lto_link: match &args.lto_link {
-            Some(path) => fs::canonicalize(path).with_context(|| path.display().to_string())?,
-            None => installer::built_tool("lto-link")?,
-        },
-    })?;
-    let Range { start, end } = args.seeds;
-    let step = Step::start(format!("programs {start}..{end}"));
-    let tried = AtomicU64::new(0);
-    let before = build::children_seconds()?;
-    let summary = fuzz(&lab, &args.options(), |seeds| {
-        let n_seeds = seeds.end - seeds.start;
-        let tried = tried.fetch_add(n_seeds, Ordering::Relaxed) + n_seeds;
-        let last = seeds.end - 1;
-        step.at(&format!("{tried} programs, the last has seed {last}"));
-    });
-    step.done(&format!("{} programs", tried.load(Ordering::Relaxed)));
-    let cpu = Duration::from_secs_f64(build::children_seconds()? - before);
+    let (summary, cpu) = link_programs::run(args.lto_link.as_ref(), &args.options())?;
     args.report(&summary, cpu)
 }
 
@@ -98,7 +76,7 @@ impl Args {
             } else {
                 self.features.clone()
             },
-            arch: self.link_arch(),
+            arch: arch_of(self.arch),
             jobs: self.jobs.map_or_else(build::cpus, NonZeroUsize::get),
             deadline: self
                 .time
@@ -108,17 +86,10 @@ impl Args {
         }
     }
 
-    fn link_arch(&self) -> link_lab::Arch {
-        match self.arch {
-            Arch::X86_64 => link_lab::Arch::X86_64,
-            Arch::Arm64 => link_lab::Arch::Arm64,
-        }
-    }
-
     /// Prints the result of a run that took `cpu` of CPU time, writes what was found, and records a whole run
     /// that found nothing.
     fn report(&self, summary: &Summary, cpu: Duration) -> Outcome {
-        let arch = self.link_arch();
+        let arch = arch_of(self.arch);
         let mut text = summary.write_cases(arch, cpu, &self.into)?;
         let row = summary.row(arch, cpu);
         if summary.clean().is_ok() && self.features.is_empty() {
