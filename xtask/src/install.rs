@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use installer::Options;
 
 use crate::outcome::{Failure, Outcome, print};
+use crate::uninstall::{Changes, merged};
 
 /// Puts plugins into a kernel tree.
 ///
@@ -15,7 +16,8 @@ use crate::outcome::{Failure, Outcome, print};
 ///
 /// New files go into scripts/lto of the tree; existing files get a few lines each, at places that
 /// must be exactly as the plugins know them. Every edited file is kept, and `uninstall` gives it
-/// back. A tree that has plugins already gets those that are named now, and no others.
+/// back. A tree that has plugins already gets those that are named now, and no others. After an
+/// update of the tree, install again.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask install --tree ~/linux-5.10 --dry-run
@@ -24,7 +26,7 @@ use crate::outcome::{Failure, Outcome, print};
   cargo xtask install --tree ~/linux-6.12
   cargo xtask install --tree ~/linux-6.12 --plugins initcall-order
 
-Exit code: 0 done; 1 --check found the tree different; 2 the tree was refused, and not changed.")]
+Exit code: 0 done; 1 --check found the tree different, or a merged file has marks; 2 the tree was refused, and not changed.")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
@@ -36,11 +38,10 @@ pub struct Args {
     #[arg(long, conflicts_with = "check")]
     dry_run: bool,
     /// Change nothing: fail if the tree is not as this install would leave it.
-    #[arg(long, conflicts_with = "discard_changes")]
+    #[arg(long, conflicts_with_all = ["discard_changes", "merge"])]
     check: bool,
-    /// Give up changes that were made to installed files since they were installed.
-    #[arg(long)]
-    discard_changes: bool,
+    #[command(flatten)]
+    changes: Changes,
     /// The directory of the LLVM tools to build with: check that they are fit for LTO.
     #[arg(long, value_name = "DIR")]
     llvm: Option<PathBuf>,
@@ -53,11 +54,11 @@ pub fn run(args: Args) -> Outcome {
         plugins,
         dry_run,
         check,
-        discard_changes,
+        changes,
         llvm,
     } = args;
     let options = Options {
-        discard_changes,
+        on_change: changes.into(),
         ..Options::new(&tree, &plugins)
     };
     if let Some(dir) = &llvm {
@@ -85,5 +86,5 @@ pub fn run(args: Args) -> Outcome {
     }
     let installed = installer::install(&options)?;
     print(installer::done(&installed, &tree, llvm.as_deref()).as_bytes())?;
-    Ok(())
+    merged(&tree, &installed.report)
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kernel_tree::{Status, Tree};
+use installer::Found;
 use serde::Serialize;
 
 use crate::outcome::{Failure, Outcome, print};
@@ -16,7 +16,8 @@ use crate::outcome::{Failure, Outcome, print};
   cargo xtask status --tree ~/linux-5.10
   cargo xtask status --tree ~/linux-5.10 --format json
 
-Exit code: 0 all is as installed, or nothing is; 1 installed files were changed or are missing.")]
+Exit code: 0 all is as installed, or nothing is; 1 installed files were changed or are missing, or the
+record is gone.")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
@@ -39,35 +40,27 @@ enum Format {
 #[derive(Serialize)]
 struct Json<'a> {
     tree: &'a Path,
-    /// What was finished of an interrupted command, if anything was.
-    recovered: Option<String>,
     #[serde(flatten)]
-    status: &'a Status,
+    found: &'a Found,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Outcome {
     let Args { tree, format } = args;
-    let recovered = installer::recover(&tree)?;
-    let status = kernel_tree::status(&Tree::open(&tree)?)?;
+    let found = installer::found(&tree)?;
     let text = match format {
-        Format::Text => installer::status_text(&tree, &status),
+        Format::Text => installer::status_text(&tree, &found),
         Format::Json => {
             let json = Json {
                 tree: &tree,
-                recovered,
-                status: &status,
+                found: &found,
             };
             serde_json::to_string_pretty(&json)? + "\n"
         }
     };
     print(text.as_bytes())?;
-    match status.installed {
-        Some(installed) if !installed.is_intact() => Err(Failure::Fault(anyhow::anyhow!(
-            "{}: {} installed files are not as they were installed",
-            tree.display(),
-            installed.changed.len() + installed.reverted.len() + installed.missing.len()
-        ))),
-        _ => Ok(()),
+    match found.fault(&tree) {
+        None => Ok(()),
+        Some(fault) => Err(Failure::Fault(anyhow::anyhow!(fault))),
     }
 }

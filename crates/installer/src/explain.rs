@@ -75,6 +75,10 @@ pub fn done(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
         text += &listed("left alone in scripts/lto", &report.foreign);
     }
     text += &counted(report, tree);
+    for line in unresolved(&report.unresolved) {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{line}");
+    }
     text += &path_note(tree);
     text + &next_steps(plan, &quoted(tree), llvm, missing)
 }
@@ -110,6 +114,16 @@ fn counted(report: &Report, tree: &Path) -> String {
         report.changed.len(),
         report.removed.len()
     )
+}
+
+/// Returns a line for each file that has marks of a merge.
+pub(crate) fn unresolved(paths: &[String]) -> impl Iterator<Item = String> {
+    paths.iter().map(|path| {
+        format!(
+            "{path}: your change and that of this command meet: edit the file at the marks \
+             <<<<<<< and >>>>>>>"
+        )
+    })
 }
 
 /// Returns a note for a path that the kernel's make does not take.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kernel_tree::{KnownLto, Plan, Preview, Report, Table, Tool, Tree};
+use kernel_lab::progress;
+use kernel_tree::{KnownLto, OnChange, Plan, Preview, Report, Table, Tool, Tree, Unrecorded};
 use plugin_table::Needed;
 
 use crate::status;
@@ -17,17 +18,17 @@ pub struct Options<'a> {
     pub tree: &'a Path,
     /// The names of the plugins; all if there are none, in a tree without LTO.
     pub plugins: &'a [String],
-    /// Whether changes to installed files may be overwritten.
-    pub discard_changes: bool,
+    /// The fate of installed lines and files that were changed.
+    pub on_change: OnChange,
 }
 
 impl<'a> Options<'a> {
-    /// Returns the options of an install that refuses files that were changed since the last one.
+    /// Returns the options of an install that refuses installed lines that were changed.
     pub fn new(tree: &'a Path, plugins: &'a [String]) -> Self {
         Self {
             tree,
             plugins,
-            discard_changes: false,
+            on_change: OnChange::Refuse,
         }
     }
 }
@@ -60,12 +61,13 @@ pub(crate) fn install_with(
     let Options {
         tree: dir,
         plugins,
-        discard_changes,
+        on_change,
     } = *options;
     status::recover(dir)?;
     let before = Tree::open(dir)?;
     let plan = planned(table, &before, plugins)?;
-    kernel_tree::check_install(&before, &plan, discard_changes)?;
+    let lost = kernel_tree::check_install(&before, &plan, on_change)?;
+    tell_lost(dir, &lost);
     let tools = plan.tools;
     let binaries = build(&tools)?;
     // Building takes a minute. The plan is made of the tree as it is then, so that no edit is lost.
@@ -76,13 +78,24 @@ pub(crate) fn install_with(
         "{}: changed while the tools were built, so that it needs others; run the command again",
         dir.display()
     );
-    let report = kernel_tree::install(&tree, &plan, &binaries, discard_changes)?;
+    let report = kernel_tree::install(&tree, &plan, &binaries, on_change)?;
     let missing = missing_for_lto(table, &plan, &tree)?;
     Ok(Installed {
         plan,
         report,
         missing,
     })
+}
+
+/// Tells the changes that are given up, before they are.
+pub(crate) fn tell_lost(dir: &Path, lost: &[u8]) {
+    if !lost.is_empty() {
+        progress::note(&format!(
+            "{}: these changes are given up (lines with + are lost):\n{}",
+            dir.display(),
+            String::from_utf8_lossy(lost).trim_end()
+        ));
+    }
 }
 
 /// Returns the plan of an install, and its difference to the present tree.
@@ -104,6 +117,9 @@ pub(crate) fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::R
              which there are",
             tree.dir().display()
         );
+    }
+    if let Some(found) = Unrecorded::find(tree, table)? {
+        return Err(found.into_error(tree).into());
     }
     Ok(Plan::new(
         tree,

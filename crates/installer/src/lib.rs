@@ -26,6 +26,6 @@ pub use install::{Installed, Options, install, previewed};
 pub use llvm::check_llvm;
 pub use offers::{explanation, offered};
 pub use series::{author_of, write_series};
-pub use status::{recover, status_text};
+pub use status::{Found, found, recover, status_text};
 pub use tools::built_tool;
-pub use uninstall::{given_back, uninstall};
+pub use uninstall::{given_back, uninstall, uninstall_by_text};

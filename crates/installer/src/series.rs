@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::process;
-use kernel_tree::{Author, Tree};
+use kernel_tree::{Author, Tree, Unrecorded};
 
 /// Writes the patches of these plugins, all that make sense in the tree if none is named, and gives
 /// their paths.
@@ -26,6 +26,9 @@ pub fn write_series(
     };
     let table = plugin_table::table()?;
     let tree = Tree::open(tree)?;
+    if let Some(found) = Unrecorded::find(&tree, &table)? {
+        return Err(found.into_error(&tree).into());
+    }
     let selection = table.choose(&tree, plugins)?;
     let patches = kernel_tree::series(&tree, &selection, plugin_table::VERSION, &author)?;
     fs::create_dir_all(into).with_context(|| into.display().to_string())?;

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use kernel_lab::progress;
-use kernel_tree::{Installed, Recovery, Status};
+use kernel_tree::{Installed, Recovery, Status, Tree, Unrecorded};
+use serde::Serialize;
 
 /// Finishes what an interrupted install or uninstall left, and says so.
 ///
@@ -21,8 +22,60 @@ pub fn recover(tree: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(what))
 }
 
-/// Returns the status of a tree as lines.
-pub fn status_text(tree: &Path, status: &Status) -> String {
+/// What is found in a tree.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    /// What was finished of an interrupted command, if anything was.
+    pub recovered: Option<String>,
+    /// What the record says.
+    #[serde(flatten)]
+    pub status: Status,
+    /// An install whose record is gone.
+    pub unrecorded: Option<Unrecorded>,
+}
+
+impl Found {
+    /// Returns the fault of the tree, if there is one.
+    pub fn fault(&self, tree: &Path) -> Option<String> {
+        let tree = tree.display();
+        if self.unrecorded.is_some() {
+            return Some(format!(
+                "{tree}: plugins are installed, and their record is gone: bring scripts/lto/.install back, or \
+                 take them out by their texts: `cargo xtask uninstall --tree {tree} --by-text`"
+            ));
+        }
+        let n_different = self
+            .status
+            .installed
+            .as_ref()
+            .map_or(0, Installed::n_different);
+        (n_different > 0).then(|| {
+            format!("{tree}: {n_different} installed files are not as they were installed")
+        })
+    }
+}
+
+/// Looks for plugins in a tree, after finishing an interrupted command.
+///
+/// # Errors
+/// The tree cannot be read.
+pub fn found(dir: &Path) -> anyhow::Result<Found> {
+    let recovered = recover(dir)?;
+    let tree = Tree::open(dir)?;
+    Ok(Found {
+        recovered,
+        status: kernel_tree::status(&tree)?,
+        unrecorded: Unrecorded::find(&tree, &plugin_table::table()?)?,
+    })
+}
+
+/// Returns what is found in a tree as lines.
+pub fn status_text(tree: &Path, found: &Found) -> String {
+    let Found {
+        recovered: _,
+        status,
+        unrecorded,
+    } = found;
     let Status {
         kernel,
         installed,
@@ -32,7 +85,23 @@ pub fn status_text(tree: &Path, status: &Status) -> String {
     let mut list = |what: &str, paths: &[String]| {
         lines.extend(paths.iter().map(|path| format!("{what}: {path}")));
     };
+    if let Some(Unrecorded {
+        version,
+        plugins,
+        edited,
+        created,
+        unclear,
+        ..
+    }) = unrecorded
+    {
+        list("installed, WITHOUT RECORD: version", version.as_slice());
+        list("installed, WITHOUT RECORD: plugin", plugins);
+        list("edited", edited);
+        list("made", created);
+        list("CHANGED since the install", unclear);
+    }
     match installed {
+        None if unrecorded.is_some() => {}
         None => list("installed", &["nothing".to_owned()]),
         Some(Installed {
             version,
@@ -40,6 +109,7 @@ pub fn status_text(tree: &Path, status: &Status) -> String {
             edited,
             created,
             changed,
+            updated,
             reverted,
             missing,
         }) => {
@@ -48,10 +118,24 @@ pub fn status_text(tree: &Path, status: &Status) -> String {
             list("edited", edited);
             list("made", created);
             list("CHANGED since the install", changed);
+            list(
+                "UPDATED since the install (install again takes it up)",
+                updated,
+            );
             list("GIVEN BACK since the install", reverted);
             list("MISSING", missing);
         }
     }
-    list("not from an install", foreign);
+    let is_ours = |path: &&String| {
+        unrecorded
+            .as_ref()
+            .is_some_and(|found| found.created.contains(path))
+    };
+    let foreign: Vec<String> = foreign
+        .iter()
+        .filter(|path| !is_ours(path))
+        .cloned()
+        .collect();
+    list("not from an install", &foreign);
     lines.join("\n") + "\n"
 }

@@ -3,17 +3,42 @@
 
 use std::path::Path;
 
-use kernel_tree::{Report, Tree};
+use anyhow::Context as _;
+use kernel_tree::{OnChange, Report, Tree, Unrecorded};
 
+use crate::explain::unresolved;
+use crate::install::tell_lost;
 use crate::status;
 
 /// Restores the tree as it was before plugins were installed, after finishing an interrupted command.
 ///
 /// # Errors
 /// The tree is refused or cannot be written.
-pub fn uninstall(tree: &Path, discard_changes: bool) -> anyhow::Result<Report> {
-    status::recover(tree)?;
-    Ok(kernel_tree::uninstall(&Tree::open(tree)?, discard_changes)?)
+pub fn uninstall(dir: &Path, on_change: OnChange) -> anyhow::Result<Report> {
+    status::recover(dir)?;
+    let tree = Tree::open(dir)?;
+    if let Some(found) = Unrecorded::find(&tree, &plugin_table::table()?)? {
+        return Err(found.into_error(&tree).into());
+    }
+    tell_lost(dir, &kernel_tree::check_uninstall(&tree, on_change)?);
+    Ok(kernel_tree::uninstall(&tree, on_change)?)
+}
+
+/// Takes out plugins whose record is gone, by the texts that they wrote.
+///
+/// # Errors
+/// The tree has a record, or no plugins; lines of plugins were changed; the tree cannot be written.
+pub fn uninstall_by_text(dir: &Path) -> anyhow::Result<Report> {
+    status::recover(dir)?;
+    let tree = Tree::open(dir)?;
+    let found = Unrecorded::find(&tree, &plugin_table::table()?)?;
+    let found = found.with_context(|| {
+        format!(
+            "{}: there are no plugins without a record; leave --by-text out",
+            dir.display()
+        )
+    })?;
+    Ok(kernel_tree::uninstall_by_text(&tree, &found)?)
 }
 
 /// Returns the text after an uninstall.
@@ -23,6 +48,7 @@ pub fn given_back(tree: &Path, report: &Report) -> String {
         changed,
         removed,
         foreign,
+        unresolved: marked,
     } = report;
     let mut lines = vec![format!(
         "{}: {} files given back, {} removed",
@@ -30,6 +56,7 @@ pub fn given_back(tree: &Path, report: &Report) -> String {
         made.len() + changed.len(),
         removed.len()
     )];
+    lines.extend(unresolved(marked));
     lines.extend(foreign.iter().map(|path| format!("left alone: {path}")));
     // Their objects are newer than the sources that came back with their old times.
     lines.push("Object trees that were built meanwhile: run `make clean` there first.\n".into());

@@ -55,6 +55,32 @@ pub(crate) fn apply(text: &[u8], edit: &Edit) -> Result<Vec<u8>, Mismatch> {
     Ok(result)
 }
 
+/// Takes an edit out of a text; `None` if the text does not have what the edit writes, as often as it writes
+/// it.
+pub(crate) fn undo(text: &[u8], edit: &Edit) -> Option<Vec<u8>> {
+    let Edit {
+        anchor, placement, ..
+    } = edit;
+    let written = match placement {
+        Placement::Replace(new) => new.clone(),
+        Placement::Before(new) => format!("{new}{anchor}"),
+        Placement::After(new) => format!("{anchor}{new}"),
+    };
+    let back = Edit {
+        anchor: written,
+        placement: Placement::Replace(anchor.clone()),
+        ..edit.clone()
+    };
+    // Text that was removed leaves nothing to be found by.
+    let is_there = !back.anchor.is_empty() && fits(text, &back);
+    is_there.then(|| apply(text, &back).ok()).flatten()
+}
+
+/// Returns whether a text has the anchor of an edit, as often as it should.
+pub(crate) fn fits(text: &[u8], edit: &Edit) -> bool {
+    places(text, edit.anchor.as_bytes()).len() == edit.occurs
+}
+
 /// Returns every place at which the anchor begins, overlapping places included.
 fn places(text: &[u8], anchor: &[u8]) -> Vec<usize> {
     let whole_lines = anchor.ends_with(b"\n");
@@ -202,6 +228,25 @@ mod tests {
         assert_eq!(headline("\n}\n\n\tfoo();\n"), "foo();");
         assert_eq!(headline("\n}\n"), "}");
         assert_eq!(headline("\n"), "\n");
+    }
+
+    #[test]
+    fn an_edit_is_taken_out_by_its_text() {
+        let text = b"one\ntwo\nthree\n";
+        for placement in [
+            Placement::Replace("2\n".into()),
+            Placement::Before("1.5\n".into()),
+            Placement::After("2.5\n".into()),
+        ] {
+            let edit = edit("two\n", 1, placement);
+            let edited = apply(text, &edit).unwrap();
+            assert_eq!(undo(&edited, &edit).unwrap(), text);
+            assert_eq!(undo(text, &edit), None);
+            let twice = [&edited[..], &edited].concat();
+            assert_eq!(undo(&twice, &edit), None);
+        }
+        let removal = edit("two\n", 1, Placement::Replace(String::new()));
+        assert_eq!(undo(b"one\nthree\n", &removal), None);
     }
 
     #[test]

@@ -8,14 +8,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::disk::Content;
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::journal::{Change, Changes};
 use crate::manifest::{CreatedRecord, EditedRecord, Manifest, Original};
+use crate::on_change::{ChangedFiles, OnChange};
 use crate::paths::{MANIFEST, original_path, parents};
 use crate::plan::{Plan, Tool};
+use crate::taken_out::{Since, TakenOut};
 use crate::time_stamp::TimeStamp;
-use crate::tree::{Tree, read_original};
+use crate::tree::Tree;
+use crate::unrecorded::Unrecorded;
 
 /// The permission bits of a new text file, and of a new binary.
 const TEXT_MODE: u32 = 0o644;
@@ -23,11 +26,10 @@ const BINARY_MODE: u32 = 0o755;
 /// All permission bits of a file's mode.
 const PERMISSIONS: u32 = 0o7777;
 
-/// The changes of an install or uninstall, and the installed files that they would overwrite
-/// although someone changed them.
+/// The changes of an install or uninstall, and the installed files that were changed meanwhile.
 pub(crate) struct Writes {
     pub changes: Changes,
-    pub refusals: Vec<Refusal>,
+    pub changed: ChangedFiles,
 }
 
 /// Computes the changes that a plan needs. Without `binaries`, recorded binaries stay, and others are
@@ -36,15 +38,16 @@ pub(crate) fn to_install(
     tree: &Tree,
     plan: &Plan,
     binaries: Option<&BTreeMap<String, Vec<u8>>>,
+    on_change: OnChange,
 ) -> Result<Writes> {
     let nothing = Manifest::new("", Vec::new());
     let mut collector = Collector {
         tree,
         before: tree.manifest().unwrap_or(&nothing),
         after: Manifest::new(&plan.version, plan.plugins.clone()),
-        originals: BTreeMap::new(),
-        changes: Vec::new(),
-        refusals: Vec::new(),
+        kept: BTreeMap::new(),
+        files: Vec::new(),
+        changed: ChangedFiles::new(on_change),
     };
     let kept_tools = match binaries {
         Some(_) => BTreeSet::new(),
@@ -66,10 +69,10 @@ struct Collector<'a> {
     tree: &'a Tree,
     before: &'a Manifest,
     after: Manifest,
-    /// The changes, by path.
-    originals: BTreeMap<String, Vec<u8>>,
-    changes: Vec<Change>,
-    refusals: Vec<Refusal>,
+    /// The contents that the record keeps, by path: originals, and texts with edits.
+    kept: BTreeMap<String, Vec<u8>>,
+    files: Vec<Change>,
+    changed: ChangedFiles,
 }
 
 impl Collector<'_> {
@@ -78,9 +81,17 @@ impl Collector<'_> {
         let present = present(self.tree, &path)?;
         let installed = sha256(&content.bytes);
         let recorded = self.before.created.get(&path);
-        let known = [Some(&installed), recorded.map(|record| &record.installed)];
-        self.refuse_foreign(&path, present.as_ref(), &known);
-        push_unless_equal(&mut self.changes, &path, present, content);
+        let recorded = recorded.map(|record| &record.installed);
+        let stays = present.as_ref().is_some_and(|present| {
+            let is_new = recorded != Some(&installed);
+            is_foreign(&present.bytes, &[Some(&installed), recorded])
+                && self
+                    .changed
+                    .created(&path, &present.bytes, Some(&content.bytes), is_new)
+        });
+        if !stays {
+            push_unless_equal(&mut self.files, &path, present, content);
+        }
         self.after
             .created
             .insert(path, CreatedRecord { installed, plugins });
@@ -100,27 +111,37 @@ impl Collector<'_> {
     /// Edits a file, or restores it if only previously installed plugins edited it.
     fn edit(&mut self, plan: &Plan, path: &str) -> Result<()> {
         let present = present(self.tree, path)?;
-        let (original, pristine) = original_of(self.tree, self.before, path, present.as_ref())?;
+        let Unedited {
+            original,
+            text: pristine,
+            since,
+        } = unedited(self.tree, self.before, path, present.as_ref())?;
         let (text, plugins) = match plan.edited.get(path) {
+            // The plan must be of this text, or a change made meanwhile would be lost.
+            Some(file) if file.pristine != pristine => {
+                return Err(Error::Conflict {
+                    path: path.to_owned(),
+                    command: "install".to_owned(),
+                    kept: None,
+                });
+            }
             Some(file) => (&file.text, file.plugins.clone()),
             None => (&pristine, Vec::new()),
         };
-        let installed = sha256(text);
-        let recorded = self.before.edited.get(path);
-        let known = [
-            Some(&installed),
-            Some(&original.sha256),
-            recorded.map(|record| &record.installed),
-        ];
-        self.refuse_foreign(path, present.as_ref(), &known);
+        let bytes = match &present {
+            Some(present) => self.changed.edited(path, &present.bytes, &since, text),
+            None => text.clone(),
+        };
         let content = Content {
-            bytes: text.clone(),
+            bytes,
             mode: original.mode,
             modified: None,
         };
-        push_unless_equal(&mut self.changes, path, present, content);
-        let kept = original_path(&original.sha256);
-        self.originals.insert(kept, pristine);
+        push_unless_equal(&mut self.files, path, present, content);
+        let installed = sha256(text);
+        // Both texts are needed to take the edits out of a file that is changed later.
+        self.kept.insert(original_path(&installed), text.clone());
+        self.kept.insert(original_path(&original.sha256), pristine);
         let record = EditedRecord {
             original,
             installed,
@@ -137,26 +158,28 @@ impl Collector<'_> {
                 continue;
             }
             let present = present(self.tree, path)?;
-            self.refuse_foreign(path, present.as_ref(), &[Some(&record.installed)]);
-            self.changes.extend(removal(path, present));
+            refuse_removal(&mut self.changed, path, present.as_ref(), &record.installed);
+            self.files.extend(removal(path, present));
         }
         Ok(())
     }
 
-    /// Records a refusal if the file has none of the known contents.
-    fn refuse_foreign(&mut self, path: &str, present: Option<&Content>, known: &[Option<&String>]) {
-        self.refusals.extend(refusal(path, present, known));
-    }
-
-    /// Orders the changes: originals first, the manifest last.
+    /// Orders the changes: kept contents first, the manifest last.
     fn finish(mut self) -> Result<Writes> {
         self.after.directories = directories(self.tree.dir(), self.before, &self.after);
         let mut files = Vec::new();
-        for (path, bytes) in self.originals {
+        let outdated = kept_paths(self.before);
+        for path in outdated
+            .iter()
+            .filter(|path| !self.kept.contains_key(*path))
+        {
+            files.extend(removal(path, present(self.tree, path)?));
+        }
+        for (path, bytes) in self.kept {
             let present = present(self.tree, &path)?;
             push_unless_equal(&mut files, &path, present, text_content(bytes));
         }
-        files.append(&mut self.changes);
+        files.append(&mut self.files);
         let manifest = present(self.tree, MANIFEST)?;
         let text = text_content(self.after.to_bytes());
         push_unless_equal(&mut files, MANIFEST, manifest, text);
@@ -167,27 +190,32 @@ impl Collector<'_> {
                 files,
                 dropped_directories: dropped.cloned().collect(),
             },
-            refusals: self.refusals,
+            changed: self.changed,
         })
     }
 }
 
 /// Computes the changes that restore a tree.
-pub(crate) fn to_uninstall(tree: &Tree, manifest: &Manifest) -> Result<Writes> {
+pub(crate) fn to_uninstall(
+    tree: &Tree,
+    manifest: &Manifest,
+    on_change: OnChange,
+) -> Result<Writes> {
     let mut files = Vec::new();
-    let mut refusals = Vec::new();
-    let mut originals = BTreeSet::new();
-    for (path, record) in &manifest.edited {
-        let EditedRecord {
-            original,
-            installed,
-            plugins: _,
-        } = record;
+    let mut changed = ChangedFiles::new(on_change);
+    for path in manifest.edited.keys() {
         let present = present(tree, path)?;
-        let known = [Some(installed), Some(&original.sha256)];
-        refusals.extend(refusal(path, present.as_ref(), &known));
+        let Unedited {
+            original,
+            text,
+            since,
+        } = unedited(tree, manifest, path, present.as_ref())?;
+        let bytes = match &present {
+            Some(present) => changed.edited(path, &present.bytes, &since, &text),
+            None => text,
+        };
         let new = Some(Content {
-            bytes: read_original(tree.dir(), &original.sha256)?,
+            bytes,
             mode: original.mode,
             modified: Some(original.modified),
         });
@@ -198,14 +226,17 @@ pub(crate) fn to_uninstall(tree: &Tree, manifest: &Manifest) -> Result<Writes> {
                 new,
             });
         }
-        originals.insert(original_path(&original.sha256));
     }
     for (path, record) in &manifest.created {
         let present = present(tree, path)?;
-        refusals.extend(refusal(path, present.as_ref(), &[Some(&record.installed)]));
+        refuse_removal(&mut changed, path, present.as_ref(), &record.installed);
         files.extend(removal(path, present));
     }
-    for path in originals.iter().map(String::as_str).chain([MANIFEST]) {
+    for path in kept_paths(manifest)
+        .iter()
+        .map(String::as_str)
+        .chain([MANIFEST])
+    {
         files.extend(removal(path, present(tree, path)?));
     }
     Ok(Writes {
@@ -214,8 +245,51 @@ pub(crate) fn to_uninstall(tree: &Tree, manifest: &Manifest) -> Result<Writes> {
             files,
             dropped_directories: manifest.directories.clone(),
         },
-        refusals,
+        changed,
     })
+}
+
+/// Computes the changes that take out an install without record.
+pub(crate) fn to_uninstall_by_text(tree: &Tree, found: &Unrecorded) -> Result<Writes> {
+    let mut files = Vec::new();
+    for (path, text) in &found.texts {
+        if let Some(old) = present(tree, path)? {
+            let new = Some(Content {
+                bytes: text.clone(),
+                mode: old.mode,
+                modified: None,
+            });
+            files.push(Change {
+                path: path.clone(),
+                old: Some(old),
+                new,
+            });
+        }
+    }
+    for path in &found.created {
+        files.extend(removal(path, present(tree, path)?));
+    }
+    let mut changed = ChangedFiles::new(OnChange::Refuse);
+    changed.refusals = found.refusals();
+    let parents = found.created.iter().flat_map(|path| parents(path));
+    Ok(Writes {
+        changes: Changes {
+            command: "uninstall",
+            files,
+            // Only empty ones are removed.
+            dropped_directories: parents.map(str::to_owned).collect(),
+        },
+        changed,
+    })
+}
+
+/// Returns the paths of all contents that a record keeps.
+fn kept_paths(manifest: &Manifest) -> BTreeSet<String> {
+    let records = manifest.edited.values();
+    records
+        .flat_map(|record| [&record.original.sha256, &record.installed])
+        .map(|hash| original_path(hash))
+        .collect()
 }
 
 /// A new file, and the plugins that it is made for.
@@ -269,43 +343,74 @@ fn text_content(bytes: Vec<u8>) -> Content {
     }
 }
 
-/// Returns the state and content of a file before any install.
-fn original_of(
+/// An edited file as it would be without the edits.
+struct Unedited {
+    original: Original,
+    text: Vec<u8>,
+    since: Since,
+}
+
+/// Returns a file without edits, which is the present one if no install edited it.
+fn unedited(
     tree: &Tree,
     before: &Manifest,
     path: &str,
     present: Option<&Content>,
-) -> Result<(Original, Vec<u8>)> {
-    if let Some(record) = before.edited.get(path) {
-        let original = record.original.clone();
-        let content = read_original(tree.dir(), &original.sha256)?;
-        return Ok((original, content));
+) -> Result<Unedited> {
+    if let Some(record) = before.edited.get(path)
+        && let Some(TakenOut { text, since }) = tree.taken_out(path)?
+    {
+        let recorded = &record.original;
+        let original = present.and_then(|present| original_of(present, &text));
+        let original = original.filter(|original| original.sha256 != recorded.sha256);
+        return Ok(Unedited {
+            original: original.unwrap_or_else(|| recorded.clone()),
+            text,
+            since,
+        });
     }
     // The plan has read this file, so it can only be missing if someone has just removed it.
-    let Some(Content {
-        bytes,
-        mode,
-        modified: Some(modified),
-    }) = present
-    else {
-        let full = tree.full(path)?;
-        return Err(Error::io("read", &full)(ErrorKind::NotFound.into()));
-    };
-    let original = Original {
-        sha256: sha256(bytes),
-        mode: *mode,
-        modified: *modified,
-    };
-    Ok((original, bytes.clone()))
+    let found = present.and_then(|present| {
+        let original = original_of(present, &present.bytes)?;
+        Some(Unedited {
+            original,
+            text: present.bytes.clone(),
+            since: Since::Unchanged,
+        })
+    });
+    found.ok_or_else(|| match tree.full(path) {
+        Ok(full) => Error::io("read", &full)(ErrorKind::NotFound.into()),
+        Err(error) => error,
+    })
 }
 
-/// Returns the refusal of a file whose content is neither the original nor one that an install writes.
-fn refusal(path: &str, present: Option<&Content>, known: &[Option<&String>]) -> Option<Refusal> {
-    let hash = sha256(&present?.bytes);
-    let is_known = known.iter().flatten().any(|known| **known == hash);
-    (!is_known).then(|| Refusal::Changed {
-        file: path.to_owned(),
+/// Returns the record of a file that would have this text without the edits.
+fn original_of(present: &Content, text: &[u8]) -> Option<Original> {
+    Some(Original {
+        sha256: sha256(text),
+        mode: present.mode,
+        modified: present.modified?,
     })
+}
+
+/// Returns whether a content is none of those that an install writes.
+fn is_foreign(content: &[u8], known: &[Option<&String>]) -> bool {
+    let hash = sha256(content);
+    !known.iter().flatten().any(|known| **known == hash)
+}
+
+/// Decides about the removal of a file that was changed.
+fn refuse_removal(
+    changed: &mut ChangedFiles,
+    path: &str,
+    present: Option<&Content>,
+    installed: &String,
+) {
+    if let Some(present) = present
+        && is_foreign(&present.bytes, &[Some(installed)])
+    {
+        changed.created(path, &present.bytes, None, true);
+    }
 }
 
 /// Returns the present content of `path`.

@@ -94,6 +94,21 @@ pub enum Error {
         /// The tree.
         dir: PathBuf,
     },
+    /// Plugins are installed, and their record is gone.
+    #[error(
+        "{}: installed, without record: {}; edited: {}. The record, scripts/lto/.install, was removed, or not \
+         copied or committed with the rest: bring it back, or take the plugins out by their texts: \
+         `cargo xtask uninstall --tree {} --by-text`",
+        dir.display(), some_of(plugins), some_of(edited), dir.display()
+    )]
+    Unrecorded {
+        /// The tree.
+        dir: PathBuf,
+        /// The plugins.
+        plugins: Vec<String>,
+        /// The edited files.
+        edited: Vec<String>,
+    },
     /// The record of an install cannot be used.
     #[error("{}: {reason}", path.display())]
     Record {
@@ -216,6 +231,11 @@ pub enum Refusal {
         /// The file that refers to it.
         file: String,
     },
+    /// The edits of a file cannot be taken out by their texts.
+    UnclearEdits {
+        /// The file.
+        file: String,
+    },
     /// The tree has parts of LTO, but not a build of its own for it.
     HasLto {
         /// The fact that shows it.
@@ -231,10 +251,19 @@ pub enum Refusal {
         /// The reason.
         reason: String,
     },
-    /// An installed file was changed afterwards.
+    /// Installed lines, or a new file, were changed after the install.
     Changed {
         /// The file.
         file: String,
+        /// The changes.
+        difference: String,
+    },
+    /// The record lacks the text that a merge begins with.
+    CannotMerge {
+        /// The file.
+        file: String,
+        /// The changes.
+        difference: String,
     },
     /// A file or directory cannot be written.
     NoAccess {
@@ -281,7 +310,12 @@ impl fmt::Display for Refusal {
                 f,
                 "{file} refers to scripts/lto, but the record of the install, \
                  scripts/lto/.install, is gone (removed, or not copied or committed with the \
-                 rest): bring it back, or begin with a pristine tree"
+                 rest): bring it back, or take these lines out"
+            ),
+            Self::UnclearEdits { file } => write!(
+                f,
+                "{file}: lines of plugins were changed there, or belong to another version: take them out by \
+                 hand, and run the command again"
             ),
             Self::HasLto { facts } => write!(
                 f,
@@ -297,10 +331,18 @@ impl fmt::Display for Refusal {
                 f,
                 "{plugin}: is not for this tree, whose own build knows LTO: {reason}"
             ),
-            Self::Changed { file } => write!(
+            Self::Changed { file, difference } => write!(
                 f,
-                "{file} was changed after the install: undo the change, or give it up with \
-                 --discard-changes"
+                "{file} was changed after the install, in what a plugin wrote: undo this change, keep \
+                 it with --merge, or give it up with --discard-changes{}",
+                shown(difference)
+            ),
+            Self::CannotMerge { file, difference } => write!(
+                f,
+                "{file} cannot be merged: the record does not tell its changes from those of the \
+                 plugins, or the file is to be removed; undo the change, or give it up with \
+                 --discard-changes{}",
+                shown(difference)
             ),
             Self::NoAccess { directory, reason } => {
                 write!(f, "{directory} cannot be written ({reason})")
@@ -315,6 +357,21 @@ fn former_content(kept: Option<&str>) -> String {
     })
 }
 
+/// Returns the lines of a difference, indented, and not all of a long one.
+fn shown(difference: &str) -> String {
+    const SHOWN: usize = 40;
+    let mut lines: Vec<String> = difference
+        .lines()
+        .take(SHOWN)
+        .map(|line| format!("\n    {line}"))
+        .collect();
+    let n_left_out = difference.lines().count().saturating_sub(SHOWN);
+    if n_left_out > 0 {
+        lines.push(format!("\n    … and {n_left_out} lines more"));
+    }
+    lines.concat()
+}
+
 fn listed(refusals: &[Refusal]) -> String {
     let lines: Vec<String> = refusals.iter().map(ToString::to_string).collect();
     format!("\n  {}", lines.join("\n  "))
@@ -323,6 +380,9 @@ fn listed(refusals: &[Refusal]) -> String {
 /// Names the first few items, and gives their number.
 fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 5;
+    if names.is_empty() {
+        return "nothing that is known".to_owned();
+    }
     if names.len() <= SHOWN {
         return names.join(", ");
     }

@@ -7,16 +7,18 @@ use std::path::Path;
 
 use rustix::fs::{Access, FlockOperation};
 
-use crate::changes::{Writes, to_install, to_uninstall};
+use crate::changes::{Writes, to_install, to_uninstall, to_uninstall_by_text};
 use crate::diff;
 use crate::disk::{Content, Disk, RealDisk};
 use crate::error::{Error, Refusal, Result};
 use crate::hash::sha256;
 use crate::journal::{self, Change, Changes, Recovery};
 use crate::manifest::{Manifest, foreign_files};
+use crate::on_change::OnChange;
 use crate::paths::{LTO_DIR, is_record};
 use crate::plan::Plan;
 use crate::tree::Tree;
+use crate::unrecorded::Unrecorded;
 
 /// The files that an install or uninstall changed, relative to the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Report {
     pub removed: Vec<String>,
     /// Files in `scripts/lto` that no install made; they were not touched.
     pub foreign: Vec<String>,
+    /// Changed files with marks at places that only the user can put together.
+    pub unresolved: Vec<String>,
 }
 
 impl Report {
@@ -39,6 +43,7 @@ impl Report {
             changed,
             removed,
             foreign: _,
+            unresolved: _,
         } = self;
         made.is_empty() && changed.is_empty() && removed.is_empty()
     }
@@ -70,31 +75,39 @@ pub fn recover(dir: &Path) -> Result<Recovery> {
 /// Installs the plan. `binaries` has the content of every tool of the plan, by name. Unchanged files
 /// are not rewritten, and keep their time stamps.
 ///
-/// `discard_changes` gives up changes that were made to installed files; without it, changed files are
-/// refused.
+/// `on_change` decides about installed lines and files that were changed meanwhile. Other changes of
+/// edited files are kept.
 ///
-/// Errors: [`Error::Refused`] if installed files were changed or the tree cannot be written; see
+/// Errors: [`Error::Refused`] if changed files are refused or the tree cannot be written; see
 /// [`recover`] for what happens if writing fails.
 pub fn install(
     tree: &Tree,
     plan: &Plan,
     binaries: &BTreeMap<String, Vec<u8>>,
-    discard_changes: bool,
+    on_change: OnChange,
 ) -> Result<Report> {
-    install_on(&mut RealDisk, tree, plan, binaries, discard_changes)
+    install_on(&mut RealDisk, tree, plan, binaries, on_change)
 }
 
-/// Checks whether [`install`] would refuse the plan, before the binaries are built.
-pub fn check_install(tree: &Tree, plan: &Plan, discard_changes: bool) -> Result<()> {
-    let writes = to_install(tree, plan, None)?;
-    allowed(tree, writes, discard_changes).map(drop)
+/// Checks whether [`install`] would refuse the plan, before the binaries are built. Returns the changes
+/// of installed files that would be lost, as a difference.
+pub fn check_install(tree: &Tree, plan: &Plan, on_change: OnChange) -> Result<Vec<u8>> {
+    let writes = allowed(tree, to_install(tree, plan, None, on_change)?)?;
+    Ok(writes.changed.lost)
+}
+
+/// Checks whether [`uninstall`] would refuse the tree. Returns the changes of installed files that would be
+/// lost, as a difference.
+pub fn check_uninstall(tree: &Tree, on_change: OnChange) -> Result<Vec<u8>> {
+    let writes = allowed(tree, to_uninstall(tree, installed(tree)?, on_change)?)?;
+    Ok(writes.changed.lost)
 }
 
 /// Returns the changes that [`install`] would make, and writes nothing. An installed and unchanged
 /// binary counts as right, whatever its content. Installed files that were changed are included.
 pub fn preview(tree: &Tree, plan: &Plan) -> Result<Preview> {
-    let changes = to_install(tree, plan, None)?.changes;
-    let mut report = report(&changes, Vec::new());
+    let changes = to_install(tree, plan, None, OnChange::Discard)?.changes;
+    let mut report = report(&changes);
     for tool in &plan.tools {
         let path = tool.path();
         match (
@@ -126,11 +139,29 @@ pub fn preview(tree: &Tree, plan: &Plan) -> Result<Preview> {
     })
 }
 
-/// Restores the tree as it was before the first install: content, permissions and time stamps.
+/// Restores the tree as it was before the first install: content, permissions and time stamps. Lines that
+/// were changed meanwhile, and that no plugin edits, keep their changes.
 ///
 /// Errors: [`Error::NotInstalled`]; [`Error::Refused`] as for [`install`].
-pub fn uninstall(tree: &Tree, discard_changes: bool) -> Result<Report> {
-    uninstall_on(&mut RealDisk, tree, discard_changes)
+pub fn uninstall(tree: &Tree, on_change: OnChange) -> Result<Report> {
+    uninstall_on(&mut RealDisk, tree, on_change)
+}
+
+/// Takes out an install without record, by the texts that it wrote. Permissions stay, and the time stamps of
+/// the edited files are those of now.
+///
+/// Errors: [`Error::Refused`] if lines of plugins were changed or the tree cannot be written.
+pub fn uninstall_by_text(tree: &Tree, found: &Unrecorded) -> Result<Report> {
+    uninstall_by_text_on(&mut RealDisk, tree, found)
+}
+
+pub(crate) fn uninstall_by_text_on(
+    disk: &mut dyn Disk,
+    tree: &Tree,
+    found: &Unrecorded,
+) -> Result<Report> {
+    let _lock = lock_and_check(tree)?;
+    write(disk, tree, to_uninstall_by_text(tree, found)?)
 }
 
 pub(crate) fn install_on(
@@ -138,53 +169,50 @@ pub(crate) fn install_on(
     tree: &Tree,
     plan: &Plan,
     binaries: &BTreeMap<String, Vec<u8>>,
-    discard_changes: bool,
+    on_change: OnChange,
 ) -> Result<Report> {
     let _lock = lock_and_check(tree)?;
-    let writes = to_install(tree, plan, Some(binaries))?;
-    write(disk, tree, writes, discard_changes)
+    write(
+        disk,
+        tree,
+        to_install(tree, plan, Some(binaries), on_change)?,
+    )
 }
 
 pub(crate) fn uninstall_on(
     disk: &mut dyn Disk,
     tree: &Tree,
-    discard_changes: bool,
+    on_change: OnChange,
 ) -> Result<Report> {
     let _lock = lock_and_check(tree)?;
-    let manifest = tree.manifest().ok_or_else(|| Error::NotInstalled {
-        dir: tree.dir().to_path_buf(),
-    })?;
-    let writes = to_uninstall(tree, manifest)?;
-    write(disk, tree, writes, discard_changes)
+    write(disk, tree, to_uninstall(tree, installed(tree)?, on_change)?)
 }
 
-fn write(
-    disk: &mut dyn Disk,
-    tree: &Tree,
-    writes: Writes,
-    discard_changes: bool,
-) -> Result<Report> {
-    let changes = allowed(tree, writes, discard_changes)?;
+fn installed(tree: &Tree) -> Result<&Manifest> {
+    tree.manifest().ok_or_else(|| Error::NotInstalled {
+        dir: tree.dir().to_path_buf(),
+    })
+}
+
+fn write(disk: &mut dyn Disk, tree: &Tree, writes: Writes) -> Result<Report> {
+    let Writes { changes, changed } = allowed(tree, writes)?;
     if !changes.files.is_empty() {
         journal::commit(disk, tree.dir(), &changes)?;
     }
     let manifest = Manifest::read(tree.dir())?;
-    let foreign = foreign_files(tree.dir(), manifest.as_ref())?;
-    Ok(report(&changes, foreign))
+    Ok(Report {
+        foreign: foreign_files(tree.dir(), manifest.as_ref())?,
+        unresolved: changed.unresolved,
+        ..report(&changes)
+    })
 }
 
 /// Returns the changes, unless there is a reason to refuse them.
-fn allowed(tree: &Tree, writes: Writes, discard_changes: bool) -> Result<Changes> {
-    let Writes {
-        changes,
-        mut refusals,
-    } = writes;
-    if discard_changes {
-        refusals.clear();
-    }
-    refusals.extend(without_access(tree.dir(), &changes));
+fn allowed(tree: &Tree, mut writes: Writes) -> Result<Writes> {
+    let mut refusals = std::mem::take(&mut writes.changed.refusals);
+    refusals.extend(without_access(tree.dir(), &writes.changes));
     if refusals.is_empty() {
-        return Ok(changes);
+        return Ok(writes);
     }
     Err(Error::Refused {
         dir: tree.dir().to_path_buf(),
@@ -192,11 +220,9 @@ fn allowed(tree: &Tree, writes: Writes, discard_changes: bool) -> Result<Changes
     })
 }
 
-fn report(changes: &Changes, foreign: Vec<String>) -> Report {
-    let mut report = Report {
-        foreign,
-        ..Report::default()
-    };
+/// Returns the files that are changed, without those of the record.
+fn report(changes: &Changes) -> Report {
+    let mut report = Report::default();
     for Change { path, old, new } in &changes.files {
         if is_record(path) {
             continue;
@@ -271,3 +297,5 @@ fn lock_and_check(tree: &Tree) -> Result<Lock> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod update_tests;

@@ -24,16 +24,20 @@ mod hash;
 mod install;
 mod journal;
 mod manifest;
+mod merge;
 mod mismatch;
 mod offer;
+mod on_change;
 mod paths;
 mod plan;
 mod plugin;
 mod series;
 mod status;
 mod table;
+mod taken_out;
 mod time_stamp;
 mod tree;
+mod unrecorded;
 
 #[cfg(test)]
 mod sample;
@@ -42,13 +46,18 @@ pub use kernel_facts::{KernelVersion, KnownLto};
 
 pub use edits::EditsError;
 pub use error::{Error, Refusal, Result};
-pub use install::{Preview, Report, check_install, install, preview, recover, uninstall};
+pub use install::{
+    Preview, Report, check_install, check_uninstall, install, preview, recover, uninstall,
+    uninstall_by_text,
+};
 pub use journal::Recovery;
 pub use mismatch::{Mismatch, Nearest};
 pub use offer::Offer;
+pub use on_change::OnChange;
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
 pub use plugin::{Folder, Generate, GenerateResult, Generated, GlueFile, Plugin};
 pub use series::{Author, Patch, series};
 pub use status::{Installed, Status, status};
 pub use table::{Selection, Table};
 pub use tree::Tree;
+pub use unrecorded::Unrecorded;

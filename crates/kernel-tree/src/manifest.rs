@@ -121,6 +121,14 @@ impl Manifest {
             || is_under(path, RECORD_DIR)
     }
 
+    /// Returns the files that differ from their originals because of edits.
+    pub fn edited_by_plugins(&self) -> impl Iterator<Item = &String> {
+        self.edited
+            .iter()
+            .filter(|(_, record)| record.installed != record.original.sha256)
+            .map(|(path, _)| path)
+    }
+
     /// Returns the hash of a tool, if it is installed.
     pub fn tool(&self, name: &str) -> Option<&str> {
         self.created

@@ -55,6 +55,7 @@ mod tests {
     use kernel_facts::KnownLto;
 
     use super::*;
+    use crate::on_change::OnChange;
     use crate::plan::Plan;
     use crate::sample::{CORE, EXTRA, HOOKS, SampleTree, assert_says, binaries};
     use crate::{
@@ -156,7 +157,7 @@ mod tests {
         let plan = Plan::new(&tree, &selection, "1.0").unwrap();
         // What is for trees without LTO is neither made nor told about.
         assert_eq!(plan.notes, []);
-        install(&tree, &plan, &binaries(), false).unwrap();
+        install(&tree, &plan, &binaries(), OnChange::Refuse).unwrap();
         assert_eq!(sample.read("scripts/Makefile.vmlinux_o"), "solo objects\n");
         assert_says(&sample.read("include/linux/init.h"), &["/* solo */"]);
         assert!(!sample.read("scripts/link-vmlinux.sh").contains("solo"));
@@ -165,11 +166,11 @@ mod tests {
         let tree = sample.open();
         let plan = Plan::new(&tree, &table.choose(&tree, &["solo"]).unwrap(), "1.0").unwrap();
         assert!(
-            install(&tree, &plan, &binaries(), false)
+            install(&tree, &plan, &binaries(), OnChange::Refuse)
                 .unwrap()
                 .is_unchanged()
         );
-        uninstall(&sample.open(), false).unwrap();
+        uninstall(&sample.open(), OnChange::Refuse).unwrap();
         sample.snapshot().assert_eq(&before, "after the uninstall");
     }
 

@@ -17,6 +17,13 @@ use crate::plugin::{Generated, Resolved};
 use crate::table::Selection;
 use crate::tree::Tree;
 
+/// The line by which a generated file is known.
+pub(crate) const MADE_BY: &str =
+    "Made by `cargo xtask install` of kbuild-lto from the parts of its plugins.";
+
+/// The beginning of the comment above a plugin's part of a generated file, before its name.
+pub(crate) const PART_OF: &str = " plugin: ";
+
 /// An edited file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EditedFile {
@@ -423,7 +430,7 @@ fn joined(hook: &Hook, parts: &[(&str, &str)]) -> String {
     };
     let mut text = format!(
         "{open} SPDX-License-Identifier: GPL-2.0-only{close}\n\
-         {open} Made by `cargo xtask install` of kbuild-lto from the parts of its plugins.{close}\n"
+         {open} {MADE_BY}{close}\n"
     );
     if !hook.text.is_empty() {
         let _ = write!(text, "\n{}", hook.text);
@@ -434,7 +441,7 @@ fn joined(hook: &Hook, parts: &[(&str, &str)]) -> String {
             .skip_while(|line| line.contains("SPDX-License-Identifier") || line.trim().is_empty())
             .collect();
         // Writing to a String does not fail.
-        let _ = write!(text, "\n{open} plugin: {plugin}{close}\n{body}");
+        let _ = write!(text, "\n{open}{PART_OF}{plugin}{close}\n{body}");
         if !text.ends_with('\n') {
             text.push('\n');
         }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::error::Result;
 use crate::install::{Report, install};
+use crate::on_change::OnChange;
 use crate::plan::Plan;
 use crate::plugin::{Folder, GenerateResult, Generated, GlueFile};
 use crate::table::Table;
@@ -134,6 +135,37 @@ impl SampleTree {
         file.set_times(times)
             .unwrap_or_else(|e| panic!("{path}: {e}"));
         fs::set_permissions(&full, Permissions::from_mode(mode)).expect("permissions");
+    }
+
+    /// Replaces text of a file, as an update of the kernel or a user does. The mode stays, and the time is
+    /// always the same.
+    pub fn replace(&self, path: &str, from: &str, to: &str) {
+        let content = fs::read(self.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let at = content
+            .windows(from.len())
+            .position(|part| part == from.as_bytes());
+        let at = at.unwrap_or_else(|| panic!("{path}: no {from}"));
+        let content = [&content[..at], to.as_bytes(), &content[at + from.len()..]].concat();
+        let mode = fs::metadata(self.path(path)).expect("a file").mode() & 0o7777;
+        self.set(path, mode | 0o200, 0);
+        self.write(path, &content);
+        self.set(path, mode, 1_700_000_000);
+    }
+
+    /// Changes lines that no plugin edits, as the next release of the kernel does.
+    pub fn update(&self) {
+        self.replace("Makefile", "SUBLEVEL = 262", "SUBLEVEL = 263");
+        self.replace("arch/Kconfig", "config A\n", "config A_NEW\n");
+        self.replace(
+            "scripts/link-vmlinux.sh",
+            "\tld -r\n",
+            "\tld -r -z now\n\techo new\n",
+        );
+        self.replace(
+            "include/linux/init.h",
+            "console_initcall(fn) fn",
+            "console(fn) fn",
+        );
     }
 
     pub fn remove(&self, path: &str) {
@@ -426,7 +458,7 @@ pub(crate) fn plan_of(tree: &Tree, names: &[&str]) -> Result<Plan> {
 pub(crate) fn install_of(sample: &SampleTree, names: &[&str]) -> Report {
     let tree = sample.open();
     let plan = plan_of(&tree, names).expect("a plan");
-    install(&tree, &plan, &binaries(), false).expect("an install")
+    install(&tree, &plan, &binaries(), OnChange::Refuse).expect("an install")
 }
 
 #[track_caller]

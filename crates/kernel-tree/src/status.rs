@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::hash::sha256;
-use crate::manifest::{EditedRecord, foreign_files};
+use crate::manifest::foreign_files;
+use crate::taken_out::{Since, TakenOut};
 use crate::tree::Tree;
 
 /// The status of a tree.
@@ -30,8 +31,10 @@ pub struct Installed {
     pub edited: Vec<String>,
     /// The new files.
     pub created: Vec<String>,
-    /// Files with another content than the install wrote.
+    /// Files with other installed lines than the install wrote.
     pub changed: Vec<String>,
+    /// Edited files of which other lines were changed; an install takes the changes up.
+    pub updated: Vec<String>,
     /// Files that have their original content again.
     pub reverted: Vec<String>,
     /// Missing files.
@@ -39,9 +42,22 @@ pub struct Installed {
 }
 
 impl Installed {
+    /// Returns the number of files that are not as installed.
+    pub fn n_different(&self) -> usize {
+        let Self {
+            changed,
+            updated,
+            reverted,
+            missing,
+            ..
+        } = self;
+        let lists = [changed, updated, reverted, missing];
+        lists.iter().map(|paths| paths.len()).sum()
+    }
+
     /// Returns whether every file is as installed.
     pub fn is_intact(&self) -> bool {
-        self.changed.is_empty() && self.reverted.is_empty() && self.missing.is_empty()
+        self.n_different() == 0
     }
 }
 
@@ -61,46 +77,35 @@ pub fn status(tree: &Tree) -> Result<Status> {
     let mut found = Installed {
         version: manifest.version.clone(),
         plugins: manifest.plugins.clone(),
-        edited: Vec::new(),
+        edited: manifest.edited_by_plugins().cloned().collect(),
         created: manifest.created.keys().cloned().collect(),
         changed: Vec::new(),
+        updated: Vec::new(),
         reverted: Vec::new(),
         missing: Vec::new(),
     };
-    let mut sort_in =
-        |path: &String, installed: &String, original: Option<&String>| -> Result<()> {
-            let Some(content) = tree.read_present(path)? else {
-                found.missing.push(path.clone());
-                return Ok(());
-            };
-            let hash = sha256(&content);
-            if hash == *installed {
-                return Ok(());
-            }
-            if Some(&hash) == original {
-                found.reverted.push(path.clone());
-            } else {
-                found.changed.push(path.clone());
-            }
-            Ok(())
-        };
     for (path, record) in &manifest.created {
-        sort_in(path, &record.installed, None)?;
+        match tree.read_present(path)? {
+            None => found.missing.push(path.clone()),
+            Some(content) if sha256(&content) == record.installed => {}
+            Some(_) => found.changed.push(path.clone()),
+        }
     }
     for (path, record) in &manifest.edited {
-        let EditedRecord {
-            original,
-            installed,
-            plugins: _,
-        } = record;
-        sort_in(path, installed, Some(&original.sha256))?;
+        let state = match tree.read_present(path)? {
+            None => &mut found.missing,
+            Some(content) if sha256(&content) == record.installed => continue,
+            Some(content) => match tree.taken_out(path)? {
+                Some(TakenOut { text, .. }) if text == content => &mut found.reverted,
+                Some(TakenOut {
+                    since: Since::Elsewhere,
+                    ..
+                }) => &mut found.updated,
+                _ => &mut found.changed,
+            },
+        };
+        state.push(path.clone());
     }
-    found.edited = manifest
-        .edited
-        .iter()
-        .filter(|(_, record)| record.installed != record.original.sha256)
-        .map(|(path, _)| path.clone())
-        .collect();
     Ok(Status {
         kernel,
         installed: Some(found),

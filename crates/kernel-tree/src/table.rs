@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use kernel_facts::KnownLto;
 
-use crate::edits::{Edits, EditsError, Hook};
+use crate::edits::{Edit, Edits, EditsError, Hook};
 use crate::error::{Error, Refusal, Result};
 use crate::offer::Offer;
 use crate::plugin::{Folder, Plugin, Resolved};
@@ -85,6 +85,24 @@ impl Table {
             plugins: self.plugins.iter().collect(),
             native: false,
         }
+    }
+
+    pub(crate) fn resolved(&self) -> &[Resolved] {
+        &self.plugins
+    }
+
+    /// All edits for a kind of tree, in the order in which they are made, with their plugins. An edit of a
+    /// hook belongs to no plugin.
+    pub(crate) fn edits(&self, native: bool) -> Vec<(Option<&str>, &Edit)> {
+        let hooks = self.hooks.changes.iter().map(|edit| (None, edit));
+        let plugins = self.plugins.iter().flat_map(|resolved| {
+            let changes = resolved.edits.changes.iter();
+            changes.map(|edit| (Some(resolved.plugin.name), edit))
+        });
+        hooks
+            .chain(plugins)
+            .filter(|(_, edit)| edit.trees.include(native))
+            .collect()
     }
 
     /// What each plugin is to `tree`, if its own build knows LTO.

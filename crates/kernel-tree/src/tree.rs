@@ -12,6 +12,7 @@ use crate::hash::sha256;
 use crate::journal;
 use crate::manifest::Manifest;
 use crate::paths::{full_path, original_path, read_if_there};
+use crate::taken_out::{Since, TakenOut, take_out};
 
 /// A kernel tree as it was before anything was installed into it.
 #[derive(Debug)]
@@ -114,16 +115,38 @@ impl Tree {
             .is_some_and(|manifest| manifest.made(path))
     }
 
-    /// Returns the record of the file from before it was edited.
+    /// Returns the content of a recorded file without the edits.
     fn original(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let Some(edited) = self
-            .manifest
-            .as_ref()
-            .and_then(|manifest| manifest.edited.get(path))
-        else {
+        Ok(self.taken_out(path)?.map(|taken_out| taken_out.text))
+    }
+
+    /// Returns an edited file without the edits; `None` if the record does not have the file.
+    pub(crate) fn taken_out(&self, path: &str) -> Result<Option<TakenOut>> {
+        let recorded = self.manifest.as_ref();
+        let Some(record) = recorded.and_then(|manifest| manifest.edited.get(path)) else {
             return Ok(None);
         };
-        read_original(&self.dir, &edited.original.sha256).map(Some)
+        let original = read_original(&self.dir, &record.original.sha256)?;
+        let present = self.read_present(path)?;
+        match present {
+            Some(present) if sha256(&present) != record.installed => {
+                let installed = self.kept_if_there(&record.installed)?;
+                Ok(Some(take_out(&original, installed.as_deref(), &present)))
+            }
+            _ => Ok(Some(TakenOut {
+                text: original,
+                since: Since::Unchanged,
+            })),
+        }
+    }
+
+    /// Returns a kept content; `None` if an older version did not keep it.
+    fn kept_if_there(&self, hash: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.full(&original_path(hash))?;
+        if !exists(&path).map_err(Error::io("look at", &path))? {
+            return Ok(None);
+        }
+        read_original(&self.dir, hash).map(Some)
     }
 }
 
@@ -139,7 +162,7 @@ impl Facts for Tree {
     }
 }
 
-/// Reads an original that an install kept, and checks its hash.
+/// Reads a content that an install kept, and checks its hash.
 pub(crate) fn read_original(dir: &Path, hash: &str) -> Result<Vec<u8>> {
     let path = full_path(dir, &original_path(hash))?;
     let content = fs::read(&path).map_err(Error::io("read", &path))?;

@@ -15,6 +15,7 @@ use kernel_lab::setup;
 use kernel_lab::variant::object_size;
 use kernel_lab::{build, fetch};
 use kernel_lab::{files, llvm, process};
+use kernel_tree::OnChange;
 use sha2::{Digest as _, Sha256};
 
 use super::rebuild::{copy_objtree, made};
@@ -114,7 +115,7 @@ fn untouched(workdir: &Path, version: &str) -> anyhow::Result<PathBuf> {
     })?;
     let status = kernel_tree::status(&kernel_tree::Tree::open(&tree)?)?;
     if status.installed.is_some() {
-        installer::uninstall(&tree, true)?;
+        installer::uninstall(&tree, OnChange::Discard)?;
     }
     Ok(tree)
 }
@@ -238,7 +239,7 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         installer::install(&options)?;
         let again = installer::install(&options)?.report;
         expect(again.is_unchanged(), || format!("{what}: not idempotent"))?;
-        installer::uninstall(&tree, false)?;
+        installer::uninstall(&tree, OnChange::Refuse)?;
     }
     // The explanation and the previews must not change anything either.
     let left = content(&tree)?;
@@ -314,7 +315,7 @@ pub fn adopted(workdir: &Path) -> Outcome {
     expect(by_perl.len() > 1000 && by_perl == by_tool, || {
         format!("{}: not what Perl made", script.display())
     })?;
-    installer::uninstall(&tree, false)?;
+    installer::uninstall(&tree, OnChange::Refuse)?;
     Ok(())
 }
 
@@ -379,7 +380,7 @@ pub fn all_adopted(workdir: &Path) -> Outcome {
         })?;
     }
     build_for(thin.arch, &tree, &objtree, None)?;
-    installer::uninstall(&tree, false)?;
+    installer::uninstall(&tree, OnChange::Refuse)?;
     Ok(())
 }
 
@@ -422,7 +423,7 @@ pub fn distributed_adopted(workdir: &Path) -> Outcome {
     expect(touched.contains(&expected) && touched.len() <= 3, || {
         format!("{LEAF} touched: code was generated of {touched:?}")
     })?;
-    installer::uninstall(&tree, false)?;
+    installer::uninstall(&tree, OnChange::Refuse)?;
     Ok(())
 }
 
@@ -452,6 +453,6 @@ pub fn dropping_adopted(workdir: &Path) -> Outcome {
     }
     // Everything in a module of one object is needed.
     dropped("drivers/net/dummy")?;
-    installer::uninstall(&tree, false)?;
+    installer::uninstall(&tree, OnChange::Refuse)?;
     Ok(())
 }

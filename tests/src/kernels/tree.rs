@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Installs plugins into a real tree, and checks that they can be removed.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::Context as _;
 use kernel_lab::Arch;
 use kernel_lab::config::{self, Lto, Setting};
 use kernel_lab::process;
+use kernel_tree::OnChange;
 
 use super::{PROFILE, configure, expect, fault, fetch_into};
 use kernel_lab::{Failure, Outcome};
@@ -27,12 +30,21 @@ pub fn uninstall(workdir: &Path) -> Outcome {
     expect(process::output(&mut diff).is_err(), || {
         "install changed nothing".into()
     })?;
-    installer::uninstall(&tree, false)?;
-    let mut diff = Command::new("diff");
-    diff.args(["-r", "--no-dereference"])
-        .args([&pristine, &tree]);
-    process::output(&mut diff).map_err(|error| fault(format!("uninstall left: {error:#}")))?;
+    installer::uninstall(&tree, OnChange::Refuse)?;
+    is_restored(&pristine, &tree, "uninstall")?;
+    install(&tree, &[])?;
+    fs::remove_dir_all(tree.join("scripts/lto/.install")).context("the record")?;
+    installer::uninstall_by_text(&tree)?;
+    is_restored(&pristine, &tree, "uninstall by text")?;
     install(&tree, &[])
+}
+
+/// Checks that a tree is as it was before the install.
+fn is_restored(pristine: &Path, tree: &Path, how: &str) -> Outcome {
+    let mut diff = Command::new("diff");
+    diff.args(["-r", "--no-dereference"]).args([pristine, tree]);
+    process::output(&mut diff).map_err(|error| fault(format!("{how} left: {error:#}")))?;
+    Ok(())
 }
 
 /// All plugins except mcount-loc, which 64-bit Arm does not need.

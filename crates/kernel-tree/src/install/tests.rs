@@ -13,7 +13,8 @@ use crate::table::Table;
 /// The error of planning and installing all plugins.
 fn refused(sample: &SampleTree) -> String {
     let tree = sample.open();
-    let result = plan_of(&tree, &ALL).and_then(|plan| install(&tree, &plan, &binaries(), false));
+    let result =
+        plan_of(&tree, &ALL).and_then(|plan| install(&tree, &plan, &binaries(), OnChange::Refuse));
     let error = result.expect_err("the tree was not refused");
     assert!(matches!(error, Error::Refused { .. }), "{error:?}");
     error.to_string()
@@ -98,7 +99,7 @@ fn an_uninstall_gives_the_tree_back_with_modes_and_times() {
         let pristine = sample.snapshot();
         install_of(&sample, names);
         assert_ne!(sample.snapshot(), pristine);
-        uninstall(&sample.open(), false).unwrap();
+        uninstall(&sample.open(), OnChange::Refuse).unwrap();
         sample
             .snapshot()
             .assert_eq(&pristine, "after the uninstall");
@@ -132,7 +133,7 @@ fn another_choice_is_planned_from_the_pristine_tree() {
             let tree = |sample: &SampleTree| sample.snapshot().without_record().without_times();
             tree(&sample).assert_eq(&tree(&fresh), "after the second choice");
 
-            uninstall(&sample.open(), false).unwrap();
+            uninstall(&sample.open(), OnChange::Refuse).unwrap();
             sample
                 .snapshot()
                 .assert_eq(&pristine, "after the uninstall");
@@ -159,7 +160,7 @@ fn a_new_version_replaces_what_changed_and_nothing_else() {
     let plan = Plan::new(&tree, &table().all(), "1.1").unwrap();
     let mut built = binaries();
     built.insert("solo".into(), b"another".to_vec());
-    let report = install(&tree, &plan, &built, false).unwrap();
+    let report = install(&tree, &plan, &built, OnChange::Refuse).unwrap();
     assert_eq!(
         report.changed,
         ["scripts/lto/VERSION", "scripts/lto/bin/solo"]
@@ -278,13 +279,15 @@ fn the_status_tells_changed_reverted_missing_and_foreign_files() {
     assert_eq!(intact.edited.len(), 4);
     assert_eq!(intact.created.len(), 7);
 
-    sample.append("include/linux/init.h", "mine");
+    sample.replace("include/linux/init.h", "core(fn)", "mine(fn)");
+    sample.replace("scripts/Makefile.build", "# rules", "# new rules");
     sample.write("arch/Kconfig", &pristine);
     sample.remove("scripts/lto/bin/solo");
     sample.write("scripts/lto/notes/mine", b"");
     let status = status(&sample.open()).unwrap();
     let installed = status.installed.unwrap();
     assert_eq!(installed.changed, ["include/linux/init.h"]);
+    assert_eq!(installed.updated, ["scripts/Makefile.build"]);
     assert_eq!(installed.reverted, ["arch/Kconfig"]);
     assert_eq!(installed.missing, ["scripts/lto/bin/solo"]);
     assert!(!installed.is_intact());
@@ -314,42 +317,10 @@ fn an_uninstall_brings_back_what_is_missing() {
     sample.remove("scripts/lto/bin/solo");
     sample.remove("include/linux/init.h");
     fs::remove_dir_all(sample.path("scripts/lto/bin")).unwrap();
-    uninstall(&sample.open(), false).unwrap();
+    uninstall(&sample.open(), OnChange::Refuse).unwrap();
     sample
         .snapshot()
         .assert_eq(&pristine, "after the uninstall");
-}
-
-#[test]
-fn changes_since_the_install_are_refused_or_given_up() {
-    for path in ["include/linux/init.h", "scripts/lto/Kconfig"] {
-        let sample = SampleTree::new();
-        let pristine = sample.snapshot();
-        install_of(&sample, &ALL);
-        let installed = sample.snapshot().without_times();
-        sample.append(path, "mine\n");
-        let changed = sample.snapshot();
-
-        assert_says(&refused(&sample), &[path, "--discard-changes"]);
-        let error = uninstall(&sample.open(), false).unwrap_err();
-        assert_says(&error.to_string(), &[path, "--discard-changes"]);
-        // Another choice would overwrite or remove it just the same.
-        let tree = sample.open();
-        let plan = plan_of(&tree, &["solo"]).unwrap();
-        assert!(check_install(&tree, &plan, false).is_err());
-        assert!(check_install(&tree, &plan, true).is_ok());
-        sample.snapshot().assert_eq(&changed, "after the refusals");
-
-        let plan = plan_of(&tree, &ALL).unwrap();
-        install(&tree, &plan, &binaries(), true).unwrap();
-        let again = sample.snapshot().without_times();
-        again.assert_eq(&installed, "after the changes were given up");
-        sample.append(path, "mine\n");
-        uninstall(&sample.open(), true).unwrap();
-        sample
-            .snapshot()
-            .assert_eq(&pristine, "after the uninstall");
-    }
 }
 
 #[test]
@@ -475,7 +446,7 @@ fn an_install_whose_record_is_gone_is_told_from_a_missing_anchor() {
         ],
     );
     assert!(!error.contains("is not there; nearest"), "{error}");
-    let error = uninstall(&sample.open(), false).unwrap_err();
+    let error = uninstall(&sample.open(), OnChange::Refuse).unwrap_err();
     assert!(matches!(error, Error::NotInstalled { .. }), "{error}");
 }
 
@@ -501,7 +472,7 @@ fn foreign_files_stay_and_are_told() {
     install_of(&sample, &ALL);
     sample.write("scripts/lto/mine", b"mine");
     sample.write("include/lto/mine.h", b"mine");
-    let report = uninstall(&sample.open(), false).unwrap();
+    let report = uninstall(&sample.open(), OnChange::Refuse).unwrap();
     assert_eq!(report.foreign, ["scripts/lto/mine"]);
     assert_eq!(sample.read("scripts/lto/mine"), "mine");
     assert_eq!(sample.read("include/lto/mine.h"), "mine");
@@ -515,12 +486,12 @@ fn two_commands_at_once_are_refused() {
     let tree = sample.open();
     let plan = plan_of(&tree, &ALL).unwrap();
     let held = lock(sample.dir()).unwrap();
-    let error = install(&tree, &plan, &binaries(), false).unwrap_err();
+    let error = install(&tree, &plan, &binaries(), OnChange::Refuse).unwrap_err();
     assert!(matches!(error, Error::Busy { .. }), "{error}");
     drop(held);
-    install(&tree, &plan, &binaries(), false).unwrap();
+    install(&tree, &plan, &binaries(), OnChange::Refuse).unwrap();
     // What was read before that install is no ground for another one.
-    let error = install(&tree, &plan, &binaries(), false).unwrap_err();
+    let error = install(&tree, &plan, &binaries(), OnChange::Refuse).unwrap_err();
     assert!(matches!(error, Error::Busy { .. }), "{error}");
 }
 
@@ -581,7 +552,11 @@ fn a_tree_that_may_not_be_written_is_refused_with_its_directories() {
     install_of(&sample, &ALL);
     before().unwrap();
     let installed = sample.snapshot();
-    let error = unprivileged(|| uninstall(&sample.open(), false).unwrap_err().to_string());
+    let error = unprivileged(|| {
+        uninstall(&sample.open(), OnChange::Refuse)
+            .unwrap_err()
+            .to_string()
+    });
     assert_says(
         &error,
         &[&format!("{scripts} cannot be written (Permission denied")],
@@ -599,7 +574,7 @@ fn a_damaged_record_is_named() {
         let sample = SampleTree::new();
         install_of(&sample, &ALL);
         sample.write(path, content);
-        let result = Tree::open(sample.dir()).and_then(|tree| uninstall(&tree, false));
+        let result = Tree::open(sample.dir()).and_then(|tree| uninstall(&tree, OnChange::Refuse));
         result.unwrap_err().to_string()
     };
     let manifest = "scripts/lto/.install/manifest.json";
@@ -706,7 +681,7 @@ mod random {
             let table = Table::new(HOOKS, vec![plugin(&files)]).unwrap();
             let tree = sample.open();
             let plan = Plan::new(&tree, &table.all(), "1").unwrap();
-            install(&tree, &plan, &BTreeMap::new(), false).unwrap();
+            install(&tree, &plan, &BTreeMap::new(), OnChange::Refuse).unwrap();
             for (index, file) in files.iter().enumerate() {
                 let inserted = file.inserted.as_bytes();
                 let middle = match file.kind {
@@ -721,9 +696,9 @@ mod random {
             let installed = sample.snapshot();
             let tree = sample.open();
             let plan = Plan::new(&tree, &table.all(), "1").unwrap();
-            install(&tree, &plan, &BTreeMap::new(), false).unwrap();
+            install(&tree, &plan, &BTreeMap::new(), OnChange::Refuse).unwrap();
             sample.snapshot().assert_eq(&installed, "after the second install");
-            uninstall(&sample.open(), false).unwrap();
+            uninstall(&sample.open(), OnChange::Refuse).unwrap();
             sample.snapshot().assert_eq(&pristine, "after the uninstall");
         }
     }

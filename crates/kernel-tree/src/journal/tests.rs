@@ -3,6 +3,7 @@ use super::*;
 use crate::disk::RealDisk;
 use crate::disk::faulty::{Fault, FaultyDisk};
 use crate::install::{Report, install_on, recover, uninstall, uninstall_on};
+use crate::on_change::OnChange;
 use crate::sample::{ALL, SampleTree, Snapshot, assert_says, binaries, install_of, plan_of};
 use crate::tree::Tree;
 
@@ -33,28 +34,46 @@ struct Scene {
     from: &'static [&'static str],
     /// The installed plugins after the change; nothing for an uninstall.
     to: &'static [&'static str],
+    /// Whether the tree is updated before the change.
+    updated: bool,
 }
 
-const SCENES: [Scene; 4] = [
+const SCENES: [Scene; 6] = [
     Scene {
         command: "install",
         from: &[],
         to: &ALL,
+        updated: false,
     },
     Scene {
         command: "install",
         from: &["core"],
         to: &["solo"],
+        updated: false,
     },
     Scene {
         command: "install",
         from: &["solo"],
         to: &ALL,
+        updated: false,
     },
     Scene {
         command: "uninstall",
         from: &ALL,
         to: &[],
+        updated: false,
+    },
+    Scene {
+        command: "install",
+        from: &ALL,
+        to: &ALL,
+        updated: true,
+    },
+    Scene {
+        command: "uninstall",
+        from: &ALL,
+        to: &[],
+        updated: true,
     },
 ];
 
@@ -64,16 +83,28 @@ impl Scene {
         if !self.from.is_empty() {
             install_of(&sample, self.from);
         }
+        if self.updated {
+            sample.update();
+        }
         sample
+    }
+
+    /// The tree without plugins.
+    fn pristine(&self) -> Snapshot {
+        let sample = SampleTree::new();
+        if self.updated {
+            sample.update();
+        }
+        sample.snapshot()
     }
 
     fn run(&self, sample: &SampleTree, disk: &mut dyn Disk) -> Result<Report> {
         let tree = sample.open();
         if self.to.is_empty() {
-            return uninstall_on(disk, &tree, false);
+            return uninstall_on(disk, &tree, OnChange::Refuse);
         }
         let plan = plan_of(&tree, self.to)?;
-        install_on(disk, &tree, &plan, &binaries(), false)
+        install_on(disk, &tree, &plan, &binaries(), OnChange::Refuse)
     }
 
     /// The tree as a kill at step `at` of the command leaves it, and as it was before; none if the
@@ -104,8 +135,8 @@ impl Scene {
 /// find the tree. There must be no third state, and an uninstall must give the tree back.
 #[test]
 fn a_kill_at_any_step_is_finished_or_forgotten() {
-    let pristine = SampleTree::new().snapshot();
     for scene in &SCENES {
+        let pristine = scene.pristine();
         let end = scene.end();
         let mut outcomes = BTreeSet::new();
         for at in 0.. {
@@ -135,7 +166,7 @@ fn a_kill_at_any_step_is_finished_or_forgotten() {
             assert_eq!(recover(sample.dir()).unwrap(), Recovery::Nothing, "{what}");
             let tree = sample.open();
             if tree.manifest().is_some() {
-                uninstall(&tree, false).unwrap_or_else(|e| panic!("{what}: {e}"));
+                uninstall(&tree, OnChange::Refuse).unwrap_or_else(|e| panic!("{what}: {e}"));
             }
             sample.snapshot().assert_eq(&pristine, &what);
         }
