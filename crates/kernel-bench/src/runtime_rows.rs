@@ -135,7 +135,7 @@ pub fn measure(options: &Options<'_>) -> Outcome {
         let seconds = started.elapsed().as_secs();
         book.keep(&test, Some(qemu::SEED), verdict, seconds)?;
         outcome?;
-        let page = rows::write_page(arch, results)?;
+        let page = kernel_lab::runtime::write_page(arch, results)?;
         progress::note(&format!("written to {}", page.display()));
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kernel_bench::runtime_rows::{self, Compared, compare};
-use kernel_lab::runtime::rows;
+
 use kernel_lab::runtime::{Set, TIME};
 use kernel_lab::{Arch, workspace};
 use lto_lab::Lab;
@@ -72,7 +72,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     if args.page {
-        let page = rows::write_page(args.arch, &workspace::root().join("docs/results"))?;
+        let page =
+            kernel_lab::runtime::write_page(args.arch, &workspace::root().join("docs/results"))?;
         let text = format!("written to {}\n", page.display());
         return Ok(print(text.as_bytes())?);
     }

@@ -5,6 +5,7 @@ mod counted;
 mod counter;
 mod foreign;
 mod measure;
+mod page;
 mod result;
 pub mod rows;
 mod sets;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use counted::{Counted, counted};
 pub use counter::Counts;
 pub use measure::Meter;
+pub use page::write_page;
 pub use result::{Count, Kind, Measured, Ratios, Runtime, image_hash};
 pub use sets::{Set, Workload};
 

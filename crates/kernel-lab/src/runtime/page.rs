@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Writes the results page of an architecture from the stored rows.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::counter::Counts;
+use super::result::{Measured, ratio};
+use super::rows::{Record, Row, read, rows};
+use super::sets::Set;
+use super::table::percent;
+use crate::arch::Arch;
+
+/// Returns the path of the page of `arch`, in `results`.
+pub fn page_path(arch: Arch, results: &Path) -> PathBuf {
+    results.join(format!("runtime-{}-{}.md", arch.name(), crate::KERNEL))
+}
+
+/// Writes the page of `arch` from the records in `results`, and returns its path.
+///
+/// # Errors
+/// A record cannot be read, or the page cannot be written.
+pub fn write_page(arch: Arch, results: &Path) -> anyhow::Result<PathBuf> {
+    let path = page_path(arch, results);
+    std::fs::write(&path, page(arch, results)?).with_context(|| path.display().to_string())?;
+    Ok(path)
+}
+
+/// Returns the page of `arch`, made from the records in `results`.
+///
+/// # Errors
+/// A record cannot be read, or two records cannot be compared.
+pub fn page(arch: Arch, results: &Path) -> anyhow::Result<String> {
+    let rows = rows(arch);
+    let mut recorded = Vec::new();
+    let mut missing = Vec::new();
+    for row in &rows {
+        match read(row, results)? {
+            Some(record) => recorded.push((row, record)),
+            None => missing.push(row),
+        }
+    }
+    let mut page = format!(
+        "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n\
+         # What kernels execute: {} {}, profile ci\n\n\
+         Made by `cargo xtask bench runtime --arch {} --row NAME`, row by row; [how it is measured](../runtime.md).\n\
+         All kernels did the same work, so fewer is better. A percentage compares with the kernel without LTO (for trimmed\n\
+         kernels, with the trimmed one without LTO). **Instructions are not cycles**: they know no pipeline, no memory and no\n\
+         branch predictor; the columns of branches and cache misses show a little of the difference.\n\n",
+        crate::KERNEL,
+        arch.name(),
+        arch.name(),
+    );
+    let base_of = |row: &Row| {
+        let base = recorded.iter().find(|(other, _)| other.name == row.base());
+        base.map(|(_, record)| record)
+    };
+    if let Some((_, record)) = recorded.first() {
+        writeln!(page, "- compiler: {}", record.compiler)?;
+        writeln!(page, "- {}", record.runtime.qemu)?;
+        for (set, measured) in &record.runtime.sets {
+            let n = measured.kinds.iter().filter(|kind| kind.counts.is_some());
+            writeln!(
+                page,
+                "- set {}, version {}: {} kinds of work",
+                set.name(),
+                measured.workload,
+                n.count()
+            )?;
+        }
+        page.push('\n');
+        add_summary(&mut page, &recorded, base_of)?;
+        add_sizes(&mut page, &recorded, base_of)?;
+        for set in Set::DEFAULT {
+            add_kinds(&mut page, set, &recorded, base_of)?;
+        }
+    }
+    if !missing.is_empty() {
+        page.push_str("## Not yet measured\n");
+        for row in missing {
+            writeln!(page, "- {}: `{}`", row.title(), row.command())?;
+        }
+    }
+    Ok(page)
+}
+
+type Recorded<'a> = (&'a Row, Record);
+
+/// Returns the geometric mean of a count of a set, relative to another kernel.
+fn mean(
+    set: Set,
+    record: &Record,
+    base: Option<&Record>,
+    count: super::result::Count,
+) -> anyhow::Result<String> {
+    let (Some(measured), Some(base)) = (record.runtime.sets.get(&set), base) else {
+        return Ok(String::new());
+    };
+    let other = record.runtime.set_of(set, &base.runtime)?;
+    Ok(percent(measured.ratios(other, count)?.mean()))
+}
+
+const KERNEL: super::result::Count = |counts: &Counts| counts.kernel;
+const TAKEN: super::result::Count = |counts: &Counts| counts.taken_branches;
+const MISSED: super::result::Count = |counts: &Counts| counts.cache_misses;
+
+fn add_summary<'a>(
+    page: &mut String,
+    recorded: &'a [Recorded<'a>],
+    base_of: impl Fn(&Row) -> Option<&'a Record>,
+) -> anyhow::Result<()> {
+    page.push_str(
+        "## Speed and size\n\
+         Executed instructions of the kernel, as geometric means over each set; taken branches and misses of a simulated\n\
+         instruction cache, over the test set; text and data of `vmlinux.o`.\n\n\
+         | kernel | training | test | shell | start to init | taken branches | cache misses | text and data |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for (row, record) in recorded {
+        let base = base_of(row);
+        write!(page, "| {} |", row.title())?;
+        for set in Set::DEFAULT {
+            write!(page, " {} |", mean(set, record, base, KERNEL)?)?;
+        }
+        let start = |record: &Record| {
+            let measured = record.runtime.sets.get(&Set::Training)?;
+            Some(measured.start.kernel)
+        };
+        let started = start(record).zip(base.and_then(start));
+        let started = started.and_then(|(one, other)| ratio(one, other));
+        let sized = base.and_then(|base| ratio(record.object, base.object));
+        writeln!(
+            page,
+            " {} | {} | {} | {} |",
+            percent(started),
+            mean(Set::Test, record, base, TAKEN)?,
+            mean(Set::Test, record, base, MISSED)?,
+            percent(sized),
+        )?;
+    }
+    page.push_str("\nThe command of each row:\n\n```\n");
+    for (row, _) in recorded {
+        writeln!(page, "{}", row.command())?;
+    }
+    page.push_str("```\n\n");
+    Ok(())
+}
+
+fn add_sizes<'a>(
+    page: &mut String,
+    recorded: &'a [Recorded<'a>],
+    base_of: impl Fn(&Row) -> Option<&'a Record>,
+) -> anyhow::Result<()> {
+    page.push_str(
+        "## Bytes, and instructions from the start to init\n\
+         Sizes of `vmlinux` by `llvm-size`; of the image, plain and compressed with gzip; memory as the kernel reports it.\n\n\
+         | kernel | text | data | bss | image | | image.gz | | start to init | memory |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
+    );
+    for (row, record) in recorded {
+        let base = base_of(row);
+        let [text, data, bss] = record.vmlinux;
+        let against = |size: fn(&Record) -> u64| {
+            percent(base.and_then(|base| ratio(size(record), size(base))))
+        };
+        let start = record.runtime.sets.get(&Set::Training);
+        writeln!(
+            page,
+            "| {} | {text} | {data} | {bss} | {} | {} | {} | {} | {} | {} |",
+            row.title(),
+            record.image,
+            against(|record| record.image),
+            record.image_gz,
+            against(|record| record.image_gz),
+            start.map_or(0, |measured| measured.start.kernel),
+            record.runtime.memory,
+        )?;
+    }
+    page.push('\n');
+    Ok(())
+}
+
+fn add_kinds<'a>(
+    page: &mut String,
+    set: Set,
+    recorded: &'a [Recorded<'a>],
+    base_of: impl Fn(&Row) -> Option<&'a Record>,
+) -> anyhow::Result<()> {
+    let of_set = |record: &'a Record| record.runtime.sets.get(&set);
+    let Some((_, first)) = recorded.first() else {
+        return Ok(());
+    };
+    let Some(first) = of_set(first) else {
+        return Ok(());
+    };
+    writeln!(page, "## The set {}, kind by kind", set.name())?;
+    page.push_str(
+        "Instructions that the first kernel executes for one repetition, and the difference of the other kernels.\n\n| kind |",
+    );
+    let mut columns = Vec::new();
+    for (row, record) in recorded {
+        let Some(measured) = of_set(record) else {
+            continue;
+        };
+        let ratios = match base_of(row) {
+            Some(base) if row.base() != row.name => {
+                Some(measured.ratios(record.runtime.set_of(set, &base.runtime)?, KERNEL)?)
+            }
+            _ => None,
+        };
+        // Other bases have a row in the tables above.
+        if ratios.is_some() || row.name == "none" {
+            write!(page, " {} |", row.title())?;
+            columns.push((measured, ratios));
+        }
+    }
+    page.push_str("\n|---|");
+    page.push_str(&"---:|".repeat(columns.len()));
+    page.push('\n');
+    for (index, kind) in first.kinds.iter().enumerate() {
+        write!(page, "| {} |", kind.name)?;
+        for (measured, ratios) in &columns {
+            match ratios {
+                Some(ratios) => {
+                    let found = ratios.kinds.iter().find(|(name, _)| *name == kind.name);
+                    write!(page, " {} |", percent(found.and_then(|(_, ratio)| *ratio)))?;
+                }
+                None => write!(page, " {} |", once(measured, index))?,
+            }
+        }
+        page.push('\n');
+    }
+    page.push('\n');
+    Ok(())
+}
+
+/// Returns the cost of one repetition of a kind.
+fn once(measured: &Measured, index: usize) -> String {
+    let kind = measured.kinds.get(index);
+    let counts = kind.and_then(|kind| Some(kind.counts?.kernel / kind.times));
+    counts.map_or_else(|| "not in this kernel".to_owned(), |n| n.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::result::tests::runtime;
+    use super::super::rows::write;
+    use super::*;
+    use crate::workspace;
+
+    fn record(kernel: u64) -> Record {
+        Record {
+            settings: vec!["LTO_NONE=y".to_owned()],
+            compiler: "clang 22".to_owned(),
+            object: kernel * 10,
+            vmlinux: [1, 2, 3],
+            image: kernel * 20,
+            image_gz: kernel * 5,
+            runtime: runtime("v", &[("system call", Some(kernel)), ("TCP", None)]),
+        }
+    }
+
+    #[test]
+    fn the_pages_are_what_their_records_say() {
+        let results = workspace::root().join("docs/results");
+        for arch in &Arch::ALL {
+            let path = page_path(*arch, &results);
+            let page = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(
+                page,
+                super::page(*arch, &results).unwrap(),
+                "{}",
+                path.display()
+            );
+        }
+    }
+
+    #[test]
+    fn a_page_compares_rows_and_names_what_is_missing() {
+        let results = tempfile::tempdir().unwrap();
+        let rows = rows(Arch::Arm64);
+        let named = |name: &str| rows.iter().find(|row| row.name == name).unwrap();
+        write(named("none"), results.path(), &record(1000)).unwrap();
+        write(named("thin"), results.path(), &record(1100)).unwrap();
+        let page = page(Arch::Arm64, results.path()).unwrap();
+        assert!(page.contains("| thin | +10.00 % |  |"), "{page}");
+        assert!(
+            page.contains("\n| system call | 100 | +10.00 % |\n"),
+            "{page}"
+        );
+        assert!(
+            page.contains("\n| TCP | not in this kernel | not in both |\n"),
+            "{page}"
+        );
+        let missing = page.split("## Not yet measured").nth(1).unwrap();
+        assert_eq!(
+            missing.matches("cargo xtask bench runtime").count(),
+            rows.len() - 2
+        );
+        assert!(missing.contains("--arch arm64 --row full`"), "{missing}");
+    }
+}
