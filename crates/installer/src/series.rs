@@ -1,37 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! An install as patches to be mailed.
+//! Writes an install as patches for mailing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
-use kernel_lab::process;
-use kernel_tree::{Author, Tree, Unrecorded};
+use kernel_lab::{process, progress};
+use kernel_tree::{Author, Selection, Table, Tree, Unrecorded};
+use xshell::cmd;
 
-/// Writes the patches of these plugins, all that make sense in the tree if none is named, and gives
-/// their paths.
+/// Writes the patches of these plugins, or of all that are useful in the tree if none is named, and returns
+/// their paths. Patches that an earlier call wrote into the directory are removed.
 ///
 /// # Errors
-/// The tree is refused, or a patch cannot be written.
+/// The tree is refused, the sender has no address, or a patch cannot be written.
 pub fn write_series(
     tree: &Path,
     into: &Path,
     plugins: &[String],
     name_and_mail: &str,
 ) -> anyhow::Result<Vec<PathBuf>> {
+    write_with(&plugin_table::table()?, tree, into, plugins, name_and_mail)
+}
+
+/// The same with plugins of the caller.
+fn write_with(
+    table: &Table,
+    tree: &Path,
+    into: &Path,
+    plugins: &[String],
+    name_and_mail: &str,
+) -> anyhow::Result<Vec<PathBuf>> {
+    check_sender(name_and_mail)?;
     let author = Author {
         name_and_mail: name_and_mail.to_owned(),
         date: date()?,
     };
-    let table = plugin_table::table()?;
     let tree = Tree::open(tree)?;
-    if let Some(found) = Unrecorded::find(&tree, &table)? {
+    if let Some(found) = Unrecorded::find(&tree, table)? {
         return Err(found.into_error(&tree).into());
     }
     let selection = table.choose(&tree, plugins)?;
     let patches = kernel_tree::series(&tree, &selection, plugin_table::VERSION, &author)?;
+    let differ = uncommitted(&tree, &selection)?;
+    if !differ.is_empty() {
+        progress::note(&format!(
+            "{}: not committed: {}; the patches apply to these files as they are now",
+            tree.dir().display(),
+            differ.join(", ")
+        ));
+    }
     fs::create_dir_all(into).with_context(|| into.display().to_string())?;
+    remove_earlier(into)?;
     let mut written = Vec::new();
     for patch in patches {
         let path = into.join(&patch.file_name);
@@ -41,26 +62,208 @@ pub fn write_series(
     Ok(written)
 }
 
-/// Returns what git knows of the person who works in the tree, as `NAME <MAIL>`.
+/// Checks that the sender is written as `NAME <MAIL>`, because git takes no patch without an address.
+fn check_sender(sender: &str) -> anyhow::Result<()> {
+    let parts = sender
+        .strip_suffix('>')
+        .and_then(|rest| rest.split_once('<'));
+    let is_sender = parts.is_some_and(|(name, mail)| {
+        let (user, host) = mail.split_once('@').unwrap_or_default();
+        let is_address = !user.is_empty() && !host.is_empty();
+        !name.trim().is_empty() && is_address && !mail.contains([' ', '<', '>'])
+    });
+    anyhow::ensure!(
+        is_sender,
+        "the sender `{sender}` is not of the form `NAME <USER@HOST>`; set it with --author"
+    );
+    Ok(())
+}
+
+/// Removes the files of a series that an earlier call wrote.
+fn remove_earlier(into: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(into).with_context(|| into.display().to_string())? {
+        let path = entry.with_context(|| into.display().to_string())?.path();
+        if !path.is_file() {
+            continue;
+        }
+        let text = fs::read(&path).with_context(|| path.display().to_string())?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if kernel_tree::is_of_series(&name, &text) {
+            fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the edited files that differ from the last commit, if the tree is a git repository. Patches are made
+/// for the files of the tree, so they may not apply to the commit.
+fn uncommitted(tree: &Tree, selection: &Selection<'_>) -> anyhow::Result<Vec<String>> {
+    let edited = kernel_tree::edited_blobs(tree, selection, plugin_table::VERSION)?;
+    let Some(committed) = committed_blobs(tree.dir(), edited.keys())? else {
+        return Ok(Vec::new());
+    };
+    Ok(edited
+        .into_iter()
+        .filter(|(path, blob)| committed.get(path) != Some(blob))
+        .map(|(path, _)| path)
+        .collect())
+}
+
+/// Returns git's names of the contents of files in the last commit; `None` if `dir` is not the top of a git
+/// repository with a commit.
+fn committed_blobs<'a>(
+    dir: &Path,
+    paths: impl Iterator<Item = &'a String>,
+) -> anyhow::Result<Option<BTreeMap<String, String>>> {
+    if !dir.join(".git").exists() {
+        return Ok(None);
+    }
+    let sh = process::shell_in(dir)?;
+    if process::read(cmd!(sh, "git rev-parse --quiet --verify HEAD")).is_err() {
+        return Ok(None);
+    }
+    let listed = process::read(cmd!(sh, "git ls-tree HEAD -- {paths...}"))?;
+    // `<mode> blob <name>\t<path>`
+    let blobs = listed.lines().filter_map(|line| {
+        let (entry, path) = line.split_once('\t')?;
+        let blob = entry.rsplit(' ').next()?;
+        Some((path.to_owned(), blob.to_owned()))
+    });
+    Ok(Some(blobs.collect()))
+}
+
+/// Returns git's user in the tree, as `NAME <MAIL>`.
 ///
 /// # Errors
-/// git does not know.
+/// git has no user.
 pub fn author_of(tree: &Path) -> anyhow::Result<String> {
+    let sh = process::shell_in(tree)?;
     let ask = |key: &str| {
-        process::output(Command::new("git").current_dir(tree).args(["config", key]))
+        process::read(cmd!(sh, "git config {key}"))
             .map(|value| value.trim().to_owned())
-            .context("git does not know who sends the patches: say it with --author")
+            .context("git does not know who sends the patches: set the sender with --author")
     };
     Ok(format!("{} <{}>", ask("user.name")?, ask("user.email")?))
 }
 
-/// The time of now as a mail has it, or of `SOURCE_DATE_EPOCH`, by which builds that are to give
-/// the same bytes twice set it.
+/// Returns the current time in the format of mails, or the time in `SOURCE_DATE_EPOCH`, which reproducible
+/// builds set.
 fn date() -> anyhow::Result<String> {
-    let mut command = Command::new("date");
-    command.args(["-R", "-u"]).env("LC_ALL", "C");
-    if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
-        command.arg(format!("--date=@{epoch}"));
+    let sh = process::shell()?;
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let date = epoch.map(|epoch| format!("--date=@{epoch}"));
+    let date = cmd!(sh, "date -R -u {date...}").env("LC_ALL", "C");
+    Ok(process::read(date)?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    const SENDER: &str = "A Maintainer <a@example.org>";
+
+    /// Runs a git command in `dir`, without the configuration of the user.
+    fn git(dir: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+        let sh = process::shell_in(dir)?;
+        let git = cmd!(
+            sh,
+            "git -c user.name=T -c user.email=t@example.org {arguments...}"
+        )
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null");
+        process::read(git)
     }
-    Ok(process::output(&mut command)?.trim().to_owned())
+
+    /// Returns the sample tree, whose Kconfig has several lines, in a repository.
+    fn repository() -> tempfile::TempDir {
+        let tree = sample::tree();
+        fs::write(tree.path().join("Kconfig"), "1\n2\n3\na\n4\n5\n6\n").unwrap();
+        for arguments in [
+            &["init", "-q"][..],
+            &["add", "-A"],
+            &["commit", "-q", "-m", "first"],
+        ] {
+            git(tree.path(), arguments).unwrap();
+        }
+        tree
+    }
+
+    fn written(tree: &Path, into: &Path) -> Vec<String> {
+        let paths = write_with(&sample::table(), tree, into, &[], SENDER).unwrap();
+        let names = paths.iter().filter_map(|path| path.file_name());
+        names
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn git_takes_all_patches_of_the_folder_and_finds_the_old_content() {
+        let tree = repository();
+        let into = tempfile::tempdir().unwrap();
+        let names = written(tree.path(), into.path());
+        assert_eq!(
+            names,
+            ["0000-cover-letter.txt", "0001-kbuild-lto-be-a-sample.patch"]
+        );
+        // The context of the patch is not there any more, so only a three-way merge can apply it.
+        fs::write(tree.path().join("Kconfig"), "one\n2\n3\na\n4\n5\n6\n").unwrap();
+        git(tree.path(), &["commit", "-q", "-a", "-m", "second"]).unwrap();
+        let patch = into.path().join(&names[1]).display().to_string();
+        assert!(git(tree.path(), &["apply", "--check", &patch]).is_err());
+        git(tree.path(), &["am", "-q", "-3", &patch]).unwrap();
+        let text = fs::read_to_string(tree.path().join("Kconfig")).unwrap();
+        assert_eq!(text, "one\n2\n3\nb\n4\n5\n6\n");
+    }
+
+    #[test]
+    fn patches_of_an_earlier_call_do_not_stay() {
+        let tree = repository();
+        let into = tempfile::tempdir().unwrap();
+        let names = written(tree.path(), into.path());
+        let stale = into.path().join("0002-Removed-since.patch");
+        fs::copy(into.path().join(&names[1]), &stale).unwrap();
+        let own = into.path().join("own.patch");
+        fs::write(&own, "From a colleague\n").unwrap();
+        assert_eq!(written(tree.path(), into.path()), names);
+        assert!(!stale.exists());
+        assert!(own.exists());
+    }
+
+    #[test]
+    fn edited_files_that_are_not_committed_are_found() {
+        let tree = repository();
+        let table = sample::table();
+        let found = || {
+            let tree = Tree::open(tree.path()).unwrap();
+            uncommitted(&tree, &table.choose(&tree, &[""; 0]).unwrap()).unwrap()
+        };
+        assert_eq!(found(), [""; 0]);
+        fs::write(tree.path().join("Kconfig"), "0\na\n").unwrap();
+        assert_eq!(found(), ["Kconfig"]);
+        // Edits of an install are not changes of the user.
+        git(tree.path(), &["checkout", "-q", "Kconfig"]).unwrap();
+        sample::installed(&sample::options(&tree));
+        assert_eq!(found(), [""; 0]);
+    }
+
+    #[test]
+    fn a_sender_has_a_name_and_an_address() {
+        for good in ["A Maintainer <a@example.org>", "A. <a+b@c>"] {
+            check_sender(good).unwrap();
+        }
+        for wrong in [
+            "",
+            "A Maintainer",
+            "A Maintainer <>",
+            "A Maintainer <a>",
+            "A Maintainer <a@>",
+            "<a@example.org>",
+            "A <a@example.org> B",
+            "A <a @example.org>",
+        ] {
+            let error = check_sender(wrong).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{wrong}`")), "{error}");
+        }
+    }
 }

@@ -5,9 +5,27 @@ use std::io::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
+use crate::hash::git_blob;
+
 /// Returns the difference of two contents of the file `path`, which is empty if they are equal.
 /// `None` stands for a missing file.
 pub(crate) fn unified(path: &str, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<u8> {
+    with_index(path, old, new, "")
+}
+
+/// Returns the same with git's names of both contents, by which `git am -3` finds the old one. `mode` is the
+/// mode of the file, such as `100644`.
+pub(crate) fn patch(path: &str, old: Option<&[u8]>, new: Option<&[u8]>, mode: &str) -> Vec<u8> {
+    let blob = |content: Option<&[u8]>| content.map_or_else(|| "0".repeat(40), git_blob);
+    let index = format!("index {}..{}", blob(old), blob(new));
+    // Only a change has the mode in this line.
+    match (old, new) {
+        (Some(_), Some(_)) => with_index(path, old, new, &format!("{index} {mode}\n")),
+        _ => with_index(path, old, new, &format!("{index}\n")),
+    }
+}
+
+fn with_index(path: &str, old: Option<&[u8]>, new: Option<&[u8]>, index: &str) -> Vec<u8> {
     if old == new {
         return Vec::new();
     }
@@ -20,6 +38,7 @@ pub(crate) fn unified(path: &str, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec
         (_, None) => text.extend(b"deleted file mode 100644\n"),
         _ => {}
     }
+    text.extend(index.bytes());
     let (before, after) = (name('a', old), name('b', new));
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
     if old.contains(&0) || new.contains(&0) {
@@ -109,6 +128,22 @@ mod tests {
         );
         let binary = String::from_utf8(unified("f", None, Some(b"\0"))).unwrap();
         assert!(binary.contains("Binary files"), "{binary}");
+    }
+
+    #[test]
+    fn a_patch_has_the_names_that_git_gives_to_contents() {
+        // `printf 'a\n' | git hash-object --stdin`, and the same of `b`.
+        let (a, b) = (
+            "78981922613b2afb6025042ff6bd878ac1994e85",
+            "61780798228d17af2d34fce4cfbdf35556832472",
+        );
+        let text = |old, new| String::from_utf8(patch("f", old, new, "100755")).unwrap();
+        let (old, new) = (Some(&b"a\n"[..]), Some(&b"b\n"[..]));
+        assert!(text(old, new).contains(&format!("\nindex {a}..{b} 100755\n--- a/f\n")));
+        let zeros = "0".repeat(40);
+        assert!(text(None, new).contains(&format!("mode 100644\nindex {zeros}..{b}\n---")));
+        assert!(text(old, None).contains(&format!("mode 100644\nindex {a}..{zeros}\n---")));
+        assert!(text(old, old).is_empty());
     }
 
     #[test]

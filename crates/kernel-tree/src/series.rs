@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::diff;
 use crate::edits::Adoption;
 use crate::error::Result;
+use crate::hash::git_blob;
 use crate::paths::LTO_DIR;
 use crate::plan::Plan;
 use crate::plugin::Plugin;
@@ -99,11 +101,11 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
                 .get(path)
                 .map(|Text { text, .. }| text)
                 .or(pristine.as_ref());
-            step.add(path, old, Some(text));
+            step.add(tree, path, old, Some(text))?;
         }
         for (path, Text { pristine, text }) in &before {
             if !after.contains_key(path) {
-                step.add(path, Some(text), pristine.as_ref());
+                step.add(tree, path, Some(text), pristine.as_ref())?;
             }
         }
         before = after;
@@ -138,20 +140,33 @@ fn texts(plan: &Plan) -> BTreeMap<String, Text> {
 }
 
 impl Step<'_> {
-    fn add(&mut self, path: &str, old: Option<&Vec<u8>>, new: Option<&Vec<u8>>) {
+    fn add(
+        &mut self,
+        tree: &Tree,
+        path: &str,
+        old: Option<&Vec<u8>>,
+        new: Option<&Vec<u8>>,
+    ) -> Result<()> {
         if old == new {
-            return;
+            return Ok(());
         }
         let (old, new) = (old.map(Vec::as_slice), new.map(Vec::as_slice));
-        self.diff.extend(diff::unified(path, old, new));
+        let mode = if tree.is_executable(path)? {
+            "100755"
+        } else {
+            "100644"
+        };
+        self.diff.extend(diff::patch(path, old, new, mode));
         let lines = diff::count(old.unwrap_or_default(), new.unwrap_or_default());
         self.stat.push((path.to_owned(), lines));
+        Ok(())
     }
 
     /// Returns the patch with its `place` in a series; without `place`, as a single patch.
     fn to_patch(&self, place: Option<(usize, usize)>, author: &Author) -> Patch {
-        let (subject, body) = self.message;
-        let mut head = mail_head(subject, place, author);
+        let (title, body) = self.message;
+        let subject = subject(title);
+        let mut head = mail_head(&subject, place, author);
         if !body.is_empty() {
             let _ = write!(head, "{body}\n\n");
         }
@@ -182,12 +197,14 @@ impl Step<'_> {
                 self.plugin.tools.join(" -p "),
             );
         }
-        let _ = write!(head, "---\n{}\n", diff::stat(&self.stat));
+        let sender = &author.name_and_mail;
+        let stat = diff::stat(&self.stat);
+        let _ = write!(head, "Signed-off-by: {sender}\n---\n{stat}\n");
         let mut text = head.into_bytes();
         text.extend_from_slice(&self.diff);
         text.extend_from_slice(SIGNATURE.as_bytes());
         let file_name = match place {
-            Some((number, _)) => format!("{number:04}-{}.patch", slug(subject)),
+            Some((number, _)) => format!("{number:04}-{}.patch", slug(&subject)),
             None => format!("{}.patch", self.plugin.name),
         };
         Patch { file_name, text }
@@ -210,7 +227,11 @@ impl Step<'_> {
 }
 
 fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author) -> Patch {
-    let mut text = mail_head("Clang LTO, by plugins", Some((0, steps.len())), author);
+    let mut text = mail_head(
+        "kbuild: lto: Clang LTO, by plugins",
+        Some((0, steps.len())),
+        author,
+    );
     let tools: Vec<&str> = steps
         .iter()
         .flat_map(|step| step.plugin.tools.iter().map(String::as_str))
@@ -233,7 +254,7 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
         packages.concat(),
     );
     for step in steps {
-        let _ = writeln!(text, "  {}", step.message.0);
+        let _ = writeln!(text, "  {}", subject(step.message.0));
     }
     let mut files: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (path, (added, removed)) in steps.iter().flat_map(|step| &step.stat) {
@@ -247,16 +268,62 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
     let _ = write!(text, "\n{}\n", diff::stat(&files));
     text.push_str(SIGNATURE);
     Patch {
-        file_name: "0000-cover-letter.patch".into(),
+        file_name: COVER_LETTER.into(),
         text: text.into_bytes(),
     }
 }
 
+/// The file name of the cover letter. It is not that of a patch, because `git am` refuses a patch without a
+/// change.
+const COVER_LETTER: &str = "0000-cover-letter.txt";
+
+/// The start of every file of a series. The date is the one that git always writes there.
+const FIRST_LINE: &str = concat!(
+    "From 0000000000000000000000000000000000000000",
+    " Mon Sep 17 00:00:00 2001\n"
+);
+
+/// Returns whether a file is of a series that [`series`] made: a patch or a cover letter.
+pub fn is_of_series(file_name: &str, text: &[u8]) -> bool {
+    let is_patch = Path::new(file_name)
+        .extension()
+        .is_some_and(|end| end == "patch");
+    (is_patch || file_name == COVER_LETTER)
+        && text.starts_with(FIRST_LINE.as_bytes())
+        && text
+            .windows(SIGNATURE_START.len())
+            .any(|part| part == SIGNATURE_START.as_bytes())
+}
+
+/// Returns the files that the plugins edit, and git's names of their contents without plugins.
+///
+/// # Errors
+/// Same as [`Plan::new`].
+pub fn edited_blobs(
+    tree: &Tree,
+    selection: &Selection<'_>,
+    version: &str,
+) -> Result<BTreeMap<String, String>> {
+    let alone = selection.each_alone();
+    let plans = if alone.is_empty() {
+        vec![Plan::new(tree, selection, version)?]
+    } else {
+        let plans = alone.iter().map(|one| Plan::new(tree, one, version));
+        plans.collect::<Result<_>>()?
+    };
+    let edited = plans.into_iter().flat_map(|plan| plan.edited);
+    Ok(edited
+        .map(|(path, file)| (path, git_blob(&file.pristine)))
+        .collect())
+}
+
+/// The start of [`SIGNATURE`], in every version.
+const SIGNATURE_START: &str = "\n-- \nkbuild-lto ";
+
 /// The end of a mailed patch.
 const SIGNATURE: &str = concat!("-- \nkbuild-lto ", env!("CARGO_PKG_VERSION"), "\n\n");
 
-/// Returns the head of a mail, in the form that `git format-patch` writes and `git am` reads. The date
-/// in the first line is the one that git always writes there.
+/// Returns the head of a mail, in the form that `git format-patch` writes and `git am` reads.
 fn mail_head(subject: &str, place: Option<(usize, usize)>, author: &Author) -> String {
     let Author {
         name_and_mail,
@@ -267,15 +334,26 @@ fn mail_head(subject: &str, place: Option<(usize, usize)>, author: &Author) -> S
         format!(" {number:0width$}/{total}")
     });
     format!(
-        "From {zeros} Mon Sep 17 00:00:00 2001\n\
-         From: {name_and_mail}\n\
+        "{FIRST_LINE}From: {name_and_mail}\n\
          Date: {date}\n\
          Subject: [PATCH{place}] {subject}\n\
          MIME-Version: 1.0\n\
          Content-Type: text/plain; charset=UTF-8\n\
-         Content-Transfer-Encoding: 8bit\n\n",
-        zeros = "0".repeat(40),
+         Content-Transfer-Encoding: 8bit\n\n"
     )
+}
+
+/// Returns the subject of a patch with this title: the subsystem, and the title in lower case unless it begins
+/// with an abbreviation.
+fn subject(title: &str) -> String {
+    let mut letters = title.chars();
+    let first = letters.next().unwrap_or_default();
+    let rest = letters.as_str();
+    if rest.starts_with(|second: char| second.is_ascii_uppercase()) {
+        format!("kbuild: lto: {title}")
+    } else {
+        format!("kbuild: lto: {}{rest}", first.to_lowercase())
+    }
 }
 
 /// Returns a subject in the form that it has in file names.
@@ -359,10 +437,10 @@ mod tests {
         assert_eq!(
             names,
             [
-                "0000-cover-letter.patch",
-                "0001-Do-what-the-core-does.patch",
-                "0002-Do-more-than-the-core-does.patch",
-                "0003-Stand-alone.patch",
+                "0000-cover-letter.txt",
+                "0001-kbuild-lto-do-what-the-core-does.patch",
+                "0002-kbuild-lto-do-more-than-the-core-does.patch",
+                "0003-kbuild-lto-stand-alone.patch",
             ]
         );
         let plans: Vec<_> = (1..=3)
@@ -396,12 +474,13 @@ mod tests {
                 "Subject: [PATCH 0/3] ",
                 "for Linux 5.10.262, made by kbuild-lto 1.0",
                 "cargo build --release \\\n\t\t-p core-tool -p solo\n",
-                "  Stand alone\n",
+                "  kbuild: lto: stand alone\n",
                 " scripts/link-vmlinux.sh ",
             ][..],
             &[
                 "From: A Maintainer <a@example.org>\nDate: Fri, 2 Jan 2026 03:04:05 +0000\n\
-                 Subject: [PATCH 1/3] Do what the core does\n",
+                 Subject: [PATCH 1/3] kbuild: lto: do what the core does\n",
+                "\n\nSigned-off-by: A Maintainer <a@example.org>\n---\n",
                 "- arch/Kconfig: the options\n",
                 "- kbuild: add the core\n",
                 " scripts/lto/VERSION ",
@@ -425,6 +504,12 @@ mod tests {
         }
         // What an earlier plugin changed, and why, is not said again.
         assert!(!text(2).contains("initcalls are the core's"), "{}", text(2));
+    }
+
+    #[test]
+    fn a_title_becomes_a_subject() {
+        assert_eq!(subject("Merge sections"), "kbuild: lto: merge sections");
+        assert_eq!(subject("LTO for all"), "kbuild: lto: LTO for all");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! A kernel tree and the facts about it.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use kernel_facts::{Facts, KernelVersion, KnownLto, contains, exists};
@@ -85,6 +87,20 @@ impl Tree {
             Condition::Lacks { file, text } => self.contains(file, text).map(|found| !found),
             Condition::Exists { path } => self.has(path),
             Condition::Absent { path } => self.has(path).map(|found| !found),
+        }
+    }
+
+    /// Returns whether its owner may execute a file; false if there is no such file.
+    ///
+    /// # Errors
+    /// The file cannot be looked at.
+    pub(crate) fn is_executable(&self, path: &str) -> Result<bool> {
+        const OWNER_MAY_EXECUTE: u32 = 0o100;
+        let full = self.full(path)?;
+        match fs::metadata(&full) {
+            Ok(metadata) => Ok(metadata.permissions().mode() & OWNER_MAY_EXECUTE != 0),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("look at", &full)(error)),
         }
     }
 
