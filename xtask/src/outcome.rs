@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! How a command ends: done, a fault found, or not able to run.
 
-use anyhow::Context as _;
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 pub use kernel_lab::{Failure, Outcome};
@@ -21,10 +19,5 @@ pub fn report(outcome: Outcome) -> ExitCode {
 /// Writes a result to standard output. That nobody reads it to its end, as `head` does not, is no
 /// failure.
 pub fn print(text: &[u8]) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("writing the result")
-        }
-        _ => Ok(()),
-    }
+    Ok(tool_io::print(text)?)
 }

@@ -18,7 +18,7 @@ use kernel_lab::{Arch, build, fetch, process, setup, table, workspace};
 
 use crate::demo;
 use crate::install;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, print};
 use crate::values;
 
 /// Measures the cost of the plugins, as ratios in one run, and writes docs/results/.
@@ -262,7 +262,7 @@ fn initcalls(objtree: &Path, results: Option<&Path>) -> Outcome {
     let release = release(objtree)?;
     let tool = install::built_tool("initcall-order")?;
     let Compared { rows, page } = initcall_script::against_perl(objtree, &tool)?;
-    println!("{}", table::of(rows));
+    print(format!("{}\n", table::of(rows)).as_bytes())?;
     let name = format!("initcall-order-{release}.md");
     keep(&results_dir(results).join(name), &page)
 }
@@ -272,7 +272,7 @@ fn checks(objtree: &Path, results: Option<&Path>) -> Outcome {
     let release = release(objtree)?;
     let title = format!("Cost of the checks of single plugins: Linux {release}");
     let table = checks::measure(objtree, install::built_tool)?;
-    println!("{table}");
+    print(format!("{table}\n").as_bytes())?;
     let page = format!("{}{table}", head(&title, "bench checks OBJTREE")?);
     keep(
         &results_dir(results).join(format!("checks-{release}.md")),
@@ -303,7 +303,7 @@ impl Kernels {
             results,
             ..
         } = self;
-        println!("{table}");
+        print(format!("{table}\n").as_bytes())?;
         let title = format!("{title}: {}", kernel_name(version, *arch, *profile));
         let mut command = format!("bench {option} {}", arguments(*arch, *profile));
         if version != demo::KERNEL {
@@ -392,7 +392,7 @@ impl Kernels {
         let rows = ratios
             .iter()
             .map(|ratio| [ratio.what, &ratio.value, ratio.goal, &ratio.from].map(str::to_owned));
-        println!("{}", table::of(rows));
+        print(format!("{}\n", table::of(rows)).as_bytes())?;
         let name = page_name(demo::KERNEL, self.arch, self.profile);
         let page = plugins::page(variant, &ratios)?;
         keep(&self.results.join(format!("bench-{name}")), &page)
@@ -420,8 +420,9 @@ fn native_trees(version: &str, workdir: &Path) -> anyhow::Result<(PathBuf, PathB
 
 fn keep(path: &Path, page: &str) -> Outcome {
     fs::write(path, page).with_context(|| path.display().to_string())?;
-    println!("written to {}", path.display());
-    Ok(())
+    Ok(print(
+        format!("written to {}\n", path.display()).as_bytes(),
+    )?)
 }
 
 /// Builds a configured kernel in a process of its own, which has no other children whose memory counts.

@@ -175,8 +175,9 @@ fn write_page(arch: Arch, results: &Path) -> Outcome {
     let page = rows::page(arch, results)?;
     let path = rows::page_path(arch, results);
     std::fs::write(&path, page).with_context(|| path.display().to_string())?;
-    println!("written to {}", path.display());
-    Ok(())
+    Ok(print(
+        format!("written to {}\n", path.display()).as_bytes(),
+    )?)
 }
 
 /// Returns the requested rows.
