@@ -9,6 +9,7 @@ mod distributed;
 mod dropping;
 mod llvm;
 mod modes;
+mod mutations;
 mod native;
 mod objects;
 mod rebuild;
@@ -36,7 +37,7 @@ use crate::outcome::{Failure, Outcome};
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All tests except [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 37] = [
+pub const TESTS: [(&str, KernelTest); 38] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -167,13 +168,17 @@ pub const TESTS: [(&str, KernelTest); 37] = [
         x86_64::verify_sees,
     ),
     (
+        "every check of verify sees the changes that it must see",
+        mutations::all_of_two_kernels,
+    ),
+    (
         "mcount-loc makes the records of recordmcount",
         objects::entry_calls,
     ),
 ];
 
 /// The tests that take hours: kernels built again from nothing, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 41] = [
+pub const WIDE: [(&str, KernelTest); 42] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -310,6 +315,10 @@ pub const WIDE: [(&str, KernelTest); 41] = [
     (
         "bench runtime: programs of Debian's packages",
         runtime::foreign,
+    ),
+    (
+        "every check sees its changes in each kernel that was built",
+        mutations::every_kernel,
     ),
 ];
 

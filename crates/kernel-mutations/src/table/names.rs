@@ -112,10 +112,7 @@ fn suffixed(kernel: &Kernel, path: &str) -> Option<Changes> {
     })
 }
 
-fn kallsyms(
-    kernel: &Kernel,
-    change: impl Fn(&mut Patch) -> Option<()>,
-) -> Option<Changes> {
+fn kallsyms(kernel: &Kernel, change: impl Fn(&mut Patch) -> Option<()>) -> Option<Changes> {
     let has_tables = kernel.is_set("KALLSYMS");
     has_tables.then(|| kernel.patched("vmlinux", change))?
 }
