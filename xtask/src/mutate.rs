@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::builder::PossibleValuesParser;
 use kernel_checks::CHECKS;
 use kernel_lab::table;
-use kernel_mutations::{Kernel, Mutation, Seen, mutations};
+use kernel_mutations::{Mutation, Seen, missed, mutations, try_all};
 
 use crate::outcome::{Failure, Outcome, print};
 
@@ -19,12 +19,16 @@ use crate::outcome::{Failure, Outcome, print};
 Examples:
   cargo xtask mutate --objtree /build/thin
   cargo xtask mutate --objtree /build/thin --against /build/none --only crcs,prel32
+  cargo xtask mutate --page
 
 Exit codes: 0 all changes were seen, 1 one was not, 2 could not run.")]
 pub struct Args {
     /// The object tree of the kernel
-    #[arg(long, value_name = "DIR")]
-    objtree: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "page")]
+    objtree: Option<PathBuf>,
+    /// Only print the table of changes for docs/verify.md
+    #[arg(long, conflicts_with = "objtree")]
+    page: bool,
     /// The object tree of the same kernel, built without LTO, to compare with
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
@@ -38,52 +42,31 @@ pub struct Args {
 pub fn run(args: &Args) -> Outcome {
     let Args {
         objtree,
+        page,
         against,
         only,
     } = args;
-    let kernel = Kernel::open(objtree)?;
+    let Some(objtree) = objtree.as_deref().filter(|_| !page) else {
+        return Ok(print(kernel_mutations::page().as_bytes())?);
+    };
     let is_chosen =
         |mutation: &&Mutation| only.is_empty() || only.iter().any(|name| name == mutation.check);
-    let mut rows = Vec::new();
-    let mut missed = Vec::new();
-    for mutation in mutations().filter(is_chosen) {
-        let seen = mutation.try_on(&kernel, against.as_deref())?;
-        let result = match &seen {
+    let chosen: Vec<_> = mutations().filter(is_chosen).collect();
+    let tried = try_all(objtree, against.as_deref(), &chosen)?;
+    let row = |(mutation, seen): &(&Mutation, Seen)| {
+        let result = match seen {
             Seen::Yes => "seen",
             Seen::No(_) => "NOT SEEN",
             Seen::NotApplicable => "n/a",
         };
-        rows.push([
-            mutation.check.to_owned(),
-            result.to_owned(),
-            mutation.change.to_owned(),
-        ]);
-        missed.extend(missed_as_text(mutation, seen));
-    }
-    print(format!("{}\n", table::of(rows)).as_bytes())?;
-    outcome(objtree, &missed)
+        [mutation.check, result, mutation.change].map(str::to_owned)
+    };
+    print(format!("{}\n", table::of(tried.iter().map(row))).as_bytes())?;
+    outcome(objtree, &tried)
 }
 
-fn missed_as_text(mutation: &Mutation, seen: Seen) -> Option<String> {
-    let Seen::No(said) = seen else {
-        return None;
-    };
-    let Mutation {
-        check,
-        change,
-        message,
-        ..
-    } = mutation;
-    let said = match said.as_slice() {
-        [] => "said nothing".to_owned(),
-        [first, ..] => format!("said {} things, the first: {first}", said.len()),
-    };
-    Some(format!(
-        "{check}: {change}: expected \"{message}\", verify {said}"
-    ))
-}
-
-fn outcome(objtree: &Path, missed: &[String]) -> Outcome {
+fn outcome(objtree: &Path, tried: &[(&Mutation, Seen)]) -> Outcome {
+    let missed = missed(tried);
     if missed.is_empty() {
         return Ok(());
     }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The end of a command: success, a fault, or a failure to run.
 
-use anyhow::Context as _;
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 pub use kernel_lab::{Failure, Outcome};
@@ -20,10 +18,5 @@ pub fn report(outcome: Outcome) -> ExitCode {
 
 /// Writes a result to standard output. A reader that stops early, such as `head`, is no failure.
 pub fn print(text: &[u8]) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("writing the result")
-        }
-        _ => Ok(()),
-    }
+    Ok(tool_io::print(text)?)
 }

@@ -10,7 +10,7 @@ use comfy_table::Table;
 use kernel_checks::{CHECKS, Checked, Report, Request};
 use tool_io::Files;
 
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::{Failure, Outcome, print};
 
 /// Check a built kernel, of any version from 5.10 on, with or without our plugins
 ///
@@ -26,7 +26,7 @@ Examples:
   cargo xtask verify --objtree /build/thin --only lto,initcalls
   cargo xtask verify --objtree /build/thin --only names --emit-suffix-map thin.names
 
-Reads only. Exit codes: 0 no fault, 1 a fault was found, 2 could not run.")]
+Reads only. Exit codes: 0 no fault, 1 a fault was found, 2 a file or a check could not be looked at, and the rest was.")]
 pub struct Args {
     /// The object tree of the kernel
     #[arg(long, value_name = "DIR")]
@@ -34,7 +34,7 @@ pub struct Args {
     /// The object tree of the same kernel, built without LTO
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
-    /// Do only these checks
+    /// Do only these checks, and `files`, on which all others rely
     #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = names())]
     only: Vec<String>,
     /// Write which symbol of vmlinux and the modules has which name in the source
@@ -75,29 +75,33 @@ pub fn run(args: &Args) -> Outcome {
         map: emit_suffix_map.as_deref(),
     };
     let report = request.run(Files::for_process())?;
-    match format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Format::Text => print(&report),
-    }
-    match report.n_faults() {
-        0 => Ok(()),
-        n => Err(Failure::Fault(anyhow!("{}: {n} faults", objtree.display()))),
+    let shown = match format {
+        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+        Format::Text => as_text(&report),
+    };
+    print(shown.as_bytes())?;
+    let objtree = objtree.display();
+    let n_faults = report.n_faults();
+    match report.could_not_run().len() {
+        0 if n_faults == 0 => Ok(()),
+        0 => Err(Failure::Fault(anyhow!("{objtree}: {n_faults} faults"))),
+        n => Err(Failure::CannotRun(anyhow!(
+            "{objtree}: {n_faults} faults, and {n} checks or files that could not be looked at"
+        ))),
     }
 }
 
-fn print(report: &Report) {
+fn as_text(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     for Checked { name, finding, .. } in &report.checks {
         table.add_row([*name, &finding.verdict.to_string(), &finding.figure]);
     }
-    println!("{table}");
-    for Checked { name, finding, .. } in &report.checks {
-        for fault in &finding.faults {
-            println!("{name}: {fault}");
-        }
-        for note in &finding.notes {
-            println!("{name}: note: {note}");
-        }
+    let mut text = format!("{table}\n");
+    let lines = [report.faults(), report.could_not_run(), report.notes()];
+    for line in lines.concat() {
+        text.push_str(&line);
+        text.push('\n');
     }
+    text
 }

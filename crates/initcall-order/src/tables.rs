@@ -103,6 +103,19 @@ pub enum OrderFault {
         /// The name of the reference.
         reference: String,
     },
+    /// An entry leads to no function, so nothing can be said of it.
+    #[error(
+        "initcall level {level}, place {place}: leads to no function in {kernel}; only tables of distances of 32 bits \
+         are read (HAVE_ARCH_PREL32_RELOCATIONS)"
+    )]
+    Unnamed {
+        /// The level.
+        level: &'static str,
+        /// Which entry of the level, from 0.
+        place: usize,
+        /// The kernel, or the name of the reference.
+        kernel: String,
+    },
     /// The symbols around a table do not enclose one.
     #[error("initcall level {level}: {reason}")]
     Bounds {
@@ -205,6 +218,18 @@ impl Tables {
             for place in 0..entries(self).max(entries(expected)) {
                 let found = self.entry(level, place);
                 let expected = expected.entry(level, place);
+                let is_unnamed =
+                    |entry: Option<&Entry>| entry.is_some_and(|entry| entry.function == UNNAMED);
+                let unnamed = [(found, "this kernel"), (expected, reference)];
+                let unnamed = unnamed.into_iter().find(|(entry, _)| is_unnamed(*entry));
+                if let Some((_, kernel)) = unnamed {
+                    faults.push(OrderFault::Unnamed {
+                        level,
+                        place,
+                        kernel: kernel.to_owned(),
+                    });
+                    continue;
+                }
                 let goes = found.zip(expected);
                 if goes.is_some_and(|(found, expected)| found.goes_with(expected, has_same_lines)) {
                     continue;
@@ -229,7 +254,10 @@ impl Tables {
     }
 }
 
-/// Returns the entry at the address `place`, which refers to `target`; its function is `?` if none begins
+/// The function of an entry that leads to none.
+const UNNAMED: &str = "?";
+
+/// Returns the entry at the address `place`, which refers to `target`; its function is [`UNNAMED`] if none begins
 /// there.
 fn entry(image: &Image, target: Option<u64>, place: u64) -> Entry {
     let symbols = target.map_or(&[][..], |target| image.symbols_at(target));
@@ -240,7 +268,7 @@ fn entry(image: &Image, target: Option<u64>, place: u64) -> Entry {
     };
     let found = symbols.iter().min_by_key(|symbol| rank(symbol));
     let Some(name) = found.map(|symbol| source_name(symbol.name)) else {
-        return Entry::new("?", None);
+        return Entry::new(UNNAMED, None);
     };
     // The stub tells which function runs; the label of the entry only tells which one was meant.
     let stub = name.strip_prefix(STUB);

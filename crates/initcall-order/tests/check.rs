@@ -122,7 +122,38 @@ fn each_place_of_another_function_is_told() {
     }
 }
 
-/// Returns the same, but with an entry that refers to the function itself, as in kernels without LTO.
+/// Tables of addresses are not read: their entries have no names, so that no two of them are equal.
+#[test]
+fn entries_without_names_are_a_fault() {
+    for target in KERNEL_TARGETS {
+        let with_addresses = |level_6: &[&str]| {
+            let dir = TestDir::new();
+            for (module, initcalls) in OBJECTS {
+                let source = object(module, initcalls)
+                    .replace(".long", ".quad")
+                    .replace(" - .\n", "\n");
+                dir.asm(&format!("{module}.o"), &source, &[target]);
+            }
+            dir.write("lds", script(level_6));
+            let arguments = ["-T", "lds", "-o", "vmlinux", "first.o", "second.o"];
+            dir.run("ld.lld", &arguments);
+            dir
+        };
+        let [one, two, sync] = IN_ORDER;
+        let (dir, other) = (with_addresses(&IN_ORDER), with_addresses(&[two, one, sync]));
+        let reference = other.join("vmlinux").display().to_string();
+        let (code, faults) = check(&dir, &["--against", &reference]);
+        assert_eq!(code, Some(1), "{target}: {faults:?}");
+        let expected = "leads to no function in this kernel; only tables of distances of 32 bits are read \
+                        (HAVE_ARCH_PREL32_RELOCATIONS)";
+        assert!(
+            faults.iter().any(|fault| fault.ends_with(expected)),
+            "{target}: {faults:?}"
+        );
+    }
+}
+
+/// As above, with an entry that refers to the function itself, as in kernels without LTO.
 fn object_without_stubs(module: &str, initcalls: &[Initcall]) -> String {
     let text = object(module, initcalls).replace(".globl __initstub__", ".local __initstub__");
     // A function of a name that other objects have too.

@@ -5,109 +5,17 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use initcall_order::{Collector, Tables};
-use lto_disable::{LinkOf, Unlisted};
 use lto_link::Suffixed;
-use object_model::{Elf, Input};
-use section_merge::Reference;
+use object_model::Elf;
+use section_merge::{ObjectFault, Reference};
 
 use super::Finding;
+use super::links::{mod_is_missing, no_link};
 use super::prefixed::prefixed;
 use object_tree::{Artefact, Link, LinkedBy, Module, Objtree, text_if_there};
 
-/// Why nothing can be said of the inputs of vmlinux.o.
-const NO_LINK: &str = "neither lto-link nor kbuild left a record of what vmlinux.o was linked from";
-
 /// The linker script that a kernel with native LTO leaves of its link.
 const SCRIPT: &str = ".tmp_initcalls.lds";
-
-/// LTO is really on: what vmlinux.o and the modules were linked from.
-pub fn lto(tree: &Objtree) -> anyhow::Result<Finding> {
-    if !tree.has_lto() {
-        return Ok(Finding::not_applicable(
-            "the kernel is configured without LTO",
-        ));
-    }
-    let Some(link) = tree.link()? else {
-        return Ok(Finding::not_applicable(NO_LINK));
-    };
-    let list = match link.by {
-        LinkedBy::LtoLink => disabled(tree)?,
-        LinkedBy::Kbuild => None,
-    };
-    let list = list.as_ref();
-    let (report, mut faults) = inputs_check(
-        tree,
-        &link.inputs,
-        Artefact::VmlinuxO,
-        LinkOf::Vmlinux,
-        list,
-    );
-    let mut n_modules = 0;
-    for module in &tree.modules {
-        let Some(parts) = tree.parts(module)? else {
-            continue;
-        };
-        let link_of = match parts.len() {
-            1 => LinkOf::ModuleOfOne,
-            _ => LinkOf::Module,
-        };
-        let (report, found) = inputs_check(tree, parts, module.artefact(), link_of, list);
-        n_modules += usize::from(report.n_bitcode + report.n_of_bitcode > 0);
-        faults.extend(found);
-    }
-    let of_bitcode = match report.n_of_bitcode {
-        0 => String::new(),
-        n => format!(", {n} compiled of bitcode"),
-    };
-    let figure = format!(
-        "vmlinux.o: {} bitcode{of_bitcode}, {} native ({} of C, disabled by {}); modules from \
-         bitcode: {n_modules} of {}",
-        report.n_bitcode,
-        report.n_native,
-        report.n_disabled,
-        match list {
-            Some(_) => format!(
-                "the list, but for {} by their Makefiles",
-                report.n_by_makefile
-            ),
-            None => "their commands".to_owned(),
-        },
-        tree.modules.len()
-    );
-    Ok(Finding::new(figure, faults))
-}
-
-/// The list of disabled objects that the kernel was built with, if it has one.
-fn disabled(tree: &Objtree) -> anyhow::Result<Option<lto_disable::Matcher>> {
-    for path in [
-        "source/scripts/lto/lto-disabled.mk",
-        "scripts/lto/lto-disabled.mk",
-    ] {
-        if let Some(text) = text_if_there(&tree.root.join(path))? {
-            return Ok(Some(lto_disable::parse_fragment(&text)));
-        }
-    }
-    Ok(None)
-}
-
-/// Returns counts and faults of the inputs that the object of `artefact` was linked from.
-fn inputs_check(
-    tree: &Objtree,
-    inputs: &[Input],
-    artefact: Artefact,
-    link_of: LinkOf,
-    list: Option<&lto_disable::Matcher>,
-) -> (lto_disable::Report, Vec<String>) {
-    let objects: Vec<_> = inputs
-        .iter()
-        .map(|input| tree.built_object(input))
-        .collect();
-    let (report, faults) = match list {
-        Some(list) => lto_disable::check(&objects, list, Unlisted::ByCommand, link_of),
-        None => lto_disable::check_commands(&objects, link_of),
-    };
-    (report, prefixed(artefact.object(), &faults))
-}
 
 /// Initcalls run in link order, and in the order of the kernel to compare with.
 pub fn initcalls(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
@@ -134,10 +42,14 @@ pub fn initcalls(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Fi
         ));
         references.push(reference);
     }
-    if references.is_empty() {
-        return Ok(Finding::not_applicable(
-            "no record of the link, and no build to compare with",
-        ));
+    if references.is_empty() && faults.is_empty() {
+        return if tree.has_lto() {
+            no_link(tree)
+        } else {
+            Ok(Finding::not_applicable(
+                "the kernel is configured without LTO, and there is no build to compare with",
+            ))
+        };
     }
     let figure = format!(
         "{} of {} as in {}",
@@ -202,6 +114,12 @@ pub fn prel32(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findi
         total.n_tables += report.n_tables;
         faults.extend(prefixed(artefact, &found));
     }
+    if let Some(object) = &tree.object {
+        let found = prel32_fix::lost(&tree.vmlinux, object);
+        faults.extend(prefixed(Artefact::Vmlinux, &found));
+    } else {
+        faults.extend(tree.object_fault());
+    }
     if let Some(against) = against {
         let found = prel32_fix::differences(&tree.vmlinux, &against.vmlinux);
         faults.extend(prefixed(Artefact::Vmlinux, &found));
@@ -226,6 +144,8 @@ pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> Finding {
     if let Some(object) = &tree.object {
         let found = section_merge::check_once(&tree.vmlinux, object);
         faults.extend(found.map(|fault| format!("{}: {fault}", Artefact::Vmlinux)));
+    } else {
+        faults.extend(tree.object_fault());
     }
     let figure = format!("{} modules and vmlinux", tree.modules.len());
     Finding::new(figure, faults)
@@ -237,14 +157,13 @@ pub fn mod_files(tree: &Objtree) -> anyhow::Result<Finding> {
         return Ok(Finding::not_applicable("the kernel has no modules"));
     }
     let mut texts = Vec::new();
-    for module in &tree.modules {
-        let text = tree.text_beside(module, ".mod")?;
-        texts.extend(text.map(|text| (module, text)));
-    }
-    if texts.is_empty() {
-        return Ok(Finding::not_applicable("the modules have no .mod files"));
-    }
     let mut faults = Vec::new();
+    for module in &tree.modules {
+        match tree.text_beside(module, ".mod")? {
+            Some(text) => texts.push((module, text)),
+            None => faults.push(mod_is_missing(module)),
+        }
+    }
     // What a file of one line is, the others say.
     let has_line_per_part = texts
         .iter()
@@ -292,78 +211,12 @@ pub fn section_mismatches(tree: &Objtree) -> anyhow::Result<Finding> {
     for (artefact, elf) in tree.relocatable() {
         let found = section_merge::mismatches(elf).with_context(|| artefact.to_string())?;
         n_references += found.n_references;
+        if artefact == Artefact::VmlinuxO && found.n_references == 0 {
+            faults.push(format!("{artefact}: {}", ObjectFault::NoReferences));
+        }
         faults.extend(prefixed(artefact, &found.faults));
     }
     let figure = format!("{n_references} references from code and data that stay");
-    Ok(Finding::new(figure, faults))
-}
-
-/// Nothing is linked twice, and nothing from bitcode and its native form.
-pub fn one_definition(tree: &Objtree) -> anyhow::Result<Finding> {
-    let mut n_symbols = 0;
-    let mut n_objects = 0;
-    let mut faults = Vec::new();
-    let mut add = |artefact: Artefact, inputs: &[Input]| {
-        let found = lto_link::definitions(inputs);
-        n_objects += inputs.len();
-        n_symbols += found.n_symbols;
-        faults.extend(prefixed(artefact.object(), &found.faults));
-    };
-    if let Some(link) = tree.link()? {
-        // Of libraries the linker takes what nothing before defines.
-        let objs = link.inputs.get(..link.n_objs);
-        add(Artefact::VmlinuxO, objs.unwrap_or(&link.inputs));
-    }
-    for module in &tree.modules {
-        if let Some(parts) = tree.parts(module)? {
-            add(module.artefact(), parts);
-        }
-    }
-    if n_objects == 0 {
-        return Ok(Finding::not_applicable(NO_LINK));
-    }
-    let figure = format!("{n_symbols} global symbols of {n_objects} objects");
-    Ok(Finding::new(figure, faults))
-}
-
-/// Symbols that assembly names are kept, and the compiler took them for symbols that others refer to.
-pub fn assembly_names(tree: &Objtree) -> anyhow::Result<Finding> {
-    if !tree.has_lto() {
-        return Ok(Finding::not_applicable(
-            "the kernel is configured without LTO",
-        ));
-    }
-    let mut n_symbols = 0;
-    let mut n_objects = 0;
-    let mut faults = Vec::new();
-    let mut add =
-        |artefact: Artefact, inputs: &[Input], n_always, linked: &Elf| -> anyhow::Result<()> {
-            let object = artefact.object();
-            let roots = lto_link::roots_path(&tree.root.join(&object));
-            let roots = text_if_there(&roots)?;
-            let mut named = lto_link::named_in_assembly(inputs, n_always)?;
-            named.check(linked, roots.as_deref());
-            n_symbols += named.symbols.len();
-            n_objects += 1;
-            faults.extend(prefixed(object, &named.faults));
-            Ok(())
-        };
-    if let Some(link) = tree.link()?
-        && let Some(object) = &tree.object
-    {
-        add(Artefact::VmlinuxO, &link.inputs, link.n_objs, object)?;
-    }
-    for module in &tree.modules {
-        if let Some(parts) = tree.parts(module)? {
-            add(module.artefact(), parts, parts.len(), &module.elf)?;
-        }
-    }
-    if n_objects == 0 {
-        return Ok(Finding::not_applicable(NO_LINK));
-    }
-    let figure = format!(
-        "{n_symbols} symbols that bitcode defines and assembly names, in {n_objects} links"
-    );
     Ok(Finding::new(figure, faults))
 }
 
@@ -404,14 +257,69 @@ pub fn names(tree: &Objtree) -> anyhow::Result<Finding> {
     );
     Ok(Finding {
         notes: clashes,
-        ..Finding::new(figure, Vec::new())
+        ..Finding::new(figure, lost_names(tree))
     })
+}
+
+/// Returns the names with a suffix that only one of vmlinux and vmlinux.o has: the map would lack them.
+fn lost_names(tree: &Objtree) -> Vec<String> {
+    let Some(object) = &tree.object else {
+        return tree.object_fault().into_iter().collect();
+    };
+    // The last link leaves out what a running kernel does not need.
+    let stays = |elf: &Elf| -> BTreeSet<String> {
+        let symbols = elf.symbols().iter();
+        let symbols = symbols.filter(|symbol| {
+            symbol.section_name.is_some_and(|name| {
+                [".text", ".data", ".rodata", ".bss"]
+                    .iter()
+                    .any(|kind| name.starts_with(kind))
+            })
+        });
+        symbols.map(|symbol| symbol.name.to_owned()).collect()
+    };
+    let names = |elf: &Elf| -> BTreeSet<String> {
+        lto_link::suffixed(elf)
+            .into_iter()
+            .map(|suffixed| suffixed.name)
+            .collect()
+    };
+    let (in_kernel, in_object) = (names(&tree.vmlinux), names(object));
+    let (stays_in_kernel, stays_in_object) = (stays(&tree.vmlinux), stays(object));
+    let mut faults = Vec::new();
+    for name in in_object
+        .difference(&in_kernel)
+        .filter(|name| stays_in_object.contains(*name))
+    {
+        faults.push(format!(
+            "vmlinux: lacks {name} of vmlinux.o; run make again"
+        ));
+    }
+    let promoted = in_kernel
+        .difference(&in_object)
+        .filter(|name| name.contains(".llvm."));
+    for name in promoted.filter(|name| stays_in_kernel.contains(*name)) {
+        faults.push(format!(
+            "vmlinux.o: lacks {name} of vmlinux; run make again"
+        ));
+    }
+    faults
 }
 
 /// kallsyms, BTF and the symbol table know the same functions.
 pub fn kallsyms(tree: &Objtree) -> Finding {
     let found = lto_link::kernel_names(&tree.vmlinux);
-    let faults = prefixed(Artefact::Vmlinux, &found.faults);
+    let mut faults = prefixed(Artefact::Vmlinux, &found.faults);
+    for (option, is_there, table) in [
+        ("KALLSYMS", found.n_kallsyms.is_some(), "kallsyms"),
+        ("DEBUG_INFO_BTF", found.n_btf.is_some(), "BTF"),
+    ] {
+        if tree.settings.is_set(option) && !is_there && faults.is_empty() {
+            faults.push(format!(
+                "vmlinux: has no {table}, and the configuration has CONFIG_{option}"
+            ));
+        }
+    }
     let btf = match found.n_btf {
         Some(n) => format!(
             "{n} functions of BTF; {} that kallsyms knows have none",
@@ -422,7 +330,7 @@ pub fn kallsyms(tree: &Objtree) -> Finding {
     match found.n_kallsyms {
         Some(n) => Finding::new(format!("{n} names of code; {btf}"), faults),
         None if faults.is_empty() => {
-            Finding::not_applicable("the kernel is built without KALLSYMS")
+            Finding::not_applicable("the kernel is configured without KALLSYMS")
         }
         None => Finding::new(btf, faults),
     }

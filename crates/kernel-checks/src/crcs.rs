@@ -11,6 +11,8 @@ use object_tree::Objtree;
 use super::Finding;
 use super::prefixed::prefixed;
 
+const SYMVERS: &str = "Module.symvers";
+
 /// CRCs are there, are not zero, are those of the kernel to compare with, and those in the built
 /// files.
 pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
@@ -19,11 +21,19 @@ pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findin
             "the kernel is configured without MODVERSIONS",
         ));
     }
-    let symvers = read_symvers(&tree.root)?;
+    let symvers = match Symvers::parse(&text_of_symvers(&tree.root)?) {
+        Ok(symvers) => symvers,
+        Err(fault) => {
+            let faults = prefixed(SYMVERS, &[fault]);
+            return Ok(Finding::new("the CRCs are not known".to_owned(), faults));
+        }
+    };
     let mut found = symvers.zero_crcs();
     let mut n_unused = 0;
     if let Some(against) = against {
-        found.extend(symvers.differences(&read_symvers(&against.root)?));
+        let reference = Symvers::parse(&text_of_symvers(&against.root)?)
+            .with_context(|| against.root.join(SYMVERS).display().to_string())?;
+        found.extend(symvers.differences(&reference));
         // A module that drops what nothing references uses less, and less is exported for it.
         if tree.settings.is_set("TRIM_UNUSED_KSYMS") {
             let n_found = found.len();
@@ -36,7 +46,7 @@ pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findin
         }
     }
     let n_good = symvers.len().saturating_sub(found.len());
-    let mut faults = prefixed("Module.symvers", &found);
+    let mut faults = prefixed(SYMVERS, &found);
     let (mut n_exported, mut n_used, mut n_in_tables) = (0, 0, 0);
     let has_distances = tree.settings.is_set("HAVE_ARCH_PREL32_RELOCATIONS");
     let form = if tree.settings.is_set("MODULE_REL_CRCS") {
@@ -62,7 +72,7 @@ pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findin
     }
     if has_distances && n_in_tables < symvers.len() {
         faults.push(format!(
-            "Module.symvers: {} exports, and {n_in_tables} entries of the tables of exports have a CRC",
+            "{SYMVERS}: {} exports, and {n_in_tables} entries of the tables of exports have a CRC",
             symvers.len()
         ));
     }
@@ -91,8 +101,7 @@ fn used_by_modules<'files>(tree: &Objtree<'files>) -> BTreeSet<&'files str> {
         .collect()
 }
 
-fn read_symvers(root: &Path) -> anyhow::Result<Symvers> {
-    let path = root.join("Module.symvers");
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Symvers::parse(&text).with_context(|| path.display().to_string())
+fn text_of_symvers(root: &Path) -> anyhow::Result<String> {
+    let path = root.join(SYMVERS);
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
 }

@@ -6,7 +6,8 @@ use object_model::elf::RelocationType;
 use object_model::{Binding, Elf, ReadError, Relocation, Section, SectionIndex, Symbol, elf};
 
 use super::Finding;
-use object_tree::Objtree;
+use object_tree::{Artefact, Objtree};
+use section_merge::ObjectFault;
 
 /// Nothing is reached through a GOT: a linked kernel must not have one, and the loader of modules
 /// makes none.
@@ -21,6 +22,9 @@ pub fn got(tree: &Objtree) -> anyhow::Result<Finding> {
         let found = scan(elf).with_context(|| artefact.to_string())?;
         n_weak += found.n_weak;
         n_references += found.faults.len();
+        if artefact == Artefact::VmlinuxO && found.n_relocations == 0 {
+            faults.push(format!("{artefact}: {}", ObjectFault::NoReferences));
+        }
         faults.extend(
             found
                 .faults
@@ -46,6 +50,8 @@ struct Found {
     faults: Vec<String>,
     /// References to undefined weak symbols that the final link resolves.
     n_weak: usize,
+    /// All references.
+    n_relocations: usize,
 }
 
 /// Relocations with their names.
@@ -104,6 +110,7 @@ fn scan(elf: &Elf) -> Result<Found, ReadError> {
             continue;
         };
         for relocation in elf.relocations_in(relocations)? {
+            found.n_relocations += 1;
             let Some((_, kind)) = kinds.iter().find(|(kind, _)| *kind == relocation.kind) else {
                 continue;
             };

@@ -9,8 +9,10 @@ mod branch;
 mod call_sites;
 mod checks;
 mod crcs;
+mod files;
 mod functions;
 mod got;
+mod links;
 mod orc;
 mod prefixed;
 mod read_once;
@@ -43,9 +45,15 @@ const fn check(name: &'static str, title: &'static str, run: Run) -> Check {
     Check { name, title, run }
 }
 
+/// The check that is always done, because the others rely on it.
+const FILES: &str = "files";
+
 /// All checks in the order in which they are done and printed.
-pub const CHECKS: [Check; 18] = [
-    check("lto", "LTO really on", |tree, _| checks::lto(tree)),
+pub const CHECKS: [Check; 19] = [
+    check(FILES, "files of one build", |tree, against| {
+        Ok(files::check(tree, against)?.finding)
+    }),
+    check("lto", "LTO really on", |tree, _| links::lto(tree)),
     check("initcalls", "initcalls in order", checks::initcalls),
     check("crcs", "symbol CRCs equal", crcs::check),
     check("prel32", "prel32", checks::prel32),
@@ -57,10 +65,10 @@ pub const CHECKS: [Check; 18] = [
         checks::section_mismatches(tree)
     }),
     check("one-definition", "one-definition", |tree, _| {
-        checks::one_definition(tree)
+        links::one_definition(tree)
     }),
     check("assembly-names", "assembly-names", |tree, _| {
-        checks::assembly_names(tree)
+        links::assembly_names(tree)
     }),
     check("names", "names", |tree, _| checks::names(tree)),
     check("kallsyms", "kallsyms", |tree, _| Ok(checks::kallsyms(tree))),
@@ -103,6 +111,8 @@ pub struct Finding {
     pub faults: Vec<String>,
     /// Remarks that are no faults.
     pub notes: Vec<String>,
+    /// What could not be looked at, and why.
+    pub could_not_run: Vec<String>,
 }
 
 /// How a check ended.
@@ -115,6 +125,8 @@ pub enum Verdict {
     Fault,
     /// There was nothing to check.
     NotApplicable,
+    /// It could not be done, or not over all files.
+    NotRun,
 }
 
 impl fmt::Display for Verdict {
@@ -123,6 +135,7 @@ impl fmt::Display for Verdict {
             Self::Ok => "ok",
             Self::Fault => "FAULT",
             Self::NotApplicable => "n/a",
+            Self::NotRun => "NOT RUN",
         })
     }
 }
@@ -140,6 +153,7 @@ impl Finding {
             figure,
             faults,
             notes: Vec::new(),
+            could_not_run: Vec::new(),
         }
     }
 
@@ -150,6 +164,18 @@ impl Finding {
             figure: reason.to_owned(),
             faults: Vec::new(),
             notes: Vec::new(),
+            could_not_run: Vec::new(),
+        }
+    }
+
+    /// A check that could not be done.
+    fn not_run(reason: &str) -> Self {
+        Self {
+            verdict: Verdict::NotRun,
+            figure: reason.to_owned(),
+            faults: Vec::new(),
+            notes: Vec::new(),
+            could_not_run: vec![reason.to_owned()],
         }
     }
 }
@@ -172,6 +198,30 @@ impl Report {
             .iter()
             .map(|check| check.finding.faults.len())
             .sum()
+    }
+
+    /// Everything that could not be looked at as a line, with the name of the check.
+    pub fn could_not_run(&self) -> Vec<String> {
+        let lines = self
+            .checks
+            .iter()
+            .flat_map(|Checked { name, finding, .. }| {
+                let reasons = finding.could_not_run.iter();
+                reasons.map(move |reason| format!("{name}: could not run: {reason}"))
+            });
+        lines.collect()
+    }
+
+    /// Every note as a line, with the name of the check that made it.
+    pub fn notes(&self) -> Vec<String> {
+        let lines = self
+            .checks
+            .iter()
+            .flat_map(|Checked { name, finding, .. }| {
+                let notes = finding.notes.iter();
+                notes.map(move |note| format!("{name}: note: {note}"))
+            });
+        lines.collect()
     }
 
     /// Every fault as a line, with the name of the check that found it.
@@ -226,21 +276,32 @@ impl Request<'_> {
             map,
         } = *self;
         let open = |root: &Path| Objtree::open(root, files);
-        let tree = open(objtree)?;
+        let mut tree = open(objtree)?;
         let against = against
             .map(open)
             .transpose()
             .context("the build to compare with")?;
         let against = against.as_ref();
+        let mut checks = Vec::new();
+        let has_kernel = self.check_files(&mut tree, against, &mut checks)?;
         let chosen = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
-        let checks = CHECKS.iter().filter(|check| chosen(check.name));
-        let run = |Check { name, title, run }: &Check| -> anyhow::Result<Checked> {
-            Ok(Checked {
+        let others = CHECKS.iter().filter(|check| check.name != FILES);
+        for Check { name, title, run } in others.filter(|check| chosen(check.name)) {
+            let finding = if has_kernel {
+                run(&tree, against).unwrap_or_else(|error| Finding::not_run(&format!("{error:#}")))
+            } else {
+                // The fault of the files tells why.
+                Finding {
+                    could_not_run: Vec::new(),
+                    ..Finding::not_run("vmlinux cannot be checked; see files")
+                }
+            };
+            checks.push(Checked {
                 name,
                 title,
-                finding: run(&tree, against)?,
-            })
-        };
+                finding,
+            });
+        }
         if let Some(map) = map {
             let mut text = lto_link::SUFFIX_MAP_HEAD.to_owned();
             for (artefact, suffixed) in checks::suffixes(&tree) {
@@ -249,9 +310,39 @@ impl Request<'_> {
             tool_io::write_atomic(map, text.as_bytes())?;
         }
         Ok(Report {
-            checks: checks.map(run).collect::<anyhow::Result<_>>()?,
+            checks,
             sizes: Sizes::of(&tree.vmlinux),
             sizes_against: against.map(|against| Sizes::of(&against.vmlinux)),
         })
+    }
+
+    /// Does the check of the files, and takes those of other builds out of `tree`. Returns whether the kernel can
+    /// be checked.
+    fn check_files(
+        &self,
+        tree: &mut Objtree,
+        against: Option<&Objtree>,
+        checks: &mut Vec<Checked>,
+    ) -> anyhow::Result<bool> {
+        let files::Checked {
+            mut finding,
+            has_kernel,
+            is_object_foreign,
+            foreign_modules,
+        } = files::check(tree, against).with_context(|| self.objtree.display().to_string())?;
+        if is_object_foreign {
+            tree.object = None;
+        }
+        tree.modules
+            .retain(|module| !foreign_modules.contains(&module.path));
+        if finding.verdict == Verdict::Ok && !finding.could_not_run.is_empty() {
+            finding.verdict = Verdict::NotRun;
+        }
+        checks.push(Checked {
+            name: FILES,
+            title: "files of one build",
+            finding,
+        });
+        Ok(has_kernel)
     }
 }

@@ -45,7 +45,8 @@ pub fn orc(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding>
             "the kernel is configured without UNWINDER_ORC",
         ));
     }
-    let mut faults = Vec::new();
+    let mut faults = lookup_faults(&tree.vmlinux);
+    faults.extend(tree.object_fault());
     let (mut n_entries, mut n_functions, mut n_compared) = (0, 0, 0);
     for (artefact, elf) in tree.running() {
         let read = |elf| Table::read(elf).with_context(|| artefact.to_string());
@@ -55,6 +56,15 @@ pub fn orc(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding>
         // The loader sorts the tables of modules.
         if artefact == Artefact::Vmlinux && tree.settings.is_set("BUILDTIME_TABLE_SORT") {
             faults.extend(table.order_faults().iter().map(prefix));
+        }
+        if let Some((name, object)) = object_of(tree, artefact)? {
+            let lost = lost_rules(elf, &object).map_err(anyhow::Error::msg)?;
+            faults.extend(lost.map(|lost| {
+                format!(
+                    "{artefact}: {}: {lost} of {name}; run make again",
+                    UNWIND.section
+                )
+            }));
         }
         n_entries += table.entries.len();
         let covers = table.covers();
@@ -77,6 +87,97 @@ pub fn orc(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding>
         figures.push(format!("{n_compared} are in the build to compare with"));
     }
     Ok(Finding::new(figures.join("; "), faults))
+}
+
+/// Returns the object that a file was linked from, and its name, if it is native code.
+fn object_of<'files>(
+    tree: &Objtree<'files>,
+    artefact: Artefact,
+) -> anyhow::Result<Option<(String, Elf<'files>)>> {
+    let name = artefact.object();
+    if artefact == Artefact::Vmlinux {
+        return Ok(tree.object.clone().map(|object| (name, object)));
+    }
+    let path = tree.root.join(&name);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let object = tree.files.object(&path)?.object;
+    Ok(object.as_elf().map(|elf| (name, elf.clone())))
+}
+
+/// Returns how the rules of `linked` differ from those of the object that it was linked from: they are sorted
+/// after the link, and none is changed.
+fn lost_rules(linked: &Elf, object: &Elf) -> Result<Option<String>, String> {
+    let found = rules(linked).unwrap_or_default();
+    let expected = rules(object)?;
+    let n_expected: usize = expected.values().sum();
+    let n_lost: usize = expected
+        .iter()
+        .map(|(rule, n)| n.saturating_sub(found.get(rule).copied().unwrap_or_default()))
+        .sum();
+    Ok((n_lost > 0).then(|| format!("lacks {n_lost} of the {n_expected} rules")))
+}
+
+/// Returns the rules, and how many entries have each.
+fn rules<'data>(elf: &Elf<'data>) -> Result<BTreeMap<&'data [u8], usize>, String> {
+    let image = Image::new(elf);
+    let mut rules = BTreeMap::new();
+    for TablePart {
+        section,
+        offset,
+        size,
+    } in image.table(UNWIND)?
+    {
+        let start = offset as usize;
+        let bytes = section.data.get(start..start + size as usize);
+        for rule in bytes.unwrap_or_default().chunks_exact(UNWIND_SIZE as usize) {
+            *rules.entry(rule).or_default() += 1;
+        }
+    }
+    Ok(rules)
+}
+
+/// The table that the kernel fills when it starts: the entry for each block of code. Source: `ORC_UNWIND_TABLE`
+/// in `include/asm-generic/vmlinux.lds.h`, `unwind_init`.
+const LOOKUP: TableName = TableName {
+    section: ".orc_lookup",
+    start: "orc_lookup",
+    stop: "orc_lookup_end",
+};
+const BLOCK_SIZE: u64 = 256;
+const LOOKUP_SIZE: u64 = 4;
+
+/// Returns the faults of the look-up table: it has no entry for some block, or is filled already.
+fn lookup_faults(vmlinux: &Elf) -> Vec<String> {
+    let image = Image::new(vmlinux);
+    let address = |name| image.symbols.named(name).first().map(|symbol| symbol.value);
+    let (Some(start), Some(stop)) = (address(LOOKUP.start), address(LOOKUP.stop)) else {
+        let (start, stop) = (LOOKUP.start, LOOKUP.stop);
+        return vec![format!("vmlinux: there is no {start} or no {stop}")];
+    };
+    let text = vmlinux
+        .section_by_name(".text")
+        .map_or(0, |section| section.size);
+    let expected = (text.div_ceil(BLOCK_SIZE) + 1) * LOOKUP_SIZE;
+    let found = stop.saturating_sub(start);
+    let mut faults = Vec::new();
+    if found < expected {
+        faults.push(format!(
+            "vmlinux: {} has {found} bytes, expected {expected} for the {text} bytes of .text",
+            LOOKUP.start
+        ));
+    }
+    let bytes = image.bytes(start).unwrap_or_default();
+    let bytes = bytes.get(..found as usize).unwrap_or(bytes);
+    if let Some(at) = bytes.iter().position(|byte| *byte != 0) {
+        faults.push(format!(
+            "vmlinux: {}+{at:#x} is {:#04x}, expected zeros, which the kernel fills in at its start",
+            LOOKUP.start,
+            bytes.get(at).copied().unwrap_or_default()
+        ));
+    }
+    faults
 }
 
 /// How much the tables know of a function.

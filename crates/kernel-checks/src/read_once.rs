@@ -8,11 +8,12 @@
 //! the options that a header asks for; Arm Architecture Reference Manual, "LDAR", "LDAPR".
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use object_model::{Elf, Input, elf};
 
 use super::Finding;
+use super::links::parts;
 use object_tree::{Objtree, text_if_there};
 
 /// Every object that has `READ_ONCE` was compiled with the header that makes it acquire with LTO.
@@ -29,12 +30,19 @@ pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Fi
     }
     let mut n_acquiring = 0;
     let mut faults = Vec::new();
+    let mut unknown = Vec::new();
     let mut look_at = |inputs: &[Input]| -> anyhow::Result<()> {
         for input in inputs {
             let path = input.path.as_deref().unwrap_or(Path::new(&input.name));
-            let file_name = path.file_name().unwrap_or_default().display();
-            let cmd_file = path.with_file_name(format!(".{file_name}.cmd"));
-            let Some(text) = text_if_there(&tree.root.join(cmd_file))? else {
+            let cmd_file = command_file(path);
+            let Some(text) = text_if_there(&tree.root.join(&cmd_file))? else {
+                if input.object.as_bitcode().is_some() {
+                    faults.push(format!(
+                        "{} is missing, so it is not known how {} was compiled; run make again",
+                        cmd_file.display(),
+                        path.display()
+                    ));
+                }
                 continue;
             };
             match header_of(&text) {
@@ -53,10 +61,9 @@ pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Fi
         look_at(&link.inputs)?;
     }
     for module in &tree.modules {
-        if let Some(parts) = tree.parts(module)? {
-            look_at(parts)?;
-        }
+        look_at(parts(tree, module, &mut unknown)?)?;
     }
+    faults.extend(unknown);
     if n_acquiring == 0 && faults.is_empty() {
         faults.push(
             "no object names the header that has READ_ONCE among what it depends on".to_owned(),
@@ -77,6 +84,14 @@ pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Fi
         }
     }
     Ok(Finding::new(figure, faults))
+}
+
+/// Returns the file with the command that made an object. The bitcode of a module of one object, `.lto_foo.o`, is
+/// made by the command of `foo.o`.
+fn command_file(object: &Path) -> PathBuf {
+    let file_name = object.file_name().unwrap_or_default().display().to_string();
+    let file_name = file_name.strip_prefix(".lto_").unwrap_or(&file_name);
+    object.with_file_name(format!(".{file_name}.cmd"))
 }
 
 /// The `READ_ONCE` that an object was compiled with.
@@ -147,5 +162,15 @@ mod tests {
         }
         let other = format!("{own}    $(wildcard include/config/lto/clang.h) \\\n{generic}");
         assert_eq!(header_of(&other), Header::Plain);
+    }
+
+    #[test]
+    fn the_command_of_a_module_of_one_object_is_that_of_the_module() {
+        for (object, file) in [
+            ("mm/slub.o", "mm/.slub.o.cmd"),
+            ("fs/.lto_mbcache.o", "fs/.mbcache.o.cmd"),
+        ] {
+            assert_eq!(command_file(Path::new(object)), Path::new(file));
+        }
     }
 }

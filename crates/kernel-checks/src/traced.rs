@@ -38,6 +38,13 @@ pub fn mcount(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findi
             n_left_out += n_found - found.len();
         }
         faults.extend(prefixed(artefact, &found));
+        if report.n_records == 0 && report.n_patchable > 0 {
+            faults.push(format!(
+                "{artefact}: {} functions begin with the no-ops of the tracer, and it has no \
+                 __patchable_function_entries; run make again",
+                report.n_patchable
+            ));
+        }
         if artefact != Artefact::VmlinuxO {
             n_in_modules += report.n_records;
         } else if report.n_records != linked.n_records {

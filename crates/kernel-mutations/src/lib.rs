@@ -11,7 +11,9 @@ mod kernel;
 mod patch;
 mod table;
 
+use std::fmt::Write as _;
 use std::path::Path;
+use std::thread;
 
 use kernel_checks::{Report, Request};
 use tool_io::Files;
@@ -49,6 +51,26 @@ pub fn mutations() -> impl Iterator<Item = &'static Mutation> {
     table::TABLES.iter().copied().flatten()
 }
 
+/// Returns the table of mutations as docs/verify.md shows it.
+pub fn page() -> String {
+    let mut page = "| check | change | message |\n|---|---|---|\n".to_owned();
+    for Mutation {
+        check,
+        change,
+        message,
+        ..
+    } in mutations()
+    {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            page,
+            "| `{check}` | {change} | {} |",
+            message.trim().replace('*', "…")
+        );
+    }
+    page
+}
+
 impl Mutation {
     /// Makes the change in a copy of `kernel`, and returns whether the checks see it, compared with the build at
     /// `against` if there is one.
@@ -84,9 +106,47 @@ impl Mutation {
     }
 }
 
+/// Makes each change in a copy of the kernel in `objtree`, on all CPUs, and returns whether the checks see it; see
+/// [`Mutation::try_on`].
+///
+/// # Errors
+/// As for [`Kernel::open`] and [`Mutation::try_on`].
+pub fn try_all(
+    objtree: &Path,
+    against: Option<&Path>,
+    mutations: &[&'static Mutation],
+) -> anyhow::Result<Vec<(&'static Mutation, Seen)>> {
+    let n_threads = thread::available_parallelism().map_or(1, usize::from);
+    let part = |first: usize| -> anyhow::Result<Vec<_>> {
+        let kernel = Kernel::open(objtree)?;
+        let of_part = mutations.iter().enumerate().skip(first).step_by(n_threads);
+        let tried = of_part
+            .map(|(index, mutation)| Ok((index, *mutation, mutation.try_on(&kernel, against)?)));
+        tried.collect()
+    };
+    let mut tried = thread::scope(|scope| -> anyhow::Result<Vec<_>> {
+        let threads: Vec<_> = (0..n_threads)
+            .map(|first| scope.spawn(move || part(first)))
+            .collect();
+        let mut tried = Vec::new();
+        for thread in threads {
+            let of_part = thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("a check panicked"))?;
+            tried.extend(of_part?);
+        }
+        Ok(tried)
+    })?;
+    tried.sort_by_key(|(index, ..)| *index);
+    let tried = tried
+        .into_iter()
+        .map(|(_, mutation, seen)| (mutation, seen));
+    Ok(tried.collect())
+}
+
 /// Returns all that makes `verify` fail.
 fn said(report: &Report) -> Vec<String> {
-    report.faults()
+    [report.faults(), report.could_not_run()].concat()
 }
 
 /// Returns whether the parts of `pattern` between its `*` follow each other in `text`.
@@ -97,6 +157,29 @@ fn contains(text: &str, pattern: &str) -> bool {
         rest = found.map_or("", |(_, behind)| behind);
         found.is_some()
     })
+}
+
+/// Returns the changes that were not seen, each with the expected message and the first of verify's.
+pub fn missed(tried: &[(&Mutation, Seen)]) -> Vec<String> {
+    let missed = |(mutation, seen): &(&Mutation, Seen)| {
+        let Seen::No(said) = seen else {
+            return None;
+        };
+        let Mutation {
+            check,
+            change,
+            message,
+            ..
+        } = mutation;
+        let said = match said.as_slice() {
+            [] => "said nothing".to_owned(),
+            [first, ..] => format!("said {} things, the first: {first}", said.len()),
+        };
+        Some(format!(
+            "{check}: {change}: expected \"{message}\", verify {said}"
+        ))
+    };
+    tried.iter().filter_map(missed).collect()
 }
 
 #[cfg(test)]
@@ -112,7 +195,7 @@ mod tests {
             .map(|check| check.name)
             .collect();
         let with: BTreeSet<_> = mutations().map(|mutation| mutation.check).collect();
-        assert_eq!(known.difference(&with).collect::<Vec<_>>(), [&""; 0]);
+        assert_eq!(with, known);
     }
 
     #[test]
@@ -121,6 +204,16 @@ mod tests {
         for mutation in mutations() {
             assert!(seen.insert(mutation.change), "{}", mutation.change);
         }
+    }
+
+    #[test]
+    fn the_page_has_the_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verify.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(
+            text.contains(&page()),
+            "docs/verify.md must have the table of `cargo xtask mutate --page`"
+        );
     }
 
     #[test]

@@ -45,7 +45,8 @@ use std::path::{Path, PathBuf};
 
 pub use check::definitions::{Definitions, NATIVE_FORMS, definitions};
 pub use check::included::file_directives;
-pub use check::kallsyms::{KernelNames, NameFault, kernel_names};
+pub use check::kallsyms::{KernelNames, NameFault, is_listed, kernel_names};
+pub use check::kallsyms_table::AddressFault;
 pub use check::named::{NamedFault, NamedInAssembly, named_in_assembly};
 pub use check::names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
 pub use check::toolchain::{ToolchainError, check_toolchain};

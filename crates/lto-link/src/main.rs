@@ -273,7 +273,7 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
             1 => "1 job".to_owned(),
             jobs => format!("{jobs} jobs"),
         };
-        show_progress(&options.output, &inputs, &jobs);
+        show_progress(&options.output, &inputs, &jobs)?;
     }
     let result = link(&options, &inputs);
     if let Err(error) = &result
@@ -326,7 +326,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         let result = complete_thin_link(&options, &&files, &inputs);
         if let Ok(true) = result {
             // make reads this word.
-            println!("again");
+            tool_io::print(b"again\n")?;
         }
         return exit_result(result);
     }
@@ -334,15 +334,17 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
 }
 
 /// Prints the line that make shows for the link of vmlinux.o, unless make is silent.
-fn show_progress(output: &Path, inputs: &Inputs, jobs: &str) {
+fn show_progress(output: &Path, inputs: &Inputs, jobs: &str) -> Result<(), Failure> {
     if std::env::var_os("quiet").is_none_or(|quiet| quiet != "silent_") {
-        println!(
-            "  LTO     {} ({} bitcode, {} native objects, {jobs})",
+        let line = format!(
+            "  LTO     {} ({} bitcode, {} native objects, {jobs})\n",
             output.display(),
             inputs.count(InputKind::Bitcode),
             inputs.count(InputKind::Elf),
         );
+        tool_io::print(line.as_bytes())?;
     }
+    Ok(())
 }
 
 /// Tells failures of a link by their exit codes.
@@ -363,10 +365,11 @@ fn print_included(object: &Path) -> Result<(), Failure> {
         return Ok(());
     };
     let directives = file_directives(bitcode);
-    for directive in directives.map_err(|error| Failure::cannot_run(input.locate(error)))? {
-        println!("{directive}");
-    }
-    Ok(())
+    let directives = directives.map_err(|error| Failure::cannot_run(input.locate(error)))?;
+    let lines = directives
+        .into_iter()
+        .map(|directive| format!("{directive}\n"));
+    Ok(tool_io::print(lines.collect::<String>().as_bytes())?)
 }
 
 fn try_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Failure> {
@@ -426,22 +429,27 @@ fn print_why(args: &WhyArgs) -> Result<(), Failure> {
             output.display()
         )));
     }
+    let mut lines = Vec::new();
     for fate in fates {
         match fate {
-            Fate::Kept { chain } => print_chain(&chain, &listing),
+            Fate::Kept { chain } => lines.extend(chain_as_lines(&chain, &listing)),
             Fate::Dropped { object, referrers } => {
-                println!("{symbol} of {object} was dropped: no root reaches it");
-                for (referrer, object) in referrers {
-                    println!("  {referrer} of {object} refers to it, and was dropped too");
-                }
+                lines.push(format!(
+                    "{symbol} of {object} was dropped: no root reaches it"
+                ));
+                let referrers = referrers.into_iter();
+                lines.extend(referrers.map(|(referrer, object)| {
+                    format!("  {referrer} of {object} refers to it, and was dropped too")
+                }));
             }
         }
     }
-    Ok(())
+    Ok(tool_io::print((lines.join("\n") + "\n").as_bytes())?)
 }
 
-/// Prints the chain of references from a definition up to its root.
-fn print_chain(chain: &[(String, String)], listing: &str) {
+/// Returns the chain of references from a definition up to its root.
+fn chain_as_lines(chain: &[(String, String)], listing: &str) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut indent = String::new();
     for (position, (symbol, object)) in chain.iter().enumerate() {
         let words = if position == 0 {
@@ -449,7 +457,7 @@ fn print_chain(chain: &[(String, String)], listing: &str) {
         } else {
             "refers to it"
         };
-        println!("{indent}{symbol} of {object} {words}");
+        lines.push(format!("{indent}{symbol} of {object} {words}"));
         indent.push_str("  ");
     }
     let root = chain.last().map_or("", |(symbol, _)| symbol);
@@ -457,11 +465,12 @@ fn print_chain(chain: &[(String, String)], listing: &str) {
         .filter(|(name, _)| *name == root)
         .peekable();
     if reasons.peek().is_none() {
-        println!("{indent}it is marked as used in its source");
+        lines.push(format!("{indent}it is marked as used in its source"));
     }
     for (_, reason) in reasons {
-        println!("{indent}root: {}", reason.replace('\t', ", "));
+        lines.push(format!("{indent}root: {}", reason.replace('\t', ", ")));
     }
+    lines
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {

@@ -81,8 +81,23 @@ impl<'elf, 'data> Code<'elf, 'data> {
                     || self.function_at(section, offset).is_none())
     }
 
-    /// Returns whether this place follows the landing pad for indirect branches at the start of a
-    /// function.
+    /// The number of functions that begin with the no-ops of an entry.
+    pub(crate) fn n_patchable(&self) -> usize {
+        let functions = self.elf.symbols().iter();
+        let functions = functions.filter(|symbol| self.elf.is_function(symbol));
+        let pad = self.machine.landing_pad();
+        let begins = functions.filter(|function| {
+            let Some(section) = function.section else {
+                return false;
+            };
+            let bytes = self.bytes(section, function.value).unwrap_or_default();
+            let behind = if bytes.starts_with(pad) { pad.len() } else { 0 };
+            self.n_nops(section, function.value + behind as u64) >= self.machine.nops_per_entry()
+        });
+        begins.count()
+    }
+
+    /// Whether a function begins with a landing pad for indirect branches, and then this place.
     fn is_behind_landing_pad(&self, section: SectionIndex, offset: u64) -> bool {
         let pad = self.machine.landing_pad();
         let Some(start) = offset.checked_sub(pad.len() as u64) else {

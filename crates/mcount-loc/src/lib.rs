@@ -187,6 +187,8 @@ pub struct Report {
     pub n_calls: usize,
     /// Entries of its tables.
     pub n_records: usize,
+    /// Functions of an object that begin with the no-ops of an entry, as far as the machine has such tables.
+    pub n_patchable: usize,
 }
 
 /// Returns whether ftrace may patch code of the executable section `name`.

@@ -35,6 +35,7 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), Error> {
         recorded: vec![false; calls.len()],
         calls: &calls,
         n_records: 0,
+        n_patchable: 0,
         faults: Vec::new(),
     };
     let mut has_table = false;
@@ -60,6 +61,7 @@ struct Check<'a, 'data> {
     /// Whether the table has each call.
     recorded: Vec<bool>,
     n_records: usize,
+    n_patchable: usize,
     faults: Vec<Fault>,
 }
 
@@ -100,10 +102,9 @@ impl Check<'_, '_> {
             self.faults.extend(table.faults);
             entries.extend(table.entries);
         }
-        if !entries.is_empty() {
-            let code = Code::new(self.elf, self.machine);
-            self.faults.extend(entry_faults(&code, &entries));
-        }
+        let code = Code::new(self.elf, self.machine);
+        self.n_patchable = code.n_patchable();
+        self.faults.extend(entry_faults(&code, &entries));
         Ok(())
     }
 
@@ -139,6 +140,7 @@ impl Check<'_, '_> {
         let report = Report {
             n_calls,
             n_records: self.n_records,
+            n_patchable: self.n_patchable,
         };
         (report, self.faults)
     }
@@ -181,6 +183,7 @@ fn check_linked(elf: &Elf, machine: Machine) -> Result<(Report, Vec<Fault>), Rea
     let report = Report {
         n_calls: 0,
         n_records: table.n_records,
+        n_patchable: 0,
     };
     Ok((report, table.faults))
 }

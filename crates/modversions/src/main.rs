@@ -63,8 +63,10 @@ fn run() -> Result<(), Failure> {
     match Cli::parse_from(tool_io::arguments()?).command {
         Command::Exports { object } => {
             let input = files.object(&object)?;
-            exports(&input.object).for_each(|name| println!("{name}"));
-            Ok(())
+            let lines: String = exports(&input.object)
+                .flat_map(|name| [name, "\n"])
+                .collect();
+            Ok(tool_io::print(lines.as_bytes())?)
         }
         Command::Collect { output, inputs } => {
             let inputs = files.link_order(&inputs)?;

@@ -40,6 +40,24 @@ pub enum VersionFault {
         /// The CRC in `Module.symvers`.
         expected: u32,
     },
+    /// The file has no symbol for any CRC, so they cannot be compared.
+    #[error(
+        "has no __crc_ symbol, and Module.symvers names {n_exports} exports of it; run make again"
+    )]
+    NoSymbols {
+        /// Exports of the file in `Module.symvers`.
+        n_exports: usize,
+    },
+    /// `Module.symvers` lacks an export.
+    #[error(
+        "exports {symbol} with CRC {found:#010x}, which Module.symvers does not name; run make again"
+    )]
+    Unlisted {
+        /// The exported name.
+        symbol: String,
+        /// The CRC in the file.
+        found: u32,
+    },
     /// Module.symvers belongs to another build, or the file is not at the path where it was built.
     #[error(
         "has {n_crcs} CRCs of exported symbols, the first of {symbol}, and Module.symvers names no \
@@ -99,19 +117,24 @@ pub enum VersionFault {
 
 /// Compares the CRCs that `file`, a linked kernel or a module, exports with those of `symvers`,
 /// which calls the file `exporter` (see [`crate::Exporters`]). Returns the number of CRCs, and the
-/// faults. A file whose CRCs have no symbols has no faults.
+/// faults.
 pub fn check_exports(file: &Elf, exporter: &str, symvers: &Symvers) -> (usize, Vec<VersionFault>) {
     let found: BTreeMap<&str, Option<u64>> = crc_symbols(file.symbols())
         .map(|(name, symbol)| (name, native_crc(file, symbol)))
         .collect();
     let mut faults = Vec::new();
+    let exports = || {
+        let all = symvers.iter();
+        all.filter(|(_, export)| export.exporter == exporter)
+    };
     if found.is_empty() {
+        let n_exports = exports().count();
+        if n_exports > 0 {
+            faults.push(VersionFault::NoSymbols { n_exports });
+        }
         return (0, faults);
     }
-    let mut exports = symvers
-        .iter()
-        .filter(|(_, export)| export.exporter == exporter)
-        .peekable();
+    let mut exports = exports().peekable();
     if exports.peek().is_none() {
         let mut set = found.iter().filter(|(_, crc)| crc.is_some());
         if let Some((symbol, _)) = set.next() {
@@ -134,6 +157,14 @@ pub fn check_exports(file: &Elf, exporter: &str, symvers: &Symvers) -> (usize, V
                 found: found as u32,
             }),
             Some(_) => n_crcs += 1,
+        }
+    }
+    for (symbol, crc) in found {
+        if let Some(crc) = crc.filter(|_| symvers.get(symbol).is_none()) {
+            faults.push(VersionFault::Unlisted {
+                symbol: symbol.to_owned(),
+                found: crc as u32,
+            });
         }
     }
     (n_crcs, faults)

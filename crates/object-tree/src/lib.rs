@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lto_disable::BuiltObject;
-use object_model::{Elf, Input, Loader, link_order};
+use object_model::{Elf, Input, InputError, Loader, WithCauses, link_order};
 use tool_io::Files;
 
 pub use artefact::Artefact;
@@ -35,7 +35,9 @@ pub struct Objtree<'files> {
     pub vmlinux: Elf<'files>,
     /// The object that vmlinux was linked from, or a link of the same objects.
     pub object: Option<Elf<'files>>,
-    /// The reader of its files; each is read once.
+    /// Files of it that cannot be read, as messages. They are missing among the others.
+    pub unread: Vec<String>,
+    /// Where its files are read, each once.
     pub files: &'files Files,
     link: OnceCell<Option<Link<'files>>>,
 }
@@ -88,29 +90,42 @@ impl<'files> Objtree<'files> {
         let vmlinux = files
             .elf(&root.join(Artefact::Vmlinux.to_string()))
             .context("is the kernel built?")?;
+        let mut unread = Vec::new();
         let object = root.join(Artefact::VmlinuxO.to_string());
-        let object = object.exists().then(|| files.elf(&object)).transpose()?;
-        let module = |line: &str| -> anyhow::Result<_> {
-            // Linux 6.4 and later name the objects.
-            let path = line.trim_end_matches(".ko").trim_end_matches(".o");
-            Ok(Module {
+        let object = object.exists().then(|| files.elf(&object));
+        let object = object.and_then(|read| or_unread(read, &mut unread));
+        let mut modules = Vec::new();
+        for path in order.lines().map(module_of_line) {
+            let elf = files.elf(&root.join(Artefact::Module(path).to_string()));
+            modules.extend(or_unread(elf, &mut unread).map(|elf| Module {
                 path: path.to_owned(),
-                elf: files.elf(&root.join(Artefact::Module(path).to_string()))?,
+                elf,
                 parts: OnceCell::new(),
-            })
-        };
+            }));
+        }
         Ok(Self {
             root: root.to_owned(),
             settings,
-            modules: order.lines().map(module).collect::<anyhow::Result<_>>()?,
+            modules,
             vmlinux,
             object,
+            unread,
             files,
             link: OnceCell::new(),
         })
     }
 
-    /// Returns whether the kernel was configured for LTO.
+    /// Whether a file is in the source that it was built from; `None` if there is no source.
+    pub fn source_has(&self, path: &str) -> Option<bool> {
+        // In a tree that was built in itself there is no link to the source.
+        let roots = [self.root.join("source"), self.root.clone()];
+        let source = roots
+            .iter()
+            .find(|root| root.join("scripts/Makefile.build").exists());
+        source.map(|source| source.join(path).exists())
+    }
+
+    /// Whether the kernel was configured for LTO.
     pub fn has_lto(&self) -> bool {
         self.settings.is_set("LTO_CLANG")
     }
@@ -149,8 +164,7 @@ impl<'files> Objtree<'files> {
 
     /// Returns a fault if vmlinux.o is missing: many checks need its relocations.
     pub fn object_fault(&self) -> Option<String> {
-        let text =
-            "vmlinux.o is missing, so vmlinux cannot be checked against it; build the kernel again";
+        let text = "there is no vmlinux.o of this build, so vmlinux cannot be checked against it; run make again";
         self.object.is_none().then(|| text.to_owned())
     }
 
@@ -267,7 +281,21 @@ impl<'files> Objtree<'files> {
     }
 }
 
-/// Returns the text of a file, if it exists.
+/// Returns the path of a module by its line in `modules.order`, without `.ko`. Linux 6.4 and later name the
+/// objects.
+pub fn module_of_line(line: &str) -> &str {
+    line.strip_suffix(".ko")
+        .or_else(|| line.strip_suffix(".o"))
+        .unwrap_or(line)
+}
+
+/// Returns what could be read, or adds why not.
+fn or_unread<T>(read: Result<T, InputError>, unread: &mut Vec<String>) -> Option<T> {
+    let unreadable = |error: InputError| unread.push(WithCauses(&error).to_string());
+    read.map_err(unreadable).ok()
+}
+
+/// The text of a file, if it is there.
 pub fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use object_model::{Elf, Image, ReadError, Symbol, SymbolKind};
 
-pub use linked::tables;
+pub use linked::{lost, tables};
 pub use names::source_name;
 
 /// A table of a linked kernel.
@@ -141,6 +141,18 @@ pub enum Fault {
         expected: usize,
         /// Entries in this one.
         found: usize,
+    },
+    /// The linked kernel has fewer entries than the vmlinux.o that it was linked from.
+    #[error(
+        "{table}: vmlinux.o has {expected} entries, and the tables of the linked kernel have {found}"
+    )]
+    Lost {
+        /// The table.
+        table: String,
+        /// Entries in vmlinux.o.
+        expected: u64,
+        /// Entries that were found.
+        found: u64,
     },
     /// The entry of an export leads to another symbol.
     #[error("the entry of {export} in the table of exports leads to {found}")]

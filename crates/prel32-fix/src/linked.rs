@@ -108,6 +108,64 @@ pub fn tables(elf: &Elf) -> (Vec<Table>, Vec<Fault>) {
     read_all(elf, layouts())
 }
 
+/// Tables of objects, by the prefixes of their sections and the size of an entry, and the tables that a linked kernel has them
+/// in.
+const OF_OBJECTS: [(&[&str], u64, &str, IsTable); 7] = [
+    (&[".initcall", ".con_initcall"], 4, "initcall", |name| {
+        name.starts_with("initcall ")
+    }),
+    (&[".pci_fixup_"], 16, "pci_fixup", |name| {
+        name.starts_with("pci_fixup ")
+    }),
+    (&["___ksymtab", "__ksymtab"], 12, "ksymtab", |name| {
+        name.starts_with("ksymtab")
+    }),
+    (&["__tracepoints_ptrs"], 4, "tracepoints", |name| {
+        name == "tracepoints"
+    }),
+    (&["__jump_table"], 16, "jump_label", |name| {
+        name == "jump_label code"
+    }),
+    (&[".static_call_sites"], 8, "static_call", |name| {
+        name == "static_call"
+    }),
+    (
+        &[".static_call_tramp_key"],
+        8,
+        "static_call trampoline",
+        |name| name == "static_call trampoline",
+    ),
+];
+
+/// Whether a table of a linked kernel has the entries.
+type IsTable = fn(&str) -> bool;
+
+/// Returns the tables of which the kernel `vmlinux` has fewer entries than `object`, the vmlinux.o that it was
+/// linked from. The last link may add some.
+pub fn lost(vmlinux: &Elf, object: &Elf) -> Vec<Fault> {
+    let (tables, _) = tables(vmlinux);
+    let mut faults = Vec::new();
+    for (sections, stride, table, is_table) in OF_OBJECTS {
+        let is_of_table = |name: &str| {
+            let is_strings = name.starts_with("__ksymtab_strings");
+            !is_strings && sections.iter().any(|prefix| name.starts_with(prefix))
+        };
+        let of_table = object.sections().iter();
+        let of_table = of_table.filter(|s| s.is_allocated() && is_of_table(s.name));
+        let expected = of_table.map(|section| section.size).sum::<u64>() / stride;
+        let found = tables.iter().filter(|found| is_table(&found.name));
+        let found = found.map(|table| table.entries.len() as u64).sum();
+        if found < expected {
+            faults.push(Fault::Lost {
+                table: table.to_owned(),
+                expected,
+                found,
+            });
+        }
+    }
+    faults
+}
+
 /// Returns only the tables of PCI fixups.
 pub(crate) fn pci_fixups(elf: &Elf) -> Vec<Table> {
     let mut layouts = layouts();
@@ -120,10 +178,25 @@ fn read_all(elf: &Elf, layouts: Vec<Layout>) -> (Vec<Table>, Vec<Fault>) {
     let mut tables = Vec::new();
     let mut faults = Vec::new();
     for layout in layouts {
-        let Some((start, end)) =
-            address(&symbols, &layout.start).zip(address(&symbols, &layout.end))
-        else {
-            continue;
+        let bounds = [&layout.start, &layout.end].map(|name| address(&symbols, name));
+        let (start, end) = match bounds {
+            [Some(start), Some(end)] => (start, end),
+            // The kernel's version or architecture does not have the table.
+            [None, None] => continue,
+            // Tables of initcalls share their bounds; those of a kernel are compared with the link order.
+            _ if layout.name.starts_with("initcall ") => continue,
+            [found, _] => {
+                let missing = if found.is_none() {
+                    layout.start
+                } else {
+                    layout.end
+                };
+                faults.push(Fault::Bounds {
+                    table: layout.name,
+                    reason: format!("there is no {missing}"),
+                });
+                continue;
+            }
         };
         match read(elf, &symbols, &layout, start, end) {
             Ok(entries) if entries.is_empty() => {}

@@ -192,32 +192,81 @@ fn is_made_up(rest: &str) -> bool {
 
 /// Checks that warnings that are given only once can be reset. `clear_warn_once` in debugfs resets the
 /// bytes between `__start_once` and `__end_once` of `vmlinux`. These must be the `.data.once` sections
-/// (`.data..once` in later kernels) of `object`, the vmlinux.o that the kernel was linked from. A kernel
-/// without the two symbols resets nothing, and has no fault.
+/// (`.data..once` in later kernels) of `object`, the vmlinux.o that the kernel was linked from, with all
+/// symbols in them.
 pub fn check_once(vmlinux: &Elf, object: &Elf) -> Option<OnceFault> {
+    let is_once = |name: &str| [".data.once", ".data..once"].contains(&name);
+    let once = object.sections().iter();
+    let once = once.filter(|section| is_once(section.name));
+    let expected: u64 = once.map(|section| section.size).sum();
+    if expected == 0 {
+        return None;
+    }
     let symbols = vmlinux.symbol_map();
     let address = |name| symbols.named(name).first().map(|symbol| symbol.value);
-    let found = address("__end_once")?.saturating_sub(address("__start_once")?);
-    let names = [".data.once", ".data..once"];
-    let once = object
-        .sections()
-        .iter()
-        .filter(|section| names.contains(&section.name));
-    let expected: u64 = once.map(|section| section.size).sum();
-    (found < expected).then_some(OnceFault { expected, found })
+    let (start, end) = match [START_ONCE, END_ONCE].map(|mark| address(mark).ok_or(mark)) {
+        [Ok(start), Ok(end)] => (start, end),
+        [Err(mark), _] | [_, Err(mark)] => return Some(OnceFault::NoMark { mark }),
+    };
+    let found = end.saturating_sub(start);
+    if found < expected {
+        return Some(OnceFault::Size { expected, found });
+    }
+    let mut n_between: BTreeMap<&str, usize> = BTreeMap::new();
+    let defined = vmlinux.symbols().iter().filter(|s| s.section.is_some());
+    for symbol in defined.filter(|symbol| (start..end).contains(&symbol.value)) {
+        *n_between.entry(symbol.name).or_default() += 1;
+    }
+    // Statics of several files may have one name.
+    let flags = object.symbols().iter();
+    let mut flags = flags
+        .filter(|symbol| !symbol.is_format_specific() && symbol.section_name.is_some_and(is_once));
+    let outside = flags.find(|flag| {
+        let left = n_between.get_mut(flag.name);
+        let is_there = left.as_ref().is_some_and(|left| **left > 0);
+        if let Some(left) = left.filter(|left| **left > 0) {
+            *left -= 1;
+        }
+        !is_there
+    });
+    outside.map(|flag| OnceFault::Outside {
+        flag: flag.name.to_owned(),
+    })
 }
+
+/// The symbols around the flags.
+const START_ONCE: &str = "__start_once";
+const END_ONCE: &str = "__end_once";
 
 /// The once-only flags are outside of the bytes that `clear_warn_once` resets.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{found} bytes between __start_once and __end_once, expected {expected}: another pattern of \
-     the linker script takes .data.once first"
-)]
-pub struct OnceFault {
-    /// The bytes of the flags in vmlinux.o.
-    pub expected: u64,
-    /// The bytes between the symbols.
-    pub found: u64,
+#[non_exhaustive]
+pub enum OnceFault {
+    /// There are fewer bytes than flags.
+    #[error(
+        "{found} bytes between __start_once and __end_once, expected {expected}: another pattern of \
+         the linker script takes .data.once first"
+    )]
+    Size {
+        /// The bytes of the flags in vmlinux.o.
+        expected: u64,
+        /// The bytes between the symbols.
+        found: u64,
+    },
+    /// A symbol around the flags is missing.
+    #[error("there is no {mark}, so clear_warn_once does not find the flags of .data.once")]
+    NoMark {
+        /// The symbol.
+        mark: &'static str,
+    },
+    /// Other bytes are between the symbols.
+    #[error(
+        "{flag} of .data.once is not between __start_once and __end_once, so clear_warn_once does not reset it"
+    )]
+    Outside {
+        /// The flag.
+        flag: String,
+    },
 }
 
 /// The reason why an object cannot be checked.

@@ -2,7 +2,7 @@
 //! Writes output files completely or not at all.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,21 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), WriteError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Writes a result to standard output. If the reader has closed it, as `head` does, that is no error.
+///
+/// # Errors
+/// It cannot be written, for example because the disk is full.
+pub fn print(text: &[u8]) -> Result<(), WriteError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(WriteError {
+            path: PathBuf::from("standard output"),
+            source,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces the content of the existing file at `path`, like [`write_atomic`], but the file keeps its

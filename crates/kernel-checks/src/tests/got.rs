@@ -6,9 +6,12 @@ use crate::got::got;
 
 const MODULE: &str = "int variable __attribute__((section(\".gnu.linkonce.this_module\")));\n";
 
+/// A kernel with a reference.
+const KERNEL: &str = ".text\nx: nop\n.data\n.quad x\n";
+
 /// A kernel whose module is this C.
 fn with_module(target: &str, source: &str, flags: &[&str]) -> Kernel {
-    let kernel = Kernel::new(target, &[], "nop\n");
+    let kernel = Kernel::new(target, &[], KERNEL);
     let flags = [&[target, "-O2"], flags].concat();
     kernel.dir.c("m.ko", &[MODULE, source].concat(), &flags);
     kernel.dir.write("modules.order", "m.ko\n");
@@ -56,7 +59,7 @@ fn code_for_a_got_is_a_fault() {
 
 #[test]
 fn only_the_last_link_may_resolve_weak_symbols() {
-    let kernel = Kernel::new(ARM, &[], "nop\n");
+    let kernel = Kernel::new(ARM, &[], KERNEL);
     kernel.dir.c("vmlinux.o", WEAK, &[ARM, "-O2", "-fno-pic"]);
     let check = kernel.check(got);
     assert_eq!(faults(&check), [""; 0]);
@@ -66,7 +69,7 @@ fn only_the_last_link_may_resolve_weak_symbols() {
     );
     let check = with_module(ARM, WEAK, &["-fno-pic"]).check(got);
     assert_eq!(faults(&check).len(), 2, "{check:?}");
-    let kernel = Kernel::new(X86, &[], "nop\n");
+    let kernel = Kernel::new(X86, &[], KERNEL);
     kernel.dir.c("vmlinux.o", WEAK, &[X86, "-O2", "-fPIC"]);
     let check = kernel.check(got);
     assert_eq!(faults(&check).len(), 1, "{check:?}");
@@ -76,13 +79,13 @@ fn only_the_last_link_may_resolve_weak_symbols() {
 #[test]
 fn what_is_not_loaded_may_refer_to_a_got() {
     let source = ".section .debug_x\n .long outside@GOTPCREL\n";
-    let kernel = Kernel::new(X86, &[], "nop\n").with_module(source);
+    let kernel = Kernel::new(X86, &[], KERNEL).with_module(source);
     assert_eq!(faults(&kernel.check(got)), [""; 0]);
 }
 
 #[test]
 fn other_machines_are_not_checked() {
-    let kernel = Kernel::new("--target=riscv64-linux-gnu", &[], "nop\n");
+    let kernel = Kernel::new("--target=riscv64-linux-gnu", &[], KERNEL);
     assert_eq!(
         reason(&kernel.check(got)),
         "relocations for a GOT are known of 64-bit x86 and 64-bit Arm only"

@@ -3,6 +3,7 @@
 
 mod call_sites;
 mod crcs;
+mod files;
 mod got;
 mod native;
 mod orc;
@@ -31,6 +32,8 @@ const SCRIPT: &str = "SECTIONS {\n\
     .orc_unwind_ip : {\n\
         __start_orc_unwind_ip = .; *(.orc_unwind_ip) __stop_orc_unwind_ip = .; }\n\
     .orc_unwind : { __start_orc_unwind = .; *(.orc_unwind) __stop_orc_unwind = .; }\n\
+    .orc_lookup : {\n\
+        orc_lookup = .; . += ((SIZEOF(.text) + 255) / 256 + 1) * 4; orc_lookup_end = .; }\n\
     .init.text : { *(.init.text) }\n\
     .init.data : { . = ALIGN(8); __start_mcount_loc = .; *(__mcount_loc) __stop_mcount_loc = .; }\n\
     .retpoline_sites : {\n\
@@ -122,8 +125,7 @@ fn a_kernel_without_vmlinux_o_is_a_fault() {
         ".globl __x86_return_thunk\n__x86_return_thunk: ret\n",
     );
     std::fs::remove_file(kernel.dir.join("vmlinux.o")).unwrap();
-    let expected =
-        "vmlinux.o is missing, so vmlinux cannot be checked against it; build the kernel again";
+    let expected = "there is no vmlinux.o of this build, so vmlinux cannot be checked against it; run make again";
     let checks = [
         kernel.check(super::got::got),
         kernel.check(super::call_sites::returns),

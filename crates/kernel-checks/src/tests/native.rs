@@ -5,7 +5,7 @@
 use std::fs;
 
 use super::{ARM, Kernel};
-use crate::{Finding, Verdict, checks};
+use crate::{Finding, Verdict, checks, links};
 
 /// Where clang is asked for bitcode, and where not.
 const LTO: &str = "clang -flto=thin -fvisibility=hidden -c";
@@ -122,7 +122,7 @@ fn an_object_that_is_native_by_its_command_is_meant_to_be() {
     let kernel = kernel();
     object(&kernel, "head", "int _head;", &[], NATIVE);
     only(&kernel, "lto", &[]);
-    let figure = kernel.check(checks::lto).figure;
+    let figure = kernel.check(links::lto).figure;
     assert!(figure.contains("1 native (1 of C, "), "{figure}");
 }
 
@@ -190,21 +190,38 @@ fn bitcode_and_its_native_form_are_a_fault() {
     let members = ["head.o", "first.o", native, "second.o"];
     fs::remove_file(kernel.dir.join("vmlinux.a")).unwrap();
     kernel.dir.archive("cDPrST", "vmlinux.a", &members);
-    let found = kernel.check(checks::one_definition).faults;
+    let found = kernel.check(links::one_definition).faults;
     let expected = "vmlinux.o: first.o is linked, and so is first.prelink.o, which was made of it";
     assert_eq!(found, [expected]);
 }
 
 #[test]
-fn without_a_record_there_is_nothing_to_say() {
+fn without_a_record_the_source_tells_whether_there_must_be_one() {
     let kernel = kernel();
     fs::remove_file(kernel.dir.join(".vmlinux.o.cmd")).unwrap();
-    let [lto, initcalls, ..] = all(&kernel);
-    for (name, finding) in [lto, initcalls] {
-        assert_eq!(
-            finding.verdict,
-            Verdict::NotApplicable,
-            "{name}: {finding:?}"
-        );
+    fs::remove_file(kernel.dir.join("vmlinux.a")).unwrap();
+    let verdicts = |kernel: &Kernel| {
+        let [lto, initcalls, ..] = all(kernel);
+        [lto, initcalls].map(|(_, finding)| finding.verdict)
+    };
+    assert_eq!(verdicts(&kernel), [Verdict::NotRun; 2]);
+    kernel.dir.write("source/scripts/Makefile.build", "");
+    assert_eq!(verdicts(&kernel), [Verdict::NotApplicable; 2]);
+    kernel.dir.write("source/scripts/Makefile.vmlinux_o", "");
+    assert_eq!(verdicts(&kernel), [Verdict::NotRun; 2]);
+}
+
+#[test]
+fn a_module_whose_objects_are_not_known_is_a_fault() {
+    let kernel = kernel();
+    fs::remove_file(kernel.dir.join("m.mod")).unwrap();
+    let expected = "m.mod is missing, so the objects of the module are not known; run make again";
+    for (name, finding) in all(&kernel) {
+        let expected = if name == "initcalls" {
+            &[][..]
+        } else {
+            &[expected]
+        };
+        assert_eq!(finding.faults, expected, "{name}");
     }
 }

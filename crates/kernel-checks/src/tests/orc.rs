@@ -205,3 +205,44 @@ fn functions_are_compared_by_their_names_in_the_source() {
     let inlined = Kernel::new(X86, OPTIONS, &inlined);
     assert_eq!(faults(&inlined.check_against(&kernel(GOOD), orc)), [""; 0]);
 }
+
+#[test]
+fn rules_that_vmlinux_o_has_must_be_in_vmlinux() {
+    let zeroed = &[
+        ("f", KNOWN),
+        ("f1", NOTHING),
+        ("g", KNOWN),
+        ("end", NOTHING),
+    ];
+    let check = alone(&kernel(GOOD).linked_from(&code(zeroed)));
+    assert_eq!(
+        faults(&check),
+        ["vmlinux: .orc_unwind: lacks 1 of the 4 rules of vmlinux.o; run make again"]
+    );
+}
+
+#[test]
+fn the_look_up_table_has_an_entry_for_each_block() {
+    let kernel = kernel(GOOD);
+    let link = |from: &str, to: &str| {
+        let script = super::SCRIPT.replace(from, to);
+        assert_ne!(script, super::SCRIPT);
+        kernel.link("vmlinux.o", &script);
+        alone(&kernel)
+    };
+    let check = link("/ 256 + 1) * 4", "/ 256) * 4");
+    assert_eq!(
+        faults(&check),
+        ["vmlinux: orc_lookup has 4 bytes, expected 8 for the 7 bytes of .text"]
+    );
+    let check = link(
+        "orc_lookup = .; .",
+        "orc_lookup = .; LONG(0); BYTE(7); . -= 5; .",
+    );
+    assert_eq!(check.faults.len(), 1, "{check:?}");
+    let check = link("orc_lookup_end = .;", "");
+    assert_eq!(
+        faults(&check),
+        ["vmlinux: there is no orc_lookup or no orc_lookup_end"]
+    );
+}

@@ -42,13 +42,13 @@ pub const MUTATIONS: &[Mutation] = &[
     mutation(
         "files",
         "the `.ko` file of a module is gone",
-        "cannot be read",
+        "could not run: *.ko: ",
         |kernel| kernel.removed(&format!("{}.ko", kernel.modules().first()?)),
     ),
     mutation(
         "files",
         "the `.ko` file of a module is empty",
-        "cannot be read",
+        "could not run: *.ko: ",
         |kernel| {
             let path = format!("{}.ko", kernel.modules().first()?);
             Some(vec![(path, Some(Vec::new()))])
@@ -69,7 +69,7 @@ pub const MUTATIONS: &[Mutation] = &[
     mutation(
         "files",
         "an option of `auto.conf` has another value",
-        "auto.conf: CONFIG_*expected",
+        "auto.conf: has CONFIG_*=m, which",
         |kernel| kernel.edited(CONFIG, |text| Some(text.replacen("=y\n", "=m\n", 1))),
     ),
     mutation(
@@ -86,7 +86,7 @@ pub const MUTATIONS: &[Mutation] = &[
     mutation(
         "files",
         "`vmlinux.o` is gone",
-        "vmlinux.o is missing",
+        "there is no vmlinux.o of this build",
         |kernel| kernel.removed("vmlinux.o"),
     ),
     mutation(
@@ -199,7 +199,9 @@ pub const MUTATIONS: &[Mutation] = &[
 /// Changes the line of a global function in `System.map`.
 fn system_map(kernel: &Kernel, change: impl Fn(&str) -> Option<String>) -> Option<Changes> {
     kernel.edited("System.map", |text| {
-        let line = text.lines().find(|line| line.contains(" T vfs_"))?;
+        let line = text
+            .lines()
+            .find(|line| line.to_ascii_lowercase().contains(" t vfs_"))?;
         Some(text.replacen(&format!("{line}\n"), &change(line)?, 1))
     })
 }

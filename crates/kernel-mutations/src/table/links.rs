@@ -19,9 +19,9 @@ pub const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "lto",
-        "the `.mod` file of a module is gone",
+        "nothing tells the objects of a module",
         ".mod is missing",
-        without_mod,
+        without_objects,
     ),
     mutation(
         "initcalls",
@@ -32,7 +32,7 @@ pub const MUTATIONS: &[Mutation] = &[
     mutation(
         "initcalls",
         "an initcall leads to nothing",
-        "found ?",
+        "leads to no function in this kernel",
         |kernel| initcall(kernel, |patch, at| patch.add(at, 1)),
     ),
     mutation(
@@ -43,26 +43,17 @@ pub const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "mod-files",
-        "the `.mod` file of a module is gone for its check",
+        "the `.mod` file of a module is gone",
         ".mod is missing",
         without_mod,
     ),
     mutation(
         "mod-files",
-        "a `.mod` file names an object twice",
-        "names the object * 2 times",
+        "a `.mod` file has an end of line of Windows",
+        ".mod: line 1: holds the character",
         |kernel| {
             let path = format!("{}.mod", kernel.modules().first()?);
-            kernel.edited(&path, |text| {
-                let (first, rest) = text.split_once('\n')?;
-                // Before Linux 5.19 the first line has all objects.
-                let gap = if text.ends_with("\n\n") || rest.contains(' ') {
-                    ' '
-                } else {
-                    '\n'
-                };
-                Some(format!("{first}{gap}{first}\n{rest}"))
-            })
+            kernel.edited(&path, |text| Some(text.replacen('\n', "\r\n", 1)))
         },
     ),
     mutation(
@@ -78,9 +69,9 @@ pub const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "one-definition",
-        "the `.mod` file of a module is gone for its definitions",
+        "nothing tells the objects of a module, so that one may be linked twice",
         ".mod is missing",
-        without_mod,
+        without_objects,
     ),
     mutation(
         "read-once",
@@ -114,7 +105,7 @@ fn command_file(kernel: &Kernel) -> Option<String> {
     }
     let record = kernel.text(RECORD)?;
     record.lines().find_map(|line| {
-        let (_, path) = line.split_once('\t')?;
+        let path = line.strip_prefix("bitcode\t")?;
         let (folder, name) = path.rsplit_once('/')?;
         let path = format!("{folder}/.{name}.cmd");
         let is_meant = kernel.text(&path)?.lines().any(asks_for_lto);
@@ -146,6 +137,19 @@ fn without_mod(kernel: &Kernel) -> Option<Changes> {
         return None;
     }
     kernel.removed(&format!("{}.mod", kernel.modules().first()?))
+}
+
+/// Removes the `.mod` file of a module and what lto-link recorded of it.
+fn without_objects(kernel: &Kernel) -> Option<Changes> {
+    let mut changes = without_mod(kernel)?;
+    let module = kernel.modules().first()?.clone();
+    let (folder, name) = module.rsplit_once('/')?;
+    changes.extend(
+        kernel
+            .removed(&format!("{folder}/.{name}.o.lto-inputs"))
+            .unwrap_or_default(),
+    );
+    Some(changes)
 }
 
 /// Changes the table of level 6, which has two initcalls, in a kernel whose tables are compared with the record.

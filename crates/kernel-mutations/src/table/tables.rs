@@ -146,6 +146,9 @@ pub const MUTATIONS: &[Mutation] = &[
         |kernel| {
             with_distances(kernel, |patch| {
                 let start = patch.address("__start___jump_table")?;
+                if start == patch.address("__stop___jump_table")? {
+                    return None;
+                }
                 patch.set_value("__start___jump_table", start + 16)
             })
         },
@@ -204,7 +207,7 @@ pub const MUTATIONS: &[Mutation] = &[
     mutation(
         "sections",
         "`vmlinux.o` is gone, which has the flags of `WARN_ONCE`",
-        "vmlinux.o is missing",
+        "there is no vmlinux.o of this build",
         |kernel| kernel.removed("vmlinux.o"),
     ),
     mutation(

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use object_model::{Elf, Image, Symbol, SymbolKind, source_name};
 
+use super::btf;
+use super::kallsyms_table::{self, AddressFault, Listed};
+
 /// Names that kallsyms leaves out. Sources: `is_ignored_symbol` in `scripts/kallsyms.c` of Linux
 /// 5.10, `scripts/mksysmap` of 6.12.
 const LEFT_OUT: [&str; 8] = [
@@ -32,6 +35,9 @@ pub enum NameFault {
     /// A BPF program that refers to the function cannot be loaded.
     #[error("BTF has function {0}, and kallsyms does not know it")]
     NotInKallsymsButBtf(String),
+    /// kallsyms has wrong addresses.
+    #[error(transparent)]
+    Address(#[from] AddressFault),
     /// A table cannot be read.
     #[error("{table}: {reason}")]
     Malformed {
@@ -59,12 +65,29 @@ pub struct KernelNames {
 /// `vmlinux`. The suffixes that compilers append are ignored.
 pub fn kernel_names(vmlinux: &Elf) -> KernelNames {
     let mut names = KernelNames::default();
-    let kallsyms = read("kallsyms", kallsyms(vmlinux), &mut names.faults);
-    let btf = read(".BTF", btf_functions(vmlinux), &mut names.faults);
+    let image = Image::new(vmlinux);
+    let listed = read("kallsyms", kallsyms_table::read(&image), &mut names.faults);
+    let btf = read(".BTF", btf::functions(vmlinux), &mut names.faults);
     names.n_btf = btf.as_ref().map(BTreeSet::len);
-    let Some(kallsyms) = kallsyms else {
+    let Some(listed) = listed else {
         return names;
     };
+    match kallsyms_table::addresses(&image, &listed) {
+        Ok(faults) => names
+            .faults
+            .extend(faults.into_iter().map(NameFault::Address)),
+        Err(reason) => names.faults.push(NameFault::Malformed {
+            table: "kallsyms",
+            reason,
+        }),
+    }
+    let mut kallsyms = BTreeMap::new();
+    for Listed { kind, name } in &listed {
+        let is_code = matches!(kind, b't' | b'T');
+        *kallsyms
+            .entry(source_name(name).to_owned())
+            .or_insert(false) |= is_code;
+    }
     names.n_kallsyms = Some(kallsyms.values().filter(|is_code| **is_code).count());
     let outside = outside_of_text(vmlinux, &kallsyms);
     compare(vmlinux, &kallsyms, &outside, &mut names.faults);
@@ -165,138 +188,16 @@ fn outside_of_text<'data>(
     &outside - &within
 }
 
+/// Returns whether `System.map` and kallsyms list the symbol, if it is a function.
+pub fn is_listed(symbol: &Symbol) -> bool {
+    !is_left_out(symbol)
+}
+
 fn is_left_out(symbol: &Symbol) -> bool {
     let name = symbol.name;
     LEFT_OUT.iter().any(|start| name.starts_with(start))
         || LEFT_OUT_ENDS.iter().any(|end| name.ends_with(end))
         || name.starts_with("__") && name.contains("Thunk_")
-}
-
-/// Returns the source names in the kallsyms tables of `vmlinux`, and whether each names code; `None` if
-/// there are no tables. Source: `scripts/kallsyms.c`, `kallsyms_expand_symbol` in `kernel/kallsyms.c`.
-fn kallsyms(vmlinux: &Elf) -> Result<Option<BTreeMap<String, bool>>, String> {
-    let image = Image::new(vmlinux);
-    // In vmlinux.o the tables are undefined symbols: the last link adds them.
-    let place = |name: &str| {
-        let mut symbols = image.symbols.named(name).iter();
-        let symbol = symbols.find(|symbol| symbol.section.is_some())?;
-        Some(symbol.value)
-    };
-    let Some(names) = place("kallsyms_names") else {
-        return Ok(None);
-    };
-    let bytes = |name: &str| {
-        let address = place(name).ok_or_else(|| format!("there is no {name}"))?;
-        let bytes = image.bytes(address);
-        bytes.ok_or_else(|| format!("{name} is where nothing is"))
-    };
-    let number = |bytes: &[u8], size: usize| {
-        let bytes = bytes.get(..size)?.iter();
-        let append = |number: usize, byte: &u8| number << 8 | usize::from(*byte);
-        Some(if vmlinux.is_big_endian() {
-            bytes.fold(0, append)
-        } else {
-            bytes.rev().fold(0, append)
-        })
-    };
-    let n_symbols = number(bytes("kallsyms_num_syms")?, 4).ok_or("kallsyms_num_syms ends")?;
-    let (tokens, index) = (
-        bytes("kallsyms_token_table")?,
-        bytes("kallsyms_token_index")?,
-    );
-    let token = |byte: u8| {
-        let at = number(index.get(usize::from(byte) * 2..)?, 2)?;
-        let token = tokens.get(at..)?;
-        let end = token.iter().position(|byte| *byte == 0)?;
-        token.get(..end)
-    };
-    let mut rest = image
-        .bytes(names)
-        .ok_or("kallsyms_names is where nothing is")?;
-    let mut found = BTreeMap::new();
-    for position in 0..n_symbols {
-        let broken = || format!("the name of symbol {position} cannot be read");
-        // The length has 7 bits, since Linux 6.1 also 14.
-        let (length, size_of_length) = match rest {
-            [low, high, ..] if low & 0x80 != 0 => {
-                (usize::from(low & 0x7f) | usize::from(*high) << 7, 2)
-            }
-            [length, ..] => (usize::from(*length), 1),
-            [] => return Err(broken()),
-        };
-        let end = size_of_length + length;
-        let compressed = rest.get(size_of_length..end).ok_or_else(broken)?;
-        let mut name = Vec::new();
-        for byte in compressed {
-            name.extend_from_slice(token(*byte).ok_or_else(broken)?);
-        }
-        rest = rest.get(end..).unwrap_or_default();
-        // The first letter is nm's letter for the kind of symbol.
-        let (kind, name) = name.split_first().ok_or_else(broken)?;
-        let name = std::str::from_utf8(name).map_err(|_| broken())?;
-        let is_code = matches!(kind, b't' | b'T');
-        *found.entry(source_name(name).to_owned()).or_insert(false) |= is_code;
-    }
-    Ok(Some(found))
-}
-
-/// Returns the source names of the functions in the BTF of `elf`; `None` if it has no BTF. Source:
-/// `include/uapi/linux/btf.h`.
-fn btf_functions<'data>(elf: &Elf<'data>) -> Result<Option<BTreeSet<&'data str>>, String> {
-    const MAGIC: u64 = 0xeb9f;
-    const FUNCTION: u64 = 12;
-    let Some(section) = elf.section_by_name(".BTF") else {
-        return Ok(None);
-    };
-    let number = |offset: u64, size| {
-        elf.read_unsigned(section, offset, size)
-            .ok_or_else(|| format!("ends at {offset:#x}"))
-    };
-    if number(0, 2)? != MAGIC {
-        return Err("does not begin with its magic".into());
-    }
-    let header = number(4, 4)?;
-    let types = header + number(8, 4)?;
-    let types_end = types + number(12, 4)?;
-    let strings = header + number(16, 4)?;
-    let name = |offset: u64| {
-        let start = usize::try_from(strings + offset).ok()?;
-        let bytes = section.data.get(start..)?;
-        let end = bytes.iter().position(|byte| *byte == 0)?;
-        std::str::from_utf8(bytes.get(..end)?).ok()
-    };
-    let mut functions = BTreeSet::new();
-    let mut at = types;
-    while at < types_end {
-        let (name_offset, info) = (number(at, 4)?, number(at + 4, 4)?);
-        let (kind, n_members) = (info >> 24 & 0x1f, info & 0xffff);
-        if kind == FUNCTION {
-            let name =
-                name(name_offset).ok_or_else(|| format!("no name for the type at {at:#x}"))?;
-            functions.insert(source_name(name));
-        }
-        at += 12
-            + size_behind(kind, n_members)
-                .ok_or_else(|| format!("unknown kind {kind} at {at:#x}"))?;
-    }
-    Ok(Some(functions))
-}
-
-/// Returns the number of bytes that follow a type of this kind.
-fn size_behind(kind: u64, n_members: u64) -> Option<u64> {
-    Some(match kind {
-        // Pointer, forward declaration, typedef, qualifiers, function, float, type tag.
-        2 | 7..=12 | 16 | 18 => 0,
-        // Integer, variable, declaration tag.
-        1 | 14 | 17 => 4,
-        // Array.
-        3 => 12,
-        // Structure, union, section of variables, enumeration of 64 bits.
-        4 | 5 | 15 | 19 => 12 * n_members,
-        // Enumeration, prototype.
-        6 | 13 => 8 * n_members,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -470,3 +470,31 @@ fn fixups_are_compared_by_the_hooks_that_they_call() {
     assert_eq!(differences(&kernel(&stubs, &stubs[..1])), [lost(1)]);
     assert_eq!(differences(&kernel(&stubs, &[])), [lost(0)]);
 }
+
+#[test]
+fn a_bound_that_is_missing_is_a_fault() {
+    let fault = bounds("__start___ksymtab = .;", "");
+    assert_eq!(
+        fault,
+        bounds_fault("ksymtab", "there is no __start___ksymtab")
+    );
+}
+
+#[test]
+fn entries_of_the_object_must_be_in_the_kernel() {
+    let lost = |from: &str, to: &str| {
+        let dir = TestDir::new();
+        let source = small(&SMALL) + &pci_fixup("final", "first") + &export("", "second");
+        let script = script();
+        assert!(script.contains(from), "{from}");
+        link(&dir, ARM64, &source, &script.replace(from, to));
+        let files = Files::new();
+        let elf = |name: &str| files.elf(&dir.join(name)).unwrap();
+        let faults = prel32_fix::lost(&elf("vmlinux"), &elf("vmlinux.o"));
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(lost("", ""), [""; 0]);
+    let both = "__start___ksymtab = .; *(SORT(___ksymtab+*)) __stop___ksymtab = .;";
+    let expected = "ksymtab: vmlinux.o has 1 entries, and the tables of the linked kernel have 0";
+    assert_eq!(lost(both, "*(SORT(___ksymtab+*))"), [expected]);
+}

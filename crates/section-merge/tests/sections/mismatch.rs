@@ -122,7 +122,9 @@ fn the_tool_names_the_object_and_both_ends() {
     let flags = [KERNEL_TARGETS[0], "-O2", "-fno-pic", "-ffunction-sections"];
     dir.c("part.o", &source, &flags);
     dir.run("ld.lld", &["-r", "part.o", "-o", "vmlinux.o"]);
-    dir.write("lds", "SECTIONS { .text : { *(.text .text.* .ref.text) } }");
+    let script = "SECTIONS { .text : { *(.text .text.* .ref.text) }\n\
+                  .data : { __start_once = .; *(.data..once) __end_once = .; } }";
+    dir.write("lds", script);
     dir.run("ld.lld", &["-T", "lds", "vmlinux.o", "-o", "vmlinux"]);
     let (code, stdout, stderr) = run(&dir, &["check", "vmlinux.o", "--linked", "vmlinux"]);
     let expected = "section-merge: error: vmlinux.o: late in .text.late refers to setup in .init.text: \

@@ -87,7 +87,7 @@ fn flags_that_an_earlier_pattern_takes_are_a_fault() {
     for name in NAMES {
         let patterns = format!("*(.data .data.*) __start_once = .; *({name}) __end_once = .;");
         let found = fault(&kernel(ARM64, name, &script(&patterns)));
-        let expected = OnceFault {
+        let expected = OnceFault::Size {
             expected: 8,
             found: 0,
         };
@@ -114,7 +114,7 @@ fn flags_of_which_some_are_elsewhere_are_a_fault() {
         "ld.lld",
         &["-T", "vmlinux.lds", "vmlinux.o", "-o", "vmlinux"],
     );
-    let expected = OnceFault {
+    let expected = OnceFault::Size {
         expected: 8,
         found: 4,
     };
@@ -125,7 +125,7 @@ fn flags_of_which_some_are_elsewhere_are_a_fault() {
 fn symbols_in_the_wrong_order_hold_nothing() {
     let patterns = "__end_once = .; *(.data.once) __start_once = .; *(.data .data.*)";
     let found = fault(&kernel(ARM64, ".data.once", &script(patterns)));
-    let expected = OnceFault {
+    let expected = OnceFault::Size {
         expected: 8,
         found: 0,
     };
@@ -133,7 +133,27 @@ fn symbols_in_the_wrong_order_hold_nothing() {
 }
 
 #[test]
-fn a_kernel_without_the_symbols_has_nothing_to_reset() {
+fn a_kernel_without_the_symbols_resets_nothing() {
     let found = fault(&kernel(ARM64, ".data.once", &script("*(.data .data.*)")));
+    let expected = OnceFault::NoMark {
+        mark: "__start_once",
+    };
+    assert_eq!(found, Some(expected));
+    let patterns = "__start_once = .; *(.data .data.*)";
+    let found = fault(&kernel(ARM64, ".data.once", &script(patterns)));
+    let expected = OnceFault::NoMark { mark: "__end_once" };
+    assert_eq!(found, Some(expected));
+    // What has no flags needs no symbols.
+    let found = fault(&kernel(ARM64, ".data.other", &script("*(.data .data.*)")));
     assert_eq!(found, None);
+}
+
+#[test]
+fn symbols_around_other_bytes_are_a_fault() {
+    let patterns = "*(.data.once) __start_once = .; *(.data .data.*) . += 16; __end_once = .;";
+    let found = fault(&kernel(ARM64, ".data.once", &script(patterns)));
+    assert!(
+        matches!(found, Some(OnceFault::Outside { .. })),
+        "{found:?}"
+    );
 }
