@@ -19,5 +19,5 @@ pub fn report(outcome: Outcome) -> ExitCode {
 /// Writes a result to standard output. That nobody reads it to its end, as `head` does not, is no
 /// failure.
 pub fn print(text: &[u8]) -> anyhow::Result<()> {
-    Ok(tool_io::print(text)?)
+    Ok(tool_io::write_stdout(text)?)
 }
