@@ -18,5 +18,5 @@ pub fn report(outcome: Outcome) -> ExitCode {
 
 /// Writes a result to standard output. A reader that stops early, such as `head`, is no failure.
 pub fn print(text: &[u8]) -> anyhow::Result<()> {
-    Ok(tool_io::print(text)?)
+    Ok(tool_io::write_stdout(text)?)
 }

@@ -14,8 +14,8 @@ use crate::outcome::{Failure, Outcome, print};
 
 /// Check a built kernel, of any version from 5.10 on, with or without our plugins
 ///
-/// LTO really on, initcalls in order, CRCs, tables, sections, .mod files, references to what is
-/// freed, one definition of each symbol, names. Where the architecture has them: references through
+/// Files complete and of one build, LTO really on, initcalls in order, CRCs, tables, sections, .mod
+/// files, references to what is freed, one definition of each symbol, names. Where the architecture has them: references through
 /// a GOT, records of the function tracer, tables for unwinding, sites of returns, retpolines and
 /// static calls. docs/verify.md says what each check is.
 #[derive(clap::Args)]

@@ -9,8 +9,7 @@ use tool_io::Files;
 
 use crate::patch::Patch;
 
-/// Changed files of an object tree, by their paths in it; `None` is a file that is gone.
-pub type Changes = Vec<(String, Option<Vec<u8>>)>;
+pub use crate::patch::Changes;
 
 /// A built kernel.
 pub struct Kernel {

@@ -3,8 +3,6 @@
 
 use object_model::{Elf, Section, SectionIndex, Symbol, SymbolIndex, elf};
 
-use crate::kernel::Changes;
-
 /// Sizes of an entry of the symbol table, of the section table, and of relocations with addend.
 const SYMBOL_SIZE: usize = 24;
 const HEADER_SIZE: usize = 64;
@@ -19,6 +17,9 @@ const RELA_INFO: usize = 8;
 const RELA_ADDEND: usize = 16;
 const MACHINE: usize = 18;
 const SECTION_TABLE: usize = 40;
+
+/// Changed files of an object tree, by their paths in it; `None` is a file that is gone.
+pub type Changes = Vec<(String, Option<Vec<u8>>)>;
 
 /// A file and its changed bytes. Its sections and symbols are those before the change.
 pub struct Patch {

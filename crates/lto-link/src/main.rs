@@ -326,7 +326,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         let result = complete_thin_link(&options, &&files, &inputs);
         if let Ok(true) = result {
             // make reads this word.
-            tool_io::print(b"again\n")?;
+            tool_io::write_stdout(b"again\n")?;
         }
         return exit_result(result);
     }
@@ -342,7 +342,7 @@ fn show_progress(output: &Path, inputs: &Inputs, jobs: &str) -> Result<(), Failu
             inputs.count(InputKind::Bitcode),
             inputs.count(InputKind::Elf),
         );
-        tool_io::print(line.as_bytes())?;
+        tool_io::write_stdout(line.as_bytes())?;
     }
     Ok(())
 }
@@ -369,7 +369,7 @@ fn print_included(object: &Path) -> Result<(), Failure> {
     let lines = directives
         .into_iter()
         .map(|directive| format!("{directive}\n"));
-    Ok(tool_io::print(lines.collect::<String>().as_bytes())?)
+    Ok(tool_io::write_stdout(lines.collect::<String>().as_bytes())?)
 }
 
 fn try_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Failure> {
@@ -444,7 +444,7 @@ fn print_why(args: &WhyArgs) -> Result<(), Failure> {
             }
         }
     }
-    Ok(tool_io::print((lines.join("\n") + "\n").as_bytes())?)
+    Ok(tool_io::write_stdout((lines.join("\n") + "\n").as_bytes())?)
 }
 
 /// Returns the chain of references from a definition up to its root.

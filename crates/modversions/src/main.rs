@@ -66,7 +66,7 @@ fn run() -> Result<(), Failure> {
             let lines: String = exports(&input.object)
                 .flat_map(|name| [name, "\n"])
                 .collect();
-            Ok(tool_io::print(lines.as_bytes())?)
+            Ok(tool_io::write_stdout(lines.as_bytes())?)
         }
         Command::Collect { output, inputs } => {
             let inputs = files.link_order(&inputs)?;

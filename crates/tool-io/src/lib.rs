@@ -14,4 +14,4 @@ mod output;
 pub use arguments::{ArgumentFileError, argument_file, arguments, expand_arguments};
 pub use exit::{Failure, exit, located, no_faults, no_faults_in_read};
 pub use files::{Files, ReadTextError, read_text};
-pub use output::{WriteError, print, rewrite_atomic, write_atomic, write_if_changed};
+pub use output::{WriteError, rewrite_atomic, write_atomic, write_if_changed, write_stdout};

@@ -34,7 +34,7 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), WriteError> {
 ///
 /// # Errors
 /// It cannot be written, for example because the disk is full.
-pub fn print(text: &[u8]) -> Result<(), WriteError> {
+pub fn write_stdout(text: &[u8]) -> Result<(), WriteError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(WriteError {

@@ -115,12 +115,10 @@ fn release(banner: &str) -> Option<&str> {
 
 /// Returns the fault of a vmlinux.o that vmlinux was not linked from. Which of the two is of another build, System.map
 /// tells if it `is_map_of_vmlinux`.
-pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> anyhow::Result<Option<String>> {
-    let Some(object) = &tree.object else {
-        return Ok(None);
-    };
+pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> Option<String> {
+    let object = tree.object.as_ref()?;
     if let Some(fault) = machine_fault(object, &tree.vmlinux) {
-        return Ok(Some(format!("{}: {fault}", Artefact::VmlinuxO)));
+        return Some(format!("{}: {fault}", Artefact::VmlinuxO));
     }
     let (of_object, of_kernel) = (banner(object), banner(&tree.vmlinux));
     let difference = match (of_object, of_kernel) {
@@ -135,8 +133,10 @@ pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> anyhow::Result<O
     } else {
         "vmlinux or vmlinux.o"
     };
-    Ok(difference
-        .map(|difference| format!("{foreign}: is of another build: {difference}; run make again")))
+    let difference = difference?;
+    Some(format!(
+        "{foreign}: is of another build: {difference}; run make again"
+    ))
 }
 
 fn machine_fault(found: &Elf, vmlinux: &Elf) -> Option<String> {

@@ -88,11 +88,12 @@ mod tests {
                           #define CONFIG_C 0x10\n#define CONFIG_D \"a b\"\n";
 
     fn found(settings: &[(&str, &str)]) -> Vec<String> {
-        let text: String = settings
-            .iter()
-            .map(|(option, value)| format!("CONFIG_{option}={value}\n"))
-            .collect();
-        differences(&as_in_header(&Settings::parse(&text)), &defined(HEADER))
+        let line = |(option, value): &(&str, &str)| format!("CONFIG_{option}={value}\n");
+        let lines: Vec<_> = settings.iter().map(line).collect();
+        differences(
+            &as_in_header(&Settings::parse(&lines.concat())),
+            &defined(HEADER),
+        )
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Checke
     let mut foreign_modules = BTreeSet::new();
     if has_kernel {
         let of_map = system_map::faults(tree)?;
-        let object = builds::object_fault(tree, of_map.is_empty())?;
+        let object = builds::object_fault(tree, of_map.is_empty());
         is_object_foreign = object.is_some();
         faults.extend(object);
         faults.extend(builds::banner_fault(tree)?);
@@ -73,11 +73,9 @@ pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Checke
 /// Returns the first faults of a kind, and how many follow.
 fn first_of(mut faults: Vec<String>) -> Vec<String> {
     let n_more = faults.len().saturating_sub(MOST);
-    if n_more > 0 {
-        faults.truncate(MOST);
-        if let Some(last) = faults.last_mut() {
-            last.push_str(&format!("; and {n_more} more of this kind"));
-        }
+    faults.truncate(MOST);
+    if let Some(last) = faults.last_mut().filter(|_| n_more > 0) {
+        *last = format!("{last}; and {n_more} more of this kind");
     }
     faults
 }

@@ -16,11 +16,11 @@ const CODE: &str = ".text\n.globl f\n.type f,@function\nf: nop\n ret\n.size f, .
 /// A kernel whose files are complete.
 fn kernel() -> Kernel {
     let kernel = Kernel::new(X86, OPTIONS, CODE);
-    let header: String = OPTIONS
-        .iter()
-        .map(|option| format!("#define CONFIG_{option} 1\n"))
-        .collect();
-    kernel.dir.write("include/generated/autoconf.h", header);
+    let define = |option: &&str| format!("#define CONFIG_{option} 1\n");
+    let header: Vec<_> = OPTIONS.iter().map(define).collect();
+    kernel
+        .dir
+        .write("include/generated/autoconf.h", header.concat());
     let files = Files::new();
     let tree = Objtree::open(kernel.dir.path(), &files).unwrap();
     let map = tree
@@ -135,8 +135,8 @@ fn a_module_that_no_list_has_is_missed() {
 #[test]
 fn a_map_of_another_build_is_told_in_few_lines() {
     let kernel = kernel();
-    let lines: String = (0..9).map(|n| format!("{n} T f\n")).collect();
-    kernel.dir.write("System.map", lines);
+    let lines: Vec<_> = (0..9).map(|n| format!("{n} T f\n")).collect();
+    kernel.dir.write("System.map", lines.concat());
     let faults = found(&kernel);
     assert_eq!(faults.len(), 3, "{faults:?}");
     assert!(
