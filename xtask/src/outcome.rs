@@ -28,3 +28,11 @@ pub fn print(text: &[u8]) -> anyhow::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Writes the result of a command that has changed a tree. That it cannot be written is told, and is no failure:
+/// the work is done.
+pub fn print_done(text: &[u8]) {
+    if let Err(error) = print(text) {
+        eprintln!("xtask: the work is done, but not told: {error:#}");
+    }
+}
