@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use installer::Options;
 
-use crate::outcome::{Failure, Outcome, print};
+use crate::outcome::{Failure, Outcome, print, print_done};
 use crate::uninstall::{Changes, merged};
 
 /// Puts plugins into a kernel tree.
@@ -26,7 +26,8 @@ use crate::uninstall::{Changes, merged};
   cargo xtask install --tree ~/linux-6.12
   cargo xtask install --tree ~/linux-6.12 --plugins initcall-order
 
-Exit code: 0 done; 1 --check found the tree different, or a merged file has marks; 2 the tree was refused, and not changed.")]
+Exit code: 0 done; 1 --check found the tree different, or a merged file has marks; 2 the tree was refused, or would
+be, and not changed.")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
@@ -75,7 +76,15 @@ pub fn run(args: Args) -> Outcome {
     }
     if dry_run {
         let (plan, preview) = installer::previewed(&options)?;
-        return Ok(print(&installer::shown(&plan, preview))?);
+        print(&installer::shown(&plan, &preview))?;
+        return match preview.refusals.len() {
+            0 => Ok(()),
+            n => Err(anyhow::anyhow!(
+                "{}: the install would be refused ({n} reasons)",
+                tree.display()
+            )
+            .into()),
+        };
     }
     if check {
         let (_, preview) = installer::previewed(&options)?;
@@ -85,6 +94,6 @@ pub fn run(args: Args) -> Outcome {
         };
     }
     let installed = installer::install(&options)?;
-    print(installer::done(&installed, &tree, llvm.as_deref()).as_bytes())?;
+    print_done(installer::done(&installed, &tree, llvm.as_deref()).as_bytes());
     merged(&tree, &installed.report)
 }

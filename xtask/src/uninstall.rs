@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kernel_tree::{OnChange, Report};
 
-use crate::outcome::{Failure, Outcome, print};
+use crate::outcome::{Failure, Outcome, print_done};
 
 /// Restores a kernel tree as it was before the first install: every file byte for byte, with its
 /// permissions and its time stamp. Lines that were changed meanwhile, and that no plugin edits, stay.
@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Outcome {
     } else {
         installer::uninstall(&tree, changes.into())?
     };
-    print(installer::given_back(&tree, &report).as_bytes())?;
+    print_done(installer::given_back(&tree, &report).as_bytes());
     merged(&tree, &report)
 }
 

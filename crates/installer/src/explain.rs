@@ -5,43 +5,75 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use kernel_lab::table;
-use kernel_tree::{Plan, Preview, Report, Tool};
+use kernel_tree::{Plan, Preview, Refusal, Report, Tool};
 use plugin_table::Needed;
 
 use crate::install::{Installed, Options};
 
-/// Returns what `--dry-run` shows: the difference of the texts, and the files.
-pub fn shown(plan: &Plan, preview: Preview) -> Vec<u8> {
+/// Returns what `--dry-run` shows: the difference of the texts, the files, and what would refuse the install.
+pub fn shown(plan: &Plan, preview: &Preview) -> Vec<u8> {
     let Preview {
-        diff: mut text,
+        diff,
         report,
         drift: _,
+        refusals,
     } = preview;
+    let mut text = diff.clone();
     text.extend(listed("would be new", &report.made).bytes());
     text.extend(listed("would be edited", &report.changed).bytes());
     text.extend(listed("would be removed", &report.removed).bytes());
     text.extend(notes(plan).bytes());
+    text.extend(refused(refusals).bytes());
     text.extend(b"Nothing was changed.\n");
     text
 }
 
 /// Returns what `--check` found; `None` if the tree is as the install would leave it.
 pub fn different(options: &Options<'_>, preview: &Preview) -> Option<String> {
-    if !preview.drift {
+    let Preview {
+        diff: _,
+        report,
+        drift,
+        refusals,
+    } = preview;
+    if !drift && refusals.is_empty() {
         return None;
     }
-    let report = &preview.report;
     let mut text = listed("missing", &report.made);
     text += &listed("different", &report.changed);
     text += &listed("not of these plugins", &report.removed);
     if text.is_empty() {
         text += "the record of the install names other plugins or another version\n";
     }
+    text += &refused(refusals);
+    let fix = if refusals.is_empty() {
+        "makes it so"
+    } else {
+        "then makes it so"
+    };
     Some(format!(
-        "{}: not as the install would leave it:\n{text}`cargo xtask install --tree {}` mends it",
+        "{}: not as the install would leave it:\n{text}`{}` {fix}",
         options.tree.display(),
-        options.tree.display(),
+        install_command(options.tree, options.plugins),
     ))
+}
+
+/// Returns the reasons why an install would be refused, or nothing.
+fn refused(refusals: &[Refusal]) -> String {
+    let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    listed("the install would be refused", &reasons)
+}
+
+/// Returns the command that installs these plugins, as a shell takes it.
+fn install_command(tree: &Path, plugins: &[String]) -> String {
+    let tree = quoted(tree);
+    match plugins {
+        [] => format!("cargo xtask install --tree {tree}"),
+        names => format!(
+            "cargo xtask install --tree {tree} --plugins {}",
+            names.join(",")
+        ),
+    }
 }
 
 /// Paths under a heading, or nothing.
@@ -75,7 +107,8 @@ pub fn done(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
         text += &listed("left alone in scripts/lto", &report.foreign);
     }
     text += &counted(report, tree);
-    for line in unresolved(&report.unresolved) {
+    let lines = unresolved(&report.unresolved);
+    for line in lines.chain(report.notes.iter().cloned()) {
         // Writing to a String does not fail.
         let _ = writeln!(text, "{line}");
     }
@@ -195,7 +228,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::sample::{installed, options, tree};
+    use crate::sample::{installed, options, previewed, tree};
 
     #[test]
     fn what_was_done_is_told_with_the_next_command() {
@@ -246,6 +279,32 @@ mod tests {
             "\nWith TRIM_UNUSED_KSYMS, Kconfig does not offer LTO without mod-dedup. To ";
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("LTO_CLANG_THIN"), "{text}");
+    }
+
+    #[test]
+    fn a_check_names_the_plugins_and_what_would_refuse_the_install() {
+        let tree = tree();
+        let plugins = ["sample".to_owned()];
+        let options = Options::new(tree.path(), &plugins);
+        installed(&options);
+        let check = || different(&options, &previewed(&options).1);
+        assert_eq!(check(), None);
+        fs::write(tree.path().join("scripts/lto/bin/sample-tool"), "mine").unwrap();
+        let text = check().unwrap();
+        let command = format!(
+            "`cargo xtask install --tree {} --plugins sample` then makes it so",
+            tree.path().display()
+        );
+        for part in [
+            "different:\n  scripts/lto/bin/sample-tool\n",
+            "the install would be refused:\n  scripts/lto/bin/sample-tool was changed",
+            &command,
+        ] {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+        let (plan, preview) = previewed(&options);
+        let text = String::from_utf8(shown(&plan, &preview)).unwrap();
+        assert!(text.contains("the install would be refused"), "{text}");
     }
 
     #[test]

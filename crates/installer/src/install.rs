@@ -98,14 +98,24 @@ pub(crate) fn tell_lost(dir: &Path, lost: &[u8]) {
     }
 }
 
-/// Returns the plan of an install, and its difference to the present tree.
+/// Returns the plan of an install, its difference to the present tree, and what would refuse it. Builds the
+/// tools, because a tool may differ, too.
 ///
 /// # Errors
-/// The tree is refused.
+/// The tree cannot be planned for, or the tools cannot be built.
 pub fn previewed(options: &Options<'_>) -> anyhow::Result<(Plan, Preview)> {
+    previewed_with(&plugin_table::table()?, options, tools::build)
+}
+
+/// The same with plugins of the caller, and with tools that `build` makes.
+pub(crate) fn previewed_with(
+    table: &Table,
+    options: &Options<'_>,
+    build: impl FnOnce(&[Tool]) -> anyhow::Result<BTreeMap<String, Vec<u8>>>,
+) -> anyhow::Result<(Plan, Preview)> {
     let tree = Tree::open(options.tree)?;
-    let plan = planned(&plugin_table::table()?, &tree, options.plugins)?;
-    let preview = kernel_tree::preview(&tree, &plan)?;
+    let plan = planned(table, &tree, options.plugins)?;
+    let preview = kernel_tree::preview(&tree, &plan, &build(&plan.tools)?)?;
     Ok((plan, preview))
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
-use kernel_lab::{llvm, process};
+use kernel_lab::{llvm, process, progress};
 
 /// Checks that the tools in a directory can build a kernel with LTO, and that what its clang
 /// writes can be read.
@@ -27,6 +27,10 @@ pub fn check_llvm(dir: &Path) -> anyhow::Result<()> {
         .args(["-flto=thin", "-c", "-o"])
         .args([&object, &source]);
     process::output(&mut clang).context("its clang makes no bitcode")?;
+    let version = process::output(Command::new(dir.join("clang")).arg("--version"))?;
+    if let Some(note) = check_version(&version)? {
+        progress::note(&format!("{}: {note}", dir.display()));
+    }
     let content = fs::read(&object).with_context(|| object.display().to_string())?;
     let unreadable = "the bitcode of its clang cannot be read; use another version of LLVM";
     let bitcode = object_model::Bitcode::parse(&content).context(unreadable)?;
@@ -38,11 +42,50 @@ pub fn check_llvm(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The oldest LLVM with which Kconfig offers LTO.
+const OLDEST_OFFERED: u32 = 14;
+
+/// Refuses an LLVM with which Kconfig does not offer LTO. Returns a note about one that is not among those whose
+/// kernels were tested.
+fn check_version(said: &str) -> anyhow::Result<Option<String>> {
+    let number = said.split("clang version ").nth(1);
+    let number = number.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+    let Some(version) = number.and_then(|number| number.parse::<u32>().ok()) else {
+        return Ok(Some("`clang --version` names no version".to_owned()));
+    };
+    anyhow::ensure!(
+        version >= OLDEST_OFFERED,
+        "this is LLVM {version}, and Kconfig offers LTO from LLVM {OLDEST_OFFERED} on; take a newer one"
+    );
+    Ok((version < llvm::OLDEST).then(|| {
+        format!(
+            "this is LLVM {version}; the oldest whose kernels are built and booted in every test is LLVM {}",
+            llvm::OLDEST
+        )
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn an_old_llvm_is_told_or_refused() {
+        let said = |version: &str| {
+            check_version(&format!(
+                "Vendor clang version {version} (abc)\nTarget: x\n"
+            ))
+        };
+        assert_eq!(said("22.1.8").unwrap(), None);
+        assert_eq!(said("19.1.0").unwrap(), None);
+        let note = said("14.0.6").unwrap().unwrap();
+        assert!(note.contains("LLVM 14; the oldest"), "{note}");
+        let error = said("13.0.1").unwrap_err().to_string();
+        assert!(error.contains("from LLVM 14 on"), "{error}");
+        assert!(check_version("gcc").unwrap().is_some());
+    }
 
     #[test]
     fn llvm_is_tried_out() {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A plugin and small trees for the tests.
 
+use std::collections::BTreeMap;
 use std::fs;
 
-use kernel_tree::{Folder, GlueFile, Table, Tool};
+use kernel_tree::{Folder, GlueFile, Plan, Preview, Table, Tool};
 
-use crate::install::{Installed, Options, install_with};
+use crate::install::{Installed, Options, install_with, previewed_with};
 
 const PLUGIN: Folder = Folder {
     name: "sample",
@@ -62,9 +63,15 @@ pub(crate) fn options(tree: &tempfile::TempDir) -> Options<'_> {
 
 /// Installs the plugin, with a tool that is not built.
 pub(crate) fn installed(options: &Options<'_>) -> Installed {
-    let build = |tools: &[Tool]| {
-        let binary = |tool: &Tool| (tool.name.clone(), b"binary".to_vec());
-        Ok(tools.iter().map(binary).collect())
-    };
-    install_with(&table(), options, build).expect("an install")
+    install_with(&table(), options, |tools| Ok(binaries(tools))).expect("an install")
+}
+
+/// Returns the plan and what it would change.
+pub(crate) fn previewed(options: &Options<'_>) -> (Plan, Preview) {
+    previewed_with(&table(), options, |tools| Ok(binaries(tools))).expect("a preview")
+}
+
+fn binaries(tools: &[Tool]) -> BTreeMap<String, Vec<u8>> {
+    let binary = |tool: &Tool| (tool.name.clone(), b"binary".to_vec());
+    tools.iter().map(binary).collect()
 }

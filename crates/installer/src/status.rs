@@ -14,7 +14,7 @@ use serde::Serialize;
 pub fn recover(tree: &Path) -> anyhow::Result<Option<String>> {
     let what = match kernel_tree::recover(tree)? {
         Recovery::Nothing => return Ok(None),
-        Recovery::Swept => "removed what an interrupted command had prepared".to_owned(),
+        Recovery::Swept => "removed what an interrupted command had left".to_owned(),
         Recovery::Finished { command } => format!("finished an interrupted {command}"),
         Recovery::Undone { command } => format!("finished undoing an {command} that had failed"),
     };
@@ -112,6 +112,7 @@ pub fn status_text(tree: &Path, found: &Found) -> String {
             updated,
             reverted,
             missing,
+            damaged,
         }) => {
             list("version", std::slice::from_ref(version));
             list("plugin", plugins);
@@ -124,6 +125,7 @@ pub fn status_text(tree: &Path, found: &Found) -> String {
             );
             list("GIVEN BACK since the install", reverted);
             list("MISSING", missing);
+            list("LOST from the record", damaged);
         }
     }
     let is_ours = |path: &&String| {

@@ -48,6 +48,7 @@ pub fn given_back(tree: &Path, report: &Report) -> String {
         changed,
         removed,
         foreign,
+        notes,
         unresolved: marked,
     } = report;
     let mut lines = vec![format!(
@@ -57,6 +58,7 @@ pub fn given_back(tree: &Path, report: &Report) -> String {
         removed.len()
     )];
     lines.extend(unresolved(marked));
+    lines.extend(notes.iter().cloned());
     lines.extend(foreign.iter().map(|path| format!("left alone: {path}")));
     // Their objects are newer than the sources that came back with their old times.
     lines.push("Object trees that were built meanwhile: run `make clean` there first.\n".into());

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Applies one edit to one text: finds the anchor exactly as often as expected, and changes it there.
 
-use similar::TextDiff;
-
 use crate::edits::{Edit, Placement};
 use crate::mismatch::{Mismatch, Nearest};
 
@@ -121,52 +119,61 @@ pub(crate) fn headline(anchor: &str) -> &str {
         .unwrap_or(anchor)
 }
 
-/// Returns the first differing line of the place that shares most lines with the anchor. If no line
-/// is shared, returns the line most similar to the first line of the anchor.
+/// Returns the first differing line of the place that resembles an anchor most; `None` if nothing does.
 fn nearest(text: &[u8], anchor: &[u8]) -> Option<Nearest> {
     let text = String::from_utf8_lossy(text);
     let anchor = String::from_utf8_lossy(anchor);
-    let lines: Vec<&str> = text.lines().collect();
-    let wanted: Vec<&str> = anchor.lines().collect();
-
-    let shared = |start: usize| {
-        wanted
-            .iter()
-            .enumerate()
-            .filter(|(offset, line)| {
-                !line.trim().is_empty() && lines.get(start + offset) == Some(line)
-            })
-            .count()
+    // Not `lines()`, which hides carriage returns.
+    let lines: Vec<&str> = text.split('\n').collect();
+    let wanted: Vec<&str> = anchor.trim_end_matches('\n').split('\n').collect();
+    let weight = |line: &str| line.trim().len();
+    let all: usize = wanted.iter().map(|line| weight(line)).sum();
+    let likeness = |start: usize| {
+        let pairs = wanted.iter().zip(&lines[start..]);
+        pairs
+            .map(|(wanted, line)| weight(wanted) * likeness(wanted, line))
+            .sum::<usize>()
     };
-    let best = (0..lines.len()).max_by_key(|&start| (shared(start), std::cmp::Reverse(start)))?;
-    if shared(best) > 0 {
-        let offset = (0..wanted.len())
-            .find(|offset| lines.get(best + offset) != wanted.get(*offset))
-            .unwrap_or(0);
-        return Some(Nearest {
-            line: best + offset + 1,
-            found: lines
-                .get(best + offset)
-                .unwrap_or(&"the end")
-                .trim()
-                .to_owned(),
-            wanted: wanted.get(offset).unwrap_or(&"").trim().to_owned(),
-        });
+    let places = (0..lines.len()).map(|start| (start, likeness(start)));
+    let (start, likeness) = places.max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?;
+    // Below the half, texts have only letters in common.
+    if likeness < all * EQUAL / 2 || all == 0 {
+        return None;
     }
-
-    let wanted = headline(&anchor);
-    let likeness = |line: &str| TextDiff::from_chars(line.trim(), wanted).ratio();
-    let (index, ratio) = lines
-        .iter()
-        .map(|line| likeness(line))
-        .enumerate()
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
-    // Below this value, lines of code have only letters in common.
-    (ratio > 0.6).then(|| Nearest {
-        line: index + 1,
-        found: lines[index].trim().to_owned(),
-        wanted: wanted.to_owned(),
+    let differs = |offset: &usize| lines.get(start + offset) != wanted.get(*offset);
+    let offset = (0..wanted.len()).find(differs).unwrap_or(0);
+    Some(Nearest {
+        line: start + offset + 1,
+        found: lines.get(start + offset).unwrap_or(&"the end").to_string(),
+        wanted: wanted[offset].to_owned(),
     })
+}
+
+/// The likeness of equal lines.
+const EQUAL: usize = 1000;
+
+/// Returns the part of two lines that is equal, from 0 to [`EQUAL`]. Blanks count little, but more than nothing,
+/// so that equal lines are the most similar ones.
+fn likeness(left: &str, right: &str) -> usize {
+    const BUT_FOR_BLANKS: usize = EQUAL - EQUAL / 20;
+    if left == right {
+        return EQUAL;
+    }
+    let words = |line: &str| {
+        line.split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .into_bytes()
+    };
+    let (left, right) = (words(left), words(right));
+    let equal = |(left, right): &(&u8, &u8)| left == right;
+    let begin = left.iter().zip(&right).take_while(equal).count();
+    let ends = left[begin..].iter().rev().zip(right[begin..].iter().rev());
+    let end = ends.take_while(equal).count();
+    let longest = left.len().max(right.len());
+    (BUT_FOR_BLANKS * (begin + end))
+        .checked_div(longest)
+        .unwrap_or(BUT_FOR_BLANKS)
 }
 
 #[cfg(test)]
@@ -285,8 +292,68 @@ mod tests {
             panic!("no nearest line");
         };
         assert_eq!(nearest.line, 4);
-        assert_eq!(nearest.found, "second");
-        assert_eq!(nearest.wanted, "other");
+        assert_eq!(nearest.found, "\tsecond");
+        assert_eq!(nearest.wanted, "\tother");
+    }
+
+    /// The message about an anchor that is missing.
+    fn said(text: &str, anchor: &str) -> String {
+        apply(text.as_bytes(), &replace(anchor))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_blank_a_tab_or_a_letter_is_found_and_shown() {
+        let others = "}\n\nfoo()\n{\n\treturn;\n}\n\n";
+        let place = "static int a_function(int argument)\n{\n\treturn argument;\n}\n";
+        let text = format!("{others}{others}{place}{others}");
+        for (from, to, line, shown) in [
+            (
+                "int a_",
+                "int  a_",
+                15,
+                "has `static·int··a_function(int·argument)` where `static·int·a_function(int·argument)` should be (they differ in blanks",
+            ),
+            (
+                "\treturn argument",
+                "        return argument",
+                17,
+                "has `········return·argument;` where `→return·argument;` should be",
+            ),
+            (
+                "return argument;",
+                "return argumen;",
+                17,
+                "has `return argumen;` where `return argument;` should be",
+            ),
+            (
+                "(int argument)\n",
+                "(int argument)\r\n",
+                15,
+                "argument)␍` where",
+            ),
+            (
+                "argument;\n",
+                "argument; \n",
+                17,
+                "return·argument;·` where",
+            ),
+        ] {
+            let text = text.replace(from, to);
+            let said = said(&text, place);
+            let place = format!("nearest is line {line}, which ");
+            assert!(
+                said.contains(&place) && said.contains(shown),
+                "{from}: {said}"
+            );
+        }
+        // A whole file with carriage returns.
+        let said = said(&text.replace('\n', "\r\n"), place);
+        assert!(
+            said.contains("line 15, which has `static·int") && said.contains('␍'),
+            "{said}"
+        );
     }
 
     #[test]

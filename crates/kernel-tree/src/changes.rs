@@ -20,9 +20,9 @@ use crate::time_stamp::TimeStamp;
 use crate::tree::Tree;
 use crate::unrecorded::Unrecorded;
 
-/// The permission bits of a new text file, and of a new binary.
-const TEXT_MODE: u32 = 0o644;
-const BINARY_MODE: u32 = 0o755;
+/// The permission bits that a new text file and a new binary take over from the directory of their neighbours.
+const OF_TEXT: u32 = 0o666;
+const OF_BINARY: u32 = 0o777;
 /// All permission bits of a file's mode.
 const PERMISSIONS: u32 = 0o7777;
 
@@ -53,7 +53,7 @@ pub(crate) fn to_install(
         Some(_) => BTreeSet::new(),
         None => plan.tools.iter().map(Tool::path).collect(),
     };
-    for (path, wanted) in created_files(plan, binaries)? {
+    for (path, wanted) in created_files(tree, plan, binaries)? {
         collector.create(path, wanted)?;
     }
     collector.keep(&kept_tools);
@@ -177,11 +177,11 @@ impl Collector<'_> {
         }
         for (path, bytes) in self.kept {
             let present = present(self.tree, &path)?;
-            push_unless_equal(&mut files, &path, present, text_content(bytes));
+            push_unless_equal(&mut files, &path, present, text_content(self.tree, bytes)?);
         }
         files.append(&mut self.files);
         let manifest = present(self.tree, MANIFEST)?;
-        let text = text_content(self.after.to_bytes());
+        let text = text_content(self.tree, self.after.to_bytes())?;
         push_unless_equal(&mut files, MANIFEST, manifest, text);
         let dropped = self.before.directories.difference(&self.after.directories);
         Ok(Writes {
@@ -300,20 +300,18 @@ struct Wanted {
 
 /// Returns all new files of a plan: texts, and binaries if there are any.
 fn created_files(
+    tree: &Tree,
     plan: &Plan,
     binaries: Option<&BTreeMap<String, Vec<u8>>>,
 ) -> Result<BTreeMap<String, Wanted>> {
-    let mut files: BTreeMap<String, Wanted> = plan
-        .created
-        .iter()
-        .map(|(path, file)| {
-            let wanted = Wanted {
-                content: text_content(file.text.clone()),
-                plugins: file.plugins.clone(),
-            };
-            (path.clone(), wanted)
-        })
-        .collect();
+    let mut files = BTreeMap::new();
+    for (path, file) in &plan.created {
+        let wanted = Wanted {
+            content: text_content(tree, file.text.clone())?,
+            plugins: file.plugins.clone(),
+        };
+        files.insert(path.clone(), wanted);
+    }
     let Some(binaries) = binaries else {
         return Ok(files);
     };
@@ -326,7 +324,7 @@ fn created_files(
         })?;
         let content = Content {
             bytes: bytes.clone(),
-            mode: BINARY_MODE,
+            mode: neighbours_mode(tree)? & OF_BINARY,
             modified: None,
         };
         let plugins = vec![tool.plugin.clone()];
@@ -335,12 +333,20 @@ fn created_files(
     Ok(files)
 }
 
-fn text_content(bytes: Vec<u8>) -> Content {
-    Content {
+/// Returns the permission bits of the directory `scripts`, beside which the new files stand.
+fn neighbours_mode(tree: &Tree) -> Result<u32> {
+    let scripts = tree.full("scripts")?;
+    let metadata = fs::metadata(&scripts).map_err(Error::io("look at", &scripts))?;
+    // Whatever the directory allows, the user needs the files.
+    Ok(metadata.mode() & 0o777 | 0o700)
+}
+
+fn text_content(tree: &Tree, bytes: Vec<u8>) -> Result<Content> {
+    Ok(Content {
         bytes,
-        mode: TEXT_MODE,
+        mode: neighbours_mode(tree)? & OF_TEXT,
         modified: None,
-    }
+    })
 }
 
 /// An edited file as it would be without the edits.

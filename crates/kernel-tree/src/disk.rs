@@ -3,10 +3,11 @@
 //! one fail, or be the last.
 
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::attributes::{copy_extended, give_to_owner_of};
 use crate::time_stamp::TimeStamp;
 
 /// The state that a file had or gets.
@@ -21,10 +22,13 @@ pub(crate) struct Content {
 
 /// The changes of a disk.
 pub(crate) trait Disk {
-    /// Makes a directory with the owner of `like`.
+    /// Makes a directory with the owner and the permissions of `like`, whatever the umask is.
     fn make_dir(&mut self, path: &Path, like: &Path) -> io::Result<()>;
-    /// Makes or overwrites a file with the owner of `like`, and syncs it.
+    /// Makes or overwrites a file with the owner of `like`, and syncs it. If `like` is a file, it also gets its
+    /// extended attributes.
     fn write(&mut self, path: &Path, content: &Content, like: &Path) -> io::Result<()>;
+    /// Gives a file a second name.
+    fn link(&mut self, from: &Path, to: &Path) -> io::Result<()>;
     /// Renames a file; an existing target is replaced.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
@@ -42,7 +46,8 @@ pub(crate) struct RealDisk;
 impl Disk for RealDisk {
     fn make_dir(&mut self, path: &Path, like: &Path) -> io::Result<()> {
         fs::create_dir(path)?;
-        give_to_owner_of(path, like)
+        give_to_owner_of(path, like)?;
+        fs::set_permissions(path, fs::metadata(like)?.permissions())
     }
 
     fn write(&mut self, path: &Path, content: &Content, like: &Path) -> io::Result<()> {
@@ -53,12 +58,19 @@ impl Disk for RealDisk {
             .open(path)?;
         file.write_all(&content.bytes)?;
         give_to_owner_of(path, like)?;
+        if like.is_file() {
+            copy_extended(like, path);
+        }
         // Set after the owner, because changing the owner clears some of these bits.
         file.set_permissions(Permissions::from_mode(content.mode))?;
         if let Some(time) = content.modified.and_then(TimeStamp::to_system_time) {
             file.set_times(FileTimes::new().set_modified(time))?;
         }
         file.sync_all()
+    }
+
+    fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -75,20 +87,6 @@ impl Disk for RealDisk {
 
     fn sync_dir(&mut self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
-    }
-}
-
-/// Gives a new file the owner of `like`, so that an install by root leaves no file of root in another
-/// user's tree. A user who may not change the owner keeps the file.
-fn give_to_owner_of(path: &Path, like: &Path) -> io::Result<()> {
-    let wanted = fs::metadata(like)?;
-    let made = fs::metadata(path)?;
-    if (made.uid(), made.gid()) == (wanted.uid(), wanted.gid()) {
-        return Ok(());
-    }
-    match std::os::unix::fs::chown(path, Some(wanted.uid()), Some(wanted.gid())) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
-        result => result,
     }
 }
 
@@ -177,6 +175,13 @@ pub(crate) mod faulty {
                 return Err(self.error());
             }
             self.disk.write(path, content, like)
+        }
+
+        fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+            if self.fails(false) {
+                return Err(self.error());
+            }
+            self.disk.link(from, to)
         }
 
         fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

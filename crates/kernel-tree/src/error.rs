@@ -15,11 +15,32 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The directory lacks a file that every kernel tree has.
-    #[error("{} is not a kernel tree: it has no {}", dir.display(), missing.join(", no "))]
+    #[error(
+        "{} is not a kernel tree: it has no {}; give --tree the directory that has them",
+        dir.display(), missing.join(", no ")
+    )]
     NotAKernelTree {
         /// The directory.
         dir: PathBuf,
         /// The missing file.
+        missing: Vec<&'static str>,
+    },
+    /// There is no such directory.
+    #[error("{}: there is no such directory: check --tree", dir.display())]
+    NoDirectory {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Plugins are installed in a tree that lacks a file that every kernel tree has.
+    #[error(
+        "{} has no {}, but plugins are installed there: bring back what is missing, for example by git, and run \
+         the command again",
+        dir.display(), missing.join(", no ")
+    )]
+    Incomplete {
+        /// The directory.
+        dir: PathBuf,
+        /// The missing files.
         missing: Vec<&'static str>,
     },
     /// A file or directory could not be read or written.
@@ -110,7 +131,11 @@ pub enum Error {
         edited: Vec<String>,
     },
     /// The record of an install cannot be used.
-    #[error("{}: {reason}", path.display())]
+    #[error(
+        "{}: {reason}; bring the record back, or remove the folder .install and take the plugins out by their \
+         texts: `cargo xtask uninstall --by-text`",
+        path.display()
+    )]
     Record {
         /// The manifest, journal or kept original.
         path: PathBuf,
@@ -129,6 +154,21 @@ pub enum Error {
         command: String,
         /// The file with the earlier content, if the user needs it to go on.
         kept: Option<String>,
+    },
+    /// The disk has no space for the new contents.
+    #[error(
+        "{}: its disk is full: {command} needs about {kilobytes} KB there; the tree was not changed",
+        dir.display()
+    )]
+    NoSpace {
+        /// The tree.
+        dir: PathBuf,
+        /// `install` or `uninstall`.
+        command: &'static str,
+        /// The space that is needed.
+        kilobytes: u64,
+        /// The error of the system.
+        source: io::Error,
     },
     /// Writing failed after some files were replaced, and all of them were restored.
     #[error("the tree is as it was before")]

@@ -7,16 +7,16 @@ use std::path::Path;
 
 use rustix::fs::{Access, FlockOperation};
 
+use crate::attributes::Attributes;
 use crate::changes::{Writes, to_install, to_uninstall, to_uninstall_by_text};
 use crate::diff;
 use crate::disk::{Content, Disk, RealDisk};
 use crate::error::{Error, Refusal, Result};
-use crate::hash::sha256;
 use crate::journal::{self, Change, Changes, Recovery};
 use crate::manifest::{Manifest, foreign_files};
 use crate::on_change::OnChange;
-use crate::paths::{LTO_DIR, is_record};
-use crate::plan::Plan;
+use crate::paths::{BIN_DIR, LTO_DIR, check_directories, is_record, is_under};
+use crate::plan::{Plan, not_plain};
 use crate::tree::Tree;
 use crate::unrecorded::Unrecorded;
 
@@ -31,6 +31,8 @@ pub struct Report {
     pub removed: Vec<String>,
     /// Files in `scripts/lto` that no install made; they were not touched.
     pub foreign: Vec<String>,
+    /// What edited files lost, or share no longer, because they were replaced.
+    pub notes: Vec<String>,
     /// Changed files with marks at places that only the user can put together.
     pub unresolved: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl Report {
             changed,
             removed,
             foreign: _,
+            notes: _,
             unresolved: _,
         } = self;
         made.is_empty() && changed.is_empty() && removed.is_empty()
@@ -58,6 +61,8 @@ pub struct Preview {
     pub diff: Vec<u8>,
     /// Returns whether the tree or its record differs from the plan.
     pub drift: bool,
+    /// The reasons why the install would be refused.
+    pub refusals: Vec<Refusal>,
 }
 
 /// Finishes an interrupted install or uninstall in the tree at `dir`, or removes its staged files.
@@ -103,27 +108,23 @@ pub fn check_uninstall(tree: &Tree, on_change: OnChange) -> Result<Vec<u8>> {
     Ok(writes.changed.lost)
 }
 
-/// Returns the changes that [`install`] would make, and writes nothing. An installed and unchanged
-/// binary counts as right, whatever its content. Installed files that were changed are included.
-pub fn preview(tree: &Tree, plan: &Plan) -> Result<Preview> {
-    let changes = to_install(tree, plan, None, OnChange::Discard)?.changes;
-    let mut report = report(&changes);
-    for tool in &plan.tools {
-        let path = tool.path();
-        match (
-            tree.manifest().and_then(|m| m.tool(&tool.name)),
-            tree.read_present(&path)?,
-        ) {
-            (Some(installed), Some(content)) if sha256(&content) == installed => {}
-            (_, Some(_)) => report.changed.push(path),
-            (_, None) => report.made.push(path),
+/// Returns the changes that [`install`] would make, and the reasons why it would refuse, and writes nothing.
+/// Changes of installed lines and files are part of the difference, as if they were given up.
+pub fn preview(tree: &Tree, plan: &Plan, binaries: &BTreeMap<String, Vec<u8>>) -> Result<Preview> {
+    let writes = to_install(tree, plan, Some(binaries), OnChange::Refuse)?;
+    let changes = writes.changes.clone();
+    let refusals = match allowed(tree, writes) {
+        Err(Error::Refused { refusals, .. }) => refusals,
+        result => {
+            result?;
+            Vec::new()
         }
-    }
+    };
     let mut text = Vec::new();
     for change in changes
         .files
         .iter()
-        .filter(|change| !is_record(&change.path))
+        .filter(|change| !is_record(&change.path) && !is_under(&change.path, BIN_DIR))
     {
         let bytes = |content: &Option<Content>| content.as_ref().map(|c| c.bytes.clone());
         text.extend(diff::unified(
@@ -133,9 +134,10 @@ pub fn preview(tree: &Tree, plan: &Plan) -> Result<Preview> {
         ));
     }
     Ok(Preview {
-        drift: !changes.files.is_empty() || !report.is_unchanged(),
-        report,
+        drift: !changes.files.is_empty(),
+        report: report(&changes),
         diff: text,
+        refusals,
     })
 }
 
@@ -196,21 +198,57 @@ fn installed(tree: &Tree) -> Result<&Manifest> {
 
 fn write(disk: &mut dyn Disk, tree: &Tree, writes: Writes) -> Result<Report> {
     let Writes { changes, changed } = allowed(tree, writes)?;
+    let before = attributes(tree, &changes);
     if !changes.files.is_empty() {
         journal::commit(disk, tree.dir(), &changes)?;
     }
     let manifest = Manifest::read(tree.dir())?;
     Ok(Report {
         foreign: foreign_files(tree.dir(), manifest.as_ref())?,
+        notes: lost_attributes(tree, &before),
         unresolved: changed.unresolved,
         ..report(&changes)
     })
+}
+
+/// Returns the attributes of the files that are replaced, by path. Files of the record do not matter.
+fn attributes(tree: &Tree, changes: &Changes) -> BTreeMap<String, Attributes> {
+    let replaced = changes
+        .files
+        .iter()
+        .filter(|change| change.old.is_some() && change.new.is_some() && !is_record(&change.path));
+    replaced
+        .filter_map(|change| {
+            let found = Attributes::of(&tree.dir().join(&change.path)).ok()?;
+            Some((change.path.clone(), found))
+        })
+        .collect()
+}
+
+/// Returns a line for each attribute that a replaced file does not have any more.
+fn lost_attributes(tree: &Tree, before: &BTreeMap<String, Attributes>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (path, before) in before {
+        if let Ok(after) = Attributes::of(&tree.dir().join(path)) {
+            let lost = before.lost(&after);
+            notes.extend(lost.iter().map(|lost| format!("{path}: {lost}")));
+        }
+    }
+    notes
 }
 
 /// Returns the changes, unless there is a reason to refuse them.
 fn allowed(tree: &Tree, mut writes: Writes) -> Result<Writes> {
     let mut refusals = std::mem::take(&mut writes.changed.refusals);
     refusals.extend(without_access(tree.dir(), &writes.changes));
+    for Change { path, new, .. } in &writes.changes.files {
+        match new {
+            Some(_) => refusals.extend(not_plain(tree.dir(), path)?),
+            // A link that is to be removed is removed itself; what it leads to stays.
+            None => check_directories(tree.dir(), path)?,
+        }
+    }
+    refusals.dedup();
     if refusals.is_empty() {
         return Ok(writes);
     }

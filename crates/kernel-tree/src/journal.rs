@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Replaces many files as if they were one.
 //!
-//! 1. Every new content and every content that it replaces are written beside the record and synced,
+//! 1. Every new content is written beside the record and synced, and every file that it replaces gets a second
+//!    name there,
 //!    together with two journals that list all replacements: one to go forward, one to go back.
 //!    Missing directories are made. If the disk is full, the command fails here, before any file of
 //!    the tree is touched.
 //! 2. The forward journal is renamed into place. From here on the change counts as decided.
 //! 3. The staged files are renamed into place, and other files are removed. This needs no space.
-//! 4. The journal is removed, then the remaining staged files.
+//! 4. The journal is renamed again, so that it says that all is done; the remaining staged files are
+//!    removed, and it last.
 //!
 //! After a kill before step 2, there are only staged files, which the next command removes. After a
 //! kill following step 2, the next command continues with step 3. If a step of 3 fails, the backward
@@ -18,23 +20,17 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::disk::{Content, Disk};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
-use crate::paths::{LTO_DIR, ORIGINALS_DIR, RECORD_DIR, full_path, parents, read_if_there};
+use crate::paths::{LTO_DIR, ORIGINALS_DIR, RECORD_DIR, check_directories, full_path, parents};
 
-const JOURNAL: &str = "scripts/lto/.install/journal";
-/// The forward journal before the change is decided.
-const NEXT_JOURNAL: &str = "scripts/lto/.install/journal.forward";
-/// The backward journal, as long as it is not needed.
-const BACK_JOURNAL: &str = "scripts/lto/.install/journal.back";
-const NEW_DIR: &str = "scripts/lto/.install/new";
-const OLD_DIR: &str = "scripts/lto/.install/old";
+mod steps;
 
-/// The form of the journal that this version reads and writes.
-const FORMAT: u32 = 1;
+use steps::{
+    BACK_JOURNAL, DONE_JOURNAL, Direction, Found, JOURNAL, Journal, NEW_DIR, NEXT_JOURNAL, OLD_DIR,
+    Step,
+};
 
 /// One file to be replaced, made or removed.
 #[derive(Debug, Clone)]
@@ -62,7 +58,7 @@ pub(crate) struct Changes {
 pub enum Recovery {
     /// There was none.
     Nothing,
-    /// The command had not begun to change the tree; its staged files were removed.
+    /// The command had not begun to change the tree, or was done; what it left was removed.
     Swept,
     /// The command was finished.
     Finished {
@@ -76,37 +72,6 @@ pub enum Recovery {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Direction {
-    Forward,
-    Back,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Journal {
-    format: u32,
-    command: String,
-    direction: Direction,
-    /// The steps; the contents of step n are staged under the name n.
-    steps: Vec<Step>,
-    /// New directories, the outermost first.
-    made_directories: Vec<String>,
-    /// Directories that are removed if they are empty, the innermost first.
-    dropped_directories: Vec<String>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Step {
-    path: String,
-    /// The SHA-256 of the old content, if there was a file.
-    old: Option<String>,
-    /// The SHA-256 of the new content, unless the file is removed.
-    new: Option<String>,
-}
-
 /// Returns whether a command was interrupted after its change was decided.
 pub(crate) fn is_pending(dir: &Path) -> Result<bool> {
     let path = dir.join(JOURNAL);
@@ -118,12 +83,13 @@ pub(crate) fn is_pending(dir: &Path) -> Result<bool> {
 /// Errors: [`Error::Io`] if nothing was changed, [`Error::Undone`] if everything was restored,
 /// [`Error::HalfWay`] if neither could be done and the journal stays.
 pub(crate) fn commit(disk: &mut dyn Disk, dir: &Path, changes: &Changes) -> Result<()> {
+    check_staging(dir)?;
     let mut writer = Writer { disk, dir };
     let journal = match writer.stage(changes) {
         Ok(journal) => journal,
         Err(error) => {
             writer.give_up_staging();
-            return Err(error);
+            return Err(without_space(error, dir, changes));
         }
     };
     writer.forward_or_back(&journal)
@@ -131,84 +97,68 @@ pub(crate) fn commit(disk: &mut dyn Disk, dir: &Path, changes: &Changes) -> Resu
 
 /// Finishes an interrupted command. The caller holds the lock.
 pub(crate) fn recover(disk: &mut dyn Disk, dir: &Path) -> Result<Recovery> {
+    check_staging(dir)?;
     let mut writer = Writer { disk, dir };
     let Some(journal) = Journal::read(dir, JOURNAL)? else {
-        return Ok(if writer.sweep()? {
-            Recovery::Swept
-        } else {
-            Recovery::Nothing
+        // The command had done its work, and was sweeping.
+        let done = Journal::read(dir, DONE_JOURNAL)?;
+        let swept = writer.sweep()?;
+        return Ok(match done {
+            Some(journal) => Recovery::of(&journal),
+            None if swept => Recovery::Swept,
+            None => Recovery::Nothing,
         });
     };
-    let command = journal.command.clone();
     match journal.direction {
-        Direction::Forward => {
-            writer.forward_or_back(&journal)?;
-            Ok(Recovery::Finished { command })
-        }
-        Direction::Back => {
-            writer.back(&journal)?;
-            Ok(Recovery::Undone { command })
+        Direction::Forward => writer.forward_or_back(&journal)?,
+        Direction::Back => writer.back(&journal)?,
+    }
+    Ok(Recovery::of(&journal))
+}
+
+impl Recovery {
+    fn of(journal: &Journal) -> Self {
+        let command = journal.command.clone();
+        match journal.direction {
+            Direction::Forward => Self::Finished { command },
+            Direction::Back => Self::Undone { command },
         }
     }
 }
 
-impl Journal {
-    fn read(dir: &Path, journal: &str) -> Result<Option<Self>> {
-        let path = dir.join(journal);
-        let Some(text) = read_if_there(&path)? else {
-            return Ok(None);
-        };
-        let wrong = |reason| Error::Record {
-            path: path.clone(),
-            reason,
-        };
-        let journal: Self =
-            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-        if journal.format != FORMAT {
-            return Err(wrong(format!(
-                "this is form {} of the journal, and only form {FORMAT} is known here: use the \
-                 version of kbuild-lto that wrote it",
-                journal.format
-            )));
-        }
-        let steps = journal.steps.iter().map(|step| &step.path);
-        for path in steps
-            .chain(&journal.made_directories)
-            .chain(&journal.dropped_directories)
+/// Checks that the directories of the record are those of the tree, and no links.
+fn check_staging(dir: &Path) -> Result<()> {
+    for directory in [NEW_DIR, OLD_DIR, ORIGINALS_DIR] {
+        check_directories(dir, &staged(directory, 0))?;
+    }
+    Ok(())
+}
+
+/// Says of a full disk how much space the command needs.
+fn without_space(error: Error, dir: &Path, changes: &Changes) -> Error {
+    /// A block for each staged file, and room for the journals.
+    const BLOCK: u64 = 4096;
+    match error {
+        Error::Io { source, .. }
+            if matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            ) =>
         {
-            full_path(dir, path)?;
+            let new = changes
+                .files
+                .iter()
+                .filter_map(|change| change.new.as_ref());
+            let blocks = new.map(|content| (content.bytes.len() as u64).div_ceil(BLOCK) + 1);
+            let n_journal_blocks = 4 + changes.files.len() as u64 / 8;
+            Error::NoSpace {
+                dir: dir.to_path_buf(),
+                command: changes.command,
+                kilobytes: (blocks.sum::<u64>() + n_journal_blocks) * BLOCK / 1024,
+                source,
+            }
         }
-        Ok(Some(journal))
-    }
-
-    fn to_content(&self) -> Content {
-        Content {
-            bytes: serde_json::to_vec_pretty(self).unwrap_or_default(),
-            mode: 0o644,
-            modified: None,
-        }
-    }
-}
-
-/// The content of a path, compared with the contents that a step knows.
-enum Found {
-    Nothing,
-    Hash(String),
-}
-
-impl Found {
-    fn at(path: &Path) -> Result<Self> {
-        Ok(match read_if_there(path)? {
-            None => Self::Nothing,
-            Some(content) => Self::Hash(sha256(&content)),
-        })
-    }
-
-    fn is(&self, state: Option<&String>) -> bool {
-        match self {
-            Self::Nothing => state.is_none(),
-            Self::Hash(hash) => state == Some(hash),
-        }
+        error => error,
     }
 }
 
@@ -232,13 +182,12 @@ impl Writer<'_> {
         for (index, change) in files.iter().enumerate() {
             let Change { path, old, new } = change;
             let like = self.owner_like(path)?;
-            for (staged_dir, content) in [(NEW_DIR, new), (OLD_DIR, old)] {
-                if let Some(content) = content {
-                    let staged = self.dir.join(staged(staged_dir, index));
-                    self.disk
-                        .write(&staged, content, &like)
-                        .map_err(Error::io("write", &staged))?;
-                }
+            if let Some(content) = new {
+                let staged = self.dir.join(staged(NEW_DIR, index));
+                self.write(&staged, content, &like)?;
+            }
+            if let Some(content) = old {
+                self.stage_old(path, index, content, &like)?;
             }
             let hash = |content: &Option<Content>| content.as_ref().map(|c| sha256(&c.bytes));
             steps.push(Step {
@@ -254,7 +203,7 @@ impl Writer<'_> {
             .filter(|directory| !self.dir.join(directory).exists())
             .collect();
         let back = Journal {
-            format: FORMAT,
+            format: steps::FORMAT,
             command: (*command).to_owned(),
             direction: Direction::Back,
             steps,
@@ -279,12 +228,27 @@ impl Writer<'_> {
         Ok(forward)
     }
 
+    /// Keeps the content that a step replaces or removes: by a second name of the file, which needs no space
+    /// and keeps all that belongs to it, or by a copy.
+    fn stage_old(&mut self, path: &str, index: usize, old: &Content, like: &Path) -> Result<()> {
+        let staged = self.dir.join(staged(OLD_DIR, index));
+        match self.disk.link(&self.dir.join(path), &staged) {
+            Ok(()) => Ok(()),
+            // Some file systems know no second name, and some users may not give one to a file of others.
+            Err(_) => self.write(&staged, old, like),
+        }
+    }
+
+    fn write(&mut self, path: &Path, content: &Content, like: &Path) -> Result<()> {
+        self.disk
+            .write(path, content, like)
+            .map_err(Error::io("write", path))
+    }
+
     fn write_journal(&mut self, path: &str, journal: &Journal) -> Result<()> {
         let full = self.dir.join(path);
         let record_dir = self.dir.join(RECORD_DIR);
-        self.disk
-            .write(&full, &journal.to_content(), &record_dir)
-            .map_err(Error::io("write", &full))
+        self.write(&full, &journal.to_content(), &record_dir)
     }
 
     /// Removes the staged files after a failure before anything was replaced. The next command
@@ -398,7 +362,7 @@ impl Writer<'_> {
                 self.sync_dir(directory)?;
             }
         }
-        self.remove_file(JOURNAL)?;
+        self.rename(JOURNAL, DONE_JOURNAL)?;
         self.sync_dir(RECORD_DIR)?;
         self.sweep()?;
         Ok(())
@@ -438,7 +402,7 @@ impl Writer<'_> {
             self.remove_empty(journal.made_directories.iter().rev())?;
             self.remove_empty(&journal.dropped_directories)?;
         }
-        for journal in [NEXT_JOURNAL, BACK_JOURNAL] {
+        for journal in [NEXT_JOURNAL, BACK_JOURNAL, DONE_JOURNAL] {
             if self.dir.join(journal).exists() {
                 self.remove_file(journal)?;
                 swept = true;

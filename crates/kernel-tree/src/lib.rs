@@ -15,6 +15,7 @@
 #![warn(missing_docs)]
 
 mod anchor;
+mod attributes;
 mod changes;
 mod diff;
 mod disk;

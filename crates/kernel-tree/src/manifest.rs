@@ -7,9 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::paths::{
-    BIN_DIR, LTO_DIR, MANIFEST, RECORD_DIR, full_path, is_record, is_under, read_if_there,
-};
+use crate::paths::{LTO_DIR, MANIFEST, RECORD_DIR, full_path, is_record, is_under, read_if_there};
 use crate::time_stamp::TimeStamp;
 
 /// The form of the manifest that this version reads and writes.
@@ -127,13 +125,6 @@ impl Manifest {
             .iter()
             .filter(|(_, record)| record.installed != record.original.sha256)
             .map(|(path, _)| path)
-    }
-
-    /// Returns the hash of a tool, if it is installed.
-    pub fn tool(&self, name: &str) -> Option<&str> {
-        self.created
-            .get(&format!("{BIN_DIR}/{name}"))
-            .map(|record| record.installed.as_str())
     }
 }
 

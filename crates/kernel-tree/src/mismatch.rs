@@ -47,11 +47,14 @@ impl fmt::Display for Mismatch {
                         found,
                         wanted,
                     }),
-            } => write!(
-                f,
-                "is not there; nearest is line {line}, which has `{found}` where `{wanted}` \
-                 should be"
-            ),
+            } => {
+                let (found, wanted, note) = shown(found, wanted);
+                write!(
+                    f,
+                    "is not there; nearest is line {line}, which has `{found}` where `{wanted}` \
+                     should be{note}"
+                )
+            }
             Self::Count { expected, lines } => {
                 let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
                 write!(
@@ -66,4 +69,19 @@ impl fmt::Display for Mismatch {
             }
         }
     }
+}
+
+/// Returns two lines as a message shows them. If they differ in blanks only, these are made visible.
+fn shown(found: &str, wanted: &str) -> (String, String, &'static str) {
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    if words(found) != words(wanted) {
+        return (found.trim().to_owned(), wanted.trim().to_owned(), "");
+    }
+    let visible = |line: &str| line.replace(' ', "·").replace('\t', "→").replace('\r', "␍");
+    let note = " (they differ in blanks: · is a blank, → a tab, ␍ a carriage return)";
+    (visible(found), visible(wanted), note)
 }

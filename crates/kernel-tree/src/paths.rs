@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Paths in a kernel tree: the places of an install, and how a path of a tree is read.
 
+use std::fs::{self, Metadata};
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -55,6 +56,53 @@ pub(crate) fn full_path(dir: &Path, path: &str) -> Result<PathBuf> {
         });
     }
     Ok(dir.join(path))
+}
+
+/// Returns why a file of the tree is not a plain file in plain directories; `None` if it is, or is missing.
+pub(crate) fn obstacle(dir: &Path, path: &str) -> Result<Option<String>> {
+    let link_or_other = |metadata: Metadata, other: &'static str| {
+        if metadata.is_symlink() {
+            "a symbolic link"
+        } else {
+            other
+        }
+    };
+    if let Some((part, metadata)) = not_a_directory(dir, path)? {
+        let what = link_or_other(metadata, "no directory");
+        return Ok(Some(format!("{part} is {what}")));
+    }
+    match fs::symlink_metadata(full_path(dir, path)?) {
+        Ok(metadata) if !metadata.is_file() => {
+            let what = link_or_other(metadata, "no plain file");
+            Ok(Some(format!("{path} is {what}")))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Checks that the directories of a path are plain ones, so that nothing outside the tree is touched.
+pub(crate) fn check_directories(dir: &Path, path: &str) -> Result<()> {
+    match not_a_directory(dir, path)? {
+        None => Ok(()),
+        Some((part, _)) => Err(Error::Path {
+            path: part.to_owned(),
+            reason: "is a symbolic link or no directory, and nothing outside the tree is touched: put a \
+                     plain directory in its place"
+                .into(),
+        }),
+    }
+}
+
+/// Returns the first part of the way to a path that is there and is not a plain directory.
+fn not_a_directory<'a>(dir: &Path, path: &'a str) -> Result<Option<(&'a str, Metadata)>> {
+    for part in parents(path) {
+        match fs::symlink_metadata(full_path(dir, part)?) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(metadata) => return Ok(Some((part, metadata))),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(None)
 }
 
 /// The content of a file, or `None` if there is no such file.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
-use std::fs;
+use std::path::Path;
 
 use kernel_facts::{KnownLto, contains};
 
@@ -12,7 +12,7 @@ use crate::anchor::{self, headline};
 use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
 use crate::error::{Error, Refusal, Result};
 use crate::manifest::foreign_files;
-use crate::paths::{BIN_DIR, LTO_DIR, VERSION_FILE, is_record, is_under, parents};
+use crate::paths::{BIN_DIR, LTO_DIR, VERSION_FILE, is_record, is_under, obstacle};
 use crate::plugin::{Generated, Resolved};
 use crate::table::Selection;
 use crate::tree::Tree;
@@ -414,7 +414,7 @@ impl Planner<'_> {
             }
         }
         for path in self.edited.keys().chain(self.created.keys()) {
-            refusals.extend(not_plain(self.tree, path)?);
+            refusals.extend(not_plain(self.tree.dir(), path)?);
         }
         self.refusals.append(&mut refusals);
         Ok(())
@@ -458,27 +458,11 @@ fn without_consequences(refusals: Vec<Refusal>) -> Vec<Refusal> {
     refusals
 }
 
-/// Returns whether a file of the tree is reached through a symbolic link, or is not a plain file.
-fn not_plain(tree: &Tree, path: &str) -> Result<Option<Refusal>> {
-    for part in parents(path).chain([path]) {
-        let full = tree.full(part)?;
-        let Ok(metadata) = fs::symlink_metadata(&full) else {
-            // The file is missing, and will be made.
-            return Ok(None);
-        };
-        let what = if metadata.is_symlink() {
-            "a symbolic link"
-        } else if part != path && !metadata.is_dir() {
-            "no directory"
-        } else if part == path && !metadata.is_file() {
-            "no plain file"
-        } else {
-            continue;
-        };
-        return Ok(Some(Refusal::NotPlain {
-            file: path.to_owned(),
-            what: format!("{part} is {what}"),
-        }));
-    }
-    Ok(None)
+/// Refuses a file that is reached through a symbolic link, or is not a plain file.
+pub(crate) fn not_plain(dir: &Path, path: &str) -> Result<Option<Refusal>> {
+    let what = obstacle(dir, path)?;
+    Ok(what.map(|what| Refusal::NotPlain {
+        file: path.to_owned(),
+        what,
+    }))
 }

@@ -82,6 +82,18 @@ impl SampleTree {
                 1_000_000_000 + i64::try_from(index).unwrap() * 1000,
             );
         }
+        for directory in [
+            "",
+            "scripts",
+            "arch",
+            "arch/arm64",
+            "include",
+            "include/linux",
+            "drivers",
+        ] {
+            let mode = Permissions::from_mode(0o755);
+            fs::set_permissions(tree.dir.join(directory), mode).expect("permissions");
+        }
         symlink("Kconfig", tree.dir.join("Kconfig.link")).expect("a symbolic link");
         tree
     }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Finds the plugins installed in a tree, and checks whether their files are unchanged.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::manifest::foreign_files;
+use crate::paths::{BIN_DIR, is_under, obstacle, original_path};
 use crate::taken_out::{Since, TakenOut};
-use crate::tree::Tree;
+use crate::tree::{Tree, read_original};
 
 /// The status of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +43,8 @@ pub struct Installed {
     pub reverted: Vec<String>,
     /// Missing files.
     pub missing: Vec<String>,
+    /// Contents of the record that are missing or changed.
+    pub damaged: Vec<String>,
 }
 
 impl Installed {
@@ -49,9 +55,10 @@ impl Installed {
             updated,
             reverted,
             missing,
+            damaged,
             ..
         } = self;
-        let lists = [changed, updated, reverted, missing];
+        let lists = [changed, updated, reverted, missing, damaged];
         lists.iter().map(|paths| paths.len()).sum()
     }
 
@@ -83,24 +90,33 @@ pub fn status(tree: &Tree) -> Result<Status> {
         updated: Vec::new(),
         reverted: Vec::new(),
         missing: Vec::new(),
+        damaged: Vec::new(),
     };
     for (path, record) in &manifest.created {
         match tree.read_present(path)? {
             None => found.missing.push(path.clone()),
-            Some(content) if sha256(&content) == record.installed => {}
+            Some(content) if sha256(&content) == record.installed && is_usable(tree, path)? => {}
             Some(_) => found.changed.push(path.clone()),
         }
     }
     for (path, record) in &manifest.edited {
+        for hash in [&record.original.sha256, &record.installed] {
+            let kept = original_path(hash);
+            if read_original(tree.dir(), hash).is_err() && !found.damaged.contains(&kept) {
+                found.damaged.push(kept);
+            }
+        }
         let state = match tree.read_present(path)? {
             None => &mut found.missing,
+            Some(_) if obstacle(tree.dir(), path)?.is_some() => &mut found.changed,
             Some(content) if sha256(&content) == record.installed => continue,
-            Some(content) => match tree.taken_out(path)? {
-                Some(TakenOut { text, .. }) if text == content => &mut found.reverted,
-                Some(TakenOut {
+            Some(content) => match tree.taken_out(path) {
+                Ok(Some(TakenOut { text, .. })) if text == content => &mut found.reverted,
+                Ok(Some(TakenOut {
                     since: Since::Elsewhere,
                     ..
-                }) => &mut found.updated,
+                })) => &mut found.updated,
+                // A damaged record is listed, and does not tell.
                 _ => &mut found.changed,
             },
         };
@@ -111,4 +127,12 @@ pub fn status(tree: &Tree) -> Result<Status> {
         installed: Some(found),
         foreign,
     })
+}
+
+/// Returns whether a new file is a plain one and, if it is a tool, can be run.
+fn is_usable(tree: &Tree, path: &str) -> Result<bool> {
+    let full = tree.full(path)?;
+    let metadata = fs::metadata(&full).map_err(Error::io("look at", &full))?;
+    let can_run = !is_under(path, BIN_DIR) || metadata.mode() & 0o100 != 0;
+    Ok(can_run && obstacle(tree.dir(), path)?.is_none())
 }

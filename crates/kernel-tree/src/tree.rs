@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::journal;
 use crate::manifest::Manifest;
-use crate::paths::{full_path, original_path, read_if_there};
+use crate::paths::{MANIFEST, full_path, original_path, read_if_there};
 use crate::taken_out::{Since, TakenOut, take_out};
 
 /// A kernel tree as it was before anything was installed into it.
@@ -30,7 +30,18 @@ impl Tree {
     /// Errors: `dir` is not a kernel tree; a file cannot be read; the record of an
     /// install is damaged; an install was interrupted (call [`crate::recover`] first).
     pub fn open(dir: &Path) -> Result<Self> {
-        let version = KernelVersion::of(dir)?;
+        let version = match KernelVersion::of(dir) {
+            Err(_) if !dir.is_dir() => {
+                let dir = dir.to_path_buf();
+                return Err(Error::NoDirectory { dir });
+            }
+            Err(kernel_facts::Error::NotAKernelTree { dir, missing })
+                if dir.join(MANIFEST).is_file() =>
+            {
+                return Err(Error::Incomplete { dir, missing });
+            }
+            result => result?,
+        };
         if journal::is_pending(dir)? {
             return Err(Error::Interrupted {
                 dir: dir.to_path_buf(),
@@ -181,12 +192,16 @@ impl Facts for Tree {
 /// Reads a content that an install kept, and checks its hash.
 pub(crate) fn read_original(dir: &Path, hash: &str) -> Result<Vec<u8>> {
     let path = full_path(dir, &original_path(hash))?;
-    let content = fs::read(&path).map_err(Error::io("read", &path))?;
+    let Some(content) = read_if_there(&path)? else {
+        return Err(Error::Record {
+            path,
+            reason: "this kept content is gone".into(),
+        });
+    };
     if sha256(&content) != hash {
         return Err(Error::Record {
             path,
-            reason: "this kept original was changed: its content does not have the hash that is \
-                     its name"
+            reason: "this kept content was changed: it does not have the hash that is its name"
                 .into(),
         });
     }

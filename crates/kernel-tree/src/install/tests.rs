@@ -3,6 +3,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+use crate::hash::sha256;
 use crate::plugin::{Folder, GlueFile};
 use crate::sample::{
     ALL, CORE, HOOKS, SampleTree, assert_says, binaries, install_of, plan_of, table,
@@ -210,7 +211,7 @@ fn a_preview_shows_the_difference_and_writes_nothing() {
     let pristine = sample.snapshot();
     let tree = sample.open();
     let plan = plan_of(&tree, &ALL).unwrap();
-    let shown = preview(&tree, &plan).unwrap();
+    let shown = preview(&tree, &plan, &binaries()).unwrap();
     sample.snapshot().assert_eq(&pristine, "after the preview");
     assert!(shown.drift);
     let text = String::from_utf8_lossy(&shown.diff).into_owned();
@@ -233,7 +234,7 @@ fn a_preview_shows_the_difference_and_writes_nothing() {
     install_of(&sample, &ALL);
     let tree = sample.open();
     let plan = plan_of(&tree, &ALL).unwrap();
-    let shown = preview(&tree, &plan).unwrap();
+    let shown = preview(&tree, &plan, &binaries()).unwrap();
     assert_eq!(shown, Preview::default());
 }
 
@@ -244,7 +245,7 @@ fn drift_is_seen_of_every_kind() {
         install_of(&sample, &ALL);
         change(&sample);
         let tree = sample.open();
-        preview(&tree, &plan_of(&tree, &ALL).unwrap())
+        preview(&tree, &plan_of(&tree, &ALL).unwrap(), &binaries())
             .unwrap()
             .drift
     };
@@ -259,7 +260,7 @@ fn drift_is_seen_of_every_kind() {
     install_of(&sample, &["core"]);
     let tree = sample.open();
     assert!(
-        preview(&tree, &plan_of(&tree, &ALL).unwrap())
+        preview(&tree, &plan_of(&tree, &ALL).unwrap(), &binaries())
             .unwrap()
             .drift
     );
@@ -341,7 +342,15 @@ fn a_directory_that_is_no_kernel_tree_is_refused_with_what_it_lacks() {
     let error = Tree::open(sample.dir()).unwrap_err().to_string();
     assert_says(&error, &["no Makefile with VERSION", "no arch"]);
     let error = Tree::open(&sample.path("nowhere")).unwrap_err();
-    assert!(matches!(error, Error::NotAKernelTree { .. }), "{error}");
+    assert_says(&error.to_string(), &["there is no such directory"]);
+    let sample = SampleTree::new();
+    install_of(&sample, &ALL);
+    sample.remove("Makefile");
+    let error = Tree::open(sample.dir()).unwrap_err().to_string();
+    assert_says(
+        &error,
+        &["no Makefile", "plugins are installed", "bring back"],
+    );
 }
 
 #[test]
@@ -578,7 +587,10 @@ fn a_damaged_record_is_named() {
         result.unwrap_err().to_string()
     };
     let manifest = "scripts/lto/.install/manifest.json";
-    assert_says(&damaged(manifest, b"{"), &[manifest]);
+    assert_says(
+        &damaged(manifest, b"{"),
+        &[manifest, "EOF", "uninstall --by-text"],
+    );
     assert_says(
         &damaged(manifest, br#"{"format": 9}"#),
         &[manifest, "form 9"],
@@ -587,7 +599,128 @@ fn a_damaged_record_is_named() {
     let sample = SampleTree::new();
     let kconfig = fs::read(sample.path("arch/Kconfig")).unwrap();
     let original = crate::paths::original_path(&sha256(&kconfig));
-    assert_says(&damaged(&original, b"x"), &[&original, "was changed"]);
+    assert_says(
+        &damaged(&original, b"x"),
+        &[&original, "was changed", "bring the record back"],
+    );
+}
+
+#[test]
+fn new_files_have_the_modes_of_their_neighbours() {
+    for (directory, text, tool) in [
+        (0o2775, 0o664, 0o775),
+        (0o750, 0o640, 0o750),
+        (0o700, 0o600, 0o700),
+    ] {
+        let sample = SampleTree::new();
+        let scripts = fs::Permissions::from_mode(directory);
+        fs::set_permissions(sample.path("scripts"), scripts).unwrap();
+        install_of(&sample, &ALL);
+        let mode = |path: &str| {
+            let metadata = fs::metadata(sample.path(path)).unwrap();
+            metadata.permissions().mode() & 0o7777
+        };
+        for folder in [
+            "scripts/lto",
+            "scripts/lto/bin",
+            "scripts/lto/.install/originals",
+        ] {
+            assert_eq!(mode(folder), directory, "{folder}");
+        }
+        assert_eq!(mode("scripts/lto/Kconfig"), text);
+        assert_eq!(mode("scripts/lto/.install/manifest.json"), text);
+        assert_eq!(mode("scripts/lto/bin/solo"), tool);
+        assert_eq!(mode("include/lto"), 0o755);
+        assert!(install_of(&sample, &ALL).is_unchanged());
+    }
+}
+
+#[test]
+fn a_preview_is_refused_where_the_install_is() {
+    let previewed = |sample: &SampleTree| {
+        let tree = sample.open();
+        let plan = plan_of(&tree, &ALL).unwrap();
+        let shown = preview(&tree, &plan, &binaries()).unwrap();
+        let refused = install(&tree, &plan, &binaries(), OnChange::Refuse).unwrap_err();
+        let Error::Refused { refusals, .. } = refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(shown.refusals, refusals);
+        refusals.len()
+    };
+    let sample = SampleTree::new();
+    install_of(&sample, &ALL);
+    sample.append("scripts/lto/bin/solo", "x");
+    sample.append("scripts/lto/Kconfig", "mine");
+    sample.replace("include/linux/init.h", "core(fn)", "mine(fn)");
+    assert_eq!(previewed(&sample), 3);
+}
+
+#[test]
+fn the_status_and_the_preview_see_tools_links_and_the_record() {
+    let changed = |change: &dyn Fn(&SampleTree)| {
+        let sample = SampleTree::new();
+        install_of(&sample, &ALL);
+        change(&sample);
+        let found = status(&sample.open()).unwrap().installed.unwrap();
+        assert!(!found.is_intact());
+        (found.changed, found.damaged)
+    };
+    let tool = "scripts/lto/bin/solo".to_owned();
+    let no_x_bit = |sample: &SampleTree| sample.set("scripts/lto/bin/solo", 0o644, 5);
+    assert_eq!(changed(&no_x_bit), (vec![tool], Vec::new()));
+    let link = |sample: &SampleTree| {
+        fs::rename(sample.path("arch/Kconfig"), sample.path("elsewhere")).unwrap();
+        symlink("../elsewhere", sample.path("arch/Kconfig")).unwrap();
+    };
+    assert_eq!(
+        changed(&link),
+        (vec!["arch/Kconfig".to_owned()], Vec::new())
+    );
+    let kconfig = fs::read(SampleTree::new().path("arch/Kconfig")).unwrap();
+    let kept = crate::paths::original_path(&sha256(&kconfig));
+    let lost = |sample: &SampleTree| sample.remove(&kept);
+    assert_eq!(changed(&lost), (Vec::new(), vec![kept.clone()]));
+
+    // A tool that was built again, with the same version.
+    let sample = SampleTree::new();
+    install_of(&sample, &ALL);
+    let tree = sample.open();
+    let plan = plan_of(&tree, &ALL).unwrap();
+    let mut built = binaries();
+    built.insert("solo".into(), b"built again".to_vec());
+    let shown = preview(&tree, &plan, &built).unwrap();
+    assert_eq!(shown.report.changed, ["scripts/lto/bin/solo"]);
+    no_x_bit(&sample);
+    let shown = preview(&tree, &plan, &binaries()).unwrap();
+    assert_eq!(shown.report.changed, ["scripts/lto/bin/solo"]);
+}
+
+#[test]
+fn shared_files_and_extended_attributes_are_kept_or_told() {
+    let sample = SampleTree::new();
+    let kconfig = sample.path("arch/Kconfig");
+    let value = b"note";
+    let flags = rustix::fs::XattrFlags::empty();
+    // Not every file system has such attributes.
+    let has_attributes = rustix::fs::setxattr(&kconfig, c"user.note", value, flags).is_ok();
+    fs::hard_link(
+        sample.path("scripts/link-vmlinux.sh"),
+        sample.path("shared.sh"),
+    )
+    .unwrap();
+    let shared = sample.read("shared.sh");
+    let report = install_of(&sample, &ALL);
+    assert_eq!(report.notes.len(), 1, "{:?}", report.notes);
+    assert_says(
+        &report.notes[0],
+        &["scripts/link-vmlinux.sh: ", "1 other names"],
+    );
+    assert_eq!(sample.read("shared.sh"), shared);
+    let mut buffer = [0; 16];
+    let found = rustix::fs::getxattr(&kconfig, c"user.note", &mut buffer);
+    assert_eq!(found.is_ok(), has_attributes);
+    assert!(found.is_err() || buffer.starts_with(value));
 }
 
 mod random {
