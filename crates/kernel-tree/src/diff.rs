@@ -5,6 +5,8 @@ use std::io::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
+use crate::hash::git_blob;
+
 /// Returns the difference of two contents of the file `path`, which is empty if they are equal.
 /// `None` stands for a missing file.
 pub(crate) fn unified(path: &str, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<u8> {
@@ -35,6 +37,24 @@ pub(crate) fn unified(path: &str, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec
         let _ = hunk.to_writer(&mut text);
     }
     text
+}
+
+/// Returns the same difference with the line by which `git am -3` finds the contents that the patch was made of.
+/// `mode` is that of a file that stays.
+pub(crate) fn patch(path: &str, old: Option<&[u8]>, new: Option<&[u8]>, mode: &str) -> Vec<u8> {
+    let nothing = || "0".repeat(40);
+    let [before, after] = [old, new].map(|content| content.map_or_else(nothing, git_blob));
+    let mode = match (old, new) {
+        (Some(_), Some(_)) => format!(" {mode}"),
+        _ => String::new(),
+    };
+    let text = unified(path, old, new);
+    let Some(at) = text.windows(5).position(|window| window == b"\n--- ") else {
+        return text;
+    };
+    let index = format!("index {before}..{after}{mode}\n");
+    let (head, hunks) = text.split_at(at + 1);
+    [head, index.as_bytes(), hunks].concat()
 }
 
 /// Returns the numbers of lines that a difference adds and removes.

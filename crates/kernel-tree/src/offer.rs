@@ -231,7 +231,7 @@ mod tests {
         assert_says(
             &String::from_utf8_lossy(&patch.text),
             &[
-                "Subject: [PATCH] Stand alone in a tree with LTO\n",
+                "Subject: [PATCH] kbuild: lto: stand alone in a tree with LTO\n",
                 "\n\nIt takes a tenth of the time.\n\n",
                 "\tcargo build --release -p solo\n",
                 "-perl objects\n+solo objects\n",

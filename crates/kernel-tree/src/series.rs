@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 
 use crate::diff;
 use crate::edits::Adoption;
@@ -99,17 +101,24 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
                 .get(path)
                 .map(|Text { text, .. }| text)
                 .or(pristine.as_ref());
-            step.add(path, old, Some(text));
+            step.add(path, old, Some(text), git_mode(tree, path)?);
         }
         for (path, Text { pristine, text }) in &before {
             if !after.contains_key(path) {
-                step.add(path, Some(text), pristine.as_ref());
+                step.add(path, Some(text), pristine.as_ref(), git_mode(tree, path)?);
             }
         }
         before = after;
         steps.push(step);
     }
     Ok(steps)
+}
+
+/// Returns the mode of a file as git writes it.
+fn git_mode(tree: &Tree, path: &str) -> Result<&'static str> {
+    let metadata = fs::metadata(tree.full(path)?);
+    let can_run = metadata.is_ok_and(|metadata| metadata.mode() & 0o100 != 0);
+    Ok(if can_run { "100755" } else { "100644" })
 }
 
 /// The content of a file before the series, if it exists, and after some of the patches.
@@ -138,20 +147,21 @@ fn texts(plan: &Plan) -> BTreeMap<String, Text> {
 }
 
 impl Step<'_> {
-    fn add(&mut self, path: &str, old: Option<&Vec<u8>>, new: Option<&Vec<u8>>) {
+    fn add(&mut self, path: &str, old: Option<&Vec<u8>>, new: Option<&Vec<u8>>, mode: &str) {
         if old == new {
             return;
         }
         let (old, new) = (old.map(Vec::as_slice), new.map(Vec::as_slice));
-        self.diff.extend(diff::unified(path, old, new));
+        self.diff.extend(diff::patch(path, old, new, mode));
         let lines = diff::count(old.unwrap_or_default(), new.unwrap_or_default());
         self.stat.push((path.to_owned(), lines));
     }
 
     /// Returns the patch with its `place` in a series; without `place`, as a single patch.
     fn to_patch(&self, place: Option<(usize, usize)>, author: &Author) -> Patch {
-        let (subject, body) = self.message;
-        let mut head = mail_head(subject, place, author);
+        let (title, body) = self.message;
+        let subject = subject(title);
+        let mut head = mail_head(&subject, place, author);
         if !body.is_empty() {
             let _ = write!(head, "{body}\n\n");
         }
@@ -182,12 +192,17 @@ impl Step<'_> {
                 self.plugin.tools.join(" -p "),
             );
         }
-        let _ = write!(head, "---\n{}\n", diff::stat(&self.stat));
+        let _ = write!(
+            head,
+            "Signed-off-by: {}\n---\n{}\n",
+            author.name_and_mail,
+            diff::stat(&self.stat)
+        );
         let mut text = head.into_bytes();
         text.extend_from_slice(&self.diff);
         text.extend_from_slice(SIGNATURE.as_bytes());
         let file_name = match place {
-            Some((number, _)) => format!("{number:04}-{}.patch", slug(subject)),
+            Some((number, _)) => format!("{number:04}-{}.patch", slug(&subject)),
             None => format!("{}.patch", self.plugin.name),
         };
         Patch { file_name, text }
@@ -233,7 +248,7 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
         packages.concat(),
     );
     for step in steps {
-        let _ = writeln!(text, "  {}", step.message.0);
+        let _ = writeln!(text, "  {}", subject(step.message.0));
     }
     let mut files: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (path, (added, removed)) in steps.iter().flat_map(|step| &step.stat) {
@@ -247,7 +262,7 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
     let _ = write!(text, "\n{}\n", diff::stat(&files));
     text.push_str(SIGNATURE);
     Patch {
-        file_name: "0000-cover-letter.patch".into(),
+        file_name: "0000-cover-letter.txt".into(),
         text: text.into_bytes(),
     }
 }
@@ -276,6 +291,20 @@ fn mail_head(subject: &str, place: Option<(usize, usize)>, author: &Author) -> S
          Content-Transfer-Encoding: 8bit\n\n",
         zeros = "0".repeat(40),
     )
+}
+
+/// Returns the subject of a plugin's patch: the subsystem, then the title.
+fn subject(title: &str) -> String {
+    let mut letters = title.chars();
+    let first = letters.next().unwrap_or_default();
+    // `PCI` and the like stay.
+    let is_word = letters.next().is_some_and(char::is_lowercase);
+    let title = if is_word {
+        format!("{}{}", first.to_lowercase(), &title[first.len_utf8()..])
+    } else {
+        title.to_owned()
+    };
+    format!("kbuild: lto: {title}")
 }
 
 /// Returns a subject in the form that it has in file names.
@@ -314,7 +343,6 @@ fn wrapped(item: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::process::Command;
 
     use super::*;
@@ -359,10 +387,10 @@ mod tests {
         assert_eq!(
             names,
             [
-                "0000-cover-letter.patch",
-                "0001-Do-what-the-core-does.patch",
-                "0002-Do-more-than-the-core-does.patch",
-                "0003-Stand-alone.patch",
+                "0000-cover-letter.txt",
+                "0001-kbuild-lto-do-what-the-core-does.patch",
+                "0002-kbuild-lto-do-more-than-the-core-does.patch",
+                "0003-kbuild-lto-stand-alone.patch",
             ]
         );
         let plans: Vec<_> = (1..=3)
@@ -387,6 +415,48 @@ mod tests {
     }
 
     #[test]
+    fn git_applies_all_patches_at_once_to_a_later_tree() {
+        let sample = SampleTree::new();
+        let patches = series(&sample.open(), &table().all(), "1.0", &author()).unwrap();
+        git(sample.dir(), &["init", "-q"]);
+        git(sample.dir(), &["add", "-A"]);
+        git(sample.dir(), &["commit", "-q", "-m", "pristine"]);
+        // A line that the patch has as context: without the `index` lines git could not apply it.
+        sample.replace("arch/Kconfig", "config A\n", "config A_NEW\n");
+        git(sample.dir(), &["commit", "-q", "-a", "-m", "later"]);
+        let mail = tempfile::tempdir().expect("a temporary directory");
+        for patch in &patches {
+            fs::write(mail.path().join(&patch.file_name), &patch.text).expect("a patch");
+        }
+        let all = format!(
+            "git -c user.name=T -c user.email=t@example.org am -3 -q --keep-cr {}/*.patch",
+            mail.path().display()
+        );
+        let output = Command::new("sh")
+            .args(["-c", &all])
+            .current_dir(sample.dir())
+            .output();
+        let output = output.expect("this test needs git");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let kconfig = sample.read("arch/Kconfig");
+        assert!(
+            kconfig.starts_with("config A_NEW\n") && kconfig.contains("scripts/lto"),
+            "{kconfig}"
+        );
+    }
+
+    #[test]
+    fn a_subject_begins_with_the_subsystem() {
+        assert_eq!(subject("Drop it"), "kbuild: lto: drop it");
+        assert_eq!(subject("PCI fixups"), "kbuild: lto: PCI fixups");
+        assert_eq!(subject(""), "kbuild: lto: ");
+    }
+
+    #[test]
     fn a_patch_says_what_changes_and_why() {
         let sample = SampleTree::new();
         let patches = series(&sample.open(), &table().all(), "1.0", &author()).unwrap();
@@ -396,12 +466,12 @@ mod tests {
                 "Subject: [PATCH 0/3] ",
                 "for Linux 5.10.262, made by kbuild-lto 1.0",
                 "cargo build --release \\\n\t\t-p core-tool -p solo\n",
-                "  Stand alone\n",
+                "  kbuild: lto: stand alone\n",
                 " scripts/link-vmlinux.sh ",
             ][..],
             &[
                 "From: A Maintainer <a@example.org>\nDate: Fri, 2 Jan 2026 03:04:05 +0000\n\
-                 Subject: [PATCH 1/3] Do what the core does\n",
+                 Subject: [PATCH 1/3] kbuild: lto: do what the core does\n",
                 "- arch/Kconfig: the options\n",
                 "- kbuild: add the core\n",
                 " scripts/lto/VERSION ",
@@ -410,6 +480,7 @@ mod tests {
             &[
                 "- scripts/link-vmlinux.sh: solo links twice\n",
                 "- kbuild: all alone\n",
+                "\nSigned-off-by: A Maintainer <a@example.org>\n---\n",
             ],
         ]
         .into_iter()
