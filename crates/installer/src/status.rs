@@ -141,3 +141,59 @@ pub fn status_text(tree: &Path, found: &Found) -> String {
     list("not from an install", &foreign);
     lines.join("\n") + "\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::sample::{installed, options, tree};
+
+    #[test]
+    fn each_state_of_a_tree_is_told() {
+        let tree = tree();
+        let dir = tree.path();
+        let state = || {
+            let found = found(dir).unwrap();
+            (found.fault(dir), status_text(dir, &found))
+        };
+        let (fault, text) = state();
+        assert!(
+            fault.is_none() && text.contains("installed: nothing"),
+            "{text}"
+        );
+        installed(&options(&tree));
+        let (fault, text) = state();
+        assert!(fault.is_none() && text.contains("plugin: sample"), "{text}");
+        fs::write(dir.join("Kconfig"), "b\n# mine\n").unwrap();
+        let (fault, _) = state();
+        assert!(fault.unwrap().contains("1 installed files are not as"));
+        fs::write(dir.join("Kconfig"), "b").unwrap();
+        fs::remove_file(dir.join("scripts/lto/.install/manifest.json")).unwrap();
+        let (fault, text) = state();
+        assert!(fault.unwrap().contains("--by-text"));
+        for part in [
+            "WITHOUT RECORD: version: 0.1.0",
+            "made: scripts/lto/VERSION",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+        assert!(
+            !text.contains("not from an install: scripts/lto/VERSION"),
+            "{text}"
+        );
+        let error = crate::uninstall(dir, kernel_tree::OnChange::Refuse).unwrap_err();
+        assert!(
+            error.to_string().contains("installed, without record"),
+            "{error}"
+        );
+        crate::uninstall_by_text(dir).unwrap();
+        assert!(!dir.join("scripts/lto/VERSION").exists());
+    }
+
+    #[test]
+    fn a_tree_without_plugins_takes_nothing_out_by_text() {
+        let error = crate::uninstall_by_text(tree().path()).unwrap_err();
+        assert!(error.to_string().contains("leave --by-text out"), "{error}");
+    }
+}
