@@ -223,7 +223,14 @@ fn an_interrupted_command_is_finished_by_the_next_and_only_told_of_by_a_look() {
         let text = String::from_utf8(output.expect("sha256sum").stdout).unwrap();
         text[..64].to_owned()
     };
-    let steps = ["scripts/lto/VERSION", &manifest].map(|path| {
+    let original = files(&dir.path().join(record).join("originals"));
+    let [original] = &original[..] else {
+        panic!("{original:?}")
+    };
+    let original = original
+        .strip_prefix(&format!("{}/", dir.path().display()))
+        .unwrap();
+    let steps = ["scripts/lto/VERSION", original, &manifest].map(|path| {
         format!(
             r#"{{"path": "{path}", "old": "{}", "new": null}}"#,
             hash(path)
@@ -235,7 +242,8 @@ fn an_interrupted_command_is_finished_by_the_next_and_only_told_of_by_a_look() {
         steps.join(", ")
     );
     dir.write(format!("{record}/old/0"), "new");
-    fs::write(dir.path().join(record).join("old/1"), staged).unwrap();
+    dir.write(format!("{record}/old/1"), "");
+    fs::write(dir.path().join(record).join("old/2"), staged).unwrap();
     dir.write(format!("{record}/journal"), &journal);
 
     for option in ["--dry-run", "--check"] {

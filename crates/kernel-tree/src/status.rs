@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::hash::sha256;
-use crate::manifest::foreign_files;
+use crate::manifest::{EditedRecord, foreign_files};
 use crate::paths::{BIN_DIR, is_under, obstacle, original_path};
 use crate::taken_out::{Since, TakenOut};
 use crate::tree::{Tree, read_original};
@@ -99,8 +99,13 @@ pub fn status(tree: &Tree) -> Result<Status> {
             Some(_) => found.changed.push(path.clone()),
         }
     }
+    // A record of an earlier version has no texts with edits.
+    let has_installed =
+        |record: &EditedRecord| read_original(tree.dir(), &record.installed).is_ok();
+    let keeps_installed = manifest.edited.values().any(has_installed);
     for (path, record) in &manifest.edited {
-        for hash in [&record.original.sha256, &record.installed] {
+        let installed = keeps_installed.then_some(&record.installed);
+        for hash in [&record.original.sha256].into_iter().chain(installed) {
             let kept = original_path(hash);
             if read_original(tree.dir(), hash).is_err() && !found.damaged.contains(&kept) {
                 found.damaged.push(kept);

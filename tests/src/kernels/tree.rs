@@ -9,10 +9,11 @@ use anyhow::Context as _;
 use kernel_lab::Arch;
 use kernel_lab::config::{self, Lto, Setting};
 use kernel_lab::process;
-use kernel_tree::OnChange;
-
-use super::{PROFILE, configure, expect, fault, fetch_into};
 use kernel_lab::{Failure, Outcome};
+use kernel_tree::OnChange;
+use xshell::cmd;
+
+use super::{PROFILE, configure, expect, fault, fetch_into, read};
 
 /// Installs these plugins, or all if none is named.
 pub(super) fn install(tree: &Path, plugins: &[String]) -> Outcome {
@@ -30,6 +31,7 @@ pub fn uninstall(workdir: &Path) -> Outcome {
     expect(process::output(&mut diff).is_err(), || {
         "install changed nothing".into()
     })?;
+    headers_have_the_tools_alone(&tree)?;
     installer::uninstall(&tree, OnChange::Refuse)?;
     is_restored(&pristine, &tree, "uninstall")?;
     install(&tree, &[])?;
@@ -37,6 +39,25 @@ pub fn uninstall(workdir: &Path) -> Outcome {
     installer::uninstall_by_text(&tree)?;
     is_restored(&pristine, &tree, "uninstall by text")?;
     install(&tree, &[])
+}
+
+/// Checks, by the tree's own command, that a package of headers has the tools, and not the record.
+fn headers_have_the_tools_alone(tree: &Path) -> Outcome {
+    let script = read(&tree.join("scripts/package/builddeb"))?;
+    let mut lines = script.lines().map(str::trim_start);
+    let list = lines
+        .find(|line| line.starts_with("find include scripts "))
+        .context("scripts/package/builddeb lists no headers")?;
+    let sh = process::shell_in(tree)?;
+    let listed = process::read(cmd!(sh, "sh -c {list}"))?;
+    let in_record = listed.lines().find(|file| file.contains("/.install/"));
+    expect(in_record.is_none(), || {
+        format!("packages of headers have {in_record:?}")
+    })?;
+    let tool = "scripts/lto/bin/lto-link";
+    expect(listed.lines().any(|file| file == tool), || {
+        format!("packages of headers lack {tool}")
+    })
 }
 
 /// Checks that a tree is as it was before the install.
