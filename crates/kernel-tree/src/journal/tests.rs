@@ -420,3 +420,69 @@ fn nothing_is_removed_through_a_link() {
         );
     }
 }
+
+impl Scene {
+    /// Its name in docs/install.md.
+    fn title(&self) -> String {
+        let title = match (self.from, self.to) {
+            ([], _) => "install".to_owned(),
+            (_, []) => "uninstall".to_owned(),
+            (from, to) => format!("install of {} plugins over {}", to.len(), from.len()),
+        };
+        if self.updated {
+            format!("{title}, after an update of the tree")
+        } else {
+            title
+        }
+    }
+
+    /// Makes each change of the disk fail in turn, and runs the next command. Returns the number of changes, and
+    /// after how many the tree was as before the command and as after it.
+    fn outcomes(&self, fault: Fault) -> [usize; 3] {
+        let end = self.end();
+        let mut counts = [0; 3];
+        for at in 0.. {
+            let sample = self.begin();
+            let begin = sample.snapshot().without_times();
+            let mut disk = FaultyDisk::new(fault, at);
+            let result = self.run(&sample, &mut disk);
+            if !disk.went_wrong() {
+                result.unwrap();
+                break;
+            }
+            recover(sample.dir()).unwrap();
+            let now = sample.snapshot().without_times();
+            let what = format!("{}, {fault:?} at {at}", self.title());
+            let is_after = now == end;
+            if !is_after {
+                now.assert_eq(&begin, &what);
+            }
+            counts[0] += 1;
+            counts[if is_after { 2 } else { 1 }] += 1;
+        }
+        counts
+    }
+}
+
+/// The table of docs/install.md is what happens.
+#[test]
+fn the_table_of_kills_is_what_happens() {
+    let mut table = String::from(
+        "| command | fault | changes of the disk that failed in turn | tree as before | tree as after |\n\
+         |---|---|---:|---:|---:|\n",
+    );
+    for scene in &SCENES {
+        for (fault, name) in [
+            (Fault::Kill, "killed"),
+            (Fault::Error, "input/output error"),
+            (Fault::Full, "disk full"),
+        ] {
+            let [tried, before, after] = scene.outcomes(fault);
+            let title = scene.title();
+            table += &format!("| {title} | {name} | {tried} | {before} | {after} |\n");
+        }
+    }
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/install.md");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains(&table), "docs/install.md lacks:\n{table}");
+}
