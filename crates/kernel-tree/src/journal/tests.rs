@@ -479,7 +479,8 @@ fn the_table_of_kills_is_what_happens() {
         ] {
             let [tried, before, after] = scene.outcomes(fault);
             let title = scene.title();
-            table += &format!("| {title} | {name} | {tried} | {before} | {after} |\n");
+            let row = format!("| {title} | {name} | {tried} | {before} | {after} |\n");
+            table.push_str(&row);
         }
     }
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/install.md");
