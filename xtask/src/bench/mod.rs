@@ -13,17 +13,9 @@ use crate::outcome::Outcome;
 
 /// Measures the cost of the plugins, as ratios in one run, and writes docs/results/.
 ///
-/// By default, builds the same kernel from nothing without LTO and with thin LTO. With --rebuilds, builds it
-/// without LTO, with distributed thin LTO and with thin LTO, and rebuilds each after small changes. Run
-/// nothing else on the machine meanwhile.
-///
-/// With --dropping, builds it without LTO and with each kind of LTO, with and without dropping
-/// unreferenced definitions. With --levers, builds and boots it with the other options for smaller
-/// code. With --inlining, builds it with full LTO and several inlining limits.
-///
-/// With --initcalls or --checks, builds only the tools, and runs them on a finished build of a tree
-/// with its own LTO: compares initcall-order with the Perl script of that tree, or measures the
-/// checks that single plugins add to such a build, and verify.
+/// Without a command, builds the same kernel from nothing without LTO and with thin LTO; each command measures
+/// something else. Run nothing else on the machine meanwhile. The commands' old spelling as options, such as
+/// --rebuilds, still works.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
