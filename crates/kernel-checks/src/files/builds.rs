@@ -122,7 +122,8 @@ pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> Option<String> {
     }
     let (of_object, of_kernel) = (banner(object), banner(&tree.vmlinux));
     let difference = match (of_object, of_kernel) {
-        (Some(first), Some(second)) if first != second => {
+        // Since Linux 6.2 only the last link brings number and time.
+        (Some(first), Some(second)) if first != second && !first.ends_with('#') => {
             let (first, second) = (number_and_time(first), number_and_time(second));
             Some(format!("it says \"{first}\", and vmlinux \"{second}\""))
         }

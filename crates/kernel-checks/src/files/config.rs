@@ -41,10 +41,12 @@ fn defined(header: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Returns a value without what only one of the two files may have: `0x`, and `\` in strings.
+/// Returns a value without what only one of the two files may have: `0x`, `\` in strings, and the quotes of
+/// strings, which `auto.conf` of later kernels leaves out.
 fn plain(value: &str) -> String {
     let value = value.strip_prefix("0x").unwrap_or(value);
-    value.replace('\\', "")
+    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(value).replace('\\', "")
 }
 
 fn differences(
@@ -100,6 +102,14 @@ mod tests {
     fn the_two_forms_of_a_configuration_are_equal() {
         let settings = [("A", "y"), ("B", "m"), ("C", "10"), ("D", "\"a b\"")];
         assert_eq!(found(&settings), [""; 0]);
+    }
+
+    #[test]
+    fn strings_of_later_kernels_have_no_quotes_in_one_of_them() {
+        let settings = [("A", "y"), ("B", "m"), ("C", "0x10"), ("D", "a b")];
+        assert_eq!(found(&settings), [""; 0]);
+        let settings = [("A", "y"), ("B", "m"), ("C", "0x10"), ("D", "")];
+        assert_eq!(found(&settings).len(), 1);
     }
 
     #[test]
