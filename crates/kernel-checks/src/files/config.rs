@@ -45,7 +45,9 @@ fn defined(header: &str) -> BTreeMap<String, String> {
 /// strings, which `auto.conf` of later kernels leaves out.
 fn plain(value: &str) -> String {
     let value = value.strip_prefix("0x").unwrap_or(value);
-    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let inner = value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
     inner.unwrap_or(value).replace('\\', "")
 }
 
