@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Outcome {
         installer::check_llvm(dir).with_context(|| format!("--llvm {}", dir.display()))?;
     }
     if plugins.is_empty() && !check {
-        // What only looks changes nothing, and tells of an interrupted command.
+        // --dry-run changes nothing; it refuses a tree with an interrupted command.
         if !dry_run {
             installer::recover(&tree)?;
         }

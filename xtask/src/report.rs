@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use kernel_lab::runtime;
 use size_report::Counted;
 use tool_io::Files;
 
 use crate::outcome::{Outcome, print};
+use crate::values::Format;
 
 /// Show the size of a built kernel, and the changes against another build of it
 ///
@@ -33,20 +33,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// The format of the result
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// The number of symbols and directories in each table of the text
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
-}
-
-/// The format of a result.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Tables, the largest first
-    Text,
-    /// JSON, with everything
-    Json,
 }
 
 /// Runs the command.

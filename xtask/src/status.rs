@@ -7,10 +7,11 @@ use installer::Found;
 use serde::Serialize;
 
 use crate::outcome::{Failure, Outcome, print};
+use crate::values::Format;
 
-/// Says what is installed in a kernel tree, and whether it still is as it was installed.
+/// Lists the plugins in a kernel tree, and the files that are not as installed.
 ///
-/// What an interrupted install or uninstall left is finished first.
+/// An interrupted install or uninstall is finished first.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask status --tree ~/linux-5.10
@@ -27,16 +28,7 @@ pub struct Args {
     format: Format,
 }
 
-/// How a result is printed.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Serialize)]
 struct Json<'a> {
     tree: &'a Path,

@@ -9,7 +9,9 @@ use kernel_lab::runtime::Set;
 /// The format of a result.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
+    /// For people.
     Text,
+    /// For programs.
     Json,
 }
 

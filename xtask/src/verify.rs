@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use comfy_table::Table;
 use kernel_checks::{CHECKS, Checked, Report, Request};
 use tool_io::Files;
 
 use crate::outcome::{Failure, Outcome, print};
+use crate::values::Format;
 
 /// Check a built kernel, of any version from 5.10 on, with or without our plugins
 ///
@@ -41,22 +41,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     emit_suffix_map: Option<PathBuf>,
     /// How the result is printed
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
 /// The names that `--only` accepts.
 fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(CHECKS.map(|check| check.name))
-}
-
-/// How a result is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table
-    Text,
-    /// JSON
-    Json,
 }
 
 /// Runs the command.

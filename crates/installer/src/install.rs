@@ -128,9 +128,7 @@ pub(crate) fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::R
             tree.dir().display()
         );
     }
-    if let Some(found) = Unrecorded::find(tree, table)? {
-        return Err(found.into_error(tree).into());
-    }
+    Unrecorded::refuse(tree, table)?;
     Ok(Plan::new(
         tree,
         &table.choose(tree, names)?,

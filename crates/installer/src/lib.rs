@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Installs plugins into kernel trees: plans, builds the tools, writes, and explains.
 //!
-//! What takes long, and what an earlier command left, is told by [`kernel_lab::progress`].
+//! [`kernel_lab::progress`] reports long steps, and the remains of an interrupted command.
 //!
 //! **Invariant:** this crate composes kernel-tree, plugin-table and cargo. It prints nothing: it returns texts. How a
 //! tree is changed is kernel-tree's.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What is offered to a tree whose own build knows LTO.
+//! The plugins offered to a tree whose own build knows LTO.
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use kernel_lab::{process, progress};
-use kernel_tree::{Author, Selection, Table, Tree, Unrecorded};
+use kernel_tree::{Author, Table, Tree, Unrecorded};
 use xshell::cmd;
 
 /// Writes the patches of these plugins, or of all that are useful in the tree if none is named, and returns
@@ -38,12 +38,10 @@ fn write_with(
         date: date()?,
     };
     let tree = Tree::open(tree)?;
-    if let Some(found) = Unrecorded::find(&tree, table)? {
-        return Err(found.into_error(&tree).into());
-    }
+    Unrecorded::refuse(&tree, table)?;
     let selection = table.choose(&tree, plugins)?;
-    let patches = kernel_tree::series(&tree, &selection, plugin_table::VERSION, &author)?;
-    let differ = uncommitted(&tree, &selection)?;
+    let series = kernel_tree::series(&tree, &selection, plugin_table::VERSION, &author)?;
+    let differ = uncommitted(tree.dir(), series.edited)?;
     if !differ.is_empty() {
         progress::note(&format!(
             "{}: not committed: {}; the patches apply to these files as they are now",
@@ -54,7 +52,7 @@ fn write_with(
     fs::create_dir_all(into).with_context(|| into.display().to_string())?;
     remove_earlier(into)?;
     let mut written = Vec::new();
-    for patch in patches {
+    for patch in series.patches {
         let path = into.join(&patch.file_name);
         fs::write(&path, &patch.text).with_context(|| path.display().to_string())?;
         written.push(path);
@@ -95,11 +93,10 @@ fn remove_earlier(into: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the edited files that differ from the last commit, if the tree is a git repository. Patches are made
-/// for the files of the tree, so they may not apply to the commit.
-fn uncommitted(tree: &Tree, selection: &Selection<'_>) -> anyhow::Result<Vec<String>> {
-    let edited = kernel_tree::edited_blobs(tree, selection, plugin_table::VERSION)?;
-    let Some(committed) = committed_blobs(tree.dir(), edited.keys())? else {
+/// Returns the edited files that differ from the last commit, if `dir` is a git repository. Patches are made for
+/// the files of the tree, so they may not apply to the commit.
+fn uncommitted(dir: &Path, edited: BTreeMap<String, String>) -> anyhow::Result<Vec<String>> {
+    let Some(committed) = committed_blobs(dir, edited.keys())? else {
         return Ok(Vec::new());
     };
     Ok(edited
@@ -236,7 +233,13 @@ mod tests {
         let table = sample::table();
         let found = || {
             let tree = Tree::open(tree.path()).unwrap();
-            uncommitted(&tree, &table.choose(&tree, &[""; 0]).unwrap()).unwrap()
+            let selection = table.choose(&tree, &[""; 0]).unwrap();
+            let author = Author {
+                name_and_mail: SENDER.to_owned(),
+                date: String::new(),
+            };
+            let series = kernel_tree::series(&tree, &selection, "1.0", &author).unwrap();
+            uncommitted(tree.dir(), series.edited).unwrap()
         };
         assert_eq!(found(), [""; 0]);
         fs::write(tree.path().join("Kconfig"), "0\na\n").unwrap();

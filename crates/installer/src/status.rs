@@ -7,7 +7,7 @@ use kernel_lab::progress;
 use kernel_tree::{Installed, Recovery, Status, Tree, Unrecorded};
 use serde::Serialize;
 
-/// Finishes what an interrupted install or uninstall left, and says so.
+/// Finishes an interrupted install or uninstall, and reports it.
 ///
 /// # Errors
 /// It cannot be finished.
@@ -22,12 +22,12 @@ pub fn recover(tree: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(what))
 }
 
-/// What is found in a tree.
+/// The plugins and interrupted commands of a tree.
 #[derive(Debug, Serialize)]
 pub struct Found {
-    /// What was finished of an interrupted command, if anything was.
+    /// The interrupted command that was finished, if there was one.
     pub recovered: Option<String>,
-    /// What the record says.
+    /// The status by the record.
     #[serde(flatten)]
     pub status: Status,
     /// An install whose record is gone.
@@ -69,7 +69,7 @@ pub fn found(dir: &Path) -> anyhow::Result<Found> {
     })
 }
 
-/// Returns what is found in a tree as lines.
+/// Returns the plugins and files of a tree as lines.
 pub fn status_text(tree: &Path, found: &Found) -> String {
     let Found {
         recovered: _,

@@ -17,9 +17,7 @@ use crate::status;
 pub fn uninstall(dir: &Path, on_change: OnChange) -> anyhow::Result<Report> {
     status::recover(dir)?;
     let tree = Tree::open(dir)?;
-    if let Some(found) = Unrecorded::find(&tree, &plugin_table::table()?)? {
-        return Err(found.into_error(&tree).into());
-    }
+    Unrecorded::refuse(&tree, &plugin_table::table()?)?;
     tell_lost(dir, &kernel_tree::check_uninstall(&tree, on_change)?);
     Ok(kernel_tree::uninstall(&tree, on_change)?)
 }

@@ -27,7 +27,7 @@ pub struct Kept {
 /// The kernels to measure.
 #[derive(Clone, Copy)]
 pub struct Kernels<'a> {
-    /// Where their trees and object trees are.
+    /// The lab that has their trees and object trees.
     pub lab: &'a Lab,
     /// Their architecture.
     pub arch: Arch,

@@ -81,7 +81,7 @@ pub fn compare<'a>(compared: &Compared<'a>) -> Result<Measured<'a>, Failure> {
 /// The rows to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// Where the kernels are built.
+    /// The lab that builds the kernels.
     pub lab: &'a Lab,
     /// Their architecture.
     pub arch: Arch,

@@ -164,7 +164,7 @@ pub fn mod_files(tree: &Objtree) -> anyhow::Result<Finding> {
             None => faults.push(mod_is_missing(module)),
         }
     }
-    // What a file of one line is, the others say.
+    // A file with one line has no form of its own: the other files show it.
     let has_line_per_part = texts
         .iter()
         .all(|(_, text)| mod_dedup::has_line_per_part(text));

@@ -105,13 +105,13 @@ pub struct Checked {
 pub struct Finding {
     /// How it ended.
     pub verdict: Verdict,
-    /// In numbers, or why it was not done.
+    /// The numbers, or why it did not run.
     pub figure: String,
-    /// Every fault: file, symbol, what was expected and what stands there.
+    /// Every fault: file, symbol, expected and found.
     pub faults: Vec<String>,
-    /// Remarks that are no faults.
+    /// Remarks, which are not faults.
     pub notes: Vec<String>,
-    /// What could not be looked at, and why.
+    /// Files and steps that could not be checked, with the reasons.
     pub could_not_run: Vec<String>,
 }
 
@@ -187,7 +187,7 @@ pub struct Report {
     pub checks: Vec<Checked>,
     /// The size of vmlinux, in bytes.
     pub sizes: Sizes,
-    /// That of the kernel to compare with.
+    /// The object tree of the kernel to compare with.
     pub sizes_against: Option<Sizes>,
 }
 
@@ -200,50 +200,38 @@ impl Report {
             .sum()
     }
 
-    /// Everything that could not be looked at as a line, with the name of the check.
+    /// Returns everything that could not be checked as a line, with the name of the check.
     pub fn could_not_run(&self) -> Vec<String> {
-        let lines = self
-            .checks
-            .iter()
-            .flat_map(|Checked { name, finding, .. }| {
-                let reasons = finding.could_not_run.iter();
-                reasons.map(move |reason| format!("{name}: could not run: {reason}"))
-            });
-        lines.collect()
+        self.lines(": could not run", |finding| &finding.could_not_run)
     }
 
-    /// Every note as a line, with the name of the check that made it.
+    /// Returns every note as a line, with the name of the check that made it.
     pub fn notes(&self) -> Vec<String> {
-        let lines = self
-            .checks
-            .iter()
-            .flat_map(|Checked { name, finding, .. }| {
-                let notes = finding.notes.iter();
-                notes.map(move |note| format!("{name}: note: {note}"))
-            });
-        lines.collect()
+        self.lines(": note", |finding| &finding.notes)
     }
 
-    /// Every fault as a line, with the name of the check that found it.
+    /// Returns every fault as a line, with the name of the check that found it.
     pub fn faults(&self) -> Vec<String> {
-        let faults = self
-            .checks
-            .iter()
-            .flat_map(|Checked { name, finding, .. }| {
-                let faults = finding.faults.iter();
-                faults.map(move |fault| format!("{name}: {fault}"))
-            });
-        faults.collect()
+        self.lines("", |finding| &finding.faults)
+    }
+
+    /// Returns the texts that `of` chooses, each after the name of its check and `kind`.
+    fn lines(&self, kind: &str, of: fn(&Finding) -> &[String]) -> Vec<String> {
+        let lines = self.checks.iter().flat_map(|check| {
+            let texts = of(&check.finding).iter();
+            texts.map(move |text| format!("{}{kind}: {text}", check.name))
+        });
+        lines.collect()
     }
 }
 
-/// What is to be checked.
+/// A kernel, and the checks to run on it.
 pub struct Request<'a> {
     /// The object tree of the kernel.
     pub objtree: &'a Path,
-    /// That of the kernel to compare with.
+    /// The object tree of the kernel to compare with.
     pub against: Option<&'a Path>,
-    /// The names of the checks to do; none means all.
+    /// The names of the checks to run; all if it is empty.
     pub only: &'a [String],
     /// The file into which the map of names is written.
     pub map: Option<&'a Path>,
@@ -252,7 +240,7 @@ pub struct Request<'a> {
 /// Checks the kernel in the object tree `objtree`, and compares it with the one in `against`.
 ///
 /// # Errors
-/// As for [`Request::run`].
+/// Same as [`Request::run`].
 pub fn verify(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Report> {
     let request = Request {
         objtree,
@@ -264,10 +252,11 @@ pub fn verify(objtree: &Path, against: Option<&Path>) -> anyhow::Result<Report> 
 }
 
 impl Request<'_> {
-    /// Does the checks, over files that are read into `files`.
+    /// Runs the checks. `files` reads each file once.
     ///
     /// # Errors
-    /// Files that are missing or cannot be read, or the map cannot be written; a fault that was found is none.
+    /// vmlinux or the configuration cannot be read, or the map cannot be written. A fault of the kernel is no
+    /// error.
     pub fn run(&self, files: &Files) -> anyhow::Result<Report> {
         let Self {
             objtree,

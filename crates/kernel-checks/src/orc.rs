@@ -106,8 +106,8 @@ fn object_of<'files>(
     Ok(object.as_elf().map(|elf| (name, elf.clone())))
 }
 
-/// Returns how the rules of `linked` differ from those of the object that it was linked from: they are sorted
-/// after the link, and none is changed.
+/// Returns how the rules of `linked` differ from those of the object that it was linked from. The build sorts
+/// them after the link, and changes none.
 fn lost_rules(linked: &Elf, object: &Elf) -> Result<Option<String>, String> {
     let found = rules(linked).unwrap_or_default();
     let expected = rules(object)?;
@@ -294,7 +294,7 @@ impl<'elf, 'data> Table<'elf, 'data> {
     }
 }
 
-/// What `entries`, which are ordered, say of the code from `start` to `end`.
+/// Returns how far `entries`, which are sorted, cover the code from `start` to `end`.
 fn cover(entries: &[(u64, bool)], start: u64, end: u64) -> Cover {
     let behind = entries.partition_point(|&(place, _)| place <= start);
     let last = behind.checked_sub(1).and_then(|last| entries.get(last));
@@ -324,7 +324,7 @@ fn compare(found: &BTreeMap<&str, Cover>, expected: &BTreeMap<&str, Cover>) -> C
         faults: Vec::new(),
     };
     for (name, expected) in expected {
-        // What was inlined everywhere is not there.
+        // A function that was inlined everywhere is missing.
         let Some(found) = found.get(name).filter(|_| *expected > Cover::None) else {
             continue;
         };

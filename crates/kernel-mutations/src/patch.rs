@@ -8,7 +8,7 @@ const SYMBOL_SIZE: usize = 24;
 const HEADER_SIZE: usize = 64;
 const RELA_SIZE: usize = 24;
 
-/// Where fields are in these entries, and `e_machine` and `e_shoff` in the file.
+/// The offsets of fields in these entries, and of `e_machine` and `e_shoff` in the file.
 const SYMBOL_INFO: usize = 4;
 const SYMBOL_VALUE: usize = 8;
 const SYMBOL_FIELD_SIZE: usize = 16;

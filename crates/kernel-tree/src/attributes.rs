@@ -87,7 +87,7 @@ fn as_far_as_allowed(
 /// Copies the extended attributes of a file to one that takes its place, as far as that is allowed.
 pub(crate) fn copy_extended(from: &Path, to: &Path) {
     for (name, value) in extended(from) {
-        // What is not kept is told after the install.
+        // Lost attributes are reported after the install.
         let _ = setxattr(to, name.as_c_str(), &value, XattrFlags::empty());
     }
 }

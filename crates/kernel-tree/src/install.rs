@@ -31,7 +31,7 @@ pub struct Report {
     pub removed: Vec<String>,
     /// Files in `scripts/lto` that no install made; they were not touched.
     pub foreign: Vec<String>,
-    /// What edited files lost, or share no longer, because they were replaced.
+    /// Attributes that edited files lost, and names that no longer share them, because they were replaced.
     pub notes: Vec<String>,
     /// Changed files with marks at places that only the user can put together.
     pub unresolved: Vec<String>,

@@ -30,9 +30,9 @@ pub enum Mismatch {
 pub struct Nearest {
     /// The line, from 1, that differs.
     pub line: usize,
-    /// What stands there.
+    /// The text of the tree.
     pub found: String,
-    /// What the anchor has there.
+    /// The text of the anchor.
     pub wanted: String,
 }
 

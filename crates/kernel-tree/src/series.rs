@@ -24,6 +24,15 @@ pub struct Author {
     pub date: String,
 }
 
+/// The patches, and the files that they edit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// The files to write.
+    pub patches: Vec<Patch>,
+    /// The edited files by path, with git's names of their contents before the first patch.
+    pub edited: BTreeMap<String, String>,
+}
+
 /// One file of the series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
@@ -34,6 +43,7 @@ pub struct Patch {
 }
 
 /// The changes of one plugin.
+#[derive(Clone)]
 struct Step<'a> {
     plugin: &'a Plugin,
     /// The subject of its patch, and the first paragraph, which may be empty.
@@ -55,15 +65,18 @@ pub fn series(
     selection: &Selection<'_>,
     version: &str,
     author: &Author,
-) -> Result<Vec<Patch>> {
+) -> Result<Series> {
     let alone = selection.each_alone();
     if !alone.is_empty() {
         let steps = alone
             .iter()
             .map(|selection| steps(tree, selection, version));
-        let steps = steps.collect::<Result<Vec<_>>>()?;
-        let patches = steps.iter().flatten();
-        return Ok(patches.map(|step| step.to_patch(None, author)).collect());
+        let steps = steps.collect::<Result<Vec<_>>>()?.concat();
+        let patches = steps.iter().map(|step| step.to_patch(None, author));
+        return Ok(Series {
+            patches: patches.collect(),
+            edited: edited(&steps),
+        });
     }
     let steps = steps(tree, selection, version)?;
     let total = steps.len();
@@ -71,7 +84,18 @@ pub fn series(
     for (index, step) in steps.iter().enumerate() {
         patches.push(step.to_patch(Some((index + 1, total)), author));
     }
-    Ok(patches)
+    Ok(Series {
+        patches,
+        edited: edited(&steps),
+    })
+}
+
+/// Returns the files that the steps edit, with git's names of their contents before the first step.
+fn edited(steps: &[Step<'_>]) -> BTreeMap<String, String> {
+    let files = steps.iter().flat_map(|step| &step.plan.edited);
+    files
+        .map(|(path, file)| (path.clone(), git_blob(&file.pristine)))
+        .collect()
 }
 
 /// Returns the changes that each plugin adds to those before it.
@@ -295,28 +319,6 @@ pub fn is_of_series(file_name: &str, text: &[u8]) -> bool {
             .any(|part| part == SIGNATURE_START.as_bytes())
 }
 
-/// Returns the files that the plugins edit, and git's names of their contents without plugins.
-///
-/// # Errors
-/// Same as [`Plan::new`].
-pub fn edited_blobs(
-    tree: &Tree,
-    selection: &Selection<'_>,
-    version: &str,
-) -> Result<BTreeMap<String, String>> {
-    let alone = selection.each_alone();
-    let plans = if alone.is_empty() {
-        vec![Plan::new(tree, selection, version)?]
-    } else {
-        let plans = alone.iter().map(|one| Plan::new(tree, one, version));
-        plans.collect::<Result<_>>()?
-    };
-    let edited = plans.into_iter().flat_map(|plan| plan.edited);
-    Ok(edited
-        .map(|(path, file)| (path, git_blob(&file.pristine)))
-        .collect())
-}
-
 /// The start of [`SIGNATURE`], in every version.
 const SIGNATURE_START: &str = "\n-- \nkbuild-lto ";
 
@@ -429,7 +431,7 @@ mod tests {
         let sample = SampleTree::new();
         let tree = sample.open();
         let table = table();
-        let patches = series(&tree, &table.all(), "1.0", &author()).unwrap();
+        let Series { patches, .. } = series(&tree, &table.all(), "1.0", &author()).unwrap();
         let names: Vec<_> = patches
             .iter()
             .map(|patch| patch.file_name.as_str())
@@ -467,7 +469,8 @@ mod tests {
     #[test]
     fn a_patch_says_what_changes_and_why() {
         let sample = SampleTree::new();
-        let patches = series(&sample.open(), &table().all(), "1.0", &author()).unwrap();
+        let Series { patches, .. } =
+            series(&sample.open(), &table().all(), "1.0", &author()).unwrap();
         let text = |index: usize| String::from_utf8_lossy(&patches[index].text).into_owned();
         for (index, parts) in [
             &[

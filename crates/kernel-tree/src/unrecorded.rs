@@ -73,15 +73,20 @@ impl Unrecorded {
         }))
     }
 
-    /// Returns the error that says what was found, and what to do.
-    pub fn into_error(self, tree: &Tree) -> Error {
-        let Self {
-            plugins, edited, ..
-        } = self;
-        Error::Unrecorded {
-            dir: tree.dir().to_path_buf(),
-            plugins,
-            edited,
+    /// Refuses a tree with such an install.
+    ///
+    /// # Errors
+    /// Such an install is found, or a file cannot be read.
+    pub fn refuse(tree: &Tree, table: &Table) -> Result<()> {
+        match Self::find(tree, table)? {
+            None => Ok(()),
+            Some(Self {
+                plugins, edited, ..
+            }) => Err(Error::Unrecorded {
+                dir: tree.dir().to_path_buf(),
+                plugins,
+                edited,
+            }),
         }
     }
 

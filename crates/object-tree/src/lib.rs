@@ -35,9 +35,9 @@ pub struct Objtree<'files> {
     pub vmlinux: Elf<'files>,
     /// The object that vmlinux was linked from, or a link of the same objects.
     pub object: Option<Elf<'files>>,
-    /// Files of it that cannot be read, as messages. They are missing among the others.
+    /// The unreadable files, as messages. The other fields lack them.
     pub unread: Vec<String>,
-    /// Where its files are read, each once.
+    /// The reader of its files; each is read once.
     pub files: &'files Files,
     link: OnceCell<Option<Link<'files>>>,
 }

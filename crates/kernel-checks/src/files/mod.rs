@@ -16,7 +16,7 @@ use super::Finding;
 
 pub use record::missing_record;
 
-/// The result of the check, and what the other checks must not look at.
+/// The result of the check, and the files that the other checks leave out.
 pub struct Checked {
     /// The result.
     pub finding: Finding,

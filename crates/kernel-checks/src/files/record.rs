@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The record of what vmlinux.o was linked from.
+//! The record of the inputs of vmlinux.o.
 
 use object_tree::Objtree;
 
-/// What leaves such a record: a file of the source, a file of the object tree, and the record.
+/// The builds that leave a record: a file of their source, a file of their object tree, and the record.
 const LEFT_BY: [(&str, &str, &str); 2] = [
     (
         "scripts/lto/bin/lto-link",

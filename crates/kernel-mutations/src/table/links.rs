@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What vmlinux.o and the modules are linked from, and the order of initcalls.
+//! Changes of the inputs of vmlinux.o and of modules, and of the order of initcalls.
 
 use object_model::elf;
 
@@ -113,7 +113,7 @@ fn command_file(kernel: &Kernel) -> Option<String> {
     })
 }
 
-/// What is left after a compiler made native code of an object, although the command asked for bitcode.
+/// Makes an object native code, although its command asks for bitcode.
 fn native_object(kernel: &Kernel) -> Option<Changes> {
     let record = kernel.text(RECORD)?;
     let object = std::fs::read(kernel.root().join("scripts/mod/empty.o")).ok()?;

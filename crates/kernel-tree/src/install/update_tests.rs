@@ -16,6 +16,15 @@ fn tree(sample: &SampleTree) -> Snapshot {
     sample.snapshot().without_record().without_times()
 }
 
+/// Checks that an uninstall leaves the updated tree.
+fn is_given_back(sample: &SampleTree) {
+    uninstall(&sample.open(), OnChange::Refuse).unwrap();
+    let pristine = updated().snapshot();
+    sample
+        .snapshot()
+        .assert_eq(&pristine, "after the uninstall");
+}
+
 #[test]
 fn an_update_is_taken_up_by_the_next_install() {
     for second in [&ALL[..], &["core"], &["solo"]] {
@@ -46,11 +55,7 @@ fn an_update_is_taken_up_by_the_next_install() {
             assert_eq!(record(&sample), record(&fresh));
         }
 
-        uninstall(&sample.open(), OnChange::Refuse).unwrap();
-        let pristine = updated().snapshot();
-        sample
-            .snapshot()
-            .assert_eq(&pristine, "after the uninstall");
+        is_given_back(&sample);
     }
 }
 
@@ -59,11 +64,7 @@ fn an_uninstall_keeps_the_lines_of_an_update() {
     let sample = SampleTree::new();
     install_of(&sample, &ALL);
     sample.update();
-    uninstall(&sample.open(), OnChange::Refuse).unwrap();
-    let pristine = updated().snapshot();
-    sample
-        .snapshot()
-        .assert_eq(&pristine, "after the uninstall");
+    is_given_back(&sample);
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn a_failure_at_any_step_leaves_the_tree_as_it_was() {
                         now.assert_eq(&begin, &what);
                         continue;
                     }
-                    // What was staged needs no space to go.
+                    // Removing staged files needs no space.
                     Err(Error::NoSpace { .. }) if fault == Fault::Full => {
                         sample.snapshot().assert_eq(&begin, &what);
                     }
@@ -264,7 +264,7 @@ fn now_has_staging(sample: &SampleTree) -> bool {
     .any(|name| sample.path("scripts/lto/.install").join(name).exists())
 }
 
-/// Who changes a file while a command is interrupted loses nothing.
+/// A file that is changed while a command is interrupted is not overwritten.
 #[test]
 fn a_file_changed_during_an_interruption_is_not_overwritten() {
     let scene = &SCENES[0];

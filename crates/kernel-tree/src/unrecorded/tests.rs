@@ -148,7 +148,7 @@ fn a_text_that_is_also_elsewhere_is_not_taken_for_the_edit() {
 fn an_install_without_record_is_told_with_the_way_out() {
     let sample = without_record(&ALL);
     let tree = sample.open();
-    let error = find(&sample).unwrap().into_error(&tree);
+    let error = Unrecorded::refuse(&tree, &table()).unwrap_err();
     assert_says(
         &error.to_string(),
         &[

@@ -41,7 +41,7 @@ pub struct Listed {
     pub name: String,
 }
 
-/// Where the table of addresses begins, and the place that its entries count from.
+/// The symbol at the start of the table of addresses, and the symbol whose value its entries are relative to.
 const OFFSETS: &str = "kallsyms_offsets";
 const BASE: &str = "kallsyms_relative_base";
 

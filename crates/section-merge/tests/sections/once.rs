@@ -143,7 +143,7 @@ fn a_kernel_without_the_symbols_resets_nothing() {
     let found = fault(&kernel(ARM64, ".data.once", &script(patterns)));
     let expected = OnceFault::NoMark { mark: "__end_once" };
     assert_eq!(found, Some(expected));
-    // What has no flags needs no symbols.
+    // A kernel without once flags needs no marks.
     let found = fault(&kernel(ARM64, ".data.other", &script("*(.data .data.*)")));
     assert_eq!(found, None);
 }
