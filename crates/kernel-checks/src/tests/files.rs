@@ -2,6 +2,7 @@
 //! Object trees in which files are missing, or of another build.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use object_tree::Objtree;
 use tool_io::Files;
@@ -143,4 +144,86 @@ fn a_map_of_another_build_is_told_in_few_lines() {
         faults[2].ends_with("; and 7 more of this kind"),
         "{faults:?}"
     );
+}
+
+/// A kernel with module `m`, written in the order of a build.
+fn kernel_with_module() -> Kernel {
+    let kernel = kernel();
+    let module = ".section .modinfo,\"a\"\n.asciz \"vermagic=1 \"\n\
+        .section .gnu.linkonce.this_module,\"aw\"\n.quad 0\n";
+    let kernel = kernel.with_module(module);
+    fs::copy(kernel.dir.join("m.ko"), kernel.dir.join("m.o")).unwrap();
+    for (second, name) in ["m.o", "m.mod.c", "m.mod.o", "m.ko", "vmlinux.o", "vmlinux"]
+        .iter()
+        .enumerate()
+    {
+        let path = kernel.dir.join(name);
+        let file = fs::OpenOptions::new().append(true).create(true).open(path);
+        set_time(&file.unwrap(), second);
+    }
+    kernel
+}
+
+fn set_time(file: &fs::File, second: usize) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second as u64);
+    file.set_modified(time).unwrap();
+}
+
+fn touched(kernel: &Kernel, name: &str, second: usize) {
+    let file = fs::OpenOptions::new()
+        .append(true)
+        .open(kernel.dir.join(name));
+    set_time(&file.unwrap(), second);
+}
+
+#[test]
+fn what_is_older_than_its_object_is_of_an_earlier_build() {
+    let kernel = kernel_with_module();
+    assert_eq!(found(&kernel), [""; 0]);
+    touched(&kernel, "vmlinux.o", 9);
+    let expected = "vmlinux: is older than vmlinux.o, from which it is linked; run make again";
+    assert_eq!(found(&kernel), [expected]);
+    touched(&kernel, "vmlinux.o", 4);
+    touched(&kernel, "m.o", 8);
+    let expected = "m.ko: is older than m.o, from which it is linked; run make again";
+    assert_eq!(found(&kernel), [expected]);
+}
+
+#[test]
+fn times_of_a_copy_are_not_compared() {
+    let kernel = kernel_with_module();
+    touched(&kernel, "m.o", 8);
+    touched(&kernel, "m.mod.c", 9);
+    let files = Files::new();
+    let tree = Objtree::open(kernel.dir.path(), &files).unwrap();
+    let finding = files::check(&tree, None).unwrap().finding;
+    assert_eq!(finding.faults, [""; 0]);
+    let [note] = &finding.notes[..] else {
+        panic!("{finding:?}")
+    };
+    assert!(
+        note.starts_with("times are not compared: 1 of 1 files"),
+        "{note}"
+    );
+}
+
+#[test]
+fn a_comparison_of_a_build_with_itself_is_noted() {
+    let kernel = kernel();
+    kernel.dir.run(
+        "ld.lld",
+        &["--build-id", "-T", "lds", "-o", "vmlinux", "vmlinux.o"],
+    );
+    let notes = |against: &Kernel| {
+        let files = Files::new();
+        let open = |kernel: &Kernel| Objtree::open(kernel.dir.path(), &files).unwrap();
+        let (tree, against) = (open(&kernel), open(against));
+        files::check(&tree, Some(&against)).unwrap().finding.notes
+    };
+    let other = self::kernel();
+    assert_eq!(notes(&other), [""; 0]);
+    let [note] = &notes(&kernel)[..] else {
+        panic!("no note")
+    };
+    assert!(note.ends_with("both are the same build"), "{note}");
 }
