@@ -40,7 +40,8 @@ fn write_with(
     let tree = Tree::open(tree)?;
     Unrecorded::refuse(&tree, table)?;
     let selection = table.choose(&tree, plugins)?;
-    let series = kernel_tree::series(&tree, &selection, plugin_table::VERSION, &author)?;
+    let prose = plugin_table::prose();
+    let series = kernel_tree::series(&tree, &selection, plugin_table::VERSION, prose, &author)?;
     let differ = uncommitted(tree.dir(), series.edited)?;
     if !differ.is_empty() {
         progress::note(&format!(
@@ -155,6 +156,8 @@ fn date() -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use kernel_tree::Prose;
+
     use super::*;
     use crate::sample;
 
@@ -238,7 +241,8 @@ mod tests {
                 name_and_mail: SENDER.to_owned(),
                 date: String::new(),
             };
-            let series = kernel_tree::series(&tree, &selection, "1.0", &author).unwrap();
+            let series =
+                kernel_tree::series(&tree, &selection, "1.0", Prose::default(), &author).unwrap();
             uncommitted(tree.dir(), series.edited).unwrap()
         };
         assert_eq!(found(), [""; 0]);

@@ -223,7 +223,7 @@ mod tests {
         };
         let table = table();
         let selection = table.choose::<&str>(&tree, &[]).unwrap();
-        let patches = series(&tree, &selection, "1.0", &author).unwrap().patches;
+        let patches = series(&tree, &selection, "1.0", crate::Prose::default(), &author).unwrap().patches;
         let [patch] = &patches[..] else {
             panic!("{} patches", patches.len())
         };
