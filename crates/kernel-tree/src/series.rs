@@ -325,9 +325,10 @@ fn cover_letter(
     let _ = write!(
         text,
         "Clang Link Time Optimization for Linux {}, made by kbuild-lto {version}.\n\n\
-         Each patch is one plugin; the tree builds after each. The tools that the\n\
-         Makefiles call are not part of the patches, because they are binaries: build\n\
-         them in a checkout of kbuild-lto with\n\n\
+         Each patch is one plugin; the tree builds after each. Kconfig offers LTO once\n\
+         the last plugin that it needs is there. The tools that the Makefiles call are\n\
+         not part of the patches, because they are binaries: build them in a checkout\n\
+         of kbuild-lto with\n\n\
          \tcargo build --release{}\n\n\
          and give make the directory with LTO_TOOLS=<checkout>/target/release, or copy\n\
          them to {LTO_DIR}/bin.\n\n",
@@ -540,6 +541,7 @@ mod tests {
             &[
                 "Subject: [PATCH 0/3] ",
                 "for Linux 5.10.262, made by kbuild-lto 1.0",
+                "Kconfig offers LTO once\nthe last plugin that it needs is there.",
                 "cargo build --release \\\n\t\t-p core-tool -p solo\n",
                 "  kbuild: lto: stand alone\n",
                 " scripts/link-vmlinux.sh ",
