@@ -185,7 +185,11 @@ pub const MUTATIONS: &[Mutation] = &[
         "is not between __start_once and __end_once",
         |kernel| {
             once(kernel, |patch| {
-                for name in ["__start_once", "__end_once"] {
+                let marks = ["__start_once", "__end_once"];
+                let [start, end] = marks.map(|mark| patch.address(mark));
+                // Some kernels with their own LTO have nothing between them, which is a fault.
+                (start? < end?).then_some(())?;
+                for name in marks {
                     let address = patch.address(name)?;
                     patch.set_value(name, address + 0x1000)?;
                 }
