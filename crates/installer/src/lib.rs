@@ -3,8 +3,8 @@
 //!
 //! [`kernel_lab::progress`] reports long steps, and the remains of an interrupted command.
 //!
-//! **Invariant:** this crate composes kernel-tree, plugin-table and cargo. It prints nothing: it returns texts. How a
-//! tree is changed is kernel-tree's.
+//! **Invariant:** this crate composes kernel-tree, plugin-table and cargo. It prints nothing: it returns texts.
+//! kernel-tree decides how a tree is changed.
 
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
