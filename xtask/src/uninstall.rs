@@ -76,7 +76,7 @@ pub fn merged(tree: &Path, report: &Report) -> Outcome {
         return Ok(());
     }
     Err(Failure::Fault(anyhow::anyhow!(
-        "{}: done, but these files have places that you must put together: {}",
+        "{}: done, but these files have merge conflicts: {}",
         tree.display(),
         report.unresolved.join(", ")
     )))

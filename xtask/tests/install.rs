@@ -121,7 +121,7 @@ fn wrong_choices_of_plugins_are_named() {
     assert_ends(
         &output,
         2,
-        &["modversions requires lto-link: choose what is required too"],
+        &["modversions requires lto-link: also name the plugins it requires"],
     );
     let output = xtask(&["install", "--dry-run", "--check"], dir.path());
     assert_ends(&output, 2, &["cannot be used with"]);

@@ -411,7 +411,7 @@ fn nothing_is_removed_through_a_link() {
             .and_then(|tree| uninstall(&tree, OnChange::Discard));
         assert_says(
             &result.unwrap_err().to_string(),
-            &[directory, "nothing outside the tree is touched"],
+            &[directory, "files outside the tree are never changed"],
         );
         assert_eq!(
             fs::read_dir(&outside).unwrap().count(),
