@@ -204,7 +204,7 @@ fn an_uninstall_asks_before_it_overwrites_changes() {
     );
     assert_eq!(fs::read(dir.path().join("Kconfig")).unwrap(), b"mine");
     let output = xtask(&["uninstall", "--discard-changes"], dir.path());
-    assert_ends(&output, 0, &["1 files given back, 1 removed"]);
+    assert_ends(&output, 0, &["1 files restored, 1 removed"]);
     assert_eq!(fs::read(dir.path().join("Kconfig")).unwrap(), b"");
     assert!(!dir.path().join("scripts/lto").exists());
 }

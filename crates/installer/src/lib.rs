@@ -24,7 +24,7 @@ mod sample;
 pub use explain::{different, done, shown};
 pub use install::{Installed, Options, install, previewed};
 pub use llvm::check_llvm;
-pub use offers::{explanation, offered};
+pub use offers::{explanation, offered, plugin_names};
 pub use series::{author_of, write_series};
 pub use status::{Found, found, recover, status_text};
 pub use tools::built_tool;

@@ -50,7 +50,7 @@ pub fn given_back(tree: &Path, report: &Report) -> String {
         unresolved: marked,
     } = report;
     let mut lines = vec![format!(
-        "{}: {} files given back, {} removed",
+        "{}: {} files restored, {} removed",
         tree.display(),
         made.len() + changed.len(),
         removed.len()

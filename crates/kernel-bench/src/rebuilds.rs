@@ -281,7 +281,7 @@ impl Drop for Edited {
     fn drop(&mut self) {
         for (path, text) in &self.0 {
             if let Err(error) = fs::write(path, text) {
-                progress::note(&format!("{}: not given back: {error}", path.display()));
+                progress::note(&format!("{}: not restored: {error}", path.display()));
             }
         }
     }

@@ -339,7 +339,7 @@ impl fmt::Display for Refusal {
             Self::NotPlain { file, what } => write!(
                 f,
                 "{file}: {what}; only plain files inside the tree are edited, so that uninstall \
-                 can give them back: use a plain copy of the tree"
+                 can restore them: use a plain copy of the tree"
             ),
             Self::ForeignDirectory { files } => write!(
                 f,

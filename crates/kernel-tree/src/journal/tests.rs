@@ -484,7 +484,13 @@ fn the_table_of_kills_is_what_happens() {
             table.push_str(&row);
         }
     }
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/results/interrupted.md");
+    let page = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/results/interrupted.md"
+    );
     let page = fs::read_to_string(page).unwrap();
-    assert!(page.contains(&table), "docs/results/interrupted.md lacks:\n{table}");
+    assert!(
+        page.contains(&table),
+        "docs/results/interrupted.md lacks:\n{table}"
+    );
 }
