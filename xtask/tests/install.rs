@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The commands that install: their output and their exit codes.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -204,8 +204,35 @@ fn an_uninstall_asks_before_it_overwrites_changes() {
     );
     assert_eq!(fs::read(dir.path().join("Kconfig")).unwrap(), b"mine");
     let output = xtask(&["uninstall", "--discard-changes"], dir.path());
-    assert_ends(&output, 0, &["1 files restored, 1 removed"]);
+    assert_ends(
+        &output,
+        0,
+        &[
+            "these changes are given up",
+            "\n+mine",
+            "1 files restored, 1 removed",
+        ],
+    );
     assert_eq!(fs::read(dir.path().join("Kconfig")).unwrap(), b"");
+    assert!(!dir.path().join("scripts/lto").exists());
+}
+
+/// A full disk behind standard output is told; the exit code is that of the work.
+#[test]
+fn work_that_is_done_is_done_though_nobody_can_be_told() {
+    let dir = installed_tree();
+    let run = |command: &str| {
+        let full = File::options().write(true).open("/dev/full");
+        let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        xtask.args([command, "--tree"]).arg(dir.path());
+        let output = xtask
+            .stdout(full.expect("this test needs /dev/full"))
+            .output();
+        output.expect("xtask runs")
+    };
+    // It has nothing to say but the answer.
+    assert_ends(&run("status"), 2, &["standard output cannot be written"]);
+    assert_ends(&run("uninstall"), 0, &["the work is done, but not told: "]);
     assert!(!dir.path().join("scripts/lto").exists());
 }
 

@@ -192,14 +192,8 @@ fn next_steps(installed: &Installed, tree: &str, llvm: Option<&Path>) -> String 
         "cargo xtask install --tree {tree} --plugins {}",
         all.join(",")
     );
-    let always = missing.iter().filter(|needed| needed.with.is_none());
-    let always: Vec<_> = always.map(|needed| needed.plugin.as_str()).collect();
-    if !always.is_empty() {
-        return format!(
-            "\nKconfig does not offer LTO yet: that also takes {}. To install all that it may \
-             need:\n  {install}\n",
-            always.join(", ")
-        );
+    if let Some(text) = not_offered(missing) {
+        return format!("\n{text} To install all that it may need:\n  {install}\n");
     }
     let mut text = String::new();
     for Needed { plugin, with } in missing {
@@ -229,6 +223,15 @@ fn next_steps(installed: &Installed, tree: &str, llvm: Option<&Path>) -> String 
     )
 }
 
+/// Returns the sentence that names the plugins without which Kconfig never offers LTO.
+pub(crate) fn not_offered(missing: &[Needed]) -> Option<String> {
+    let always = missing.iter().filter(|needed| needed.with.is_none());
+    let always: Vec<_> = always.map(|needed| needed.plugin.as_str()).collect();
+    let names = always.join(", ");
+    (!always.is_empty())
+        .then(|| format!("Kconfig does not offer LTO yet: that also takes {names}."))
+}
+
 /// A path as a word of a shell command.
 pub(crate) fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
@@ -247,8 +250,12 @@ mod tests {
     fn what_was_done_is_told_with_the_next_command() {
         let tree = tree();
         let path = Path::new("/llvm/bin");
-        let text = done(&installed(&options(&tree)), tree.path(), Some(path));
+        let mut installed_first = installed(&options(&tree));
+        let lost = "Kconfig: it lost user.note";
+        installed_first.report.notes.push(lost.to_owned());
+        let text = done(&installed_first, tree.path(), Some(path));
         for part in [
+            lost,
             " sample  Kconfig  scripts/lto/VERSION",
             "scripts/lto/bin/sample-tool",
             "sample: passed over: the edit of Kconfig at `x` (only when no is there)\n",

@@ -81,7 +81,7 @@ pub(crate) fn install_with(
         dir.display()
     );
     let report = kernel_tree::install(&tree, &plan, &binaries, on_change)?;
-    let missing = missing_for_lto(table, &plan, &tree)?;
+    let missing = missing_for_lto(table, &plan.plugins, &tree)?;
     Ok(Installed {
         plan,
         report,
@@ -139,8 +139,12 @@ pub(crate) fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::R
     )?)
 }
 
-/// Returns the plugins that LTO still needs; none in a tree whose own build knows LTO.
-fn missing_for_lto(table: &Table, plan: &Plan, tree: &Tree) -> anyhow::Result<Vec<Needed>> {
+/// Returns the plugins that LTO needs besides `plugins`; none in a tree whose own build knows LTO.
+pub(crate) fn missing_for_lto(
+    table: &Table,
+    plugins: &[String],
+    tree: &Tree,
+) -> anyhow::Result<Vec<Needed>> {
     if tree.known_lto()? == KnownLto::Native {
         return Ok(Vec::new());
     }
@@ -148,7 +152,7 @@ fn missing_for_lto(table: &Table, plan: &Plan, tree: &Tree) -> anyhow::Result<Ve
     let mut needed = plugin_table::needed_for_lto();
     needed.retain(|Needed { plugin, .. }| {
         let is_offered = all.plugins().any(|one| one.name == plugin);
-        is_offered && !plan.plugins.contains(plugin)
+        is_offered && !plugins.contains(plugin)
     });
     Ok(needed)
 }
@@ -159,7 +163,9 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::sample::{options, table, tree};
+    use crate::sample::{
+        collect_notes, installed, notes_about, options, parts_of_lto, table, tree,
+    };
 
     #[test]
     fn nothing_is_built_for_a_tree_that_is_refused() {
@@ -190,6 +196,68 @@ mod tests {
         let error = install_with(&table(), &options(&tree), build).unwrap_err();
         assert_eq!(error.to_string(), "no compiler");
         assert!(!tree.path().join("scripts/lto").exists());
+    }
+
+    #[test]
+    fn changes_that_are_given_up_are_told_before() {
+        collect_notes();
+        let tree = tree();
+        installed(&options(&tree));
+        let version = tree.path().join("scripts/lto/VERSION");
+        fs::write(&version, "mine\n").unwrap();
+        let discarding = Options {
+            on_change: OnChange::Discard,
+            ..options(&tree)
+        };
+        let build = |_: &[Tool]| {
+            let [told] = &notes_about(tree.path())[..] else {
+                panic!("nothing was told")
+            };
+            assert!(told.contains("\n+mine"), "{told}");
+            assert_eq!(fs::read(&version).unwrap(), b"mine\n");
+            Ok([("sample-tool".to_owned(), b"binary".to_vec())].into())
+        };
+        install_with(&table(), &discarding, build).unwrap();
+        assert_ne!(fs::read(&version).unwrap(), b"mine\n");
+
+        fs::write(&version, "mine again\n").unwrap();
+        crate::uninstall(tree.path(), OnChange::Discard).unwrap();
+        let told = notes_about(tree.path());
+        assert!(
+            told.len() == 2 && told[1].contains("\n+mine again"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn an_install_without_record_is_not_installed_over() {
+        let tree = tree();
+        installed(&options(&tree));
+        fs::remove_dir_all(tree.path().join("scripts/lto/.install")).unwrap();
+        let build = |_: &[Tool]| panic!("the tools were built");
+        let error = install_with(&table(), &options(&tree), build).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("installed, without record: sample"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_plugins_that_lto_still_needs_are_found() {
+        let table = parts_of_lto();
+        let missing = |plugins: &[&str]| {
+            let plugins: Vec<_> = plugins.iter().map(|name| (*name).to_owned()).collect();
+            let tree = tree();
+            let options = Options::new(tree.path(), &plugins);
+            let installed = install_with(&table, &options, |_| Ok(BTreeMap::new())).unwrap();
+            let missing = installed.missing.into_iter();
+            missing.map(|needed| needed.plugin).collect::<Vec<_>>()
+        };
+        assert_eq!(missing(&["lto-link"]), ["section-merge"]);
+        assert_eq!(missing(&["section-merge"]), ["lto-link"]);
+        assert_eq!(missing(&[]), [""; 0]);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::{llvm, process, progress};
+use xshell::cmd;
 
 /// Checks that the tools in a directory can build a kernel with LTO, and that what its clang
 /// writes can be read.
@@ -22,12 +22,11 @@ pub fn check_llvm(dir: &Path) -> anyhow::Result<()> {
         scratch.path().join("probe.o"),
     );
     fs::write(&source, SOURCE).with_context(|| source.display().to_string())?;
-    let mut clang = Command::new(dir.join("clang"));
-    clang
-        .args(["-flto=thin", "-c", "-o"])
-        .args([&object, &source]);
-    process::output(&mut clang).context("its clang makes no bitcode")?;
-    let version = process::output(Command::new(dir.join("clang")).arg("--version"))?;
+    let sh = process::shell()?;
+    let clang = dir.join("clang");
+    let compile = cmd!(sh, "{clang} -flto=thin -c -o {object} {source}");
+    process::read(compile).context("its clang makes no bitcode")?;
+    let version = process::read(cmd!(sh, "{clang} --version"))?;
     if let Some(note) = check_version(&version)? {
         progress::note(&format!("{}: {note}", dir.display()));
     }
@@ -70,6 +69,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::sample::{collect_notes, notes_about};
 
     #[test]
     fn an_old_llvm_is_told_or_refused() {
@@ -103,12 +103,36 @@ mod tests {
             }
         }
         let clang = dir.path().join("clang");
-        let script = format!("#!/bin/sh\nexec {}/clang \"$@\" -fno-lto\n", real.display());
-        fs::write(&clang, script).unwrap();
+        let script = |before: &str, after: &str| {
+            let real = real.display();
+            fs::write(
+                &clang,
+                format!("#!/bin/sh\n{before}\nexec {real}/clang \"$@\" {after}\n"),
+            )
+        };
+        script("", "-fno-lto").unwrap();
         fs::set_permissions(&clang, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let error = check_llvm(dir.path()).unwrap_err();
         assert!(error.to_string().contains("cannot be read"), "{error:#}");
-        fs::write(&clang, "#!/bin/sh\necho broken >&2; exit 1\n").unwrap();
+        // One that is old.
+        let old = |version: &str| {
+            script(
+                &format!("[ \"$1\" = --version ] && exec echo clang version {version}"),
+                "",
+            )
+            .unwrap();
+            check_llvm(dir.path())
+        };
+        collect_notes();
+        old("14.0.6").unwrap();
+        let notes = notes_about(dir.path());
+        assert!(
+            notes.len() == 1 && notes[0].contains("LLVM 14"),
+            "{notes:?}"
+        );
+        let error = old("13.0.1").unwrap_err();
+        assert!(error.to_string().contains("from LLVM 14 on"), "{error:#}");
+        script("echo broken >&2; exit 1", "").unwrap();
         let error = format!("{:#}", check_llvm(dir.path()).unwrap_err());
         assert!(
             error.contains("makes no bitcode") && error.contains("broken"),

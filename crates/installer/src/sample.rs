@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
 
+use kernel_lab::progress::{self, Listener, Running};
 use kernel_tree::{Folder, GlueFile, Plan, Preview, Table, Tool};
 
 use crate::install::{Installed, Options, install_with, previewed_with};
@@ -23,6 +26,19 @@ const PLUGIN: Folder = Folder {
 /// Returns a table with one plugin.
 pub(crate) fn table() -> Table {
     Table::new("", vec![PLUGIN]).expect("a table")
+}
+
+/// Returns a table with two of the plugins that LTO needs.
+pub(crate) fn parts_of_lto() -> Table {
+    let part = |name| Folder {
+        name,
+        files: &[GlueFile {
+            name: "edits.toml",
+            text: "[plugin]\ntitle = 'Be a part'\n",
+        }],
+        generate: None,
+    };
+    Table::new("", vec![part("lto-link"), part("section-merge")]).expect("a table")
 }
 
 /// Returns a tree without LTO.
@@ -69,6 +85,39 @@ pub(crate) fn installed(options: &Options<'_>) -> Installed {
 /// Returns the plan and what it would change.
 pub(crate) fn previewed(options: &Options<'_>) -> (Plan, Preview) {
     previewed_with(&table(), options, |tools| Ok(binaries(tools))).expect("a preview")
+}
+
+/// The notes of all tests.
+static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Collecting;
+
+impl Listener for Collecting {
+    fn start(&self, _: &str) -> Box<dyn Running> {
+        Box::new(Self)
+    }
+
+    fn note(&self, text: &str) {
+        NOTES.lock().expect("no panic").push(text.to_owned());
+    }
+}
+
+impl Running for Collecting {
+    fn at(&self, _: &str) {}
+    fn done(self: Box<Self>, _: &str) {}
+}
+
+/// Begins to collect the notes that are reported.
+pub(crate) fn collect_notes() {
+    progress::listen(Box::new(Collecting));
+}
+
+/// Returns the collected notes about a directory.
+pub(crate) fn notes_about(dir: &Path) -> Vec<String> {
+    let start = format!("{}: ", dir.display());
+    let notes = NOTES.lock().expect("no panic");
+    let about = notes.iter().filter(|note| note.starts_with(&start));
+    about.cloned().collect()
 }
 
 fn binaries(tools: &[Tool]) -> BTreeMap<String, Vec<u8>> {

@@ -10,6 +10,9 @@ use kernel_lab::{process, progress};
 use kernel_tree::{Author, Table, Tree, Unrecorded};
 use xshell::cmd;
 
+use crate::explain::not_offered;
+use crate::install::missing_for_lto;
+
 /// Writes the patches of these plugins, or of all that are useful in the tree if none is named, and returns
 /// their paths. Patches that an earlier call wrote into the directory are removed.
 ///
@@ -40,7 +43,12 @@ fn write_with(
     let tree = Tree::open(tree)?;
     Unrecorded::refuse(&tree, table)?;
     let selection = table.choose(&tree, plugins)?;
-    let series = kernel_tree::series(&tree, &selection, plugin_table::VERSION, &author)?;
+    let names: Vec<String> = selection.plugins().map(|p| p.name.to_owned()).collect();
+    if let Some(text) = not_offered(&missing_for_lto(table, &names, &tree)?) {
+        progress::note(&format!("{}: {text}", into.display()));
+    }
+    let prose = plugin_table::prose();
+    let series = kernel_tree::series(&tree, &selection, plugin_table::VERSION, prose, &author)?;
     let differ = uncommitted(tree.dir(), series.edited)?;
     if !differ.is_empty() {
         progress::note(&format!(
@@ -155,6 +163,8 @@ fn date() -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use kernel_tree::Prose;
+
     use super::*;
     use crate::sample;
 
@@ -238,7 +248,8 @@ mod tests {
                 name_and_mail: SENDER.to_owned(),
                 date: String::new(),
             };
-            let series = kernel_tree::series(&tree, &selection, "1.0", &author).unwrap();
+            let series =
+                kernel_tree::series(&tree, &selection, "1.0", Prose::default(), &author).unwrap();
             uncommitted(tree.dir(), series.edited).unwrap()
         };
         assert_eq!(found(), [""; 0]);
@@ -248,6 +259,41 @@ mod tests {
         git(tree.path(), &["checkout", "-q", "Kconfig"]).unwrap();
         sample::installed(&sample::options(&tree));
         assert_eq!(found(), [""; 0]);
+    }
+
+    #[test]
+    fn what_lto_needs_besides_a_series_is_told() {
+        sample::collect_notes();
+        let (tree, into) = (sample::tree(), tempfile::tempdir().unwrap());
+        let write = |plugins: &[&str]| {
+            let plugins: Vec<_> = plugins.iter().map(|name| (*name).to_owned()).collect();
+            write_with(
+                &sample::parts_of_lto(),
+                tree.path(),
+                into.path(),
+                &plugins,
+                SENDER,
+            )
+            .unwrap();
+            sample::notes_about(into.path())
+        };
+        assert_eq!(write(&[]), [""; 0]);
+        let told = write(&["lto-link"]);
+        assert!(
+            told.len() == 1 && told[0].contains("that also takes section-merge."),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn an_install_without_record_is_no_base_of_a_series() {
+        let tree = sample::tree();
+        sample::installed(&sample::options(&tree));
+        fs::remove_dir_all(tree.path().join("scripts/lto/.install")).unwrap();
+        let into = tempfile::tempdir().unwrap();
+        let error = write_with(&sample::table(), tree.path(), into.path(), &[], SENDER);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("installed, without record"), "{error}");
     }
 
     #[test]

@@ -62,3 +62,26 @@ pub fn given_back(tree: &Path, report: &Report) -> String {
     lines.push("Object trees that were built meanwhile: run `make clean` there first.\n".into());
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_and_left_is_told() {
+        let report = Report {
+            changed: vec!["Kconfig".to_owned()],
+            foreign: vec!["scripts/lto/mine".to_owned()],
+            notes: vec!["Kconfig: it lost user.note".to_owned()],
+            ..Report::default()
+        };
+        let text = given_back(Path::new("linux"), &report);
+        for part in [
+            "linux: 1 files restored, 0 removed\n",
+            "\nKconfig: it lost user.note\n",
+            "\nleft alone: scripts/lto/mine\n",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in: {text}");
+        }
+    }
+}

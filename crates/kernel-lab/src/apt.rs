@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
+use xshell::{Shell, cmd};
 
 /// The keys that sign the archive, from the package debian-archive-keyring.
 pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -17,12 +17,15 @@ pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// # Errors
 /// apt cannot download them, or this process is not root and there is no sudo.
 pub fn update() -> anyhow::Result<()> {
-    process::output(as_root().args(["apt-get", "-q", "update"])).map(|_| ())
+    let (sh, (program, arguments)) = (shell()?, as_root());
+    let update = cmd!(sh, "{program} {arguments...} apt-get -q update");
+    process::read(update).map(|_| ())
 }
 
 /// Returns whether the machine's package lists contain a package.
 pub fn has(package: &str) -> bool {
-    process::output(apt("apt-cache").args(["show", package])).is_ok()
+    let shown = shell().and_then(|sh| process::read(cmd!(sh, "apt-cache -q show {package}")));
+    shown.is_ok()
 }
 
 /// Installs packages without their recommended ones.
@@ -30,25 +33,29 @@ pub fn has(package: &str) -> bool {
 /// # Errors
 /// apt cannot install them, or this process is not root and there is no sudo.
 pub fn install(packages: &[String]) -> anyhow::Result<()> {
-    let mut command = as_root();
-    command
-        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "install"])
-        .args(["--yes", "--no-install-recommends"])
-        .args(packages);
-    process::output(&mut command).map(|_| ())
+    let (sh, (program, arguments)) = (shell()?, as_root());
+    let options = ["--yes", "--no-install-recommends"];
+    let install = cmd!(
+        sh,
+        "{program} {arguments...} DEBIAN_FRONTEND=noninteractive apt-get -q install {options...} {packages...}"
+    );
+    process::read(install).map(|_| ())
 }
 
-/// Returns the start of a command line that root runs: `env`, or `sudo env`.
-fn as_root() -> Command {
-    let mut command = if nix::unistd::geteuid().is_root() {
-        Command::new("env")
+/// Returns the start of a command line that root runs: `env`, or `sudo env`, with untranslated messages.
+fn as_root() -> (&'static str, &'static [&'static str]) {
+    if nix::unistd::geteuid().is_root() {
+        ("env", &["LC_ALL=C"])
     } else {
-        let mut sudo = Command::new("sudo");
-        sudo.arg("env");
-        sudo
-    };
-    command.arg("LC_ALL=C");
-    command
+        ("sudo", &["env", "LC_ALL=C"])
+    }
+}
+
+/// Returns a shell in which programs of apt have untranslated messages.
+pub(crate) fn shell() -> anyhow::Result<Shell> {
+    let sh = process::shell()?;
+    sh.set_var("LC_ALL", "C");
+    Ok(sh)
 }
 
 /// Package lists of chosen suites, kept apart from the machine's lists.
@@ -68,11 +75,9 @@ impl Suites {
             Path::new(KEYRING).is_file(),
             "{KEYRING}: not there; install debian-archive-keyring"
         );
-        let targets = process::output(
-            apt("apt-get")
-                .args(["indextargets", "--format"])
-                .arg(TARGET),
-        )?;
+        let sh = shell()?;
+        let targets = cmd!(sh, "apt-get -q indextargets --format {TARGET}");
+        let targets = process::read(targets)?;
         let list = source_list(names, &targets)?;
         let file = dir.join("sources.list");
         std::fs::write(&file, list).with_context(|| file.display().to_string())?;
@@ -96,7 +101,8 @@ impl Suites {
                 "APT::Sandbox::User=root".to_owned(),
             ],
         };
-        process::output(suites.apt("apt-get").arg("update"))?;
+        let options = suites.options();
+        process::read(cmd!(sh, "apt-get -q {options...} update"))?;
         Ok(suites)
     }
 
@@ -105,7 +111,8 @@ impl Suites {
     /// # Errors
     /// The suites do not have the package.
     pub fn versions(&self, package: &str) -> anyhow::Result<Vec<String>> {
-        let table = process::output(self.apt("apt-cache").args(["madison", package]))?;
+        let (sh, options) = (shell()?, self.options());
+        let table = process::read(cmd!(sh, "apt-cache -q {options...} madison {package}"))?;
         let versions = madison_versions(&table);
         let suites = self.names.join(", ");
         anyhow::ensure!(!versions.is_empty(), "{suites}: no package {package}");
@@ -117,12 +124,10 @@ impl Suites {
     /// # Errors
     /// apt cannot download it.
     pub fn download(&self, package: &str, version: &str, dir: &Path) -> anyhow::Result<PathBuf> {
-        process::output(
-            self.apt("apt-get")
-                .arg("download")
-                .arg(format!("{package}={version}"))
-                .current_dir(dir),
-        )?;
+        let (sh, options) = (shell()?, self.options());
+        sh.change_dir(dir);
+        let download = cmd!(sh, "apt-get -q {options...} download {package}={version}");
+        process::read(download)?;
         let mut entries = std::fs::read_dir(dir)
             .with_context(|| dir.display().to_string())?
             .flatten();
@@ -136,20 +141,10 @@ impl Suites {
             .with_context(|| format!("{}: apt-get left no {package}_*.deb", dir.display()))
     }
 
-    fn apt(&self, program: &str) -> Command {
-        let mut command = apt(program);
-        for option in &self.options {
-            command.args(["-o", option]);
-        }
-        command
+    /// Returns the options as words of a command.
+    fn options(&self) -> impl Iterator<Item = &str> {
+        self.options.iter().flat_map(|option| ["-o", option])
     }
-}
-
-/// Returns a command for a program of apt with untranslated messages.
-fn apt(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command.env("LC_ALL", "C").arg("-q");
-    command
 }
 
 /// The fields to print for each list of the machine: its kind, origin, label and address.

@@ -111,13 +111,7 @@ fn newest_there(into: &Path, package: &str) -> anyhow::Result<Option<PathBuf>> {
 /// Returns whether one package version is newer than another, by Debian's rules.
 fn is_newer(one: &str, other: &str) -> anyhow::Result<bool> {
     let sh = process::shell()?;
-    let mut compare: Command = cmd!(sh, "dpkg --compare-versions {one} gt {other}").into();
-    let status = compare.status().context("starting dpkg")?;
-    match status.code() {
-        Some(0) => Ok(true),
-        Some(1) => Ok(false),
-        _ => anyhow::bail!("`{}` failed ({status})", process::shown(&compare)),
-    }
+    process::answer(cmd!(sh, "dpkg --compare-versions {one} gt {other}"))
 }
 
 /// Unpacks the kernel tree from the compressed archive in a package.
@@ -218,16 +212,15 @@ mod tests {
             "Package: linux-source-5.10\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: test\n",
         )
         .unwrap();
-        process::output(Command::new("tar").current_dir(&source).args([
-            "--create",
-            "--xz",
-            "--remove-files",
-            "--file=linux-source-5.10.tar.xz",
-            "linux-source-5.10",
-        ]))
-        .unwrap();
+        let sh = process::shell_in(&source).unwrap();
+        let name = "linux-source-5.10";
+        let pack = cmd!(
+            sh,
+            "tar --create --xz --remove-files --file={name}.tar.xz {name}"
+        );
+        process::read(pack).unwrap();
         let deb = dir.path().join("linux.deb");
-        process::output(Command::new("dpkg-deb").arg("--build").arg(&root).arg(&deb)).unwrap();
+        process::read(cmd!(sh, "dpkg-deb --build {root} {deb}")).unwrap();
         let into = dir.path().join("into");
         std::fs::create_dir(&into).unwrap();
         unpack(&deb, "linux-source-5.10", &into).unwrap();

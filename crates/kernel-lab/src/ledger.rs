@@ -5,7 +5,6 @@
 
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::str::FromStr;
 
 use anyhow::Context as _;
@@ -254,12 +253,6 @@ struct Repository {
 }
 
 impl Repository {
-    fn git(&self) -> Command {
-        let mut git = Command::new("git");
-        git.arg("-C").arg(&self.root);
-        git
-    }
-
     /// Returns the checked-out commit, with a `+` if the sources differ from it.
     fn commit(&self) -> anyhow::Result<String> {
         let Self { root } = self;
@@ -280,10 +273,10 @@ impl Repository {
         if !self.has(commit) {
             return Ok(false);
         }
-        let mut diff = self.git();
-        diff.args(["diff", "--quiet", commit, "--"]).args(SOURCES);
-        let status = diff.status().context("git compares two commits")?;
-        Ok(status.success())
+        let sh = process::shell_in(&self.root)?;
+        // git ends with 1 if there are differences.
+        let same = cmd!(sh, "git diff --quiet {commit} -- {SOURCES...}");
+        process::answer(same).context("git compares two commits")
     }
 
     fn is_ancestor(&self, commit: &str, of: &str) -> anyhow::Result<bool> {
@@ -291,16 +284,16 @@ impl Repository {
         if !self.has(of) {
             return Ok(false);
         }
-        let mut git = self.git();
-        git.args(["merge-base", "--is-ancestor", commit, of]);
-        let status = git.status().context("git looks for an ancestor")?;
-        Ok(status.success())
+        let sh = process::shell_in(&self.root)?;
+        let is_ancestor = cmd!(sh, "git merge-base --is-ancestor {commit} {of}");
+        process::answer(is_ancestor).context("git looks for an ancestor")
     }
 
     fn has(&self, commit: &str) -> bool {
-        let mut git = self.git();
-        git.args(["rev-parse", "--quiet", "--verify"]);
-        process::output(git.arg(format!("{commit}^{{commit}}"))).is_ok()
+        let object = format!("{commit}^{{commit}}");
+        let found = process::shell_in(&self.root)
+            .and_then(|sh| process::read(cmd!(sh, "git rev-parse --quiet --verify {object}")));
+        found.is_ok()
     }
 }
 
@@ -406,11 +399,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().to_owned();
         let git = move |arguments: &[&str]| {
-            let mut git = Command::new("git");
-            git.arg("-C")
-                .arg(&root)
-                .args(["-c", "user.name=a", "-c", "user.email=a@b"]);
-            process::output(git.args(arguments)).unwrap()
+            let sh = process::shell_in(&root).unwrap();
+            let git = cmd!(sh, "git -c user.name=a -c user.email=a@b {arguments...}");
+            process::read(git).unwrap()
         };
         git(&["init", "--quiet"]);
         let root = dir.path().to_owned();
@@ -443,10 +434,9 @@ mod tests {
         commit("docs/a.md", "only told");
 
         let clone = tempfile::tempdir().unwrap();
-        let mut git = Command::new("git");
-        git.args(["clone", "--quiet"])
-            .args([dir.path(), clone.path()]);
-        process::output(&mut git).unwrap();
+        let (from, to) = (dir.path(), clone.path());
+        let sh = process::shell().unwrap();
+        process::read(cmd!(sh, "git clone --quiet {from} {to}")).unwrap();
         let open = |since| Book::open_at(clone.path(), &resume(since)).unwrap();
         let done = open(None).done("a").unwrap().unwrap().clone();
         assert_eq!((done.commit, done.seed), (first.clone(), Some(7)));
@@ -455,13 +445,7 @@ mod tests {
         assert!(book.done("a").unwrap().is_none(), "not asked to resume");
 
         let last = commit("xtask/a.rs", "2");
-        process::output(
-            Command::new("git")
-                .arg("-C")
-                .arg(clone.path())
-                .args(["pull", "--quiet"]),
-        )
-        .unwrap();
+        process::read(cmd!(sh, "git -C {to} pull --quiet")).unwrap();
         assert!(open(None).done("a").unwrap().is_none());
         assert!(open(Some(&first)).done("a").unwrap().is_some());
         assert!(open(Some(&last)).done("a").unwrap().is_none());

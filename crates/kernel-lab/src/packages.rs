@@ -2,14 +2,13 @@
 //! Unpacks Debian packages for a guest without installing them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use xshell::cmd;
 
 use super::arch::Arch;
-use crate::process;
 use crate::progress::Step;
+use crate::{apt, process};
 
 /// Packages unpacked into one directory, which is removed on drop.
 pub struct Unpacked {
@@ -46,23 +45,20 @@ pub fn unpack(
         std::fs::create_dir_all(&part).with_context(|| part.display().to_string())?;
     }
     step.at("reading the package lists");
-    process::output(apt(arch, &work).arg("update"))?;
+    let sh = apt::shell()?;
+    sh.change_dir(&work);
+    let options = &apt_options(arch, &work);
+    process::read(cmd!(sh, "apt-get -q {options...} update"))?;
     step.at("downloading");
-    let (mut download, from) = if dependencies {
-        let mut install = apt(arch, &work);
-        install.args([
-            "install",
-            "--download-only",
-            "--yes",
-            "--no-install-recommends",
-        ]);
+    let (download, from) = if dependencies {
+        let whole = ["--download-only", "--yes", "--no-install-recommends"];
+        let install = cmd!(sh, "apt-get -q {options...} install {whole...}");
         (install, work.join(archives))
     } else {
-        let mut download = apt(arch, &work);
-        download.arg("download");
+        let download = cmd!(sh, "apt-get -q {options...} download");
         (download, work.clone())
     };
-    process::output(download.args(packages))?;
+    process::read(download.args(packages))?;
     let downloaded = downloaded(&from)?;
     anyhow::ensure!(
         !downloaded.is_empty(),
@@ -81,12 +77,10 @@ pub fn unpack(
     })
 }
 
-/// Returns a command for apt-get for packages of another architecture, with separate lists in `dir`.
-fn apt(arch: Arch, dir: &Path) -> Command {
+/// Returns the options of apt-get for packages of another architecture, with separate lists in `dir`.
+fn apt_options(arch: Arch, dir: &Path) -> Vec<String> {
     let shown = dir.display();
-    let mut command = Command::new("apt-get");
-    command.env("LC_ALL", "C").current_dir(dir).arg("-q");
-    for option in [
+    let options = [
         format!("APT::Architecture={}", arch.debian()),
         format!("APT::Architectures={}", arch.debian()),
         format!("Dir::State={shown}"),
@@ -99,10 +93,8 @@ fn apt(arch: Arch, dir: &Path) -> Command {
         "APT::Sandbox::User=root".to_owned(),
         // The machine's locks do not matter.
         "Debug::NoLocking=true".to_owned(),
-    ] {
-        command.args(["-o", &option]);
-    }
-    command
+    ];
+    options.map(|option| ["-o".to_owned(), option]).concat()
 }
 
 /// Returns the packages that apt-get left in `dir`.

@@ -47,6 +47,28 @@ pub fn read(command: Cmd<'_>) -> anyhow::Result<String> {
     output(&mut command.into())
 }
 
+/// Runs a command that answers a question, written with xshell's `cmd!`: yes by exit code 0, no by 1.
+///
+/// # Errors
+/// The command cannot be started, or ends otherwise.
+pub fn answer(command: Cmd<'_>) -> anyhow::Result<bool> {
+    let mut command = Command::from(command);
+    let shown = shown(&command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("starting `{shown}`"))?;
+    match output.status.code() {
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
+        _ => anyhow::bail!(
+            "`{shown}` failed ({})\n{}",
+            output.status,
+            last_lines(&String::from_utf8_lossy(&output.stderr))
+        ),
+    }
+}
+
 /// Returns a shell for `cmd!` in the current directory.
 ///
 /// # Errors
@@ -177,6 +199,7 @@ pub fn last_lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xshell::cmd;
 
     #[test]
     fn a_failure_says_what_was_run_and_what_it_said() {
@@ -187,6 +210,16 @@ mod tests {
         assert!(error.starts_with("`sh -c"), "{error}");
         assert!(error.contains("no such disk\nout"), "{error}");
         assert!(error.contains("exit status: 3"), "{error}");
+    }
+
+    #[test]
+    fn only_exit_codes_0_and_1_are_answers() {
+        let sh = shell().unwrap();
+        let code = |script: &str| answer(cmd!(sh, "sh -c {script}"));
+        assert!(code("exit 0").unwrap());
+        assert!(!code("exit 1").unwrap());
+        let error = code("echo no such commit >&2; exit 128").unwrap_err();
+        assert!(error.to_string().contains("no such commit"), "{error}");
     }
 
     #[test]

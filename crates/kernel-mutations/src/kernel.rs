@@ -102,6 +102,12 @@ impl Kernel {
         Some(vec![(path.to_owned(), Some(text.into_bytes()))])
     }
 
+    /// Returns the file at `path` as it is, to be written again.
+    pub(crate) fn written_again(&self, path: &str) -> Option<Changes> {
+        let bytes = fs::read(self.root.join(path)).ok()?;
+        Some(vec![(path.to_owned(), Some(bytes))])
+    }
+
     /// Returns that the file at `path`, which is there, is gone.
     pub(crate) fn removed(&self, path: &str) -> Option<Changes> {
         let is_there = self.root.join(path).exists();

@@ -116,6 +116,7 @@ pub(crate) mod faulty {
         /// The number of the failing change, counted from 0.
         at: usize,
         done: usize,
+        n_bytes_written: usize,
     }
 
     impl FaultyDisk {
@@ -125,12 +126,18 @@ pub(crate) mod faulty {
                 fault,
                 at,
                 done: 0,
+                n_bytes_written: 0,
             }
         }
 
         /// Returns whether the failing change was reached.
         pub fn went_wrong(&self) -> bool {
             self.done > self.at
+        }
+
+        /// Returns the number of bytes of the written files.
+        pub fn n_bytes_written(&self) -> usize {
+            self.n_bytes_written
         }
 
         /// Returns whether this change fails. `writes` says that it needs space.
@@ -174,6 +181,7 @@ pub(crate) mod faulty {
                 }
                 return Err(self.error());
             }
+            self.n_bytes_written += content.bytes.len();
             self.disk.write(path, content, like)
         }
 

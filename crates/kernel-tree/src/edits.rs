@@ -37,6 +37,9 @@ pub(crate) struct Edits {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Description {
     pub title: String,
+    /// The text of its patch.
+    #[serde(default)]
+    pub body: String,
     #[serde(default)]
     pub upstream: Vec<String>,
     #[serde(default)]
@@ -294,6 +297,9 @@ struct RawAdoption {
     generate: bool,
 }
 
+/// The longest line of a commit's text. Source: `scripts/checkpatch.pl` of the kernel.
+const WIDTH_OF_MAIL: usize = 75;
+
 fn checked_description(description: Description) -> Result<Description, EditsError> {
     let wrong = |key: &str, reason: String| {
         Err(EditsError::Entry {
@@ -303,6 +309,7 @@ fn checked_description(description: Description) -> Result<Description, EditsErr
     };
     let Description {
         title,
+        body,
         upstream,
         requires: _,
         tools,
@@ -313,6 +320,15 @@ fn checked_description(description: Description) -> Result<Description, EditsErr
         return wrong(
             "title",
             format!("`{title}` is no subject of a patch: one line, without a full stop"),
+        );
+    }
+    if let Some(line) = body
+        .lines()
+        .find(|line| line.chars().count() > WIDTH_OF_MAIL)
+    {
+        return wrong(
+            "body",
+            format!("`{line}` is longer than the {WIDTH_OF_MAIL} characters of a line of a mail"),
         );
     }
     if let Some(title) = upstream.iter().find(|title| !is_subject(title)) {
@@ -533,6 +549,11 @@ include y
                 "[plugin] title: `Do it.` is no subject",
             ),
             ("title = ' '\n", "[plugin] title: ` ` is no subject"),
+            (
+                "title = 'T'\nbody = 'a long line, a long line, a long line, a long line, a long line, \
+                 a long line'\n",
+                "[plugin] body: `a long line, ",
+            ),
             ("title = 'T'\nupstream = ['']\n", "[plugin] upstream: `` is"),
             (
                 "title = 'T'\ntools = ['../sh']\n",

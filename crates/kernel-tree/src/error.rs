@@ -14,17 +14,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// An error of this crate. Each names its file and, if the user can do something, says what.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The directory lacks a file that every kernel tree has.
-    #[error(
-        "{} is not a kernel tree: it has no {}; give --tree the directory that has them",
-        dir.display(), missing.join(", no ")
-    )]
-    NotAKernelTree {
-        /// The directory.
-        dir: PathBuf,
-        /// The missing file.
-        missing: Vec<&'static str>,
-    },
+    /// The directory is no kernel tree, or a file or directory could not be read or written.
+    #[error(transparent)]
+    File(#[from] kernel_facts::Error),
     /// There is no such directory.
     #[error("{}: there is no such directory: check --tree", dir.display())]
     NoDirectory {
@@ -42,16 +34,6 @@ pub enum Error {
         dir: PathBuf,
         /// The missing files.
         missing: Vec<&'static str>,
-    },
-    /// A file or directory could not be read or written.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// `read`, `write`, `rename` …
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
     },
     /// A path leaves the tree, or goes through something other than a plain directory.
     #[error("{path}: {reason}")]
@@ -189,33 +171,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Makes an [`Error::Io`] from an error of the system.
+    /// Makes an [`Error::File`] from an error of the system.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
-    }
-}
-
-impl From<kernel_facts::Error> for Error {
-    fn from(error: kernel_facts::Error) -> Self {
-        match error {
-            kernel_facts::Error::NotAKernelTree { dir, missing } => {
-                Self::NotAKernelTree { dir, missing }
-            }
-            kernel_facts::Error::Io {
-                action,
-                path,
-                source,
-            } => Self::Io {
-                action,
-                path,
-                source,
-            },
-        }
+        let error = kernel_facts::Error::io(action, path);
+        move |source| Self::File(error(source))
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn is_pending(dir: &Path) -> Result<bool> {
 
 /// Makes all changes, or none.
 ///
-/// Errors: [`Error::Io`] if nothing was changed, [`Error::Undone`] if everything was restored,
+/// Errors: [`Error::File`] if nothing was changed, [`Error::Undone`] if everything was restored,
 /// [`Error::HalfWay`] if neither could be done and the journal stays.
 pub(crate) fn commit(disk: &mut dyn Disk, dir: &Path, changes: &Changes) -> Result<()> {
     check_staging(dir)?;
@@ -139,7 +139,7 @@ fn without_space(error: Error, dir: &Path, changes: &Changes) -> Error {
     /// A block for each staged file, and room for the journals.
     const BLOCK: u64 = 4096;
     match error {
-        Error::Io { source, .. }
+        Error::File(kernel_facts::Error::Io { source, .. })
             if matches!(
                 source.kind(),
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded

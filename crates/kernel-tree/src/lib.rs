@@ -57,7 +57,7 @@ pub use offer::Offer;
 pub use on_change::OnChange;
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
 pub use plugin::{Folder, Generate, GenerateResult, Generated, GlueFile, Plugin};
-pub use series::{Author, Patch, Series, is_of_series, series};
+pub use series::{Author, Patch, Prose, Series, is_of_series, series};
 pub use status::{Installed, Status, status};
 pub use table::{Selection, Table};
 pub use tree::Tree;

@@ -59,7 +59,8 @@ mod tests {
     use crate::plan::Plan;
     use crate::sample::{CORE, EXTRA, HOOKS, SampleTree, assert_says, binaries};
     use crate::{
-        Author, Folder, GenerateResult, Generated, GlueFile, Table, install, series, uninstall,
+        Author, Folder, GenerateResult, Generated, GlueFile, Prose, Table, install, series,
+        uninstall,
     };
 
     /// Is of use in every tree.
@@ -223,7 +224,9 @@ mod tests {
         };
         let table = table();
         let selection = table.choose::<&str>(&tree, &[]).unwrap();
-        let patches = series(&tree, &selection, "1.0", &author).unwrap().patches;
+        let patches = series(&tree, &selection, "1.0", Prose::default(), &author)
+            .unwrap()
+            .patches;
         let [patch] = &patches[..] else {
             panic!("{} patches", patches.len())
         };

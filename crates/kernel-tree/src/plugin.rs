@@ -59,6 +59,8 @@ pub struct Plugin {
     pub name: &'static str,
     /// The subject of its patch: one line, imperative, no full stop.
     pub title: String,
+    /// The text of its patch: the problem, the way, and what was measured. Empty in tests.
+    pub body: String,
     /// The titles of the patches of the Clang LTO series that it replaces.
     pub upstream: Vec<String>,
     /// The plugins that it requires, which precede it in the table.
@@ -124,6 +126,7 @@ impl Resolved {
         }
         let Description {
             title,
+            body,
             upstream,
             requires,
             tools,
@@ -132,6 +135,7 @@ impl Resolved {
         let plugin = Plugin {
             name: folder.name,
             title,
+            body,
             upstream,
             requires,
             tools,

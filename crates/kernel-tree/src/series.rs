@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Writes a plan as patches for mailing: a cover letter, and one patch per plugin.
 
+mod documentation;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -24,6 +26,15 @@ pub struct Author {
     pub date: String,
 }
 
+/// The texts of a series that are not of one plugin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Prose {
+    /// The start of the cover letter: what the series is for, what was measured, and on what it was tested.
+    pub cover: &'static str,
+    /// The page for the kernel's documentation, in reStructuredText.
+    pub page: &'static str,
+}
+
 /// The patches, and the files that they edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Series {
@@ -42,19 +53,19 @@ pub struct Patch {
     pub text: Vec<u8>,
 }
 
-/// The changes of one plugin.
+/// The changes of one patch: those of a plugin, or of the documentation.
 #[derive(Clone)]
 struct Step<'a> {
-    plugin: &'a Plugin,
-    /// The subject of its patch, and the first paragraph, which may be empty.
+    /// The plugin, and its plan.
+    plugin: Option<(&'a Plugin, Plan)>,
+    /// The subject of the patch, and the text, which may be empty.
     message: (&'a str, &'a str),
-    plan: Plan,
     diff: Vec<u8>,
     stat: Vec<(String, (usize, usize))>,
 }
 
-/// Makes the series: a cover letter, then one patch per plugin. The first n patches together make
-/// the plan of the first n plugins, without the binaries.
+/// Makes the series: a cover letter, one patch per plugin, and one with the page of `prose` and an entry in
+/// MAINTAINERS. The first n patches together make the plan of the first n plugins, without the binaries.
 ///
 /// For a tree whose own build knows LTO, each plugin gets an independent patch that applies to the
 /// unchanged tree.
@@ -64,6 +75,7 @@ pub fn series(
     tree: &Tree,
     selection: &Selection<'_>,
     version: &str,
+    prose: Prose,
     author: &Author,
 ) -> Result<Series> {
     let alone = selection.each_alone();
@@ -78,9 +90,10 @@ pub fn series(
             edited: edited(&steps),
         });
     }
-    let steps = steps(tree, selection, version)?;
+    let mut steps = steps(tree, selection, version)?;
+    steps.extend(documentation(tree, prose.page, author)?);
     let total = steps.len();
-    let mut patches = vec![cover_letter(tree, &steps, version, author)];
+    let mut patches = vec![cover_letter(tree, &steps, version, prose.cover, author)];
     for (index, step) in steps.iter().enumerate() {
         patches.push(step.to_patch(Some((index + 1, total)), author));
     }
@@ -92,7 +105,8 @@ pub fn series(
 
 /// Returns the files that the steps edit, with git's names of their contents before the first step.
 fn edited(steps: &[Step<'_>]) -> BTreeMap<String, String> {
-    let files = steps.iter().flat_map(|step| &step.plan.edited);
+    let plans = steps.iter().filter_map(|step| step.plugin.as_ref());
+    let files = plans.flat_map(|(_, plan)| &plan.edited);
     files
         .map(|(path, file)| (path.clone(), git_blob(&file.pristine)))
         .collect()
@@ -108,17 +122,11 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
             Some(Adoption::Offered { title, gain, .. }) if selection.native => {
                 (title.as_str(), gain.trim())
             }
-            _ => (plugin.title.as_str(), ""),
+            _ => (plugin.title.as_str(), plugin.body.trim()),
         };
         let plan = Plan::new(tree, &selection.prefix(index + 1), version)?;
         let after = texts(&plan);
-        let mut step = Step {
-            plugin,
-            message,
-            diff: Vec::new(),
-            stat: Vec::new(),
-            plan,
-        };
+        let mut step = Step::new(message);
         for (path, Text { pristine, text }) in &after {
             // A file that no earlier patch touched is unchanged.
             let old = before
@@ -133,9 +141,25 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
             }
         }
         before = after;
+        step.plugin = Some((plugin, plan));
         steps.push(step);
     }
     Ok(steps)
+}
+
+/// Returns the patch with the documentation, if the tree has documentation.
+fn documentation(tree: &Tree, page: &str, author: &Author) -> Result<Option<Step<'static>>> {
+    let mut step = Step::new((documentation::TITLE, documentation::BODY));
+    let changes = documentation::changes(tree, page, &author.name_and_mail)?;
+    for change in &changes {
+        step.add(
+            tree,
+            change.path,
+            change.before.as_ref(),
+            Some(&change.after),
+        )?;
+    }
+    Ok((!changes.is_empty()).then_some(step))
 }
 
 /// The content of a file before the series, if it exists, and after some of the patches.
@@ -163,7 +187,16 @@ fn texts(plan: &Plan) -> BTreeMap<String, Text> {
     edited.chain(created).collect()
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    fn new(message: (&'a str, &'a str)) -> Self {
+        Self {
+            plugin: None,
+            message,
+            diff: Vec::new(),
+            stat: Vec::new(),
+        }
+    }
+
     fn add(
         &mut self,
         tree: &Tree,
@@ -203,14 +236,16 @@ impl Step<'_> {
             head.push('\n');
         }
         // A tree whose own build knows LTO already has these patches.
-        if place.is_some() && !self.plugin.upstream.is_empty() {
+        let upstream = self.plugin.as_ref().map(|(plugin, _)| &plugin.upstream);
+        if let Some(titles) = upstream.filter(|titles| place.is_some() && !titles.is_empty()) {
             head.push_str("Stands for these patches of the Clang LTO series:\n\n");
-            for title in &self.plugin.upstream {
+            for title in titles {
                 let _ = writeln!(head, "- {title}");
             }
             head.push('\n');
         }
-        if place.is_none() && !self.plugin.tools.is_empty() {
+        let tools = self.tools();
+        if place.is_none() && !tools.is_empty() {
             let _ = write!(
                 head,
                 "The tool is not part of the patch, because it is a binary. Build it in a\n\
@@ -218,7 +253,7 @@ impl Step<'_> {
                  \tcargo build --release -p {}\n\n\
                  and give make the directory with LTO_TOOLS=<checkout>/target/release, or copy\n\
                  it to {LTO_DIR}/bin.\n\n",
-                self.plugin.tools.join(" -p "),
+                tools.join(" -p "),
             );
         }
         let sender = &author.name_and_mail;
@@ -229,28 +264,46 @@ impl Step<'_> {
         text.extend_from_slice(SIGNATURE.as_bytes());
         let file_name = match place {
             Some((number, _)) => format!("{number:04}-{}.patch", slug(&subject)),
-            None => format!("{}.patch", self.plugin.name),
+            None => {
+                let name = self.plugin.as_ref().map_or("", |(plugin, _)| plugin.name);
+                format!("{name}.patch")
+            }
         };
         Patch { file_name, text }
     }
 
+    /// Returns the tools of its plugin.
+    fn tools(&self) -> &[String] {
+        self.plugin
+            .as_ref()
+            .map_or(&[], |(plugin, _)| &plugin.tools)
+    }
+
     /// Returns the edits that this plugin adds: each file with its reasons.
     fn reasons(&self) -> Vec<(&str, &str)> {
-        self.plan
-            .edited
+        let Some((plugin, plan)) = &self.plugin else {
+            return Vec::new();
+        };
+        plan.edited
             .iter()
             .filter(|(path, _)| self.stat.iter().any(|(touched, _)| touched == *path))
             .flat_map(|(path, file)| {
                 file.reasons
                     .iter()
-                    .filter(|(plugin, _)| plugin == self.plugin.name)
+                    .filter(|(by, _)| by == plugin.name)
                     .map(|(_, reason)| (path.as_str(), reason.as_str()))
             })
             .collect()
     }
 }
 
-fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author) -> Patch {
+fn cover_letter(
+    tree: &Tree,
+    steps: &[Step<'_>],
+    version: &str,
+    cover: &str,
+    author: &Author,
+) -> Patch {
     let mut text = mail_head(
         "kbuild: lto: Clang LTO, by plugins",
         Some((0, steps.len())),
@@ -258,19 +311,24 @@ fn cover_letter(tree: &Tree, steps: &[Step<'_>], version: &str, author: &Author)
     );
     let tools: Vec<&str> = steps
         .iter()
-        .flat_map(|step| step.plugin.tools.iter().map(String::as_str))
+        .flat_map(|step| step.tools().iter().map(String::as_str))
         .collect();
     // Three per line, because lines of mails are narrow.
     let packages: Vec<String> = tools
         .chunks(3)
         .map(|tools| format!(" \\\n\t\t-p {}", tools.join(" -p ")))
         .collect();
+    let cover = cover.trim();
+    if !cover.is_empty() {
+        let _ = write!(text, "{cover}\n\n");
+    }
     let _ = write!(
         text,
         "Clang Link Time Optimization for Linux {}, made by kbuild-lto {version}.\n\n\
-         Each patch is one plugin; the tree builds after each. The tools that the\n\
-         Makefiles call are not part of the patches, because they are binaries: build\n\
-         them in a checkout of kbuild-lto with\n\n\
+         Each patch is one plugin; the tree builds after each. Kconfig offers LTO once\n\
+         the last plugin that it needs is there. The tools that the Makefiles call are\n\
+         not part of the patches, because they are binaries: build them in a checkout\n\
+         of kbuild-lto with\n\n\
          \tcargo build --release{}\n\n\
          and give make the directory with LTO_TOOLS=<checkout>/target/release, or copy\n\
          them to {LTO_DIR}/bin.\n\n",
@@ -431,7 +489,8 @@ mod tests {
         let sample = SampleTree::new();
         let tree = sample.open();
         let table = table();
-        let Series { patches, .. } = series(&tree, &table.all(), "1.0", &author()).unwrap();
+        let Series { patches, .. } =
+            series(&tree, &table.all(), "1.0", Prose::default(), &author()).unwrap();
         let names: Vec<_> = patches
             .iter()
             .map(|patch| patch.file_name.as_str())
@@ -469,13 +528,20 @@ mod tests {
     #[test]
     fn a_patch_says_what_changes_and_why() {
         let sample = SampleTree::new();
-        let Series { patches, .. } =
-            series(&sample.open(), &table().all(), "1.0", &author()).unwrap();
+        let Series { patches, .. } = series(
+            &sample.open(),
+            &table().all(),
+            "1.0",
+            Prose::default(),
+            &author(),
+        )
+        .unwrap();
         let text = |index: usize| String::from_utf8_lossy(&patches[index].text).into_owned();
         for (index, parts) in [
             &[
                 "Subject: [PATCH 0/3] ",
                 "for Linux 5.10.262, made by kbuild-lto 1.0",
+                "Kconfig offers LTO once\nthe last plugin that it needs is there.",
                 "cargo build --release \\\n\t\t-p core-tool -p solo\n",
                 "  kbuild: lto: stand alone\n",
                 " scripts/link-vmlinux.sh ",

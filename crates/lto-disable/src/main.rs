@@ -67,11 +67,8 @@ fn run() -> Result<(), Failure> {
             let known = Sources::open(&tree).and_then(|tree| KnownLto::of(&tree));
             let known = known.map_err(Failure::cannot_run)?;
             let entries = List::parse(&text).and_then(|list| list.resolve(&tree, &known));
-            print!(
-                "{}",
-                DisabledEntry::fragment(&entries.map_err(Failure::cannot_run)?)
-            );
-            Ok(())
+            let fragment = DisabledEntry::fragment(&entries.map_err(Failure::cannot_run)?);
+            Ok(tool_io::write_stdout(fragment.as_bytes())?)
         }
         Command::Check {
             list,

@@ -6,7 +6,7 @@ use object::elf::{FileHeader32, FileHeader64, FileType, Machine};
 use object::read::elf::{
     FileHeader, Rel as _, Rela as _, SectionHeader as _, SectionTable, Sym as _, SymbolTable,
 };
-use object::{Endian as _, Endianness};
+use object::{Endian as _, Endianness, Object as _};
 
 use crate::symbol::SymbolFlags;
 use crate::{
@@ -73,6 +73,11 @@ impl<'data> Elf<'data> {
     /// Returns whether it has a symbol table; a stripped file has none.
     pub fn has_symbol_table(&self) -> bool {
         self.has_symbol_table
+    }
+
+    /// Returns the build ID, which the linker wrote with `--build-id` (`NT_GNU_BUILD_ID`).
+    pub fn build_id(&self) -> Option<&'data [u8]> {
+        object::File::parse(self.data).ok()?.build_id().ok()?
     }
 
     /// Returns all sections in table order, without the null section.

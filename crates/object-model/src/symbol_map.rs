@@ -23,7 +23,7 @@ impl<'elf, 'data> SymbolMap<'elf, 'data> {
             .iter()
             .filter(|symbol| symbol.section.is_some() && !symbol.is_format_specific())
             .collect();
-        by_place.sort_by_key(|symbol| (symbol.section, symbol.value, symbol.index));
+        by_place.sort_unstable_by_key(|symbol| (symbol.section, symbol.value, symbol.index));
         Self { by_name, by_place }
     }
 

@@ -10,7 +10,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
-use kernel_tree::{Folder, Generate, GenerateResult, Generated, GlueFile, Table, Tree};
+use kernel_tree::{Folder, Generate, GenerateResult, Generated, GlueFile, Prose, Table, Tree};
 use lto_disable::{DisabledEntry, LIST, List};
 
 include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
@@ -80,6 +80,20 @@ pub fn needed_for_lto() -> Vec<Needed> {
         .collect()
 }
 
+/// Returns the texts of a series that are not of one plugin. A test rules out that they are missing.
+pub fn prose() -> Prose {
+    let hooks = FOLDERS.iter().filter(|(folder, _)| *folder == HOOKS);
+    let files: Vec<_> = hooks.flat_map(|(_, files)| *files).collect();
+    let text = |name: &str| {
+        let file = files.iter().find(|file| file.name == name);
+        file.map_or("", |file| file.text)
+    };
+    Prose {
+        cover: text("cover-letter.txt"),
+        page: text("llvm-lto.rst"),
+    }
+}
+
 /// The plugin that has the option for LTO.
 const OFFERS_LTO: &str = "lto-link";
 
@@ -116,11 +130,30 @@ mod tests {
     fn every_plugin_says_what_it_stands_for() {
         for plugin in table().expect("a table").plugins() {
             assert!(
-                !plugin.title.is_empty() && !plugin.title.ends_with('.'),
+                !plugin.title.is_empty() && !plugin.title.ends_with('.') && !plugin.body.is_empty(),
                 "{}",
                 plugin.name
             );
             assert!(!plugin.upstream.is_empty(), "{}", plugin.name);
+        }
+    }
+
+    #[test]
+    fn the_documentation_names_options_that_kconfig_has() {
+        let files = FOLDERS.iter().flat_map(|(_, files)| *files);
+        let kconfig: String = files
+            .filter(|file| file.name.starts_with("Kconfig"))
+            .map(|file| file.text)
+            .collect();
+        let Prose { cover, page } = prose();
+        assert!(!cover.is_empty());
+        let options = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("``CONFIG_")?.strip_suffix("``"));
+        let options: Vec<_> = options.collect();
+        assert!(options.len() >= 5, "{options:?}");
+        for option in options {
+            assert!(kconfig.contains(&format!("config {option}\n")), "{option}");
         }
     }
 

@@ -21,7 +21,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -210,6 +210,21 @@ impl TestDir {
     pub fn run_tool(&self, program: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
         let mut command = Command::new(program);
         texts(output(command.args(arguments).current_dir(self.path())))
+    }
+
+    /// Runs one of our tools with a standard output that nobody reads any more, and with one on a full disk.
+    /// Returns exit code and standard error of both runs.
+    pub fn run_unheard(&self, program: &str, arguments: &[&str]) -> [(Option<i32>, String); 2] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let full = fs::File::options().write(true).open("/dev/full");
+        let full = full.expect("this test needs /dev/full");
+        [Stdio::from(writer), Stdio::from(full)].map(|stdout| {
+            let mut command = Command::new(program);
+            command.args(arguments).current_dir(self.path());
+            let (code, _, stderr) = texts(output(command.stdout(stdout)));
+            (code, stderr)
+        })
     }
 }
 

@@ -159,3 +159,17 @@ pub fn read_text(path: &Path) -> Result<String, ReadTextError> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_that_is_cut_short_before_it_is_read_is_told() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"short").unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        let error = read(file, 6).unwrap_err();
+        assert!(error.to_string().contains("became shorter"), "{error}");
+    }
+}

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::config::Lto;
 use kernel_lab::make;
-use kernel_lab::{files, llvm};
+use kernel_lab::{files, llvm, process};
+use xshell::cmd;
 
 use super::rebuild::listing;
 use super::{ARCH, built, ended, expect, kernel_tree};
@@ -339,8 +339,10 @@ pub fn own_flags_and_clean(workdir: &Path) -> Outcome {
         let folder = Folder::new(workdir, lto, &sources)?;
         let before = folder.files()?;
         folder.made(&["KCFLAGS=-march=armv8.2-a+lse", "modules"])?;
-        let mut objdump = Command::new(llvm::bin_dir()?.join("llvm-objdump"));
-        let code = kernel_lab::process::output(objdump.arg("-d").arg(folder.path.join("d.ko")))?;
+        let objdump = llvm::bin_dir()?.join("llvm-objdump");
+        let module = folder.path.join("d.ko");
+        let sh = process::shell()?;
+        let code = process::read(cmd!(sh, "{objdump} -d {module}"))?;
         expect(code.contains("ldadd"), || {
             format!(
                 "{}: KCFLAGS=-march=armv8.2-a+lse does not reach the code",
@@ -382,10 +384,9 @@ pub fn compile_commands(workdir: &Path) -> Outcome {
     let listed = |lto| -> Result<BTreeSet<String>, Failure> {
         let objtree = built(workdir, lto)?;
         let database = objtree.join("compile_commands.json");
-        let mut script = Command::new("python3");
-        script.arg(tree.join("scripts/clang-tools/gen_compile_commands.py"));
-        script.arg("-d").arg(&objtree).arg("-o").arg(&database);
-        kernel_lab::process::output(&mut script)?;
+        let script = tree.join("scripts/clang-tools/gen_compile_commands.py");
+        let sh = process::shell()?;
+        process::read(cmd!(sh, "python3 {script} -d {objtree} -o {database}"))?;
         let text = fs::read(&database).with_context(|| database.display().to_string())?;
         let entries: Vec<serde_json::Value> = serde_json::from_slice(&text)?;
         let files = entries.iter().filter_map(|entry| entry["file"].as_str());

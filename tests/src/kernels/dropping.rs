@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,6 +13,7 @@ use kernel_lab::make;
 use kernel_lab::process;
 use kernel_lab::selftest;
 use kernel_lab::variant::Variant;
+use xshell::cmd;
 
 use super::rebuild::copy_objtree;
 use super::{
@@ -265,6 +265,7 @@ fn outside(workdir: &Path, variant: Variant) -> Outcome {
 
 /// Returns the output of `lto-link why SYMBOL` for the kernel at `objtree`.
 fn why(tree: &Path, objtree: &Path, symbol: &str) -> anyhow::Result<String> {
-    let mut why = Command::new(tree.join("scripts/lto/bin/lto-link"));
-    process::output(why.args(["why", symbol]).current_dir(objtree))
+    let sh = process::shell_in(objtree)?;
+    let tool = std::path::absolute(tree.join("scripts/lto/bin/lto-link"))?;
+    process::read(cmd!(sh, "{tool} why {symbol}"))
 }

@@ -2,7 +2,6 @@
 //! Kernels built by every supported LLVM that Debian packages: they build, boot and pass verify.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::Arch;
@@ -10,6 +9,7 @@ use kernel_lab::llvm;
 use kernel_lab::process::{self, End};
 use kernel_lab::progress;
 use kernel_lab::setup;
+use xshell::cmd;
 
 use super::{PROFILE, expect};
 use kernel_lab::Outcome;
@@ -33,14 +33,17 @@ pub fn x86_64<const VERSION: u32>(workdir: &Path) -> Outcome {
 fn demonstrate(workdir: &Path, version: u32, arch: Arch) -> Outcome {
     let tools = setup::ensure_llvm(version)?;
     let program = std::env::current_exe().context("the path of this program")?;
+    let sh = process::shell()?;
     for mode in MODES {
-        let mut demo = Command::new(&program);
-        demo.args(["demo", "--arch", arch.name(), "--profile", PROFILE.name()]);
-        demo.args(mode).args(["--no-measure", "--workdir"]);
-        demo.arg(workdir.join(format!("llvm-{version}")));
-        demo.env(llvm::VARIABLE, &tools);
+        let (arch_name, profile) = (arch.name(), PROFILE.name());
+        let workdir = workdir.join(format!("llvm-{version}"));
+        let demo = cmd!(
+            sh,
+            "{program} demo --arch {arch_name} --profile {profile} {mode...} --no-measure --workdir {workdir}"
+        );
+        let demo = demo.env(llvm::VARIABLE, &tools);
         let mut lines = Vec::new();
-        let end = process::follow(demo, None, |line| {
+        let end = process::follow(demo.into(), None, |line| {
             progress::note(line);
             lines.push(line.to_owned());
             Ok(())

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_bench::initcall_script::TARGET;
@@ -17,6 +16,7 @@ use kernel_lab::{build, fetch};
 use kernel_lab::{files, llvm, process};
 use kernel_tree::OnChange;
 use sha2::{Digest as _, Sha256};
+use xshell::cmd;
 
 use super::rebuild::{copy_objtree, made};
 use super::{boots, build_for, expect, fault, verified};
@@ -49,14 +49,11 @@ pub fn x86_64_7_3_dist(workdir: &Path) -> Outcome {
         return verify_untouched(&workdir.join("older-llvm"), &X86_7_3_DIST);
     }
     let program = std::env::current_exe().context("this program")?;
-    let mut test = Command::new(program);
-    test.args(["test", "--wide", "--only", DISTRIBUTED_7_3])
-        .env(llvm::VARIABLE, &older);
-    let shown = process::shown(&test);
-    let status = test
-        .status()
-        .with_context(|| format!("starting `{shown}`"))?;
-    expect(status.success(), || format!("`{shown}` failed"))
+    let sh = process::shell()?;
+    let test = cmd!(sh, "{program} test --wide --only {DISTRIBUTED_7_3}");
+    // Its error names the command.
+    let run = test.env(llvm::VARIABLE, &older).quiet().run();
+    run.map_err(|error| fault(error.to_string()))
 }
 
 pub fn adoption_7_3(workdir: &Path) -> Outcome {
@@ -258,17 +255,14 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         format!("{} patches for {} plugins", written.len(), offered.len())
     })?;
     for patch in &written {
-        let mut apply = Command::new("git");
-        apply
-            .args(["apply", "--check"])
-            .arg(std::path::absolute(patch)?);
+        let sh = process::shell_in(&tree)?;
+        let path = std::path::absolute(patch)?;
         // Git treats a directory within its work tree as a part of it.
-        apply.env(
+        let apply = cmd!(sh, "git apply --check {path}").env(
             "GIT_CEILING_DIRECTORIES",
             std::path::absolute(&tree)?.parent().context("a parent")?,
         );
-        process::output(apply.current_dir(&tree))
-            .map_err(|error| fault(format!("{}: {error:#}", patch.display())))?;
+        process::read(apply).map_err(|error| fault(format!("{}: {error:#}", patch.display())))?;
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::Arch;
@@ -12,6 +11,7 @@ use kernel_lab::fetch;
 use kernel_lab::llvm;
 use kernel_lab::variant::Variant;
 use kernel_lab::{process, workspace};
+use xshell::cmd;
 
 use super::{PROFILE, built, built_variant, expect, fault, kernel_tree};
 use kernel_lab::Outcome;
@@ -53,16 +53,14 @@ pub fn promoted_names(workdir: &Path) -> Outcome {
     let source = dir.path().join("x.s");
     std::fs::write(&source, REFERRING).with_context(|| source.display().to_string())?;
     let clang = llvm::bin_dir()?.join("clang");
-    let mut compile = Command::new(clang);
-    compile.args(["--target=aarch64-linux-gnu", "-c", "x.s", "-o", "vmlinux.o"]);
-    process::output(compile.current_dir(dir.path()))?;
+    let sh = process::shell_in(dir.path())?;
+    let compile = cmd!(sh, "{clang} --target=aarch64-linux-gnu -c x.s -o vmlinux.o");
+    process::read(compile)?;
     let objtree = std::path::absolute(built(workdir, Lto::Thin)?)?;
-    let said = Command::new(objtree.join("scripts/mod/modpost"))
-        .args(["-o", "symvers", "vmlinux.o"])
-        .current_dir(dir.path())
-        .output()
-        .context("running modpost")?;
-    let said = String::from_utf8_lossy(&said.stderr);
+    let modpost = objtree.join("scripts/mod/modpost");
+    // It may fail because of what it reports.
+    let modpost = cmd!(sh, "{modpost} -o symvers vmlinux.o").ignore_status();
+    let said = modpost.quiet().read_stderr().context("running modpost")?;
     let found: Vec<&str> = ["first_ops", "second_ops.llvm.1234", "third.llvm.1234"]
         .into_iter()
         .filter(|name| said.contains(&format!("the variable {name} to")))
@@ -106,21 +104,16 @@ const TREE: &str = "KBUILD_LTO_TREE_5_10";
 
 /// Runs one of the tests over several crates that need a kernel; `variables` name the kernel.
 fn cargo_test(test: &str, variables: &[(&str, &Path)]) -> Outcome {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(workspace::root())
-        .args([
-            "test",
-            "--quiet",
-            "--package",
-            "kernel-tests",
-            "--features",
-            "kernel",
-        ])
-        .args(["--test", test])
+    let sh = process::shell_in(workspace::root())?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let command = cmd!(
+        sh,
+        "{cargo} test --quiet --package kernel-tests --features kernel --test {test}"
+    );
+    let command = command
         .envs(variables.iter().copied())
         .env(llvm::VARIABLE, llvm::bin_dir()?);
-    match process::output(&mut command) {
+    match process::read(command) {
         Ok(_) => Ok(()),
         Err(error) => {
             let kernel = variables
@@ -150,14 +143,13 @@ fn initcall_script_of(workdir: &Path, lto: Lto) -> Outcome {
     let objtree = std::path::absolute(built(workdir, lto)?)?;
     let record = lto_link::inputs_path(&objtree.join("vmlinux.o"));
     let inputs = lto_link::read_record(&record).with_context(|| record.display().to_string())?;
-    let theirs = process::output(
-        Command::new("perl")
-            .arg(scripts.join("scripts/generate_initcall_order.pl"))
-            .args(inputs.iter().map(|input| &input.path))
-            .env("NM", llvm::bin_dir()?.join("llvm-nm"))
-            .env("objtree", &objtree)
-            .current_dir(&objtree),
-    )?;
+    let sh = process::shell_in(&objtree)?;
+    let script = scripts.join("scripts/generate_initcall_order.pl");
+    let paths = inputs.iter().map(|input| &input.path);
+    let perl = cmd!(sh, "perl {script} {paths...}")
+        .env("NM", llvm::bin_dir()?.join("llvm-nm"))
+        .env("objtree", &objtree);
+    let theirs = process::read(perl)?;
     let ours = objtree.join(".tmp_vmlinux.o.initcalls.lds");
     let ours = fs::read_to_string(&ours).with_context(|| ours.display().to_string())?;
     expect(theirs.lines().count() > 100, || {

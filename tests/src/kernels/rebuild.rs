@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use flate2::read::GzDecoder;
@@ -14,6 +13,7 @@ use kernel_lab::make;
 use kernel_lab::{files, llvm, process};
 use object_model::source_name;
 use tool_io::Files;
+use xshell::cmd;
 
 use super::{ARCH, boots, build, built, configure, expect, fault, kernel_tree, verified};
 use kernel_lab::Outcome;
@@ -164,9 +164,10 @@ fn symbol_order(objtree: &Path) -> anyhow::Result<Vec<String>> {
 /// Makes the object tree `to` a copy of `from`, time stamps included, without the linker's cache.
 pub(super) fn copy_objtree(from: &Path, to: &Path) -> anyhow::Result<()> {
     files::remove_dir(to)?;
-    let mut copy = Command::new("cp");
+    let sh = process::shell()?;
     // Copy the content of the directory, because the directory may be a link.
-    process::output(copy.arg("-a").arg(from.join(".")).arg(to))?;
+    let content = from.join(".");
+    process::read(cmd!(sh, "cp -a {content} {to}"))?;
     files::remove_dir(&to.join(".thinlto-cache"))
 }
 

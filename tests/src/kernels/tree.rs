@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::Arch;
@@ -25,10 +24,9 @@ pub fn uninstall(workdir: &Path) -> Outcome {
     let pristine = fetch_into(&workdir.join("pristine"))?;
     let tree = fetch_into(&workdir.join("second"))?;
     install(&tree, &[])?;
-    let mut diff = Command::new("diff");
-    diff.args(["-rq", "--no-dereference"])
-        .args([&pristine, &tree]);
-    expect(process::output(&mut diff).is_err(), || {
+    let sh = process::shell()?;
+    let diff = cmd!(sh, "diff -rq --no-dereference {pristine} {tree}");
+    expect(process::read(diff).is_err(), || {
         "install changed nothing".into()
     })?;
     headers_have_the_tools_alone(&tree)?;
@@ -62,9 +60,9 @@ fn headers_have_the_tools_alone(tree: &Path) -> Outcome {
 
 /// Checks that a tree is as it was before the install.
 fn is_restored(pristine: &Path, tree: &Path, how: &str) -> Outcome {
-    let mut diff = Command::new("diff");
-    diff.args(["-r", "--no-dereference"]).args([pristine, tree]);
-    process::output(&mut diff).map_err(|error| fault(format!("{how} left: {error:#}")))?;
+    let sh = process::shell()?;
+    let diff = cmd!(sh, "diff -r --no-dereference {pristine} {tree}");
+    process::read(diff).map_err(|error| fault(format!("{how} left: {error:#}")))?;
     Ok(())
 }
 

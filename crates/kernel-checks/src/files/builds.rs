@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use object_model::{Binding, Elf, Image, elf};
+use object_model::{Binding, Elf, elf};
 use object_tree::{Artefact, Module, Objtree, text_if_there};
 
 /// The options of architectures, and the machines of their ELF files.
@@ -93,10 +93,18 @@ pub fn banner_fault(tree: &Objtree) -> anyhow::Result<Option<String>> {
 
 /// Returns the line that the kernel prints first. It ends with number and time of the build.
 fn banner<'data>(elf: &Elf<'data>) -> Option<&'data str> {
-    let image = Image::new(elf);
-    let mut symbols = image.symbols.named("linux_banner").iter();
-    let symbol = symbols.find(|symbol| symbol.section.is_some())?;
-    let text = image.string(image.address(symbol))?;
+    let mut symbols = elf.symbols().iter();
+    let symbol =
+        symbols.find(|symbol| symbol.name == "linux_banner" && symbol.section.is_some())?;
+    let section = elf.section(symbol.section?)?;
+    // Addresses of a relocatable file count from the start of the section.
+    let start = if elf.is_relocatable() {
+        symbol.value
+    } else {
+        symbol.value.checked_sub(section.address)?
+    };
+    let text = section.data.get(usize::try_from(start).ok()?..)?;
+    let text = text.split(|byte| *byte == 0).next()?;
     std::str::from_utf8(text).ok().map(str::trim_end)
 }
 
@@ -106,6 +114,13 @@ fn number_and_time(banner: &str) -> &str {
         .rfind('#')
         .and_then(|start| banner.get(start..))
         .unwrap_or(banner)
+}
+
+/// Returns whether the build has a number. Since Linux 6.2 vmlinux.o has none, but kinds of preemption, as in `# SMP`:
+/// only the last link brings number and time (`init/version-timestamp.c`).
+fn has_number(banner: &str) -> bool {
+    let number = number_and_time(banner).strip_prefix('#');
+    number.is_some_and(|number| number.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// Returns the release of the kernel, such as `5.10.262`.
@@ -122,8 +137,7 @@ pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> Option<String> {
     }
     let (of_object, of_kernel) = (banner(object), banner(&tree.vmlinux));
     let difference = match (of_object, of_kernel) {
-        // Since Linux 6.2 only the last link brings number and time.
-        (Some(first), Some(second)) if first != second && !first.ends_with('#') => {
+        (Some(first), Some(second)) if first != second && has_number(first) => {
             let (first, second) = (number_and_time(first), number_and_time(second));
             Some(format!("it says \"{first}\", and vmlinux \"{second}\""))
         }
@@ -138,6 +152,18 @@ pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> Option<String> {
     Some(format!(
         "{foreign}: is of another build: {difference}; run make again"
     ))
+}
+
+/// Returns a note if vmlinux has the build ID of the one to compare with: a comparison of a build with itself shows nothing.
+pub fn same_build(tree: &Objtree, against: Option<&Objtree>) -> Option<String> {
+    let found = tree.vmlinux.build_id()?;
+    let is_same = against?.vmlinux.build_id() == Some(found);
+    is_same.then(|| {
+        let id: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!(
+            "vmlinux has the build ID of the one to compare with, {id}: both are the same build"
+        )
+    })
 }
 
 fn machine_fault(found: &Elf, vmlinux: &Elf) -> Option<String> {
@@ -259,5 +285,14 @@ mod tests {
             Some("5.10.262-ci")
         );
         assert_eq!(release("another"), None);
+    }
+
+    #[test]
+    fn the_banner_of_a_later_vmlinux_o_has_no_number() {
+        let with = |end: &str| has_number(&format!("Linux version 6.12 (user@host) {end}"));
+        assert!(with("#1 SMP Mon Nov 30 03:29:40 UTC 2026"));
+        assert!(!with("# SMP"));
+        assert!(!with("# SMP PREEMPT_DYNAMIC"));
+        assert!(!with("#"));
     }
 }

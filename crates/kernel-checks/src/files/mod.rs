@@ -7,6 +7,7 @@ mod config;
 mod modules;
 mod record;
 mod system_map;
+mod times;
 
 use std::collections::BTreeSet;
 
@@ -42,6 +43,7 @@ pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Checke
     faults.extend(kernel);
     let mut is_object_foreign = false;
     let mut foreign_modules = BTreeSet::new();
+    let mut notes = Vec::new();
     if has_kernel {
         let of_map = system_map::faults(tree)?;
         let object = builds::object_fault(tree, of_map.is_empty());
@@ -53,6 +55,10 @@ pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Checke
             faults.push(format!("{}: {fault}", Artefact::Module(&module)));
             foreign_modules.insert(module);
         }
+        let times = times::check(tree)?;
+        faults.extend(first_of(times.faults));
+        notes.extend(times.note);
+        notes.extend(builds::same_build(tree, against));
     }
     let figure = format!(
         "vmlinux, vmlinux.o and {} modules of one build",
@@ -60,6 +66,7 @@ pub fn check(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Checke
     );
     let finding = Finding {
         could_not_run: tree.unread.clone(),
+        notes,
         ..Finding::new(figure, faults)
     };
     Ok(Checked {

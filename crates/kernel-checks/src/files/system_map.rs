@@ -3,7 +3,7 @@
 //!
 //! Source: `scripts/mksysmap`: the lines of nm, without some symbols.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
 use object_tree::{Objtree, text_if_there};
 
@@ -14,17 +14,17 @@ pub fn faults(tree: &Objtree) -> anyhow::Result<Vec<String>> {
     let Some(text) = text_if_there(&tree.root.join(MAP))? else {
         return Ok(vec![format!("{MAP} is missing; run make again")]);
     };
-    let mut by_name: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    let mut by_name: HashMap<&str, Vec<u64>> = HashMap::new();
     for symbol in tree
         .vmlinux
         .symbols()
         .iter()
         .filter(|symbol| symbol.is_defined())
     {
-        by_name.entry(symbol.name).or_default().insert(symbol.value);
+        by_name.entry(symbol.name).or_default().push(symbol.value);
     }
     let mut faults = Vec::new();
-    let mut listed = BTreeSet::new();
+    let mut listed = HashSet::new();
     for (index, line) in text.lines().enumerate() {
         let Some((address, name)) = parse(line) else {
             faults.push(format!(

@@ -33,3 +33,14 @@ fn what_no_module_uses_may_be_trimmed() {
     assert_eq!(lost(&options, &["unused"]), ["used"]);
     assert_eq!(lost(&options[..1], &["used"]), ["unused"]);
 }
+
+#[test]
+fn exports_without_an_entry_of_the_tables_are_a_fault() {
+    let options = ["MODVERSIONS", "HAVE_ARCH_PREL32_RELOCATIONS"];
+    let check = kernel(&options, &["used"]).check(|tree| crcs::check(tree, None));
+    let expected = "Module.symvers: 1 exports, and 0 entries of the tables of exports have a CRC";
+    assert!(faults(&check).contains(&expected), "{check:?}");
+    // Other tables hold no distances, and are not read.
+    let check = kernel(&options[..1], &["used"]).check(|tree| crcs::check(tree, None));
+    assert!(!faults(&check).contains(&expected), "{check:?}");
+}

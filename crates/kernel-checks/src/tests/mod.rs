@@ -136,6 +136,29 @@ fn a_kernel_without_vmlinux_o_is_a_fault() {
     }
 }
 
+/// The map of names says of each name with a suffix what it is called in the source.
+#[test]
+fn a_suffixed_name_that_only_one_file_has_is_a_fault() {
+    let source = |name: &str| {
+        format!(
+            ".text\n.globl {name}\n.type {name},@function\n{name}: ret\n.size {name}, .-{name}\n"
+        )
+    };
+    let check = |in_object: &str, in_vmlinux: &str| {
+        let kernel = Kernel::new(X86, &[], &source(in_object));
+        kernel.linked_from(&source(in_vmlinux)).named("names")
+    };
+    assert_eq!(faults(&check("f.llvm.1", "f.llvm.1")), [""; 0]);
+    assert_eq!(
+        faults(&check("f.llvm.1", "f")),
+        ["vmlinux: lacks f.llvm.1 of vmlinux.o; run make again"]
+    );
+    assert_eq!(
+        faults(&check("f", "f.llvm.1")),
+        ["vmlinux.o: lacks f.llvm.1 of vmlinux; run make again"]
+    );
+}
+
 /// The faults of a check, and that its verdict goes with them.
 fn faults(check: &Finding) -> Vec<&str> {
     let expected = if check.faults.is_empty() {

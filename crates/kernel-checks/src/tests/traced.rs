@@ -226,4 +226,19 @@ fn tables_of_the_compiler_are_compared() {
     assert_eq!(faults(&check).len(), 1, "{check:?}");
     let check = alone(&arm(&["f", "g"], &["f", "f"]));
     assert_eq!(faults(&check).len(), 2, "{check:?}");
+
+    // A module that lost its table.
+    let with_module = |table: &str| {
+        let code = ".text\n.type m,@function\nm: nop\n nop\n ret\n.size m, .-m\n";
+        good.dir.asm("m.ko", &format!("{code}{table}"), &[ARM]);
+        good.dir.write("modules.order", "m.ko\n");
+        alone(&good)
+    };
+    let table = ".section __patchable_function_entries,\"aw\"\n.quad m\n";
+    let check = with_module(table);
+    assert_eq!(faults(&check), [""; 0]);
+    assert_eq!(check.figure, "2 records in vmlinux, 1 in 1 modules");
+    let expected = "m.ko: 1 functions begin with the no-ops of the tracer, and it has no \
+                    __patchable_function_entries; run make again";
+    assert_eq!(faults(&with_module("")), [expected]);
 }

@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use xshell::cmd;
 
 use super::{counter, foreign};
 use crate::arch::Arch;
@@ -270,23 +270,22 @@ fn ext4_image() -> anyhow::Result<Vec<u8>> {
     const UUID: &str = "6b627569-6c64-4c54-8f00-000000000000";
     let dir = tempfile::tempdir().context("a directory for a file system")?;
     let image = dir.path().join("ext4");
-    process::output(
-        Command::new(mke2fs())
-            .env("E2FSPROGS_FAKE_TIME", "1767225600")
-            .env("MKE2FS_CONFIG", "/dev/null")
-            .args([
-                "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-I", "256",
-            ])
-            .args(["-J", "size=4", "-N", "1024", "-U", UUID])
-            .args([
-                "-O",
-                "extent,has_journal,dir_index,filetype,sparse_super,large_file",
-            ])
-            .args(["-E", &format!("hash_seed={UUID},lazy_itable_init=0")])
-            .arg(&image)
-            .arg("16M"),
-    )
-    .context("mke2fs makes the file system of a guest; its package is e2fsprogs")?;
+    let sh = process::shell()?;
+    let mke2fs = mke2fs();
+    let sizes = [
+        "-b", "4096", "-m", "0", "-I", "256", "-J", "size=4", "-N", "1024",
+    ];
+    let features = "extent,has_journal,dir_index,filetype,sparse_super,large_file";
+    let fixed = format!("hash_seed={UUID},lazy_itable_init=0");
+    let make = cmd!(
+        sh,
+        "{mke2fs} -q -F -t ext4 {sizes...} -U {UUID} -O {features} -E {fixed} {image} 16M"
+    );
+    let make = make
+        .env("E2FSPROGS_FAKE_TIME", "1767225600")
+        .env("MKE2FS_CONFIG", "/dev/null");
+    process::read(make)
+        .context("mke2fs makes the file system of a guest; its package is e2fsprogs")?;
     let content = std::fs::read(&image).with_context(|| image.display().to_string())?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(&content).context("compressing")?;

@@ -330,7 +330,7 @@ impl Results {
 mod tests {
     use super::*;
     use crate::process;
-    use std::process::Command;
+    use xshell::cmd;
 
     #[test]
     fn the_vdso_program_compiles_for_every_architecture() {
@@ -346,7 +346,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("script");
         std::fs::write(&file, &script).unwrap();
-        process::output(Command::new("sh").arg("-n").arg(&file)).unwrap();
+        let sh = process::shell().unwrap();
+        process::read(cmd!(sh, "sh -n {file}")).unwrap();
         assert!(
             script.contains("\npart 'vDSO' vdso\npart 'lkdtm WARNING' crash WARNING\n"),
             "{script}"

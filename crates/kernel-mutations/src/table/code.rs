@@ -13,7 +13,8 @@ pub const MUTATIONS: &[Mutation] = &[
     mutation(
         "mcount",
         "a record of the tracer leads to another instruction",
-        "__mcount_loc+0x0 refers to",
+        // The first record of a later kernel may be zero, as that of a weak function that another one replaces.
+        "vmlinux: __mcount_loc+0x0 ",
         |kernel| {
             traced(kernel, |patch| {
                 patch.add_to_word(patch.address("__start_mcount_loc")?, 4)
@@ -164,7 +165,8 @@ fn unwinder(kernel: &Kernel, change: impl Fn(&mut Patch) -> Option<()>) -> Optio
 fn site(kernel: &Kernel, start: &str) -> Option<Changes> {
     kernel.patched("vmlinux", |patch| {
         let at = patch.start(start)?;
-        patch.add(at, 1)
+        // A call may begin with a prefix, behind which there is a call, too.
+        patch.add(at, 3)
     })
 }
 

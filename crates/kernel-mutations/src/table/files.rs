@@ -85,6 +85,31 @@ pub const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "files",
+        "`vmlinux.o` was linked again after `vmlinux`",
+        "vmlinux: is older than vmlinux.o",
+        |kernel| kernel.written_again("vmlinux.o"),
+    ),
+    mutation(
+        "files",
+        "an object was compiled again after `vmlinux.o` was linked",
+        "vmlinux.o: is older than",
+        |kernel| {
+            let is_recorded = kernel.is_set("LTO_CLANG");
+            let main = kernel.written_again("init/main.o");
+            main.filter(|_| is_recorded)
+        },
+    ),
+    mutation(
+        "files",
+        "the object of a module was linked again after the module",
+        ".ko: is older than",
+        |kernel| {
+            let module = kernel.modules().into_iter().next()?;
+            kernel.written_again(&format!("{module}.o"))
+        },
+    ),
+    mutation(
+        "files",
         "`vmlinux.o` is gone",
         "there is no vmlinux.o of this build",
         |kernel| kernel.removed("vmlinux.o"),
@@ -132,7 +157,7 @@ pub const MUTATIONS: &[Mutation] = &[
     mutation(
         "files",
         "`vmlinux` is of another build",
-        "vmlinux: is of another build*compile.h",
+        "vmlinux: is of another build*include/generated/",
         |kernel| kernel.patched("vmlinux", other_banner),
     ),
     mutation(

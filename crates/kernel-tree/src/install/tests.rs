@@ -529,11 +529,22 @@ fn unprivileged<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// Makes a tree that every user may read.
+fn readable_sample() -> SampleTree {
+    let sample = SampleTree::new();
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(sample.dir().parent().unwrap(), 0o755);
+    for file in ["arch/Kconfig", "arch/arm64/Kconfig"] {
+        set(&sample.path(file), 0o644);
+    }
+    sample
+}
+
 #[test]
 fn a_tree_that_may_not_be_written_is_refused_with_its_directories() {
-    let sample = SampleTree::new();
-    let parent = sample.dir().parent().unwrap();
-    fs::set_permissions(parent, fs::Permissions::from_mode(0o755)).unwrap();
+    let sample = readable_sample();
     // Only there may something be written: it is not named.
     let before = || {
         set_directories(&sample, 0o555);
@@ -542,9 +553,6 @@ fn a_tree_that_may_not_be_written_is_refused_with_its_directories() {
             fs::Permissions::from_mode(0o777),
         )
     };
-    for file in ["arch/Kconfig", "arch/arm64/Kconfig"] {
-        fs::set_permissions(sample.path(file), fs::Permissions::from_mode(0o644)).unwrap();
-    }
     before().unwrap();
     let pristine = sample.snapshot();
     let error = unprivileged(|| refused(&sample));
@@ -654,6 +662,12 @@ fn a_preview_is_refused_where_the_install_is() {
     sample.append("scripts/lto/Kconfig", "mine");
     sample.replace("include/linux/init.h", "core(fn)", "mine(fn)");
     assert_eq!(previewed(&sample), 3);
+
+    // A tree that may not be written.
+    let sample = readable_sample();
+    set_directories(&sample, 0o555);
+    assert!(unprivileged(|| previewed(&sample)) > 0);
+    set_directories(&sample, 0o755);
 }
 
 #[test]
@@ -681,6 +695,16 @@ fn the_status_and_the_preview_see_tools_links_and_the_record() {
     let kept = crate::paths::original_path(&sha256(&kconfig));
     let lost = |sample: &SampleTree| sample.remove(&kept);
     assert_eq!(changed(&lost), (Vec::new(), vec![kept.clone()]));
+
+    // An install is refused, and so is what looks at it first.
+    let refused = |change: &dyn Fn(&SampleTree)| {
+        let sample = SampleTree::new();
+        install_of(&sample, &ALL);
+        change(&sample);
+        plan_of(&sample.open(), &ALL).unwrap_err().to_string()
+    };
+    assert_says(&refused(&link), &["arch/Kconfig is a symbolic link"]);
+    assert_says(&refused(&lost), &[&kept, "this kept content is gone"]);
 
     // A tool that was built again, with the same version.
     let sample = SampleTree::new();

@@ -236,7 +236,7 @@ fn a_failure_at_any_step_leaves_the_tree_as_it_was() {
                     Err(Error::NoSpace { .. }) if fault == Fault::Full => {
                         sample.snapshot().assert_eq(&begin, &what);
                     }
-                    Err(Error::Io { .. }) => {}
+                    Err(Error::File(_)) => {}
                     Err(error) => panic!("{what}: {error}"),
                 }
                 recover(sample.dir()).unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -343,6 +343,10 @@ fn a_full_disk_is_told_with_the_space_that_is_needed() {
         &error.to_string(),
         &["uninstall needs about", "the tree was not changed"],
     );
+    let mut disk = FaultyDisk::new(Fault::Full, usize::MAX);
+    uninstall_on(&mut disk, &sample.open(), OnChange::Refuse).unwrap();
+    let written = disk.n_bytes_written() as u64 / 1024;
+    assert!(written <= *kilobytes, "{written}");
 }
 
 /// Without second names, as on some file systems, everything works by copies.

@@ -262,6 +262,17 @@ fn the_command_prints_the_fragment_of_a_tree() {
     );
 }
 
+/// `lto-disable list linux | head` ended with a panic.
+#[test]
+fn an_output_that_is_closed_or_full_is_no_panic() {
+    let dir = kernel_tree();
+    let tool = env!("CARGO_BIN_EXE_lto-disable");
+    let [closed, full] = dir.run_unheard(tool, &["list", "linux"]);
+    assert_eq!(closed, (Some(0), String::new()));
+    let message = "lto-disable: error: standard output cannot be written: No space left on device";
+    assert!(full.0 == Some(2) && full.1.starts_with(message), "{full:?}");
+}
+
 #[test]
 fn a_list_or_tree_that_cannot_be_used_ends_with_2() {
     let dir = kernel_tree();

@@ -235,6 +235,42 @@ mod tests {
         missing.collect()
     }
 
+    /// Four functions, and kallsyms with a token for the name of each.
+    const LISTED: &str = "\
+        .text\n.type a, %function\n.globl a\na: .quad 0\n.type b, %function\nb: .quad 0\n\
+        .type c, %function\nc: .quad 0\n.type d, %function\nd: .quad 0\n\
+        .section .rodata, \"a\"\n\
+        kallsyms_names: .byte 1, 0, 1, 1, 1, 2, 1, 3\n\
+        kallsyms_num_syms: .long 4\n\
+        kallsyms_token_table: .asciz \"Ta\", \"Tb\", \"Tc\", \"Td\"\n\
+        kallsyms_token_index: .short 0, 3, 6, 9\n\
+        kallsyms_offsets: .long 0, b - a, c - a, d - a\n\
+        kallsyms_relative_base: .quad a\n";
+
+    /// Returns the faults of the kernel with this assembly.
+    fn faults(source: &str) -> Vec<String> {
+        let dir = TestDir::new();
+        dir.asm("kernel.o", source, &[]);
+        dir.run("ld.lld", &["-e", "a", "-o", "vmlinux", "kernel.o"]);
+        let files = Files::new();
+        let path = dir.join("vmlinux");
+        let names = kernel_names(&files.elf(&path).expect("an ELF file"));
+        assert_eq!(names.n_kallsyms, Some(4));
+        names.faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn addresses_are_those_of_the_symbol_table() {
+        assert_eq!(faults(LISTED), [""; 0]);
+        for (from, to, said) in [
+            ("c - a", "d - a", "kallsyms has c at "),
+            (": .quad a", ": .quad b", "kallsyms_relative_base is "),
+        ] {
+            let found = faults(&LISTED.replace(from, to));
+            assert!(found.len() == 1 && found[0].starts_with(said), "{found:?}");
+        }
+    }
+
     #[test]
     fn without_data_the_list_has_what_stands_between_the_marks() {
         assert_eq!(

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use object_model::{Elf, Faults, Input, InputError};
 
 use crate::read::inputs::object_name;
-use crate::resolve::assembly::ObjectAssembly;
+use crate::resolve::assembly::{KnownTexts, ObjectAssembly};
 use crate::resolve::resolution::Resolution;
 use crate::resolve::roots::Roots;
 
@@ -65,12 +65,13 @@ pub fn named_in_assembly(
     let defined = resolution.droppable();
     let mut named = NamedInAssembly::default();
     let mut fitting = HashMap::new();
+    let mut known = KnownTexts::default();
     let mut faults = Vec::new();
     for input in resolution.linked() {
         let Some(bitcode) = input.object.as_bitcode() else {
             continue;
         };
-        match ObjectAssembly::of(bitcode) {
+        match ObjectAssembly::of(bitcode, &mut known) {
             Ok(assembly) => {
                 let object = object_name(input);
                 let mut names = assembly.module.among(defined, &mut fitting);

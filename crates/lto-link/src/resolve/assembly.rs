@@ -8,7 +8,8 @@
 //! Sources: the manual of LLVM's language (inline assembly: `$0`, `${0:x}`, `$$`, `$(a$|b$)`); the manual
 //! of the GNU assembler (symbols, labels, macros).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use object_model::{Bitcode, ReadError, ValueIndex};
 
@@ -59,37 +60,76 @@ pub(crate) enum AssemblySource {
 /// The names in the assembly of a bitcode object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ObjectAssembly {
-    /// The names in module-level assembly.
-    pub(crate) module: AssemblyNames,
-    /// The names in the inline assembly of its functions.
-    pub(crate) functions: AssemblyNames,
+    /// The module-level assembly.
+    pub(crate) module: Texts,
+    /// The inline assembly of its functions.
+    pub(crate) functions: Texts,
     /// The functions whose inline assembly defines a symbol.
     defining: Vec<ValueIndex>,
 }
 
+/// Texts of assembly.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Texts(Vec<Rc<AssemblyNames>>);
+
+impl Texts {
+    /// Returns the keys of `known` that the texts may name; `fitting` is that of [`AssemblyNames::among`].
+    pub(crate) fn among<'data>(
+        &self,
+        known: &HashMap<&'data str, usize>,
+        fitting: &mut HashMap<NamePattern, Vec<&'data str>>,
+    ) -> BTreeSet<&'data str> {
+        let texts = self.0.iter();
+        texts
+            .flat_map(|names| names.among(known, fitting))
+            .collect()
+    }
+}
+
+/// The texts in the objects that were read, with their names: most objects have the texts of the same headers.
+#[derive(Debug, Default)]
+pub(crate) struct KnownTexts {
+    module: HashMap<Vec<u8>, Rc<AssemblyNames>>,
+    function: HashMap<Vec<u8>, Rc<AssemblyNames>>,
+}
+
+impl KnownTexts {
+    /// Returns the names in `text`.
+    fn names(&mut self, text: &[u8], source: AssemblySource) -> Rc<AssemblyNames> {
+        let known = match source {
+            AssemblySource::Module => &mut self.module,
+            AssemblySource::Function => &mut self.function,
+        };
+        if let Some(names) = known.get(text) {
+            return Rc::clone(names);
+        }
+        let names = Rc::new(AssemblyNames::of(text, source));
+        known.insert(text.to_owned(), Rc::clone(&names));
+        names
+    }
+}
+
 impl ObjectAssembly {
-    /// Reads the assembly of `bitcode`.
+    /// Reads the assembly of `bitcode`. `known` is shared by all objects of a link.
     ///
     /// # Errors
     /// The errors of [`Bitcode::assembly`].
-    pub(crate) fn of(bitcode: &Bitcode<'_>) -> Result<Self, ReadError> {
+    pub(crate) fn of(bitcode: &Bitcode<'_>, known: &mut KnownTexts) -> Result<Self, ReadError> {
         let assembly = bitcode.assembly()?;
         let mut found = Self::default();
         for text in &assembly.modules {
-            found
-                .module
-                .extend(&AssemblyNames::of(text, AssemblySource::Module));
+            let names = known.names(text, AssemblySource::Module);
+            found.module.0.push(names);
         }
-        // Functions share few different texts.
-        let mut known: HashMap<&[u8], bool> = HashMap::new();
-        for function in &assembly.functions {
+        let mut of_object = HashSet::new();
+        for function in assembly.functions {
             let mut defines_symbol = false;
-            for text in &function.texts {
-                defines_symbol |= *known.entry(text).or_insert_with(|| {
-                    let names = AssemblyNames::of(text, AssemblySource::Function);
-                    found.functions.extend(&names);
-                    names.defines_symbol
-                });
+            for text in function.texts {
+                let names = known.names(&text, AssemblySource::Function);
+                defines_symbol |= names.defines_symbol;
+                if of_object.insert(text) {
+                    found.functions.0.push(names);
+                }
             }
             if defines_symbol {
                 found.defining.push(function.value);
@@ -164,12 +204,6 @@ impl AssemblyNames {
             names.extend(fit.iter());
         }
         names
-    }
-
-    fn extend(&mut self, other: &Self) {
-        self.words.extend(other.words.iter().cloned());
-        self.patterns.extend(other.patterns.iter().cloned());
-        self.defines_symbol |= other.defines_symbol;
     }
 
     fn add_word(&mut self, pieces: &[Piece]) {

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use object_model::{GlobalValue, Input, InputError, Linkage, Object, Summary, ValueIndex};
 
 use crate::read::inputs::object_name;
-use crate::resolve::assembly::ObjectAssembly;
+use crate::resolve::assembly::{KnownTexts, ObjectAssembly};
 
 /// A definition: the position of its object among those with a summary, and its position in the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +73,7 @@ impl<'data> Reach<'data> {
         'data: 'all,
     {
         let mut objects = Vec::new();
+        let mut known = KnownTexts::default();
         for input in inputs {
             if let Object::Bitcode(bitcode) = &input.object
                 && let Some(summary) = bitcode.summary().map_err(|error| input.locate(error))?
@@ -87,7 +88,8 @@ impl<'data> Reach<'data> {
                     sections: defined
                         .filter_map(|symbol| Some((symbol.name, symbol.section_name?)))
                         .collect(),
-                    assembly: ObjectAssembly::of(bitcode).map_err(|error| input.locate(error))?,
+                    assembly: ObjectAssembly::of(bitcode, &mut known)
+                        .map_err(|error| input.locate(error))?,
                 });
             }
         }

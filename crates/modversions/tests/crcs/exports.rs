@@ -53,6 +53,18 @@ fn names_that_only_look_like_it_are_no_exports() {
     }
 }
 
+/// `modversions exports vmlinux.o | head` ended with a panic.
+#[test]
+fn an_output_that_is_closed_or_full_is_no_panic() {
+    let dir = TestDir::new();
+    object(&dir, "a.o", &exporting(&["kfree"]), FORMS[0]);
+    let tool = env!("CARGO_BIN_EXE_modversions");
+    let [closed, full] = dir.run_unheard(tool, &["exports", "a.o"]);
+    assert_eq!(closed, (Some(0), String::new()));
+    let message = "modversions: error: standard output cannot be written: No space left on device";
+    assert!(full.0 == Some(2) && full.1.starts_with(message), "{full:?}");
+}
+
 #[test]
 fn what_is_no_object_ends_with_2() {
     let dir = TestDir::new();

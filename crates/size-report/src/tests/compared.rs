@@ -165,6 +165,14 @@ fn text_and_json_say_the_same() {
     assert_eq!(fresh["object"], "fs/ext4/two.o");
     assert_eq!(fresh["change"], "new");
     assert_eq!(fresh["group"], "text");
+    // A dropped symbol has the size of the other build.
+    let dropped = symbols.iter().find(|symbol| symbol["change"] == "dropped");
+    let dropped = dropped.unwrap();
+    assert_eq!(
+        (&dropped["name"], &dropped["size"]),
+        (&"unused".into(), &0.into())
+    );
+    assert_eq!(dropped["against"], 9);
     let alone = serde_json::to_value(kernel.report()).unwrap();
     assert!(alone["total"].get("against").is_none());
     assert!(alone["symbols"][0].get("change").is_none());
