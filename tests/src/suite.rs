@@ -10,7 +10,7 @@ use kernel_lab::{Arch, Failure, Outcome, disk_space, fetch, progress, setup, tab
 use crate::kernels::{KernelTest, TESTS, WIDE};
 use crate::steps::{self, Step};
 
-/// The disk space that the tests of all crates need from nothing, in GiB.
+/// The disk space that the tests of all crates need from scratch, in GiB.
 const ROOM_FOR_TESTS: u64 = 5;
 
 /// The disk space that these tests and the kernels without `--wide` need, in GiB.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask demo`: builds a kernel with LTO from nothing, boots it, and compares it with the
+//! `cargo xtask demo`: builds a kernel with LTO from scratch, boots it, and compares it with the
 //! same kernel without.
 
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use lto_lab::Lab;
 use crate::outcome::{Failure, Outcome, print};
 use crate::values;
 
-/// Gives a real kernel LTO, and shows the gain over the same kernel without LTO.
+/// Build a kernel with LTO and without, and compare them
 ///
 /// Installs missing system packages, fetches the source of linux 5.10, installs all plugins into it,
 /// builds it with LTO and without, boots both, loads every module, and compares them. The table begins with the
@@ -29,7 +29,7 @@ use crate::values;
 
 The last line is `demo: ok` (exit code 0) or `demo: FAILED: <what>` (exit code 1).")]
 pub struct Args {
-    /// An existing kernel tree [default: fetched by package name].
+    /// An existing kernel tree [default: fetched].
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
     /// The kind of link time optimization [default: thin-dist with --drop].
@@ -44,7 +44,7 @@ pub struct Args {
     /// The profile of the kernel.
     #[arg(long, value_parser = values::profile(), default_value = "ci")]
     profile: Profile,
-    /// Drop unreferenced definitions; the kernel must get smaller than without LTO.
+    /// Drop unreferenced definitions, and fail if the kernel is not smaller than without LTO.
     #[arg(long)]
     drop: bool,
     /// Trim exports that no module uses, also in the kernel without LTO.
@@ -54,7 +54,7 @@ pub struct Args {
     /// instructions become functions on arm64, and functions have a smaller alignment on 64-bit x86.
     #[arg(long)]
     smaller: bool,
-    /// Measure neither executed instructions nor a rebuild, which saves minutes.
+    /// Measure neither executed instructions nor a rebuild; this saves minutes.
     #[arg(long)]
     no_measure: bool,
     /// Install no system packages: stop, and name the missing ones.

@@ -9,30 +9,23 @@ use installer::Options;
 use crate::outcome::{Failure, Outcome, print, print_done};
 use crate::uninstall::{Changes, merged};
 
-/// Puts plugins into a kernel tree.
+/// Install plugins into a kernel tree
 ///
-/// A tree without LTO gets LTO. To a tree whose own build knows it, single plugins are offered that
-/// replace or check what it does; without --plugins they are explained, and nothing is changed.
+/// A tree without LTO gets LTO. A tree that already has LTO is offered single plugins, which replace
+/// or check steps of its build. Without --plugins, the command lists them and changes nothing.
 ///
-/// New files go into scripts/lto of the tree; existing files get a few lines each, at places that
-/// must be exactly as the plugins know them. Every edited file is kept, and `uninstall` gives it
-/// back. A tree that has plugins already gets those that are named now, and no others. After an
-/// update of the tree, install again.
+/// New files go into scripts/lto, and a few headers into include/linux and arch/arm64/include/asm.
+/// Existing files get a few lines each, at places whose text must match exactly. The original of
+/// every edited file is kept, and `uninstall` restores it. After an update of the tree, install
+/// again.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
-  cargo xtask install --tree ~/linux-5.10 --dry-run
-  cargo xtask install --tree ~/linux-5.10
-  cargo xtask install --tree ~/linux-5.10 --plugins lto-link,modversions --check
-  cargo xtask install --tree ~/linux-6.12
-  cargo xtask install --tree ~/linux-6.12 --plugins initcall-order
-
-Exit code: 0 done; 1 --check found the tree different, or a merged file has marks; 2 the tree was refused, or would
-be, and not changed.")]
+#[command(after_help = after_help())]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
-    /// The plugins, with all that they require [default: all, or none in a tree with LTO].
+    /// The plugins; name those that they require, too. They replace the installed set: to remove one
+    /// plugin, name the others [default: all, or none in a tree with LTO].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     plugins: Vec<String>,
     /// Change nothing: show what would be changed.
@@ -43,9 +36,28 @@ pub struct Args {
     check: bool,
     #[command(flatten)]
     changes: Changes,
-    /// The directory of the LLVM tools to build with: check that they are fit for LTO.
+    /// The directory of the LLVM tools to build with: check that they can do LTO.
     #[arg(long, value_name = "DIR")]
     llvm: Option<PathBuf>,
+}
+
+/// Examples and exit codes.
+const EXAMPLES: &str = "Examples:
+  cargo xtask install --tree ~/linux-5.10 --dry-run
+  cargo xtask install --tree ~/linux-5.10
+  cargo xtask install --tree ~/linux-5.10 \\
+      --plugins lto-link,modversions --check
+  cargo xtask install --tree ~/linux-6.12
+  cargo xtask install --tree ~/linux-6.12 --plugins initcall-order
+
+Exit codes: 0 done; 1 --check found the tree different, or a merged file has conflicts; 2 the
+tree was (or would be) refused, and nothing was changed.";
+
+/// Returns the end of the help: the names of the plugins, and the examples.
+fn after_help() -> String {
+    // A table that cannot be read is an error of the command itself.
+    let names = installer::plugin_names().unwrap_or_default();
+    format!("Plugins:\n  {}\n\n{EXAMPLES}", names.join(" "))
 }
 
 /// Runs the command.

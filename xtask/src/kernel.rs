@@ -11,8 +11,16 @@ use clap::Subcommand;
 
 use crate::outcome::Outcome;
 
-/// Fetch, configure, build, boot and test a kernel.
+/// Fetch, configure, build, boot and test a kernel
 #[derive(clap::Args)]
+#[command(after_help = "Examples, in the order of the steps:
+  cargo xtask kernel fetch 5.10 --into trees
+  cargo xtask kernel config --tree linux --arch arm64 --objtree /build/thin \\
+      --profile ci --lto thin
+  cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin
+  cargo xtask kernel boot --arch arm64 --objtree /build/thin
+  cargo xtask kernel selftest --arch arm64 --objtree /build/thin \\
+      --against /build/none")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

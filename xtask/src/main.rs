@@ -22,7 +22,7 @@ mod verify;
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Clang LTO for a Linux kernel tree, as plugins: install, build, boot and prove it.
+/// Clang LTO for a Linux kernel tree, as plugins: install, build, boot and check it.
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
@@ -30,21 +30,24 @@ use std::process::ExitCode;
     after_help = "Examples:
   cargo xtask demo
   cargo xtask test --quick
-  cargo xtask install --tree ~/linux-5.10"
+  cargo xtask install --tree ~/linux-5.10
+
+`demo` shows the whole way on a fetched kernel. For your own tree, begin with `install`; for
+kernels that these commands build, with `setup`."
 )]
 enum Command {
     Demo(demo::Args),
-    Test(test::Args),
     Setup(setup::Args),
     Install(install::Args),
-    Uninstall(uninstall::Args),
     Status(status::Args),
+    Uninstall(uninstall::Args),
     Series(series::Args),
     Kernel(kernel::Args),
     Verify(verify::Args),
-    Mutate(mutate::Args),
     Report(report::Args),
     Bench(Box<bench::Args>),
+    Test(test::Args),
+    Mutate(mutate::Args),
     Fuzz(fuzz::Args),
 }
 

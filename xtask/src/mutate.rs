@@ -18,7 +18,8 @@ use crate::outcome::{Failure, Outcome, print};
 #[command(after_help = "\
 Examples:
   cargo xtask mutate --objtree /build/thin
-  cargo xtask mutate --objtree /build/thin --against /build/none --only crcs,prel32
+  cargo xtask mutate --objtree /build/thin --against /build/none \\
+      --only crcs,prel32
   cargo xtask mutate --page
 
 Exit codes: 0 all changes were seen, 1 one was not, 2 could not run.")]

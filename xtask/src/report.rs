@@ -18,7 +18,8 @@ use crate::values::Format;
 #[command(after_help = "\
 Examples:
   cargo xtask report --objtree /build/thin
-  cargo xtask report --objtree /build/thin --against /build/none --html report.html
+  cargo xtask report --objtree /build/thin --against /build/none \\
+      --html report.html
   cargo xtask report --objtree /build/thin --against /build/none --format json
 
 Reads only the object trees. Exit codes: 0 done, 2 could not run.")]

@@ -6,13 +6,16 @@ use kernel_lab::ledger::{self, Shard};
 /// The options that decide which entries of the ledger are used again.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Resume {
-    /// Skip tests that passed since the sources last changed, according to tests/ledger.toml.
+    /// Skip tests or rows that have passed since the sources last changed, according to
+    /// tests/ledger.toml. For tests, only with --wide.
     #[arg(long = "resume")]
     pub skips_passed: bool,
-    /// Skip tests that passed at this commit or later, even if the sources have changed since.
+    /// With --resume: skip those that passed at this commit or later, even if the sources have
+    /// changed since.
     #[arg(long, value_name = "COMMIT", requires = "skips_passed")]
     since: Option<String>,
-    /// Run only the i-th of n equal parts, as in 2/4.
+    /// Run only the i-th of n parts with equally many tests or rows, as in 2/4. For tests, only with
+    /// --wide.
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
 }

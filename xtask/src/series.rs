@@ -5,17 +5,19 @@ use std::path::PathBuf;
 
 use crate::outcome::{Outcome, print};
 
-/// Writes an install as a patch series for review and mailing.
+/// Write an install as a patch series for review and mailing
 ///
-/// Writes a cover letter and one patch per plugin, in the form of `git format-patch`, for `git am -3`. The
-/// tree is not changed. Patches of an earlier call are removed from the directory. The patches do not contain the tools; the cover letter says how to build them.
+/// Writes a cover letter and one patch per plugin, in the form of `git format-patch`, for `git am -3`.
+/// The tree is not changed. Patches of an earlier call are removed from the directory. The patches do
+/// not contain the tools; the cover letter says how to build them.
 ///
 /// For a tree with its own LTO, writes one independent patch per plugin, which applies to the
 /// unchanged tree, and no cover letter.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches
-  cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches --author 'A Maintainer <a@example.org>'")]
+  cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches \\
+      --author 'A Maintainer <a@example.org>'")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
@@ -23,7 +25,7 @@ pub struct Args {
     /// The directory for the patches; created if it is missing.
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
-    /// The plugins, with all that they require [default: all that are useful in the tree].
+    /// The plugins; name those that they require, too [default: all that are useful in the tree].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     plugins: Vec<String>,
     /// The sender of the patches [default: from git's configuration in the tree].

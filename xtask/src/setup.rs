@@ -7,7 +7,7 @@ use kernel_lab::setup::{Options, ensure, ensure_for_tests};
 use crate::outcome::{Outcome, print};
 use crate::values;
 
-/// Installs the system packages that are missing.
+/// Install the system packages that are missing
 ///
 /// They are the packages for fetching, building and booting a kernel; apt installs them, as root or
 /// through sudo.

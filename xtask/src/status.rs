@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::outcome::{Failure, Outcome, print};
 use crate::values::Format;
 
-/// Lists the plugins in a kernel tree, and the files that are not as installed.
+/// List the plugins in a kernel tree, and the files that are not as installed
 ///
 /// An interrupted install or uninstall is finished first.
 #[derive(clap::Args)]
@@ -17,8 +17,8 @@ use crate::values::Format;
   cargo xtask status --tree ~/linux-5.10
   cargo xtask status --tree ~/linux-5.10 --format json
 
-Exit code: 0 all is as installed, or nothing is; 1 installed files were changed or are missing, or the
-record is gone.")]
+Exit codes: 0 no plugin is installed, or all files are as installed; 1 installed files were
+changed, updated or are missing, or the record is gone.")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]

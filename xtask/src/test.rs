@@ -6,7 +6,7 @@ use kernel_tests::suite;
 use crate::outcome::{Outcome, print};
 use crate::resume::Resume;
 
-/// Runs all checks and tests of this repository.
+/// Run the checks and tests of this repository
 ///
 /// Runs format, lints, documentation and the tests of every crate. Then it builds kernels with LTO
 /// and without, boots and compares them. Missing system packages are installed first.
@@ -21,7 +21,7 @@ pub struct Args {
     /// Build no kernel.
     #[arg(long)]
     quick: bool,
-    /// Also run the tests that take hours: a kernel built with -j1 from nothing, and kernels of trees with their
+    /// Also run the tests that take hours: a clean build with -j1, and kernels of trees with their
     /// own LTO, unchanged and with plugins.
     #[arg(long, conflicts_with = "quick")]
     wide: bool,

@@ -7,22 +7,25 @@ use kernel_tree::{OnChange, Report};
 
 use crate::outcome::{Failure, Outcome, print_done};
 
-/// Restores a kernel tree as it was before the first install: every file byte for byte, with its
-/// permissions and its time stamp. Lines that were changed meanwhile, and that no plugin edits, stay.
+/// Restore a kernel tree as it was before the first install
+///
+/// Every edited file gets its original bytes, permissions and time stamp, and new files are removed.
+/// Changes that you made to other lines since the install are kept. All plugins are removed; to
+/// remove one, run `install` again and name the others.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask uninstall --tree ~/linux-5.10
   cargo xtask uninstall --tree ~/linux-5.10 --by-text
 
-Exit code: 0 done; 1 done, and a merged file has marks; 2 refused, and the tree was not changed.")]
+Exit codes: 0 done; 1 done, and a merged file has conflicts; 2 refused, nothing was changed.")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
     #[command(flatten)]
     changes: Changes,
-    /// Take out plugins whose record is gone: recognize their lines and files by their texts. Permissions
-    /// stay; time stamps are not restored.
+    /// Remove plugins whose record is gone: recognize their lines and files by their text. Permissions
+    /// and time stamps stay as they are.
     #[arg(long, conflicts_with_all = ["merge", "discard_changes"])]
     by_text: bool,
 }
@@ -30,11 +33,11 @@ pub struct Args {
 /// The fate of installed lines that were changed.
 #[derive(clap::Args)]
 pub struct Changes {
-    /// Keep changes of installed lines: put them together with the lines of this command. Both stand
-    /// between marks where they meet.
+    /// Merge changes of installed lines with this command's changes; conflicts are left between
+    /// markers.
     #[arg(long, conflicts_with = "discard_changes")]
     merge: bool,
-    /// Discard changes of installed lines and new files; they are shown first.
+    /// Drop changes of installed lines and new files; they are shown first.
     #[arg(long)]
     discard_changes: bool,
 }
@@ -70,13 +73,13 @@ pub fn run(args: Args) -> Outcome {
     merged(&tree, &report)
 }
 
-/// Fails if merged files have marks.
+/// Fails if merged files have conflicts.
 pub fn merged(tree: &Path, report: &Report) -> Outcome {
     if report.unresolved.is_empty() {
         return Ok(());
     }
     Err(Failure::Fault(anyhow::anyhow!(
-        "{}: done, but these files have places that you must put together: {}",
+        "{}: done, but these files have merge conflicts: {}",
         tree.display(),
         report.unresolved.join(", ")
     )))

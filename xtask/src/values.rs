@@ -45,15 +45,24 @@ pub fn lto() -> impl TypedValueParser<Value = Lto> {
     })
 }
 
+/// The sets that `--set` takes. [`Set::Own`] is not among them, because only `--workload` names its file.
+const SETS: [Set; 5] = [
+    Set::Training,
+    Set::Test,
+    Set::Shell,
+    Set::Compute,
+    Set::Foreign,
+];
+
 /// Returns a parser of a set of kernel work.
 pub fn set() -> impl TypedValueParser<Value = Set> {
-    one_of(&Set::ALL, Set::name, |set| match set {
+    one_of(&SETS, Set::name, |set| match set {
         Set::Training => "Kinds of kernel work that may be used to record a profile",
         Set::Test => "Other system calls and subsystems",
         Set::Shell => "Programs of busybox, in a shell",
         Set::Compute => "Work that only computes",
         Set::Foreign => "Programs of Debian's packages",
-        Set::Own => "A file of the user",
+        Set::Own => "The program or script of --workload",
     })
 }
 

@@ -12,32 +12,36 @@ use tool_io::Files;
 use crate::outcome::{Failure, Outcome, print};
 use crate::values::Format;
 
-/// Check a built kernel, of any version from 5.10 on, with or without our plugins
+/// Check a built kernel of any version from 5.10 on, with or without LTO
 ///
-/// Files complete and of one build, LTO really on, initcalls in order, CRCs, tables, sections, .mod
-/// files, references to what is freed, one definition of each symbol, names. Where the architecture has them: references through
-/// a GOT, records of the function tracer, tables for unwinding, sites of returns, retpolines and
-/// static calls. docs/verify.md says what each check is.
+/// Checks that the files are complete and of one build, that LTO is really on, that initcalls are in
+/// order, that CRCs, tables, sections, .mod files and names are right, that no code or data that
+/// stays in memory refers to init code or data, and that each symbol has one definition. Where the
+/// architecture has them, also checks references through a GOT, records of the function tracer, the
+/// unwinder's tables, and the sites of returns, retpolines and static calls. docs/verify.md describes
+/// each check.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask verify --objtree /build/thin
   cargo xtask verify --objtree /build/thin --against /build/none --format json
   cargo xtask verify --objtree /build/thin --only lto,initcalls
-  cargo xtask verify --objtree /build/thin --only names --emit-suffix-map thin.names
+  cargo xtask verify --objtree /build/thin --only names \\
+      --emit-suffix-map thin.names
 
-Reads only. Exit codes: 0 no fault, 1 a fault was found, 2 a file or a check could not be looked at, and the rest was.")]
+Reads only. Exit codes: 0 no fault; 1 a fault was found; 2 a file could not be read or a check
+could not run, and the others ran.")]
 pub struct Args {
     /// The object tree of the kernel
     #[arg(long, value_name = "DIR")]
     objtree: PathBuf,
-    /// The object tree of the same kernel, built without LTO
+    /// The object tree of the same kernel, built without LTO; the checks also compare the two builds
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
     /// Do only these checks, and `files`, on which all others rely
     #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = names())]
     only: Vec<String>,
-    /// Write which symbol of vmlinux and the modules has which name in the source
+    /// Write a map from the symbols of vmlinux and the modules to their names in the source
     #[arg(long, value_name = "FILE")]
     emit_suffix_map: Option<PathBuf>,
     /// How the result is printed
@@ -77,7 +81,7 @@ pub fn run(args: &Args) -> Outcome {
         0 if n_faults == 0 => Ok(()),
         0 => Err(Failure::Fault(anyhow!("{objtree}: {n_faults} faults"))),
         n => Err(Failure::CannotRun(anyhow!(
-            "{objtree}: {n_faults} faults, and {n} checks or files that could not be looked at"
+            "{objtree}: {n_faults} faults, and {n} files that could not be read or checks that could not run"
         ))),
     }
 }

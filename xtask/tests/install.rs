@@ -121,7 +121,7 @@ fn wrong_choices_of_plugins_are_named() {
     assert_ends(
         &output,
         2,
-        &["modversions requires lto-link: choose what is required too"],
+        &["modversions requires lto-link: also name the plugins it requires"],
     );
     let output = xtask(&["install", "--dry-run", "--check"], dir.path());
     assert_ends(&output, 2, &["cannot be used with"]);
@@ -210,7 +210,7 @@ fn an_uninstall_asks_before_it_overwrites_changes() {
         &[
             "these changes are given up",
             "\n+mine",
-            "1 files given back, 1 removed",
+            "1 files restored, 1 removed",
         ],
     );
     assert_eq!(fs::read(dir.path().join("Kconfig")).unwrap(), b"");

@@ -10,7 +10,8 @@ use tool_io::{Failure, Files};
 
 const EXAMPLES: &str = "\
 Examples:
-  initcall-order -o .tmp_initcalls.lds init/built-in.a kernel/built-in.a drivers/built-in.a
+  initcall-order -o .tmp_initcalls.lds init/built-in.a \\
+      kernel/built-in.a drivers/built-in.a
   initcall-order --format json -o - @vmlinux.objects
   initcall-order check vmlinux --inputs vmlinux.a lib/lib.a
   initcall-order check vmlinux --against ../build-without-lto/vmlinux

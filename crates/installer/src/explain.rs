@@ -99,7 +99,8 @@ pub fn done(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
     let Installed {
         plan,
         report,
-        missing,
+        missing: _,
+        is_native: _,
     } = installed;
     let mut text = format!("{}\n", made_by_plugins(plan));
     text += &notes(plan);
@@ -113,7 +114,7 @@ pub fn done(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
         let _ = writeln!(text, "{line}");
     }
     text += &path_note(tree);
-    text + &next_steps(plan, &quoted(tree), llvm, missing)
+    text + &next_steps(installed, &quoted(tree), llvm)
 }
 
 /// Returns the table of the files that each plugin edited or made.
@@ -173,7 +174,13 @@ fn path_note(tree: &Path) -> String {
 }
 
 /// Returns the next commands: build a kernel with LTO, or install the plugins that LTO still needs.
-fn next_steps(plan: &Plan, tree: &str, llvm: Option<&Path>, missing: &[Needed]) -> String {
+fn next_steps(installed: &Installed, tree: &str, llvm: Option<&Path>) -> String {
+    let Installed {
+        plan,
+        report: _,
+        missing,
+        is_native,
+    } = installed;
     let names = missing.iter().map(|needed| needed.plugin.as_str());
     let all: Vec<_> = plan
         .plugins
@@ -204,9 +211,15 @@ fn next_steps(plan: &Plan, tree: &str, llvm: Option<&Path>, missing: &[Needed]) 
         "{path}make -C {tree} O=$PWD/build ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- LLVM=1 \
          LLVM_IAS=1"
     );
+    // Not every tree with its own LTO has distributed thin LTO, or takes the option that drops.
+    let options = if *is_native {
+        "-e LTO_CLANG_THIN"
+    } else {
+        "-e LTO_CLANG_THIN_DIST -e LTO_CLANG_INTERNALIZE"
+    };
     text + &format!(
         "\nNext, for instance:\n  {make} defconfig\n  {tree}/scripts/config --file build/.config \
-         -d LTO_NONE -e LTO_CLANG_THIN\n  {make} olddefconfig all -j$(nproc)\n"
+         -d LTO_NONE {options}\n  {make} olddefconfig all -j$(nproc)\n"
     )
 }
 
@@ -248,12 +261,16 @@ mod tests {
             "sample: passed over: the edit of Kconfig at `x` (only when no is there)\n",
             ": 2 files made, 1 changed, 0 removed\n",
             "  PATH=/llvm/bin:$PATH make -C ",
-            " -e LTO_CLANG_THIN\n",
+            " -e LTO_CLANG_THIN_DIST -e LTO_CLANG_INTERNALIZE\n",
         ] {
             assert!(text.contains(part), "`{part}` is not in: {text}");
         }
-        let text = done(&installed(&options(&tree)), tree.path(), None);
+        let mut again = installed(&options(&tree));
+        let text = done(&again, tree.path(), None);
         assert!(text.contains("nothing was changed"), "{text}");
+        again.is_native = true;
+        let text = done(&again, tree.path(), None);
+        assert!(text.contains(" -d LTO_NONE -e LTO_CLANG_THIN\n"), "{text}");
     }
 
     #[test]

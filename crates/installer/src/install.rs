@@ -42,6 +42,8 @@ pub struct Installed {
     pub report: Report,
     /// The plugins that LTO still needs.
     pub missing: Vec<Needed>,
+    /// Whether the tree has its own LTO.
+    pub is_native: bool,
 }
 
 /// Installs the plugins: finishes an interrupted command, plans, builds the tools, and writes.
@@ -84,6 +86,7 @@ pub(crate) fn install_with(
         plan,
         report,
         missing,
+        is_native: tree.known_lto()? == KnownLto::Native,
     })
 }
 

@@ -3,8 +3,8 @@
 //!
 //! [`kernel_lab::progress`] reports long steps, and the remains of an interrupted command.
 //!
-//! **Invariant:** this crate composes kernel-tree, plugin-table and cargo. It prints nothing: it returns texts. How a
-//! tree is changed is kernel-tree's.
+//! **Invariant:** this crate composes kernel-tree, plugin-table and cargo. It prints nothing: it returns texts.
+//! kernel-tree decides how a tree is changed.
 
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
@@ -24,7 +24,7 @@ mod sample;
 pub use explain::{different, done, shown};
 pub use install::{Installed, Options, install, previewed};
 pub use llvm::check_llvm;
-pub use offers::{explanation, offered};
+pub use offers::{explanation, offered, plugin_names};
 pub use series::{author_of, write_series};
 pub use status::{Found, found, recover, status_text};
 pub use tools::built_tool;

@@ -123,7 +123,7 @@ pub fn status_text(tree: &Path, found: &Found) -> String {
                 "UPDATED since the install (install again takes it up)",
                 updated,
             );
-            list("GIVEN BACK since the install", reverted);
+            list("RESTORED since the install", reverted);
             list("MISSING", missing);
             list("LOST from the record", damaged);
         }

@@ -50,7 +50,7 @@ pub fn given_back(tree: &Path, report: &Report) -> String {
         unresolved: marked,
     } = report;
     let mut lines = vec![format!(
-        "{}: {} files given back, {} removed",
+        "{}: {} files restored, {} removed",
         tree.display(),
         made.len() + changed.len(),
         removed.len()
@@ -77,7 +77,7 @@ mod tests {
         };
         let text = given_back(Path::new("linux"), &report);
         for part in [
-            "linux: 1 files given back, 0 removed\n",
+            "linux: 1 files restored, 0 removed\n",
             "\nKconfig: it lost user.note\n",
             "\nleft alone: scripts/lto/mine\n",
         ] {

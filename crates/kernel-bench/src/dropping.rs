@@ -39,7 +39,7 @@ struct Built {
     image: u64,
 }
 
-/// Builds every kind of kernel from nothing. Returns a Markdown table of the cost, relative to thin
+/// Builds every kind of kernel from scratch. Returns a Markdown table of the cost, relative to thin
 /// LTO without dropping, and of the size, compared with `none`, the kernel without LTO.
 ///
 /// # Errors

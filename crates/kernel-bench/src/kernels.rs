@@ -51,7 +51,7 @@ struct Texts<'a> {
 
 impl Kernels<'_> {
     /// Measures what it costs to build the kernel of `version` again after small changes. If `is_built`, an
-    /// earlier run has built them from nothing.
+    /// earlier run has built them from scratch.
     ///
     /// # Errors
     /// A build or a change fails, or the page cannot be written.
@@ -116,7 +116,7 @@ impl Kernels<'_> {
         self.keep_trimmed("inlining", "How far full LTO inlines", false, table)
     }
 
-    /// Measures the cost of the plugins in a build from nothing with thin LTO.
+    /// Measures the cost of the plugins in a clean build with thin LTO.
     ///
     /// # Errors
     /// A build fails, or the page cannot be written.

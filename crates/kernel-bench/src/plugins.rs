@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Costs of the plugins in a build from nothing, as ratios to the steps that they replace.
+//! Costs of the plugins in a clean build, as ratios to the steps that they replace.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -27,7 +27,7 @@ pub struct Ratio {
     pub from: String,
 }
 
-/// Builds the kernel `variant` from nothing, and the same without LTO, and compares.
+/// Builds the kernel `variant` from scratch, and the same without LTO, and compares.
 ///
 /// # Errors
 /// A build fails, or a tool does.
@@ -70,7 +70,7 @@ pub fn page(variant: Variant, ratios: &[Ratio]) -> anyhow::Result<String> {
     Ok(page)
 }
 
-/// Builds a kernel from nothing.
+/// Builds a kernel from scratch.
 fn clean_build(variant: Variant, tree: &Path, workdir: &Path) -> Result<build::Usage, Failure> {
     files::remove_dir(&variant.objtree(workdir))?;
     variant.build(tree, workdir)

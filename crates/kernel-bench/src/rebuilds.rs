@@ -103,9 +103,9 @@ const CHANGES: [(&str, Change); 5] = [
     ("nothing", Change::Nothing),
 ];
 
-/// Builds the kernel in every way, from nothing and after each change. Returns a table, in Markdown, of the CPU
+/// Builds the kernel in every way, clean and after each change. Returns a table, in Markdown, of the CPU
 /// and wall time, each with its ratio to that of the first way. If `is_built`, the kernels of an earlier run
-/// are brought up to date, without measuring, instead of being built from nothing. Each line is also printed
+/// are brought up to date, without measuring, instead of being built from scratch. Each line is also printed
 /// as soon as it is known.
 ///
 /// # Errors
@@ -139,7 +139,7 @@ pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
         table.push('\n');
     };
     if !is_built {
-        add(format!("{}{none}", row("from nothing", &clean)));
+        add(format!("{}{none}", row("clean build", &clean)));
     }
     let peaks: Vec<String> = clean
         .iter()
@@ -167,7 +167,7 @@ pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
         add(row(name, &usages));
     }
     if !is_built {
-        add(format!("| largest process, from nothing | {peaks} |{none}"));
+        add(format!("| largest process, clean build | {peaks} |{none}"));
     }
     Ok(table)
 }
@@ -281,7 +281,7 @@ impl Drop for Edited {
     fn drop(&mut self) {
         for (path, text) in &self.0 {
             if let Err(error) = fs::write(path, text) {
-                progress::note(&format!("{}: not given back: {error}", path.display()));
+                progress::note(&format!("{}: not restored: {error}", path.display()));
             }
         }
     }

@@ -83,7 +83,7 @@ pub enum Error {
         dir: PathBuf,
     },
     /// Another process is changing the tree.
-    #[error("{}: another install or uninstall is at work there; wait for its end", dir.display())]
+    #[error("{}: another install or uninstall is running there; wait for it to end", dir.display())]
     Busy {
         /// The tree.
         dir: PathBuf,
@@ -290,7 +290,7 @@ impl fmt::Display for Refusal {
             ),
             Self::FileExists { plugin, file } => write!(
                 f,
-                "{plugin}: {file}: the file to be made is already there, and not from an install"
+                "{plugin}: {file}: the file to be made is already there, and was not made by an install"
             ),
             Self::MadeTwice { plugin, file } => {
                 write!(f, "{plugin}: {file}: another plugin makes this file too")
@@ -298,11 +298,11 @@ impl fmt::Display for Refusal {
             Self::NotPlain { file, what } => write!(
                 f,
                 "{file}: {what}; only plain files inside the tree are edited, so that uninstall \
-                 can give them back: use a plain copy of the tree"
+                 can restore them: use a plain copy of the tree"
             ),
             Self::ForeignDirectory { files } => write!(
                 f,
-                "scripts/lto is there, and not from an install ({}): move it away",
+                "scripts/lto exists but was not made by an install ({}): move it away",
                 some_of(files)
             ),
             Self::InstalledWithoutRecord { file } => write!(
@@ -332,8 +332,8 @@ impl fmt::Display for Refusal {
             ),
             Self::Changed { file, difference } => write!(
                 f,
-                "{file} was changed after the install, in what a plugin wrote: undo this change, keep \
-                 it with --merge, or give it up with --discard-changes{}",
+                "{file} was changed after the install, in lines that a plugin wrote: undo this change, \
+                 keep it with --merge, or drop it with --discard-changes{}",
                 shown(difference)
             ),
             Self::CannotMerge { file, difference } => write!(

@@ -80,13 +80,13 @@ pub(crate) fn obstacle(dir: &Path, path: &str) -> Result<Option<String>> {
     }
 }
 
-/// Checks that the directories of a path are plain ones, so that nothing outside the tree is touched.
+/// Checks that the directories of a path are plain ones, so that files outside the tree are never changed.
 pub(crate) fn check_directories(dir: &Path, path: &str) -> Result<()> {
     match not_a_directory(dir, path)? {
         None => Ok(()),
         Some((part, _)) => Err(Error::Path {
             path: part.to_owned(),
-            reason: "is a symbolic link or no directory, and nothing outside the tree is touched: put a \
+            reason: "is a symbolic link or not a directory; files outside the tree are never changed: put a \
                      plain directory in its place"
                 .into(),
         }),

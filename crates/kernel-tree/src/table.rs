@@ -173,7 +173,7 @@ impl Table {
             .collect();
         if !lacking.is_empty() {
             return Err(Error::Selection(format!(
-                "{}: choose what is required too",
+                "{}: also name the plugins it requires",
                 lacking.join(", ")
             )));
         }
@@ -350,7 +350,7 @@ mod tests {
         );
         assert_eq!(
             error(&["extra", "solo"]),
-            "extra requires core: choose what is required too"
+            "extra requires core: also name the plugins it requires"
         );
         assert!(error(&[]).starts_with("no plugin was chosen"));
     }

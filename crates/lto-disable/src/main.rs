@@ -22,7 +22,8 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   lto-disable list ~/linux
-  lto-disable check --list scripts/lto/lto-disabled.mk init/built-in.a kernel/built-in.a
+  lto-disable check --list scripts/lto/lto-disabled.mk \\
+      init/built-in.a kernel/built-in.a
   lto-disable check vmlinux.a lib/lib.a
 
 Exit codes: 0 done, 1 a fault was found, 2 could not run.";

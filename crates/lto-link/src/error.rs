@@ -149,7 +149,7 @@ pub(crate) fn reading(path: &Path) -> impl Fn(io::Error) -> LinkError {
 /// Bitcode in a regular archive, which has no file for a compiler.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0}: the bitcode is no file of its own; distributed LTO takes it from thin archives only (ar's option T)"
+    "{0}: the bitcode is not a separate file; distributed LTO takes it from thin archives only (ar's option T)"
 )]
 pub struct EmbeddedError(pub(crate) String);
 

@@ -26,9 +26,11 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  lto-link vmlinux -o vmlinux.o --modversions --objs init/built-in.a kernel/built-in.a \\
-      --libs lib/lib.a -- ld.lld -EL -maarch64elf -mllvm -import-instr-limit=5
-  lto-link module -o fs/ext4/ext4.o --objs fs/ext4/balloc.o fs/ext4/inode.o -- ld.lld -maarch64elf
+  lto-link vmlinux -o vmlinux.o --modversions \\
+      --objs init/built-in.a kernel/built-in.a --libs lib/lib.a \\
+      -- ld.lld -EL -maarch64elf -mllvm -import-instr-limit=5
+  lto-link module -o fs/ext4/ext4.o --objs fs/ext4/balloc.o fs/ext4/inode.o \\
+      -- ld.lld -maarch64elf
   lto-link check vmlinux --objs vmlinux.a --emit-suffix-map vmlinux.names
 
 Exit codes: 0 linked, 1 a fault was found or the link failed, 2 could not run.";

@@ -37,7 +37,7 @@ pub enum Error {
     /// The module's object is bitcode.
     #[error(
         "{object}: is {kind}, which does not show every symbol that its code will need; \
-         link it to native code first (ld.lld -r, or lto-link module) and give that"
+         link it to native code first (ld.lld -r, or lto-link module) and pass the result"
     )]
     Bitcode {
         /// The object.

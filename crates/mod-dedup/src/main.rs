@@ -11,7 +11,8 @@ use tool_io::{Failure, Files};
 const EXAMPLES: &str = "\
 Examples:
   mod-dedup -o fs/ext4/ext4.mod -- fs/ext4/balloc.o fs/ext4/bitmap.o
-  mod-dedup -o fs/ext4/ext4.mod --undefined fs/ext4/ext4.o -- fs/ext4/balloc.o fs/ext4/bitmap.o
+  mod-dedup -o fs/ext4/ext4.mod --undefined fs/ext4/ext4.o \\
+      -- fs/ext4/balloc.o fs/ext4/bitmap.o
   mod-dedup check fs/ext4/ext4.mod --object fs/ext4/ext4.o
   mod-dedup check fs/ext4/ext4.mod --line-per-part
 

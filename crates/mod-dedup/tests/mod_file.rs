@@ -127,7 +127,7 @@ fn bitcode_is_refused_with_what_to_do() {
     assert_eq!(
         message,
         "mod-dedup: error: a.o: is LLVM bitcode, which does not show every symbol that its code \
-         will need; link it to native code first (ld.lld -r, or lto-link module) and give that\n"
+         will need; link it to native code first (ld.lld -r, or lto-link module) and pass the result\n"
     );
     assert!(!dir.join("m.mod").exists());
     dir.write("m.mod", "a.o\n\n");

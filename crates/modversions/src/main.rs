@@ -19,7 +19,8 @@ const EXAMPLES: &str = "\
 Examples:
   modversions exports net/core/dev.o
   modversions collect -o crcs.lds net/built-in.a lib/lib.a
-  modversions check build/Module.symvers --against build-without-lto/Module.symvers
+  modversions check build/Module.symvers \\
+      --against build-without-lto/Module.symvers
   modversions check Module.symvers --built vmlinux fs/ext4/ext4.ko
 
 Exit codes: 0 done, 1 a fault was found, 2 could not run.";

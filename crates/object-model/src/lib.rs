@@ -2,7 +2,7 @@
 //! Reads build artefacts: ELF objects, LLVM bitcode and archives, and their symbols, sections and
 //! relocations.
 //!
-//! **Invariant:** this crate borrows bytes and explains them. It opens no file (a [`Loader`] hands
+//! **Invariant:** this crate borrows bytes and interprets them. It opens no file (a [`Loader`] hands
 //! it the bytes of thin-archive members), starts no process, reads no `.config`.
 //!
 //! How the parts fit together: [`FileKind::of`] classifies bytes once, [`link_order`] turns paths into

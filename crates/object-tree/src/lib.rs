@@ -2,7 +2,7 @@
 //! The object tree of a built kernel: what a build left, read once.
 //!
 //! **Invariant:** this crate reads files of an object tree. It starts no process, writes nothing, and
-//! judges nothing that it finds.
+//! decides nothing about what it finds.
 #![warn(missing_docs)]
 
 mod artefact;

@@ -4,8 +4,8 @@
 //! A plugin describes itself in its folder. `build.rs` embeds every file of every folder, so that a
 //! new plugin needs no entry here, unless it computes a file from the facts of a tree.
 //!
-//! **Invariant:** knows no plugin by name, except those that compute files. Libraries of plugins
-//! compute them; kernel-tree decides how a tree is changed.
+//! **Invariant:** knows no plugin by name, except those that compute files. The plugins'
+//! libraries compute the files; kernel-tree applies them.
 
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]

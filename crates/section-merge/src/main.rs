@@ -20,7 +20,8 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   section-merge check fs/ext4/ext4.ko
-  section-merge check fs/ext4/ext4.ko --against ../build-without-lto/fs/ext4/ext4.ko
+  section-merge check fs/ext4/ext4.ko \\
+      --against ../build-without-lto/fs/ext4/ext4.ko
   section-merge check vmlinux.o --linked vmlinux
 
 Exit codes: 0 all as it should be, 1 a fault was found, 2 could not run.";
@@ -28,7 +29,7 @@ Exit codes: 0 all as it should be, 1 a fault was found, 2 could not run.";
 #[derive(Subcommand)]
 enum Command {
     /// Check that no split section is left, that no special section is lost, and that nothing that
-    /// stays in memory refers to freed code or data
+    /// stays in memory refers to init code or data
     Check {
         /// A module, or the vmlinux.o of a kernel, in which sections may be split
         object: PathBuf,

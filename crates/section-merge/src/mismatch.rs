@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Finds references from code or data that stay in memory to code or data that is freed after the start.
+//! Finds references from code or data that stay in memory to init code or data.
 //!
 //! modpost finds them by the names of sections. Under LTO each function has a separate section,
 //! `.text.foo`, which modpost of Linux before 6.0 does not recognize as code, and each variable one that
@@ -47,7 +47,7 @@ const BOUNDARIES: [&str; 3] = ["__init_begin", "_sinittext", "_einittext"];
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error(
     "{from} in {from_section} refers to {to} in {to_section}: expected no reference from there to \
-     what is freed after the start"
+     init code or data"
 )]
 pub struct Mismatch {
     /// The function or variable that has the reference, or `?`.
@@ -143,7 +143,7 @@ pub fn mismatches(object: &Elf) -> Result<Mismatches, ReadError> {
     })
 }
 
-/// Returns whether `section` is freed after the start of the kernel, or when a module is removed.
+/// Returns whether `section` is freed after boot, or when a module is removed.
 pub fn is_freed(section: &str) -> bool {
     freed(section).is_some()
 }

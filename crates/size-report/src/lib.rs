@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Measures the size of a built kernel, and compares it with another build.
 //!
-//! **Invariant:** this crate knows sizes, and what they belong to. It starts no process, writes no
-//! file, and takes from its caller what was counted when a kernel ran.
+//! **Invariant:** this crate knows sizes, and what they belong to. It starts no process and writes
+//! no file; its caller supplies the instruction counts.
 #![warn(missing_docs)]
 
 mod attribution;

@@ -2,7 +2,7 @@
 //! Helpers for the tests of all crates: LLVM's tools, small sources compiled to objects, archives,
 //! temporary directories, damaged inputs.
 //!
-//! **Invariant:** no crate depends on it but for its tests; what is missing makes the test fail.
+//! **Invariant:** only tests depend on it; a missing tool fails the test.
 //!
 //! All functions panic with a message that names the missing tool or the failure: a test that cannot run
 //! must fail.

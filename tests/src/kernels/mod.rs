@@ -174,7 +174,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
     ),
 ];
 
-/// The tests that take hours: kernels built again from nothing, and kernels of trees with their own LTO.
+/// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
 pub const WIDE: [(&str, KernelTest); 42] = [
     ("full LTO against none", full),
     (

@@ -81,7 +81,7 @@ struct Kernel {
 
 impl Kernel {
     /// Returns a kernel without any built file, or a copy of the kernel in this mode that an
-    /// earlier test has built from nothing, which saves a build.
+    /// earlier test has built from scratch, which saves a build.
     fn new(workdir: &Path, arch: Arch, name: &str, mode: Mode) -> anyhow::Result<Self> {
         let objtree = workdir.join(format!("modes-{}-{name}", arch.name()));
         files::remove_dir(&objtree)?;

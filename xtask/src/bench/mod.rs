@@ -11,11 +11,11 @@ use self::kernels::{Built, KernelArgs};
 use self::old::Old;
 use crate::outcome::Outcome;
 
-/// Measures the cost of the plugins, as ratios in one run, and writes docs/results/.
+/// Measure the cost of the plugins, and write docs/results/
 ///
-/// Without a command, builds the same kernel from nothing without LTO and with thin LTO; each command measures
-/// something else. Run nothing else on the machine meanwhile. The commands' old spelling as options, such as
-/// --rebuilds, still works.
+/// Each result is a ratio within one run. Without a command, builds the same kernel from scratch without
+/// LTO and with thin LTO; each command measures something else. Run nothing else on the machine meanwhile.
+/// The commands' old spelling as options, such as --rebuilds, still works.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
@@ -43,6 +43,10 @@ enum Sub {
     ///
     /// Builds the kernel without LTO, with distributed thin LTO and with thin LTO, and each again after
     /// small changes.
+    #[command(after_help = "Examples:
+  cargo xtask bench rebuilds --arch arm64 --profile ci
+  cargo xtask bench rebuilds --arch arm64 --profile ci --built
+  cargo xtask bench rebuilds --arch x86_64 --profile ci --kernel 7.3")]
     Rebuilds {
         #[command(flatten)]
         kernels: KernelArgs,
@@ -57,6 +61,9 @@ enum Sub {
     /// Measure the cost and gain of dropping unreferenced definitions
     ///
     /// Builds the kernel without LTO and with each kind of LTO, with and without dropping.
+    #[command(after_help = "Examples:
+  cargo xtask bench dropping --arch arm64 --profile wide
+  cargo xtask bench dropping --profile ci --trim")]
     Dropping {
         #[command(flatten)]
         kernels: KernelArgs,
@@ -65,6 +72,9 @@ enum Sub {
         trim: bool,
     },
     /// Measure the gain of the options for smaller code, on top of dropping; boots each kernel
+    #[command(after_help = "Examples:
+  cargo xtask bench levers --arch x86_64 --profile wide
+  cargo xtask bench levers --profile ci --trim")]
     Levers {
         #[command(flatten)]
         kernels: KernelArgs,
@@ -73,16 +83,22 @@ enum Sub {
         trim: bool,
     },
     /// Measure the size of the kernel with full LTO and several inlining limits
+    #[command(after_help = "Example:
+  cargo xtask bench inlining --arch arm64 --profile ci")]
     Inlining {
         #[command(flatten)]
         kernels: KernelArgs,
     },
     /// Compare initcall-order with the Perl script of a tree with its own LTO
+    #[command(after_help = "Example:
+  cargo xtask bench initcalls /build/6.12-thin --results /tmp")]
     Initcalls {
         #[command(flatten)]
         built: Built,
     },
-    /// Measure the cost of verify, and of the checks that single plugins add to such a build
+    /// Measure the cost of verify, and of the checks that single plugins add to a build with its own LTO
+    #[command(after_help = "Example:
+  cargo xtask bench checks /build/6.12-thin --results /tmp")]
     Checks {
         #[command(flatten)]
         built: Built,

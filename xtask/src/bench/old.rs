@@ -8,7 +8,7 @@ use kernel_bench::kernels::{checks_of, initcalls};
 use super::kernels::{Built, KernelArgs};
 use crate::outcome::Outcome;
 
-/// The measurement, if it is not the cost of the plugins in a build from nothing.
+/// The measurement, if it is not the cost of the plugins in a clean build.
 #[derive(clap::Args)]
 #[expect(
     clippy::struct_excessive_bools,

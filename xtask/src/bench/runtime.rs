@@ -14,7 +14,7 @@ use crate::outcome::{Outcome, print};
 use crate::resume::Resume;
 use crate::values::{self, Format};
 
-/// Counts the instructions that kernels execute for the same work.
+/// Count the instructions that kernels execute for the same work
 ///
 /// Each kernel runs in QEMU with one processor, whose clock counts instructions, so two runs of a kernel give
 /// the same numbers. A QEMU plugin counts the kernel's instructions without those of programs, its taken
@@ -22,9 +22,12 @@ use crate::values::{self, Format};
 /// executes more of them may still be faster. The result is stored in bench-runtime.json of the object tree.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  cargo xtask bench runtime --arch arm64 --objtree /build/thin --against /build/none
-  cargo xtask bench runtime --arch arm64 --objtree /build/thin --set shell --format json
-  cargo xtask bench runtime --arch x86_64 --objtree /build/thin --against /build/none --workload ./work.sh
+  cargo xtask bench runtime --arch arm64 --objtree /build/thin \\
+      --against /build/none
+  cargo xtask bench runtime --arch arm64 --objtree /build/thin \\
+      --set shell --format json
+  cargo xtask bench runtime --arch x86_64 --objtree /build/thin \\
+      --against /build/none --workload ./work.sh
   cargo xtask bench runtime --arch arm64 --row thin-dist-drop
   cargo xtask bench runtime --arch arm64 --rows --resume --shard 1/4")]
 pub struct Args {
@@ -47,7 +50,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Build and measure this row of the results page, or measure --objtree as this row, and write
-    /// the page.
+    /// the page. docs/results/runtime-arm64-5.10.md has the names of all rows.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["against", "set", "workload"])]
     row: Option<String>,
     /// Build and measure all rows of the results page.

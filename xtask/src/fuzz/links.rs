@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask fuzz links`: generated programs, linked in every way of lto-link, run and compared.
+//! `cargo xtask fuzz links`: generated programs, linked in every mode of lto-link, run and compared.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -13,21 +13,22 @@ use link_lab::{Feature, FuzzOptions, Summary, add_row};
 use crate::outcome::{Failure, Outcome, print};
 use crate::values;
 
-/// Links generated programs in every way of lto-link, runs them, and compares with `ld.lld -r`.
+/// Link generated programs in every mode of lto-link, run them, and compare with `ld.lld -r`
 ///
 /// A seed always gives the same program. Programs of sixteen seeds are linked together; if that
-/// shows a difference, each is linked alone. A program that changes its meaning by a link is made
-/// smaller, and written to a folder as a case for tests/link.
+/// shows a difference, each is linked alone. A program whose behaviour a link changes is reduced, and
+/// written to a folder as a case for tests/link.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask fuzz links --seeds 0..1000
   cargo xtask fuzz links --seeds 0..10000 --arch arm64 --time 3600 --record
   cargo xtask fuzz links --seeds 77..78 --features asm-calls,asm-spellings
 
-Features: asm-calls, asm-spellings, asm-data, asm-addresses, asm-differences, asm-labels, asm-tables,
-module-asm, last-link, weak-references, library, definition-order, linkage, comdat, constructors, tables.
+Features: asm-calls, asm-spellings, asm-data, asm-addresses, asm-differences, asm-labels,
+asm-tables, module-asm, last-link, weak-references, library, definition-order, linkage, comdat,
+constructors, tables.
 
-Exit code: 0 every program means the same; 1 one does not; 2 it could not run.")]
+Exit codes: 0 every program behaves the same; 1 one does not; 2 it could not run.")]
 pub struct Args {
     /// The first seed, and the one after the last.
     #[arg(long, value_name = "A..B", value_parser = link_lab::seeds)]
@@ -50,7 +51,7 @@ pub struct Args {
     /// Stop after this number of programs with differences.
     #[arg(long, value_name = "N", default_value = "10")]
     max_found: usize,
-    /// Do not make programs smaller.
+    /// Do not reduce programs.
     #[arg(long)]
     no_shrink: bool,
     /// The directory for programs with differences.

@@ -6,8 +6,10 @@ mod links;
 use crate::outcome::Outcome;
 use clap::Subcommand;
 
-/// Try random inputs, and compare the results with the expected ones.
+/// Try random inputs, and compare the results with the expected ones
 #[derive(clap::Args)]
+#[command(after_help = "Example:
+  cargo xtask fuzz links --seeds 0..1000")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

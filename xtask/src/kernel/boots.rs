@@ -10,7 +10,7 @@ use kernel_lab::boot::{Options, TIME, boot};
 use crate::outcome::{Outcome, print};
 use crate::values::{self, Format};
 
-/// Boots a built kernel in QEMU, loads every module, and powers off.
+/// Boot a built kernel in QEMU, load every module, and power off
 ///
 /// Modules are loaded after the modules whose exports they use, and after their soft dependencies.
 /// The kernel's own tests are left to `kernel selftest`. Panics, oopses, warnings of the kernel,
@@ -19,7 +19,8 @@ use crate::values::{self, Format};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernel boot --arch arm64 --objtree /build/thin
-  cargo xtask kernel boot --arch arm64 --objtree /build/thin --format json --timeout 60")]
+  cargo xtask kernel boot --arch arm64 --objtree /build/thin \\
+      --format json --timeout 60")]
 pub struct Args {
     /// The architecture of the kernel.
     #[arg(long, value_parser = values::arch())]

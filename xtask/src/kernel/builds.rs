@@ -10,14 +10,16 @@ use kernel_lab::build::{ALL, Options, build};
 use crate::outcome::Outcome;
 use crate::values;
 
-/// Builds a configured kernel and its modules.
+/// Build a configured kernel and its modules
 ///
-/// make's output is appended to build.log of the object tree, which begins anew if the object tree
-/// is clean; the cost is in build-usage.json. A build that fails is a fault (exit code 1).
+/// make's output is appended to build.log of the object tree, which is started afresh if the object
+/// tree is clean; the cost is in build-usage.json. A build that fails is a fault (exit code 1).
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin --jobs 8
-  cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin --target vmlinux")]
+  cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin \\
+      --jobs 8
+  cargo xtask kernel build --tree linux --arch arm64 --objtree /build/thin \\
+      --target vmlinux")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]

@@ -9,15 +9,17 @@ use kernel_lab::config::{Lto, Options, Profile, Setting, configure};
 use crate::outcome::Outcome;
 use crate::values;
 
-/// Configures a kernel from a profile.
+/// Configure a kernel from a profile
 ///
 /// Options outside of the profile are as in allnoconfig or, with the profile defconfig, as in the
 /// architecture's defconfig. An option that does not get the requested value from Kconfig is a
 /// fault (exit code 1).
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  cargo xtask kernel config --tree linux --arch arm64 --objtree /build/thin --profile ci --lto thin
-  cargo xtask kernel config --tree linux --arch arm64 --objtree /build/none --profile wide --lto none --set TRIM_UNUSED_KSYMS=y")]
+  cargo xtask kernel config --tree linux --arch arm64 --objtree /build/thin \\
+      --profile ci --lto thin
+  cargo xtask kernel config --tree linux --arch arm64 --objtree /build/none \\
+      --profile wide --lto none --set TRIM_UNUSED_KSYMS=y")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]

@@ -7,7 +7,7 @@ use kernel_lab::fetch::{Options, fetch};
 
 use crate::outcome::{Outcome, print};
 
-/// Fetches the source of a kernel from its Debian package.
+/// Fetch the source of a kernel from its Debian package
 ///
 /// The package linux-source-VERSION comes from the suite that contains it, even if this machine is
 /// not configured for that suite. An existing tree is used again. The last line of the output is

@@ -11,16 +11,17 @@ use kernel_lab::selftest::{Options, selftest};
 use crate::outcome::{Outcome, print};
 use crate::values::{self, Format};
 
-/// Runs the kernel's own tests in QEMU, and compares them with another build.
+/// Run the kernel's own tests in QEMU, and compare them with another build
 ///
 /// Loads every module that is a test, traces and probes functions by their names, prints the stacks
 /// of all tasks, calls the vDSO, and triggers lkdtm's crashes. A panic or an oops that no test
-/// provokes is a fault (exit code 1); with --against, a test with another outcome there is one too.
+/// provokes is a fault (exit code 1); with --against, so is a test whose outcome differs.
 /// Some tests fail on purpose: only the comparison counts.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernel selftest --arch arm64 --objtree /build/thin
-  cargo xtask kernel selftest --arch x86_64 --objtree /build/thin --against /build/none")]
+  cargo xtask kernel selftest --arch x86_64 --objtree /build/thin \\
+      --against /build/none")]
 pub struct Args {
     /// The architecture of the kernel.
     #[arg(long, value_parser = values::arch())]

@@ -115,7 +115,7 @@ fn add_summary<'a>(
         "## Speed and size\n\
          Executed instructions of the kernel, as geometric means over each set; taken branches and misses of a simulated\n\
          instruction cache, over the test set; text and data of `vmlinux.o`.\n\n\
-         | kernel | training | test | shell | start to init | taken branches | cache misses | text and data |\n\
+         | kernel | training | test | shell | boot to init | taken branches | cache misses | text and data |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for (row, record) in recorded {
@@ -154,9 +154,9 @@ fn add_sizes<'a>(
     base_of: impl Fn(&Row) -> Option<&'a Record>,
 ) -> anyhow::Result<()> {
     page.push_str(
-        "## Bytes, and instructions from the start to init\n\
+        "## Bytes, and instructions from boot to init\n\
          Sizes of `vmlinux` by `llvm-size`; of the image, plain and compressed with gzip; memory as the kernel reports it.\n\n\
-         | kernel | text | data | bss | image | | image.gz | | start to init | memory |\n\
+         | kernel | text | data | bss | image | | image.gz | | boot to init | memory |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n",
     );
     for (row, record) in recorded {

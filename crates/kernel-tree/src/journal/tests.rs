@@ -415,7 +415,7 @@ fn nothing_is_removed_through_a_link() {
             .and_then(|tree| uninstall(&tree, OnChange::Discard));
         assert_says(
             &result.unwrap_err().to_string(),
-            &[directory, "nothing outside the tree is touched"],
+            &[directory, "files outside the tree are never changed"],
         );
         assert_eq!(
             fs::read_dir(&outside).unwrap().count(),
@@ -426,11 +426,12 @@ fn nothing_is_removed_through_a_link() {
 }
 
 impl Scene {
-    /// Its name in docs/install.md.
+    /// Its name in docs/results/interrupted.md.
     fn title(&self) -> String {
         let title = match (self.from, self.to) {
             ([], _) => "install".to_owned(),
             (_, []) => "uninstall".to_owned(),
+            (from, [_]) => format!("install of 1 plugin over {}", from.len()),
             (from, to) => format!("install of {} plugins over {}", to.len(), from.len()),
         };
         if self.updated {
@@ -468,11 +469,11 @@ impl Scene {
     }
 }
 
-/// The table of docs/install.md is what happens.
+/// The table of docs/results/interrupted.md is what happens.
 #[test]
 fn the_table_of_kills_is_what_happens() {
     let mut table = String::from(
-        "| command | fault | changes of the disk that failed in turn | tree as before | tree as after |\n\
+        "| command | fault | disk operations that failed in turn | tree as before | tree as after |\n\
          |---|---|---:|---:|---:|\n",
     );
     for scene in &SCENES {
@@ -487,7 +488,13 @@ fn the_table_of_kills_is_what_happens() {
             table.push_str(&row);
         }
     }
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/install.md");
+    let page = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/results/interrupted.md"
+    );
     let page = fs::read_to_string(page).unwrap();
-    assert!(page.contains(&table), "docs/install.md lacks:\n{table}");
+    assert!(
+        page.contains(&table),
+        "docs/results/interrupted.md lacks:\n{table}"
+    );
 }

@@ -13,7 +13,7 @@ pub struct KbuildLink {
 }
 
 /// Returns the inputs of the link whose command is in the text of `.vmlinux.o.cmd`; `None` if there is no
-/// such command. Source: `cmd_ld_vmlinux.o` in `scripts/Makefile.vmlinux_o`, since Linux 5.18. Before,
+/// such command. Source: `cmd_ld_vmlinux.o` in `scripts/Makefile.vmlinux_o`, since Linux 5.19. Before,
 /// `scripts/link-vmlinux.sh` linked vmlinux.o, and left no command.
 pub fn kbuild_link(cmd_file: &str) -> Option<KbuildLink> {
     let is_command = |line: &&str| {

@@ -243,7 +243,7 @@ fn members_of_regular_archives_are_refused() {
     );
     assert_eq!(code, Some(1));
     assert!(
-        errors.contains("small.o in m/all.a: the bitcode is no file of its own"),
+        errors.contains("small.o in m/all.a: the bitcode is not a separate file"),
         "{errors}"
     );
 }

@@ -473,7 +473,7 @@ const AT_START: &str = "
     __attribute__((section(\".init.text\"), used, noinline)) static int start_too(void) { return number(4); }
     static __attribute__((used)) int later(void) { return always(3); }";
 
-/// Returns the functions of `native` that stay but refer to memory that is freed after the start.
+/// Returns the functions of `native` that stay but refer to init code or data.
 fn specialized(native: &[u8]) -> Vec<String> {
     let elf = object_model::Elf::parse(native).unwrap();
     let found = section_merge::mismatches(&elf).unwrap();

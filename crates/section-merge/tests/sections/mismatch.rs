@@ -128,7 +128,7 @@ fn the_tool_names_the_object_and_both_ends() {
     dir.run("ld.lld", &["-T", "lds", "vmlinux.o", "-o", "vmlinux"]);
     let (code, stdout, stderr) = run(&dir, &["check", "vmlinux.o", "--linked", "vmlinux"]);
     let expected = "section-merge: error: vmlinux.o: late in .text.late refers to setup in .init.text: \
-                    expected no reference from there to what is freed after the start\n";
+                    expected no reference from there to init code or data\n";
     assert_eq!(
         (code, stdout.as_str(), stderr.as_str()),
         (Some(1), "", expected)
