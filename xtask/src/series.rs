@@ -7,9 +7,10 @@ use crate::outcome::{Outcome, print};
 
 /// Write an install as a patch series for review and mailing
 ///
-/// Writes a cover letter and one patch per plugin, in the form of `git format-patch`, for `git am -3`.
-/// The tree is not changed. Patches of an earlier call are removed from the directory. The patches do
-/// not contain the tools; the cover letter says how to build them.
+/// Writes a cover letter, one patch per plugin, and one with documentation and an entry in
+/// MAINTAINERS, in the form of `git format-patch`, for `git am -3`. The tree is not changed. Patches of
+/// an earlier call are removed from the directory. The patches do not contain the tools; the cover
+/// letter says how to build them.
 ///
 /// For a tree with its own LTO, writes one independent patch per plugin, which applies to the
 /// unchanged tree, and no cover letter.

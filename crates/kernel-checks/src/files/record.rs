@@ -10,7 +10,7 @@ const LEFT_BY: [(&str, &str, &str); 2] = [
         ".lto-flags",
         "vmlinux.o.lto-inputs",
     ),
-    // Linux 5.18 and later.
+    // Linux 5.19 and later.
     ("scripts/Makefile.vmlinux_o", "vmlinux.a", ".vmlinux.o.cmd"),
 ];
 
