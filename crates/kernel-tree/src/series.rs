@@ -262,14 +262,15 @@ impl<'a> Step<'a> {
         let mut text = head.into_bytes();
         text.extend_from_slice(&self.diff);
         text.extend_from_slice(SIGNATURE.as_bytes());
-        let file_name = match place {
-            Some((number, _)) => format!("{number:04}-{}.patch", slug(&subject)),
-            None => {
-                let name = self.plugin.as_ref().map_or("", |(plugin, _)| plugin.name);
-                format!("{name}.patch")
-            }
-        };
-        Patch { file_name, text }
+        let name = self.plugin.as_ref().map_or("", |(plugin, _)| plugin.name);
+        let stem = place.map_or_else(
+            || name.to_owned(),
+            |(number, _)| format!("{number:04}-{}", slug(&subject)),
+        );
+        Patch {
+            file_name: format!("{stem}.patch"),
+            text,
+        }
     }
 
     /// Returns the tools of its plugin.
