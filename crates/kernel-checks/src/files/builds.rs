@@ -108,6 +108,13 @@ fn number_and_time(banner: &str) -> &str {
         .unwrap_or(banner)
 }
 
+/// Returns whether a banner has the number of the build. Since Linux 6.1 only the last link brings number and time:
+/// `vmlinux.o` has `# SMP`, since 6.2 `#`.
+fn has_number(banner: &str) -> bool {
+    let after = number_and_time(banner).strip_prefix('#');
+    after.is_some_and(|after| after.starts_with(|first: char| first.is_ascii_digit()))
+}
+
 /// Returns the release of the kernel, such as `5.10.262`.
 fn release(banner: &str) -> Option<&str> {
     banner.strip_prefix("Linux version ")?.split(' ').next()
@@ -122,8 +129,7 @@ pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> Option<String> {
     }
     let (of_object, of_kernel) = (banner(object), banner(&tree.vmlinux));
     let difference = match (of_object, of_kernel) {
-        // Since Linux 6.2 only the last link brings number and time.
-        (Some(first), Some(second)) if first != second && !first.ends_with('#') => {
+        (Some(first), Some(second)) if first != second && has_number(first) => {
             let (first, second) = (number_and_time(first), number_and_time(second));
             Some(format!("it says \"{first}\", and vmlinux \"{second}\""))
         }
@@ -259,5 +265,16 @@ mod tests {
             Some("5.10.262-ci")
         );
         assert_eq!(release("another"), None);
+    }
+
+    #[test]
+    fn a_banner_without_number_is_one_that_the_last_link_completes() {
+        let banner = |end: &str| format!("Linux version 6.1.192-ci (user@host) (clang) #{end}");
+        for end in ["", " SMP ", " SMP PREEMPT "] {
+            assert!(!has_number(&banner(end)), "{end}");
+        }
+        for end in ["1", "12 SMP Mon Nov 30 04:20:01 UTC 2026"] {
+            assert!(has_number(&banner(end)), "{end}");
+        }
     }
 }
