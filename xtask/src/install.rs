@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask install`: plugins into a kernel tree.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use installer::Options;
+use kernel_tree::Plan;
 
 use crate::outcome::{Failure, Outcome, print, print_done};
 use crate::uninstall::{Changes, merged};
@@ -50,8 +51,9 @@ const EXAMPLES: &str = "Examples:
   cargo xtask install --tree ~/linux-6.12
   cargo xtask install --tree ~/linux-6.12 --plugins initcall-order
 
-Exit codes: 0 done; 1 --check found the tree different, or a merged file has conflicts; 2 the
-tree was (or would be) refused, and nothing was changed.";
+Exit codes: 0 done; 1 --check found the tree different, a merged file has conflicts, or a plugin
+does less in this tree than in others, which is named; 2 the tree was (or would be) refused, and
+nothing was changed.";
 
 /// Returns the end of the help: the names of the plugins, and the examples.
 fn after_help() -> String {
@@ -90,7 +92,7 @@ pub fn run(args: Args) -> Outcome {
         let (plan, preview) = installer::previewed(&options)?;
         print(&installer::shown(&plan, &preview))?;
         return match preview.refusals.len() {
-            0 => Ok(()),
+            0 => complete(&tree, &plan),
             n => Err(anyhow::anyhow!(
                 "{}: the install would be refused ({n} reasons)",
                 tree.display()
@@ -107,5 +109,17 @@ pub fn run(args: Args) -> Outcome {
     }
     let installed = installer::install(&options)?;
     print_done(installer::done(&installed, &tree, llvm.as_deref()).as_bytes());
-    merged(&tree, &installed.report)
+    merged(&tree, &installed.report)?;
+    complete(&tree, &installed.plan)
+}
+
+/// Fails if a plugin does less in this tree than in others.
+fn complete(tree: &Path, plan: &Plan) -> Outcome {
+    match installer::withheld(plan) {
+        None => Ok(()),
+        Some(lines) => Err(Failure::Fault(anyhow::anyhow!(
+            "{}: not everything of these plugins fits this tree; the rest does:\n{lines}",
+            tree.display()
+        ))),
+    }
 }

@@ -117,6 +117,15 @@ pub fn done(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
     text + &next_steps(installed, &quoted(tree), llvm)
 }
 
+/// Returns what the plugins do not do in this tree, a line each; `None` if they do all.
+pub fn withheld(plan: &Plan) -> Option<String> {
+    let lines = plan.withheld.iter();
+    let lines: Vec<String> = lines
+        .map(|note| format!("  {}: {}", note.plugin, note.text))
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
 /// Returns the table of the files that each plugin edited or made.
 fn made_by_plugins(plan: &Plan) -> String {
     let joined = |paths: &mut dyn Iterator<Item = &str>| paths.collect::<Vec<_>>().join("\n");

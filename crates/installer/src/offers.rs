@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The plugins offered to a tree whose own build knows LTO.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use kernel_lab::table;
-use kernel_tree::{KnownLto, Offer, Tree};
+use kernel_tree::{KnownLto, Offer, Tree, Withheld};
 
 use crate::explain::quoted;
 
@@ -54,11 +55,7 @@ fn explained(tree: &Tree, offers: &[Offer<'_>], installed: &[String]) -> String 
         "what it does there, or why it is not offered",
     ];
     let rows = offers.iter().map(|offer| row(offer, installed));
-    let table = table::of(
-        std::iter::once(heading)
-            .chain(rows)
-            .map(|row| row.map(str::to_owned)),
-    );
+    let table = table::of(std::iter::once(heading.map(str::to_owned)).chain(rows));
     let names: Vec<&str> = offers
         .iter()
         .filter(|offer| offer.is_made())
@@ -79,16 +76,22 @@ fn explained(tree: &Tree, offers: &[Offer<'_>], installed: &[String]) -> String 
     )
 }
 
-/// Returns the row of a plugin in the table of offers.
-fn row<'a>(offer: &'a Offer<'_>, installed: &[String]) -> [&'a str; 3] {
+/// Returns the row of a plugin in the table of offers. Each of its steps has a line.
+fn row(offer: &Offer<'_>, installed: &[String]) -> [String; 3] {
     let name = offer.plugin.name;
     let is_installed = installed.iter().any(|installed| installed == name);
-    let (offered, what) = match (offer.refused, offer.does) {
-        (Some(reason), _) => ("no", reason),
-        (None, does) if is_installed => ("installed", does.unwrap_or_default()),
-        (None, does) => ("yes", does.unwrap_or_default()),
+    let offered = match offer.refused {
+        Some(_) => "no",
+        None if is_installed => "installed",
+        None => "yes",
     };
-    [name, offered, what]
+    let done = offer.refused.or(offer.does.as_deref()).unwrap_or_default();
+    let mut what = done.replace("; ", ";\n");
+    for Withheld { does, reason } in &offer.withheld {
+        // Writing to a String does not fail.
+        let _ = write!(what, "\nnot here: {does}: {reason}");
+    }
+    [name.to_owned(), offered.to_owned(), what]
 }
 
 #[cfg(test)]

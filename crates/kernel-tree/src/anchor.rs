@@ -190,6 +190,7 @@ mod tests {
             placement,
             reason: "test".into(),
             trees: Trees::None,
+            part: None,
             when: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Reads `edits.toml`, which lists the changes that a plugin makes. `docs/install.md` describes the format.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -70,12 +71,14 @@ pub(crate) enum Adoption {
     Offered {
         /// The subject of its patch: imperative, no full stop.
         title: String,
-        /// The step that it replaces or checks, on one line.
-        does: String,
+        /// The step that it replaces or checks in every such tree, on one line; `None` if it has only parts.
+        does: Option<String>,
         /// The measured gain, which is the first paragraph of its patch.
         gain: String,
         /// The facts that the tree must have.
         needs: Vec<Need>,
+        /// What it also does in some of these trees.
+        parts: Vec<Part>,
         /// Whether the files that the plugin computes are made there, too.
         generate: bool,
     },
@@ -93,6 +96,31 @@ pub(crate) struct Need {
     pub fact: Condition,
     /// The explanation if it does not hold.
     pub otherwise: String,
+}
+
+/// Something that a plugin does in some trees whose own build knows LTO. Entries that belong to it name it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    pub name: String,
+    /// What it does, on one line.
+    pub does: String,
+    /// Facts by which the tree does this itself. If one holds, nothing is missing without the part.
+    #[serde(default)]
+    pub unless: Vec<Condition>,
+    /// An earlier part, whose facts the tree must have, too.
+    pub like: Option<String>,
+    /// The facts that the tree must have.
+    #[serde(default)]
+    pub needs: Vec<Need>,
+}
+
+impl Part {
+    /// Returns the facts under which its entries are made.
+    fn conditions(&self) -> impl Iterator<Item = Condition> + '_ {
+        let needs = self.needs.iter().map(|need| need.fact.clone());
+        self.unless.iter().map(Condition::opposite).chain(needs)
+    }
 }
 
 /// The trees that an entry is for.
@@ -130,6 +158,8 @@ pub(crate) struct Edit {
     pub placement: Placement,
     pub reason: String,
     pub trees: Trees,
+    /// The part of the offer that it belongs to.
+    pub part: Option<String>,
     pub when: Vec<Condition>,
 }
 
@@ -157,6 +187,8 @@ pub(crate) struct NewFile {
     pub dest: String,
     #[serde(default, rename = "lto")]
     pub trees: Trees,
+    /// The part of the offer that it belongs to.
+    pub part: Option<String>,
     #[serde(default)]
     pub when: Vec<Condition>,
 }
@@ -169,6 +201,8 @@ pub(crate) struct Fragment {
     pub source: String,
     #[serde(default, rename = "lto")]
     pub trees: Trees,
+    /// The part of the offer that it belongs to.
+    pub part: Option<String>,
     #[serde(default)]
     pub when: Vec<Condition>,
 }
@@ -178,7 +212,7 @@ pub(crate) struct Fragment {
 #[serde(
     untagged,
     deny_unknown_fields,
-    expecting = "a condition is { file, contains }, { file, lacks }, { exists } or { absent }"
+    expecting = "a condition is { file, contains }, { file, lacks }, { exists }, { absent }, { any } or { none }"
 )]
 pub(crate) enum Condition {
     Contains {
@@ -203,6 +237,47 @@ pub(crate) enum Condition {
         #[serde(rename = "absent")]
         path: String,
     },
+    /// At least one of these facts holds.
+    Any {
+        #[serde(rename = "any")]
+        facts: Vec<Condition>,
+    },
+    /// None of these facts holds.
+    None {
+        #[serde(rename = "none")]
+        facts: Vec<Condition>,
+    },
+}
+
+impl Condition {
+    /// Returns the condition that holds if this one does not.
+    fn opposite(&self) -> Self {
+        match self.clone() {
+            Self::Contains { file, text } => Self::Lacks { file, text },
+            Self::Lacks { file, text } => Self::Contains { file, text },
+            Self::Exists { path } => Self::Absent { path },
+            Self::Absent { path } => Self::Exists { path },
+            Self::Any { facts } => Self::None { facts },
+            Self::None { facts } => Self::Any { facts },
+        }
+    }
+
+    /// Returns whether the condition holds, if `holds` answers for plain facts.
+    pub fn is_met<E>(&self, holds: &impl Fn(&Self) -> Result<bool, E>) -> Result<bool, E> {
+        let any = |facts: &[Self]| {
+            for fact in facts {
+                if fact.is_met(holds)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        match self {
+            Self::Any { facts } => any(facts),
+            Self::None { facts } => any(facts).map(|found| !found),
+            plain => holds(plain),
+        }
+    }
 }
 
 impl fmt::Display for Condition {
@@ -212,6 +287,13 @@ impl fmt::Display for Condition {
             Self::Lacks { file, text } => write!(f, "{file} lacks `{}`", text.trim()),
             Self::Exists { path } => write!(f, "{path} is there"),
             Self::Absent { path } => write!(f, "{path} is not there"),
+            Self::Any { facts } | Self::None { facts } => {
+                let facts: Vec<String> = facts.iter().map(ToString::to_string).collect();
+                if matches!(self, Self::None { .. }) {
+                    f.write_str("none of: ")?;
+                }
+                f.write_str(&facts.join(" or "))
+            }
         }
     }
 }
@@ -230,14 +312,61 @@ impl Edits {
             .into_iter()
             .map(Edit::try_from)
             .collect::<Result<_, _>>()?;
-        Ok(Self {
+        let mut edits = Self {
             description: raw.plugin.map(checked_description).transpose()?,
             adoption: raw.adopt.map(Adoption::try_from).transpose()?,
             hooks,
             changes,
             files: raw.file,
             fragments: raw.fragment,
-        })
+        };
+        edits.add_conditions_of_parts()?;
+        Ok(edits)
+    }
+
+    /// Adds the facts of a part to those of the entries that belong to it.
+    fn add_conditions_of_parts(&mut self) -> Result<(), EditsError> {
+        let parts = self.parts().to_vec();
+        let changes = self.changes.iter_mut();
+        let changes = changes.map(|edit| (&edit.file, edit.trees, &edit.part, &mut edit.when));
+        let files = self.files.iter_mut();
+        let files = files.map(|file| (&file.dest, file.trees, &file.part, &mut file.when));
+        let fragments = self.fragments.iter_mut();
+        let fragments = fragments.map(|one| (&one.source, one.trees, &one.part, &mut one.when));
+        let mut unused: BTreeSet<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        for (entry, trees, name, when) in changes.chain(files).chain(fragments) {
+            let Some(name) = name else { continue };
+            let wrong = |reason: &str| EditsError::Entry {
+                entry: format!("{entry}, part `{name}`"),
+                reason: reason.into(),
+            };
+            let part = parts.iter().find(|part| part.name == *name);
+            let part = part.ok_or_else(|| wrong("there is no [[adopt.part]] of that name"))?;
+            if trees == Trees::None {
+                return Err(wrong(
+                    "parts are for trees with their own LTO: lto is missing",
+                ));
+            }
+            if trees == Trees::Native {
+                when.extend(part.conditions());
+            }
+            unused.remove(name.as_str());
+        }
+        match unused.first() {
+            None => Ok(()),
+            Some(name) => Err(EditsError::Entry {
+                entry: format!("[[adopt.part]] {name}"),
+                reason: "no entry belongs to it".into(),
+            }),
+        }
+    }
+
+    /// Returns the parts of the offer.
+    pub fn parts(&self) -> &[Part] {
+        match &self.adoption {
+            Some(Adoption::Offered { parts, .. }) => parts,
+            _ => &[],
+        }
     }
 }
 
@@ -279,6 +408,7 @@ struct RawEdit {
     reason: String,
     #[serde(default)]
     lto: Trees,
+    part: Option<String>,
     #[serde(default)]
     when: Vec<Condition>,
 }
@@ -293,6 +423,8 @@ struct RawAdoption {
     gain: Option<String>,
     #[serde(default)]
     needs: Vec<Need>,
+    #[serde(default)]
+    part: Vec<Part>,
     #[serde(default)]
     generate: bool,
 }
@@ -341,6 +473,23 @@ fn checked_description(description: Description) -> Result<Description, EditsErr
         return wrong("tools", format!("`{tool}` is no name of a binary"));
     }
     Ok(description)
+}
+
+/// Adds the facts of the part that each part is `like` to its own.
+fn with_needs_of_others(parts: Vec<Part>) -> Result<Vec<Part>, EditsError> {
+    let mut known: Vec<Part> = Vec::new();
+    for mut part in parts {
+        if let Some(name) = &part.like {
+            let earlier = known.iter().find(|earlier| earlier.name == *name);
+            let earlier = earlier.ok_or_else(|| EditsError::Entry {
+                entry: format!("[[adopt.part]] {}", part.name),
+                reason: format!("there is no earlier part `{name}`"),
+            })?;
+            part.needs = [earlier.needs.clone(), part.needs].concat();
+        }
+        known.push(part);
+    }
+    Ok(known)
 }
 
 fn checked_hook(hook: Hook) -> Result<Hook, EditsError> {
@@ -394,6 +543,7 @@ impl TryFrom<RawEdit> for Edit {
             placement,
             reason: raw.reason,
             trees: raw.lto,
+            part: raw.part,
             when: raw.when,
         })
     }
@@ -409,22 +559,28 @@ impl TryFrom<RawAdoption> for Adoption {
             does,
             gain,
             needs,
+            part: parts,
             generate,
         } = raw;
-        match (refused, title, does, gain) {
-            (Some(reason), None, None, None) if needs.is_empty() && !generate => {
+        let parts = with_needs_of_others(parts)?;
+        let is_plain = needs.is_empty() && parts.is_empty() && !generate;
+        match (refused, title, gain) {
+            (Some(reason), None, None) if does.is_none() && is_plain => {
                 Ok(Self::Refused { reason })
             }
-            (None, Some(title), Some(does), Some(gain)) => Ok(Self::Offered {
-                title,
-                does,
-                gain,
-                needs,
-                generate,
-            }),
+            (None, Some(title), Some(gain)) if does.is_some() || !parts.is_empty() => {
+                Ok(Self::Offered {
+                    title,
+                    does,
+                    gain,
+                    needs,
+                    parts,
+                    generate,
+                })
+            }
             _ => Err(EditsError::Entry {
                 entry: "[adopt]".into(),
-                reason: "it has either `refused`, or `title`, `does` and `gain`".into(),
+                reason: "it has either `refused`, or `title`, `gain`, and `does` or parts".into(),
             }),
         }
     }

@@ -199,6 +199,13 @@ pub enum Refusal {
         /// The result of the search.
         mismatch: Mismatch,
     },
+    /// No file of the tree would read the generated file of a hook.
+    UnreadHook {
+        /// The plugins that have texts for it.
+        plugins: Vec<String>,
+        /// The hook.
+        hook: String,
+    },
     /// A file to be made already exists.
     FileExists {
         /// The plugin that would make it.
@@ -287,6 +294,12 @@ impl fmt::Display for Refusal {
             } => write!(
                 f,
                 "{plugin}: {file}: the text that begins `{anchor}` {mismatch}"
+            ),
+            Self::UnreadHook { plugins, hook } => write!(
+                f,
+                "{}: nothing in this tree would read scripts/lto/{hook}: none of the hook's edits is for a tree \
+                 like this",
+                plugins.join(", ")
             ),
             Self::FileExists { plugin, file } => write!(
                 f,

@@ -53,7 +53,7 @@ pub use install::{
 };
 pub use journal::Recovery;
 pub use mismatch::{Mismatch, Nearest};
-pub use offer::Offer;
+pub use offer::{Offer, Withheld};
 pub use on_change::OnChange;
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
 pub use plugin::{Folder, Generate, GenerateResult, Generated, GlueFile, Plugin};

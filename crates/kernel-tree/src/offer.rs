@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Finds out whether a tree has its own LTO, and what plugins offer to such trees.
 
-use crate::edits::{Adoption, Need};
+use crate::edits::{Adoption, Need, Part};
 use crate::error::Result;
 use crate::plugin::{Plugin, Resolved};
 use crate::tree::Tree;
@@ -11,26 +11,95 @@ use crate::tree::Tree;
 pub struct Offer<'table> {
     /// The plugin.
     pub plugin: &'table Plugin,
-    /// The step that it replaces or checks there; empty if it has no use in any such tree.
-    pub does: Option<&'table str>,
+    /// The steps that it replaces or checks in this tree; `None` if there are none.
+    pub does: Option<String>,
     /// The reason why it cannot be taken in this tree.
     pub refused: Option<&'table str>,
+    /// What it does in other trees, and not in this one.
+    pub withheld: Vec<Withheld<'table>>,
 }
+
+/// A part of a plugin that a tree does not get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withheld<'table> {
+    /// What it does where it is made.
+    pub does: &'table str,
+    /// The fact that the tree lacks.
+    pub reason: &'table str,
+}
+
+impl<'table> Withheld<'table> {
+    /// Returns the parts of a plugin that `tree` does not get, and that it does not have by itself.
+    pub(crate) fn of(resolved: &'table Resolved, tree: &Tree) -> Result<Vec<Self>> {
+        let mut withheld = Vec::new();
+        for part in resolved.edits.parts() {
+            if let State::Withheld(reason) = State::of(part, tree)? {
+                withheld.push(Self {
+                    does: &part.does,
+                    reason,
+                });
+            }
+        }
+        Ok(withheld)
+    }
+}
+
+/// The state of a part in a tree.
+enum State<'table> {
+    Given,
+    /// The tree does the same.
+    NotNeeded,
+    Withheld(&'table str),
+}
+
+impl<'table> State<'table> {
+    fn of(part: &'table Part, tree: &Tree) -> Result<Self> {
+        for fact in &part.unless {
+            if tree.holds(fact)? {
+                return Ok(Self::NotNeeded);
+            }
+        }
+        Ok(unmet(&part.needs, tree)?.map_or(Self::Given, Self::Withheld))
+    }
+}
+
+/// The reason why a plugin that has only parts is not offered, if no part is withheld.
+const HAS_ALL: &str = "the tree has all of this already; the check is in `cargo xtask verify`";
 
 impl<'table> Offer<'table> {
     pub(crate) fn of(resolved: &'table Resolved, tree: &Tree) -> Result<Self> {
         let Resolved { plugin, edits, .. } = resolved;
-        let (does, refused) = match &edits.adoption {
-            None => (None, Some("it is for trees without LTO only")),
-            Some(Adoption::Refused { reason }) => (None, Some(reason.as_str())),
-            Some(Adoption::Offered { does, needs, .. }) => {
-                (Some(does.as_str()), unmet(needs, tree)?)
-            }
+        let refused = |reason: &'table str| Self {
+            plugin,
+            does: None,
+            refused: Some(reason),
+            withheld: Vec::new(),
         };
+        let (does, needs, parts) = match &edits.adoption {
+            None => return Ok(refused("it is for trees without LTO only")),
+            Some(Adoption::Refused { reason }) => return Ok(refused(reason.as_str())),
+            Some(Adoption::Offered {
+                does, needs, parts, ..
+            }) => (does, needs, parts),
+        };
+        if let Some(reason) = unmet(needs, tree)? {
+            return Ok(refused(reason));
+        }
+        let withheld = Withheld::of(resolved, tree)?;
+        let mut steps: Vec<&str> = does.iter().map(String::as_str).collect();
+        for part in parts {
+            if matches!(State::of(part, tree)?, State::Given) {
+                steps.push(&part.does);
+            }
+        }
+        if steps.is_empty() {
+            return Ok(refused(withheld.first().map_or(HAS_ALL, |one| one.reason)));
+        }
         Ok(Self {
             plugin,
-            does,
-            refused,
+            does: Some(steps.join("; ")),
+            refused: None,
+            withheld,
         })
     }
 
@@ -52,9 +121,12 @@ fn unmet<'a>(needs: &'a [Need], tree: &Tree) -> Result<Option<&'a str>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use kernel_facts::KnownLto;
 
     use super::*;
+    use crate::edits::Edits;
     use crate::on_change::OnChange;
     use crate::plan::Plan;
     use crate::sample::{CORE, EXTRA, HOOKS, SampleTree, assert_says, binaries};
@@ -112,6 +184,111 @@ mod tests {
         }])
     }
 
+    /// Has parts, and nothing that every tree gets.
+    const PARTS: Folder = Folder {
+        name: "parts",
+        files: &[GlueFile {
+            name: "edits.toml",
+            text: r#"
+            [plugin]
+            title = "Do what fits"
+            [adopt]
+            title = "Do what fits in a tree with LTO"
+            gain = "It is better."
+            [[adopt.part]]
+            name = "first"
+            does = "replaces perl"
+            needs = [{ fact = { file = "scripts/Makefile.vmlinux_o", contains = "perl" }, otherwise = "it calls no perl" }]
+            [[adopt.part]]
+            name = "second"
+            does = "replaces all of it"
+            like = "first"
+            unless = [{ exists = "scripts/has-second" }]
+            needs = [{ fact = { any = [{ exists = "one" }, { none = [{ absent = "other" }] }] }, otherwise = "it has neither" }]
+            [[edit]]
+            lto = "native"
+            part = "first"
+            file = "scripts/Makefile.vmlinux_o"
+            anchor = "perl"
+            replace = "first"
+            reason = "first is faster"
+            [[edit]]
+            lto = "native"
+            part = "second"
+            file = "scripts/Makefile.vmlinux_o"
+            anchor = " objects"
+            replace = " second"
+            reason = "second is smaller"
+            "#,
+        }],
+        generate: None,
+    };
+
+    /// Returns what the plugin with parts does in a tree, and what it does not.
+    fn parts_in(sample: &SampleTree) -> (std::result::Result<String, String>, Vec<String>) {
+        let table = Table::new("", vec![PARTS]).expect("a table");
+        let tree = sample.open();
+        let offers = table.offers(&tree).unwrap();
+        let [offer] = &offers[..] else {
+            panic!("{offers:?}")
+        };
+        if let Some(reason) = offer.refused {
+            return (Err(reason.to_owned()), Vec::new());
+        }
+        let plan = Plan::new(&tree, &table.choose(&tree, &["parts"]).unwrap(), "1.0").unwrap();
+        let edited = &plan.edited["scripts/Makefile.vmlinux_o"].text;
+        let edited = String::from_utf8_lossy(edited).trim_end().to_owned();
+        let withheld = plan.withheld.iter().map(|note| note.text.clone());
+        let of_offer = offer.withheld.len();
+        assert_eq!(plan.withheld.len(), of_offer);
+        (Ok(edited), withheld.collect())
+    }
+
+    #[test]
+    fn a_part_is_made_where_its_facts_hold_and_named_where_not() {
+        let sample = SampleTree::native();
+        let (edited, withheld) = parts_in(&sample);
+        assert_eq!(edited.unwrap(), "first objects");
+        assert_eq!(
+            withheld,
+            ["does not do this here: replaces all of it: it has neither"]
+        );
+        // The tree does it by itself.
+        sample.write("scripts/has-second", b"");
+        assert_eq!(parts_in(&sample), (Ok("first objects".into()), Vec::new()));
+        fs::remove_file(sample.path("scripts/has-second")).unwrap();
+        for file in ["one", "other"] {
+            sample.write(file, b"");
+            assert_eq!(parts_in(&sample), (Ok("first second".into()), Vec::new()));
+            fs::remove_file(sample.path(file)).unwrap();
+        }
+        // The second part is like the first: it has all facts of it.
+        sample.write("one", b"");
+        sample.write("scripts/Makefile.vmlinux_o", b"python objects\n");
+        assert_eq!(
+            parts_in(&sample),
+            (Err("it calls no perl".into()), Vec::new())
+        );
+    }
+
+    #[test]
+    fn parts_and_entries_belong_together() {
+        let text = PARTS.files[0].text;
+        for (from, to, said) in [
+            ("part = \"second\"", "part = \"third\"", "no [[adopt.part]]"),
+            (
+                "part = \"second\"",
+                "part = \"first\"",
+                "no entry belongs to it",
+            ),
+            ("like = \"first\"", "like = \"third\"", "no earlier part"),
+            ("lto = \"native\"", "", "lto is missing"),
+        ] {
+            let error = Edits::parse(&text.replacen(from, to, 1)).unwrap_err();
+            assert_says(&error.to_string(), &[said]);
+        }
+    }
+
     fn table() -> Table {
         Table::new(HOOKS, vec![CORE, EXTRA, SOLO]).expect("the table of the sample")
     }
@@ -124,7 +301,7 @@ mod tests {
             let table = table();
             let offers = table.offers(&sample.open()).unwrap();
             let told = |offer: &Offer<'_>| {
-                let what = offer.refused.or(offer.does).unwrap_or_default();
+                let what = offer.refused.or(offer.does.as_deref()).unwrap_or_default();
                 (offer.plugin.name, offer.is_made(), what.to_owned())
             };
             offers.iter().map(told).collect::<Vec<_>>()

@@ -12,6 +12,7 @@ use crate::anchor::{self, headline};
 use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
 use crate::error::{Error, Refusal, Result};
 use crate::manifest::foreign_files;
+use crate::offer::Withheld;
 use crate::paths::{BIN_DIR, LTO_DIR, VERSION_FILE, is_record, is_under, obstacle};
 use crate::plugin::{Generated, Resolved};
 use crate::table::Selection;
@@ -87,6 +88,8 @@ pub struct Plan {
     pub tools: Vec<Tool>,
     /// Skipped entries, and the notes of the plugins.
     pub notes: Vec<Note>,
+    /// What the plugins do in other trees whose own build knows LTO, and not in this one, with the reasons.
+    pub withheld: Vec<Note>,
 }
 
 impl Plan {
@@ -146,6 +149,7 @@ impl Plan {
             created,
             tools,
             notes,
+            withheld: withheld(tree, selection)?,
         })
     }
 
@@ -164,6 +168,19 @@ impl Plan {
             .filter(move |(_, file)| file.plugins.iter().any(|name| name == plugin))
             .map(|(path, _)| path.as_str())
     }
+}
+
+/// Returns what the chosen plugins do not do in a tree whose own build knows LTO.
+fn withheld(tree: &Tree, selection: &Selection<'_>) -> Result<Vec<Note>> {
+    let mut notes = Vec::new();
+    for resolved in selection.plugins.iter().filter(|_| selection.native) {
+        let parts = Withheld::of(resolved, tree)?.into_iter();
+        notes.extend(parts.map(|Withheld { does, reason }| Note {
+            plugin: resolved.plugin.name.to_owned(),
+            text: format!("does not do this here: {does}: {reason}"),
+        }));
+    }
+    Ok(notes)
 }
 
 /// A hook that some plugin uses: the text of its file, and the contributing plugins.
@@ -237,6 +254,10 @@ impl Planner<'_> {
     }
 
     fn edit_hooks(&mut self, selection: &Selection<'_>, hooks: &[HookFile]) -> Result<()> {
+        let mut unread: BTreeMap<&str, &HookFile> = hooks
+            .iter()
+            .map(|hook| (hook.name.as_str(), hook))
+            .collect();
         for edit in &selection.hooks.changes {
             let used = hooks
                 .iter()
@@ -250,8 +271,15 @@ impl Planner<'_> {
                     &edit.when,
                 )?
             {
+                unread.remove(name.as_str());
                 self.edit(plugin, edit)?;
             }
+        }
+        for hook in unread.into_values() {
+            self.refusals.push(Refusal::UnreadHook {
+                plugins: hook.plugins.clone(),
+                hook: hook.name.clone(),
+            });
         }
         Ok(())
     }
@@ -268,6 +296,7 @@ impl Planner<'_> {
             source,
             dest,
             trees,
+            part: _,
             when,
         } in &edits.files
         {

@@ -93,12 +93,14 @@ impl Tree {
 
     /// Whether the fact held before any install.
     pub(crate) fn holds(&self, condition: &Condition) -> Result<bool> {
-        match condition {
+        condition.is_met(&|fact| match fact {
             Condition::Contains { file, text } => self.contains(file, text),
             Condition::Lacks { file, text } => self.contains(file, text).map(|found| !found),
             Condition::Exists { path } => self.has(path),
             Condition::Absent { path } => self.has(path).map(|found| !found),
-        }
+            // These are made of the others.
+            Condition::Any { .. } | Condition::None { .. } => Ok(false),
+        })
     }
 
     /// Returns whether its owner may execute a file; false if there is no such file.

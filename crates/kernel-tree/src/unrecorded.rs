@@ -174,7 +174,7 @@ impl<'a> Edited<'a> {
     /// Returns whether a fact held in the tree without the edits and new files that were found.
     fn held_before(&self, tree: &Tree, created: &[String], condition: &Condition) -> Result<bool> {
         let text_of = |file: &String| self.texts.get(file);
-        match condition {
+        condition.is_met(&|fact| match fact {
             Condition::Contains { file, text } if text_of(file).is_some() => {
                 Ok(text_of(file).is_some_and(|found| contains(found, text)))
             }
@@ -183,8 +183,8 @@ impl<'a> Edited<'a> {
             }
             Condition::Exists { path } if created.contains(path) => Ok(false),
             Condition::Absent { path } if created.contains(path) => Ok(true),
-            _ => tree.holds(condition),
-        }
+            _ => tree.holds(fact),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! vmlinux, vmlinux.o and the modules are of one architecture and of one build.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use object_model::{Binding, Elf, elf};
 use object_tree::{Artefact, Module, Objtree, text_if_there};
@@ -159,7 +160,11 @@ pub fn same_build(tree: &Objtree, against: Option<&Objtree>) -> Option<String> {
     let found = tree.vmlinux.build_id()?;
     let is_same = against?.vmlinux.build_id() == Some(found);
     is_same.then(|| {
-        let id: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut id = String::new();
+        for byte in found {
+            // Writing to a string does not fail.
+            let _ = write!(id, "{byte:02x}");
+        }
         format!(
             "vmlinux has the build ID of the one to compare with, {id}: both are the same build"
         )

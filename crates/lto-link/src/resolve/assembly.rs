@@ -209,6 +209,7 @@ impl AssemblyNames {
     fn add_word(&mut self, pieces: &[Piece]) {
         if let [Piece::Text(word)] = pieces {
             self.words.insert(word.clone());
+            self.words.extend(function_of_btf_label(word));
             // A dollar sign may start an immediate number, and a dot may separate an instruction from its size.
             for part in word.split('$').chain(word.split('.')) {
                 if !part.is_empty() {
@@ -229,6 +230,15 @@ impl AssemblyNames {
             self.patterns.insert(NamePattern(parts));
         }
     }
+}
+
+/// Returns the name of the function whose BTF the build looks up because of a label. Nothing else in the object
+/// refers to the function. Source: `BTF_ID` in `include/linux/btf_ids.h`, `__BTF_ID__func__NAME__NUMBER`, which
+/// `tools/bpf/resolve_btfids` takes apart.
+fn function_of_btf_label(word: &str) -> Option<String> {
+    let (name, number) = word.strip_prefix("__BTF_ID__func__")?.rsplit_once("__")?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| name.to_owned())
 }
 
 /// Returns the name in quotation marks without its escapes.
@@ -477,6 +487,19 @@ mod tests {
         let names = AssemblyNames::of(b"movl $f, %eax; call g$0", AssemblySource::Module);
         assert!(has(&names, "f") && has(&names, "g$0"), "{names:?}");
         assert!(names.patterns.is_empty(), "{names:?}");
+    }
+
+    #[test]
+    fn a_label_of_btf_names_its_function() {
+        let text = b".pushsection .BTF_ids,\"a\"; .local __BTF_ID__func__vfs_truncate__3107 ; \
+            __BTF_ID__func__vfs_truncate__3107: .zero 4; .popsection; \
+            __BTF_ID__struct__file__8: .zero 4; __BTF_ID__func____put__x__2: .zero 4";
+        let names = AssemblyNames::of(text, AssemblySource::Module);
+        assert!(
+            has(&names, "vfs_truncate") && has(&names, "__put__x"),
+            "{names:?}"
+        );
+        assert!(!has(&names, "file"), "{names:?}");
     }
 
     #[test]

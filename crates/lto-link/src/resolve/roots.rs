@@ -38,9 +38,10 @@ pub struct RootOptions {
     pub patterns: Option<PathBuf>,
 }
 
-/// The prefix of the symbol of an entry in the table of exports. Source: `__KSYMTAB_ENTRY` in
-/// `include/linux/export.h`.
-const EXPORT: &str = "__ksymtab_";
+/// The prefixes of symbols by which an object exports a definition. Sources: `__KSYMTAB_ENTRY` in
+/// `include/linux/export.h`; since Linux 6.5 `___EXPORT_SYMBOL` there, whose label `__export_symbol_NAME` is in the
+/// section `.export_symbol`, from which modpost makes the table.
+const EXPORTS: [&str; 2] = ["__ksymtab_", "__export_symbol_"];
 
 /// The roots of one link.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,7 +131,7 @@ impl Roots {
                 Object::Bitcode(bitcode) => {
                     let entries = bitcode.symbols().iter();
                     let exported: HashSet<&str> = entries
-                        .filter_map(|symbol| symbol.name.strip_prefix(EXPORT))
+                        .filter_map(|symbol| exported_name(symbol.name))
                         .collect();
                     for symbol in bitcode.symbols() {
                         let is_known = defined.contains_key(symbol.name);
@@ -285,6 +286,13 @@ const LIBRARY_FUNCTIONS: [&str; 47] = [
     "vsprintf",
     "wcslen",
 ];
+
+/// Returns the name of the definition that a symbol exports.
+fn exported_name(symbol: &str) -> Option<&str> {
+    EXPORTS
+        .iter()
+        .find_map(|prefix| symbol.strip_prefix(prefix))
+}
 
 /// Returns whether the module loader or modpost looks the name up: entries of a module, and tables
 /// from which modpost makes aliases for user space. Sources: `include/linux/module.h`
