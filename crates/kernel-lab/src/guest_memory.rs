@@ -120,20 +120,32 @@ fn serve(qemu: UnixStream, commands: &[Value]) -> anyhow::Result<bool> {
             break;
         }
     }
-    for command in commands {
-        send(command).with_context(|| command.to_string())?;
-        loop {
-            let line = next().with_context(|| format!("{command}: QEMU ended"))?;
-            let answer = parse(&line)?;
-            let error = &answer["error"];
-            anyhow::ensure!(error.is_null(), "{command}: {}", error["desc"]);
-            if !answer["return"].is_null() {
-                break;
-            }
+    let executed = commands
+        .iter()
+        .try_for_each(|command| execute(command, &mut send, &mut next));
+    // A guest that has ended stays until QEMU is told to quit, and QEMU forgets a command whose sender has
+    // gone. So wait until it closes the connection.
+    send(&json!({"execute": "quit"})).context("ending QEMU")?;
+    while next().is_some() {}
+    executed.map(|()| true)
+}
+
+/// Lets QEMU execute a command, and waits for its answer.
+fn execute(
+    command: &Value,
+    send: &mut impl FnMut(&Value) -> std::io::Result<()>,
+    next: &mut impl FnMut() -> Option<String>,
+) -> anyhow::Result<()> {
+    send(command).with_context(|| command.to_string())?;
+    loop {
+        let line = next().with_context(|| format!("{command}: QEMU ended"))?;
+        let answer = parse(&line)?;
+        let error = &answer["error"];
+        anyhow::ensure!(error.is_null(), "{command}: {}", error["desc"]);
+        if !answer["return"].is_null() {
+            return Ok(());
         }
     }
-    send(&json!({"execute": "quit"})).context("ending QEMU")?;
-    Ok(true)
 }
 
 fn parse(line: &str) -> anyhow::Result<Value> {
@@ -170,10 +182,11 @@ mod tests {
                 let size = command["arguments"]["size"].as_u64().unwrap();
                 std::fs::write(path, vec![b'x'; size as usize]).unwrap();
             }
-            // The reader does not wait for the answer to its last command.
+            // QEMU answers only while the connection is open, and then ends.
             let is_last = command["execute"] == "quit";
             commands.push(command);
             if is_last {
+                writer.write_all(answer.as_bytes()).unwrap();
                 break;
             }
             let sent = first.take().map_or_else(
@@ -226,8 +239,9 @@ mod tests {
         let reader = Reader::start(&PIECES).unwrap();
         let socket = socket(reader.dir.path());
         let refused = "{\"error\": {\"desc\": \"Invalid addr\"}}\n";
-        let qemu = std::thread::spawn(move || play(&socket, EVENTS, refused));
-        qemu.join().unwrap();
+        let commands = play(&socket, EVENTS, refused);
+        let last = commands.last().map(|command| &command["execute"]);
+        assert!(last.is_some_and(|last| last == "quit"), "{commands:?}");
         let error = format!("{:#}", reader.finish().unwrap_err());
         assert!(error.contains("Invalid addr"), "{error}");
     }
