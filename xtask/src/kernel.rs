@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `cargo xtask kernel`: fetches, configures, builds, boots and tests a kernel.
+//! `cargo xtask kernel`: fetches, configures, builds, boots, tests and profiles a kernel.
 
 mod boots;
 mod builds;
 mod configures;
 mod fetches;
+mod profile;
 mod selftest;
 
 use clap::Subcommand;
 
 use crate::outcome::Outcome;
 
-/// Fetch, configure, build, boot and test a kernel
+/// Fetch, configure, build, boot, test and profile a kernel
 #[derive(clap::Args)]
 #[command(after_help = "Examples, in the order of the steps:
   cargo xtask kernel fetch 5.10 --into trees
@@ -32,6 +33,7 @@ enum Command {
     Config(configures::Args),
     Build(builds::Args),
     Boot(boots::Args),
+    Profile(profile::Args),
     Selftest(selftest::Args),
 }
 
@@ -42,6 +44,7 @@ pub fn run(args: Args) -> Outcome {
         Command::Config(args) => configures::run(&args),
         Command::Build(args) => builds::run(&args),
         Command::Boot(args) => boots::run(args),
+        Command::Profile(args) => profile::run(&args),
         Command::Selftest(args) => selftest::run(&args),
     }
 }

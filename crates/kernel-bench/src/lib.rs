@@ -12,6 +12,7 @@ pub mod kernels;
 pub mod link_programs;
 pub mod page;
 pub mod plugins;
+pub mod profile;
 pub mod rebuilds;
 pub mod runtime_rows;
 

@@ -12,6 +12,8 @@ use kernel_lab::runtime::{Meter, Set, workloads};
 use kernel_lab::{Arch, Failure, Outcome, progress, qemu};
 use lto_lab::Lab;
 
+use crate::profile;
+
 /// The kernels to compare.
 #[derive(Clone, Copy, Debug)]
 pub struct Compared<'a> {
@@ -104,13 +106,7 @@ pub struct Options<'a> {
 /// # Errors
 /// There is no such row, a kernel cannot be built or measured, or a result cannot be written.
 pub fn measure(options: &Options<'_>) -> Outcome {
-    let Options {
-        lab,
-        arch,
-        objtrees,
-        results,
-        ..
-    } = *options;
+    let Options { arch, results, .. } = *options;
     let rows = asked(arch, options.name, options.shard)?;
     let mut book = Book::open(options.resume)?;
     let meter = Meter::new(arch, options.timeout)?;
@@ -122,7 +118,7 @@ pub fn measure(options: &Options<'_>) -> Outcome {
             continue;
         }
         let started = Instant::now();
-        let outcome = built(lab, &row, objtrees).and_then(|objtree| {
+        let outcome = built(options, &row).and_then(|objtree| {
             let runtime = meter.measure(&objtree, &workloads)?;
             let record = row.record(&objtree, runtime)?;
             rows::write(&row, results, &record)?;
@@ -142,9 +138,13 @@ pub fn measure(options: &Options<'_>) -> Outcome {
 }
 
 /// Returns the object tree of a row: one of the caller's, or one that is built.
-fn built(lab: &Lab, row: &Row, objtrees: &[PathBuf]) -> Result<PathBuf, Failure> {
-    match objtrees {
-        [] => lab.row(row),
+fn built(options: &Options<'_>, row: &Row) -> Result<PathBuf, Failure> {
+    match options.objtrees {
+        [] if row.by_profile => {
+            let profile = profile::of_training(options.lab, row, options.timeout)?;
+            options.lab.row(row, Some(&profile))
+        }
+        [] => options.lab.row(row, None),
         [objtree] => row.check(objtree).map(|()| objtree.clone()),
         _ => Err(anyhow::anyhow!("--row takes one --objtree").into()),
     }

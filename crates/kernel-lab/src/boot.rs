@@ -143,6 +143,7 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
         log: &output.join("boot.log"),
         timeout,
         counting: None,
+        memory: &[],
     };
     let run = guest.run(&step)?;
     let mut report = judge(&run.console, &modules);

@@ -18,6 +18,7 @@ mod failure;
 pub mod fetch;
 pub mod files;
 pub mod guest;
+mod guest_memory;
 pub mod ledger;
 pub mod llvm;
 mod make;
@@ -35,6 +36,7 @@ pub mod workspace;
 
 pub use arch::Arch;
 pub use failure::{Failure, Outcome};
+pub use guest_memory::Piece;
 pub use make::make;
 
 /// The version of the default kernel, which has no LTO in its own tree.

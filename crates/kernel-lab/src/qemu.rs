@@ -2,6 +2,7 @@
 //! Runs a guest in QEMU, and recognizes faults on its console.
 
 use super::arch::Arch;
+use crate::guest_memory::{Piece, Reader};
 use crate::process;
 use crate::progress::Step;
 use anyhow::Context as _;
@@ -26,6 +27,9 @@ pub struct Guest<'a> {
     pub timeout: Duration,
     /// The counting of its instructions, if they are counted.
     pub counting: Option<Counting<'a>>,
+    /// The memory that is read when it has ended. The kernel must run where it was linked, as it does if its
+    /// instructions are counted.
+    pub memory: &'a [Piece],
 }
 
 /// The counting of a guest's instructions. The guest then has one processor, whose clock is the
@@ -50,6 +54,8 @@ pub struct Run {
     pub late: Option<String>,
     /// The running time of QEMU.
     pub took: Duration,
+    /// The content of its memory; empty if the guest did not end by itself.
+    pub memory: Vec<Vec<u8>>,
 }
 
 impl Guest<'_> {
@@ -60,11 +66,23 @@ impl Guest<'_> {
     pub fn run(&self, step: &Step) -> anyhow::Result<Run> {
         let image = self.arch.built_image(self.objtree)?;
         let started = Instant::now();
-        let (console, late) = self.follow(self.qemu(&image), step)?;
+        let mut qemu = self.qemu(&image);
+        let reader = match self.memory {
+            [] => None,
+            pieces => Some(Reader::start(pieces)?),
+        };
+        if let Some(reader) = &reader {
+            qemu.args(reader.options());
+        }
+        let followed = self.follow(qemu, step);
+        let read = reader.map(Reader::finish);
+        let (console, late) = followed?;
+        let memory = read.transpose()?.flatten().unwrap_or_default();
         Ok(Run {
             console,
             late,
             took: started.elapsed(),
+            memory,
         })
     }
 

@@ -238,7 +238,7 @@ impl<'a> Step<'a> {
         // A tree whose own build knows LTO already has these patches.
         let upstream = self.plugin.as_ref().map(|(plugin, _)| &plugin.upstream);
         if let Some(titles) = upstream.filter(|titles| place.is_some() && !titles.is_empty()) {
-            head.push_str("Stands for these patches of the Clang LTO series:\n\n");
+            head.push_str("Stands for these patches that were mailed:\n\n");
             for title in titles {
                 let _ = writeln!(head, "- {title}");
             }

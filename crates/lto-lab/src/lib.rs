@@ -93,11 +93,15 @@ impl Lab {
         variant.built(&self.workdir, || self.tree(variant.arch))
     }
 
-    /// Builds the kernel of a results row, and returns its object tree.
+    /// Builds the kernel of a results row, by this profile if there is one, and returns its object tree.
     ///
     /// # Errors
     /// Same as [`Self::kernel`].
-    pub fn row(&self, row: &Row) -> Result<PathBuf, Failure> {
+    pub fn row(&self, row: &Row, profile: Option<&Path>) -> Result<PathBuf, Failure> {
+        let mut settings = row.settings()?;
+        if let Some(profile) = profile {
+            settings.push(row.by(profile)?);
+        }
         let Variant {
             arch, profile, lto, ..
         } = row.variant;
@@ -109,7 +113,7 @@ impl Lab {
             objtree: &objtree,
             profile,
             lto,
-            set: &row.settings()?,
+            set: &settings,
         })?;
         build::build(build::Options {
             tree: &tree,

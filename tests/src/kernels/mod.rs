@@ -12,6 +12,7 @@ mod modes;
 mod mutations;
 mod native;
 mod objects;
+mod profile;
 mod rebuild;
 mod runtime;
 mod tree;
@@ -34,7 +35,7 @@ use lto_lab::Lab;
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All tests except [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 38] = [
+pub const TESTS: [(&str, KernelTest); 39] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -152,6 +153,10 @@ pub const TESTS: [(&str, KernelTest); 38] = [
         tree::recorders,
     ),
     (
+        "Kconfig offers profiles with what works with them",
+        profile::options,
+    ),
+    (
         "a tree with LTO of its own takes single plugins and gives them back",
         native::adoption,
     ),
@@ -175,7 +180,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 42] = [
+pub const WIDE: [(&str, KernelTest); 43] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -313,6 +318,7 @@ pub const WIDE: [(&str, KernelTest); 42] = [
         "bench runtime: programs of Debian's packages",
         runtime::foreign,
     ),
+    ("a kernel by a profile does less work", profile::less_work),
     (
         "every check sees its changes in each kernel that was built",
         mutations::every_kernel,

@@ -11,13 +11,13 @@ use xshell::cmd;
 use super::counter::{self, Mark, MarkKind};
 use super::result::{self, Kind, Measured, Runtime};
 use super::sets::Workload;
-use crate::Failure;
 use crate::arch::Arch;
 use crate::guest::{self, Content, Said, Script};
 use crate::modules;
 use crate::process;
 use crate::progress::Step;
 use crate::qemu::{self, Counting, Guest};
+use crate::{Failure, Piece};
 
 /// The status of a kind of work that the kernel does not support, as in `kinds.h`.
 const ABSENT: i32 = 100;
@@ -68,16 +68,30 @@ impl Meter {
             sets: BTreeMap::new(),
         });
         for workload in workloads {
-            let (memory, measured) = self.run(objtree, workload)?;
-            runtime.memory = memory;
-            runtime.sets.insert(workload.set, measured);
+            let ran = self.run(objtree, workload, &[])?;
+            result::write_addresses(objtree, workload.set, &ran.addresses)?;
+            runtime.memory = ran.memory;
+            runtime.sets.insert(workload.set, ran.measured);
         }
         result::write(objtree, &runtime)?;
         Ok(runtime)
     }
 
-    /// Returns the kernel's report of its memory, and the measurements of one guest.
-    fn run(&self, objtree: &Path, workload: &Workload) -> Result<(String, Measured), Failure> {
+    /// Runs a workload, and returns the content of these pieces of the kernel's memory at the end. The kernel
+    /// runs where it was linked. Nothing is stored.
+    ///
+    /// # Errors
+    /// QEMU cannot be run, or cannot read the memory; as a fault, the kernel has faults, or work failed.
+    pub fn read_memory(
+        &self,
+        objtree: &Path,
+        workload: &Workload,
+        pieces: &[Piece],
+    ) -> Result<Vec<Vec<u8>>, Failure> {
+        Ok(self.run(objtree, workload, pieces)?.pieces)
+    }
+
+    fn run(&self, objtree: &Path, workload: &Workload, pieces: &[Piece]) -> Result<Ran, Failure> {
         let name = workload.set.name();
         let step = Step::start(format!("measuring {}: {name}", objtree.display()));
         let modules = modules::load_order(objtree)?;
@@ -119,6 +133,7 @@ impl Meter {
                 plugin: &self.plugin,
                 log: &counts,
             }),
+            memory: pieces,
         };
         let run = guest.run(&step)?;
         if let Some(late) = run.late {
@@ -132,14 +147,28 @@ impl Meter {
         })?;
         step.done(&format!("{} kinds", measured.1.len()));
         let (start, kinds) = measured;
-        result::write_addresses(objtree, workload.set, &counted.addresses)?;
-        let measured = Measured {
-            workload: workload.version.clone(),
-            start,
-            kinds,
-        };
-        Ok((memory(&run.console), measured))
+        Ok(Ran {
+            memory: memory(&run.console),
+            measured: Measured {
+                workload: workload.version.clone(),
+                start,
+                kinds,
+            },
+            addresses: counted.addresses,
+            pieces: run.memory,
+        })
     }
+}
+
+/// The results of one guest.
+struct Ran {
+    /// The kernel's report of its memory.
+    memory: String,
+    measured: Measured,
+    /// The number of executed instructions by address.
+    addresses: BTreeMap<u64, u64>,
+    /// The content of the pieces of its memory.
+    pieces: Vec<Vec<u8>>,
 }
 
 /// Returns the kernel's report of its memory at the start.

@@ -27,7 +27,15 @@ pub struct Row {
     pub variant: Variant,
     /// Kconfig settings in addition to those of the variant.
     pub more: Vec<&'static str>,
+    /// Whether it is built by a profile of the training set, which the row [`Row::counting`] makes.
+    pub by_profile: bool,
 }
+
+/// The names of the rows that count their executed code, for kernels without and with LTO.
+const COUNTING: [&str; 2] = ["none-count", "none-count-for-lto"];
+
+/// The option for the profile.
+const PROFILE: &str = "LTO_PROFILE_USE";
 
 /// The stored result of a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +68,7 @@ pub fn rows(arch: Arch) -> Vec<Row> {
         name: name.to_owned(),
         variant,
         more: more.to_vec(),
+        by_profile: false,
     };
     let mut rows = vec![
         row("none", none, &[]),
@@ -86,6 +95,16 @@ pub fn rows(arch: Arch) -> Vec<Row> {
     let all = Variant { trims, ..smaller };
     rows.push(row("thin-dist-drop-trim-smaller", all, &[]));
     if arch == Arch::Arm64 {
+        let counts = "LTO_PROFILE_GENERATE=y";
+        let for_lto = "LTO_PROFILE_GENERATE_FOR_LTO=y";
+        rows.push(row(COUNTING[0], none, &[counts]));
+        rows.push(row(COUNTING[1], none, &[counts, for_lto]));
+        for (name, variant) in [("none", none), ("thin-dist-drop", drops)] {
+            rows.push(Row {
+                by_profile: true,
+                ..row(&format!("{name}-profile"), variant, &[])
+            });
+        }
         let profile = Profile::Defconfig;
         let none = Variant { profile, ..none };
         rows.push(row("defconfig-none", none, &[]));
@@ -116,7 +135,22 @@ impl Row {
         )
     }
 
-    /// Returns the settings of its build.
+    /// Returns the name of the row that makes the profile, if this one is built by one.
+    pub fn counting(&self) -> &'static str {
+        COUNTING[usize::from(self.variant.lto != Lto::None)]
+    }
+
+    /// Returns the setting of the profile that it is built by.
+    ///
+    /// # Errors
+    /// The path is not UTF-8.
+    pub fn by(&self, profile: &Path) -> anyhow::Result<Setting> {
+        let path = std::path::absolute(profile).with_context(|| profile.display().to_string())?;
+        let path = path.to_str().context("a path that is not UTF-8")?;
+        format!("{PROFILE}=\"{path}\"").parse()
+    }
+
+    /// Returns the settings of its build, without the path of a profile.
     pub fn settings(&self) -> anyhow::Result<Vec<Setting>> {
         let mut settings = self.variant.settings()?;
         for setting in &self.more {
@@ -167,6 +201,9 @@ impl Row {
         for setting in &self.more {
             let _ = write!(title, ", `{setting}`");
         }
+        if self.by_profile {
+            title.push_str(", by a profile of the training set");
+        }
         if profile == Profile::Defconfig {
             title.push_str(" (defconfig)");
         }
@@ -182,11 +219,19 @@ impl Row {
         let config = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let mut settings = self.settings()?;
         settings.push(self.variant.lto.setting());
-        let missing: Vec<_> = settings
+        let mut missing: Vec<_> = settings
             .iter()
             .filter(|setting| !setting.is_in(&config))
             .map(Setting::to_string)
             .collect();
+        let profile = format!("CONFIG_{PROFILE}=\"");
+        let mut lines = config.lines();
+        let named = lines.find_map(|line| line.strip_prefix(&profile));
+        let is_by_profile = named.is_some_and(|path| path != "\"");
+        if self.by_profile != is_by_profile {
+            let which = if self.by_profile { "a profile" } else { "none" };
+            missing.push(format!("{which} in {PROFILE}"));
+        }
         if missing.is_empty() {
             return Ok(());
         }
@@ -303,6 +348,16 @@ mod tests {
         )
         .unwrap();
         assert!(row.check(objtree.path()).is_ok());
+        let row_of = |name: &str| rows.iter().find(|row| row.name == name).unwrap();
+        let by_profile = "CONFIG_LTO_NONE=y\nCONFIG_LTO_PROFILE_USE=";
+        for (path, fits, not) in [
+            ("\"/a.profdata\"", "none-profile", "none"),
+            ("\"\"", "none", "none-profile"),
+        ] {
+            std::fs::write(&config, format!("{by_profile}{path}\n")).unwrap();
+            assert!(row_of(fits).check(objtree.path()).is_ok(), "{path}");
+            assert!(row_of(not).check(objtree.path()).is_err(), "{path}");
+        }
         std::fs::write(&config, "CONFIG_LTO_NONE=y\n").unwrap();
         let Err(Failure::Fault(error)) = row.check(objtree.path()) else {
             panic!("taken");

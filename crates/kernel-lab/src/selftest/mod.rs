@@ -246,6 +246,7 @@ impl Tools {
             log,
             timeout: self.timeout,
             counting: None,
+            memory: &[],
         };
         guest.run(step)
     }
@@ -368,6 +369,7 @@ mod tests {
             console: console.lines().map(str::to_owned).collect(),
             late: None,
             took: Duration::ZERO,
+            memory: Vec::new(),
         };
         let modules = ["jbd2", "test_sort"].map(Module::named);
         let mut results = Results::default();
