@@ -67,7 +67,7 @@ mod tests {
         dir.write("arch/Kconfig", b"config A\n\xe9config B\n");
         let error = Sources::open(dir.path()).unwrap_err().to_string();
         assert!(
-            error.ends_with("is not a kernel tree: it has no scripts/Makefile.build"),
+            error.contains("is not a kernel tree: it has no scripts/Makefile.build; "),
             "{error}"
         );
         dir.write("scripts/Makefile.build", "");

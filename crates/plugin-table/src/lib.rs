@@ -88,8 +88,10 @@ pub fn prose() -> Prose {
         let file = files.iter().find(|file| file.name == name);
         file.map_or("", |file| file.text)
     };
+    // The first line is that of the licence.
+    let cover = text("cover-letter.txt").split_once('\n');
     Prose {
-        cover: text("cover-letter.txt"),
+        cover: cover.map_or("", |(_, text)| text),
         page: text("llvm-lto.rst"),
     }
 }
@@ -146,7 +148,7 @@ mod tests {
             .map(|file| file.text)
             .collect();
         let Prose { cover, page } = prose();
-        assert!(!cover.is_empty());
+        assert!(!cover.is_empty() && !cover.contains("SPDX"));
         let options = page
             .lines()
             .filter_map(|line| line.strip_prefix("``CONFIG_")?.strip_suffix("``"));

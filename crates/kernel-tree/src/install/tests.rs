@@ -437,7 +437,7 @@ fn a_scripts_lto_of_others_is_refused() {
     sample.write("scripts/lto/Makefile", b"theirs");
     assert_says(
         &refused(&sample),
-        &["scripts/lto is there", "scripts/lto/Makefile"],
+        &["scripts/lto exists", "scripts/lto/Makefile"],
     );
 }
 
