@@ -14,10 +14,10 @@ use crate::values;
 
 /// Makes a profile of what a kernel executes, to build another by.
 ///
-/// The kernel must be built with LTO_PROFILE_GENERATE=y. It runs in QEMU as in `bench runtime`, so two runs give
+/// The kernel must be built with `LTO_PROFILE_GENERATE=y`. It runs in QEMU as in `bench runtime`, so two runs give
 /// the same profile, and its counters are read from its memory when it powers off. By default it does the work
 /// of the training set; the counts of several sets and files are added up. A profile is used by
-/// LTO_PROFILE_USE="FILE" in the configuration of the same kernel.
+/// `LTO_PROFILE_USE="FILE"` in the configuration of the same kernel.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernel profile --arch arm64 --objtree /build/count -o arm64.profdata
