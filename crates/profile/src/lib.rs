@@ -8,7 +8,7 @@
 //! and no file; so somebody reads the counters out of its memory, and this crate writes the file.
 //!
 //! [`CountingKernel`] says where a kernel has its counters, [`Raw`] is a file with what was read there, and
-//! [`collect`] makes a `.profraw` of both. [`merge`] makes a profile of such files with LLVM's own program.
+//! [`collect()`] makes a `.profraw` of both. [`merge()`] makes a profile of such files with LLVM's own program.
 //!
 //! **Invariant:** knows the counters of one linked kernel, and what was read from its memory; of a kernel
 //! no more than its build ID and the symbols around the counters. It runs llvm-profdata, and knows no
