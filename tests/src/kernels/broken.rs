@@ -31,7 +31,13 @@ fn shadow(objtree: &Path, replaced: &[Replacement]) -> anyhow::Result<TempDir> {
         }
     }
     for (name, content) in replaced {
-        fs::write(shadow.path().join(name), content)?;
+        let path = shadow.path().join(name);
+        fs::write(&path, content)?;
+        // verify compares times: a file is as old as the one that it replaces, or as the configuration.
+        let replaces = Some(objtree.join(name)).filter(|path| path.exists());
+        let like = replaces.unwrap_or_else(|| objtree.join(".config"));
+        let file = fs::File::options().write(true).open(&path)?;
+        file.set_modified(fs::metadata(like)?.modified()?)?;
     }
     Ok(shadow)
 }
