@@ -65,6 +65,7 @@ const FOUNDATION: [(&str, &[&str]); 15] = [
             "lto-lab",
             "lto-link",
             "mcount-loc",
+            "object-model",
             "profile",
             "tool-io",
         ],

@@ -57,8 +57,7 @@ nothing was changed.";
 
 /// Returns the end of the help: the names of the plugins, and the examples.
 fn after_help() -> String {
-    // A table that cannot be read is an error of the command itself.
-    let names = installer::plugin_names().unwrap_or_default();
+    let names: Vec<_> = installer::plugin_names().collect();
     format!("Plugins:\n  {}\n\n{EXAMPLES}", names.join(" "))
 }
 

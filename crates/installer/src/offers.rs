@@ -25,18 +25,6 @@ pub fn explanation(dir: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(explained(&tree, &offers, &installed)))
 }
 
-/// Returns the names of all plugins.
-///
-/// # Errors
-/// The table of plugins cannot be read.
-pub fn plugin_names() -> anyhow::Result<Vec<String>> {
-    let table = plugin_table::table()?;
-    Ok(table
-        .plugins()
-        .map(|plugin| plugin.name.to_owned())
-        .collect())
-}
-
 /// Returns the names of the plugins that are offered to a tree whose own build knows LTO.
 ///
 /// # Errors

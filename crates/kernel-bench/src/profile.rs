@@ -9,7 +9,8 @@ use kernel_lab::runtime::rows::{self, Row};
 use kernel_lab::runtime::{Meter, Set, workloads};
 use kernel_lab::{Arch, Failure, Piece, llvm};
 use lto_lab::Lab;
-use profile::{BuildId, CountingKernel, Memory, Raw, collect, merge};
+use object_model::BuildId;
+use profile::{CountingKernel, Memory, Raw, collect, merge};
 use tool_io::Files;
 
 /// The kernel that counts, and the work that it does.
@@ -31,7 +32,7 @@ pub struct Options<'a> {
     pub keep: Option<&'a Path>,
 }
 
-/// What the kernel executed in one guest.
+/// The functions that the kernel executed in one guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executed {
     /// The name of the set, or the file of the user.

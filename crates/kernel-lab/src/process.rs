@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
+use std::process::Output;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -23,20 +24,28 @@ pub const LAST_LINES: usize = 30;
 /// The command cannot be started, or fails; the error contains the last lines of its output.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let shown = shown(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("starting `{shown}`"))?;
+    let output = ended(command)?;
     if !output.status.success() {
-        let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
-        said.push_str(&String::from_utf8_lossy(&output.stdout));
-        anyhow::bail!(
-            "`{shown}` failed ({})\n{}",
-            output.status,
-            last_lines(&said)
-        );
+        return Err(failure(&shown, &output));
     }
     String::from_utf8(output.stdout).with_context(|| format!("the output of `{shown}`"))
+}
+
+/// Runs `command` to its end, without input.
+fn ended(command: &mut Command) -> anyhow::Result<Output> {
+    let output = command.stdin(Stdio::null()).output();
+    output.with_context(|| format!("starting `{}`", shown(command)))
+}
+
+/// Returns the error of a command that failed, with the last lines of its output.
+fn failure(shown: &str, output: &Output) -> anyhow::Error {
+    let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
+    said.push_str(&String::from_utf8_lossy(&output.stdout));
+    anyhow::anyhow!(
+        "`{shown}` failed ({})\n{}",
+        output.status,
+        last_lines(&said)
+    )
 }
 
 /// Runs a command written with xshell's `cmd!`, in the same way.
@@ -53,19 +62,11 @@ pub fn read(command: Cmd<'_>) -> anyhow::Result<String> {
 /// The command cannot be started, or ends otherwise.
 pub fn answer(command: Cmd<'_>) -> anyhow::Result<bool> {
     let mut command = Command::from(command);
-    let shown = shown(&command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("starting `{shown}`"))?;
+    let output = ended(&mut command)?;
     match output.status.code() {
         Some(0) => Ok(true),
         Some(1) => Ok(false),
-        _ => anyhow::bail!(
-            "`{shown}` failed ({})\n{}",
-            output.status,
-            last_lines(&String::from_utf8_lossy(&output.stderr))
-        ),
+        _ => Err(failure(&shown(&command), &output)),
     }
 }
 

@@ -77,7 +77,7 @@ pub(crate) enum Adoption {
         gain: String,
         /// The facts that the tree must have.
         needs: Vec<Need>,
-        /// What it also does in some of these trees.
+        /// Steps that it does in some of these trees only.
         parts: Vec<Part>,
         /// Whether the files that the plugin computes are made there, too.
         generate: bool,
@@ -103,7 +103,7 @@ pub(crate) struct Need {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Part {
     pub name: String,
-    /// What it does, on one line.
+    /// The step, on one line.
     pub does: String,
     /// Facts by which the tree does this itself. If one holds, nothing is missing without the part.
     #[serde(default)]

@@ -15,52 +15,55 @@ pub struct Offer<'table> {
     pub does: Option<String>,
     /// The reason why it cannot be taken in this tree.
     pub refused: Option<&'table str>,
-    /// What it does in other trees, and not in this one.
+    /// The steps that it does in other trees only.
     pub withheld: Vec<Withheld<'table>>,
 }
 
 /// A part of a plugin that a tree does not get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Withheld<'table> {
-    /// What it does where it is made.
+    /// The step, on one line.
     pub does: &'table str,
     /// The fact that the tree lacks.
     pub reason: &'table str,
 }
 
-impl<'table> Withheld<'table> {
-    /// Returns the parts of a plugin that `tree` does not get, and that it does not have by itself.
-    pub(crate) fn of(resolved: &'table Resolved, tree: &Tree) -> Result<Vec<Self>> {
-        let mut withheld = Vec::new();
+/// What a plugin does in a tree whose own build knows LTO, besides what it does in all of them.
+#[derive(Default)]
+pub(crate) struct Parts<'table> {
+    /// The steps that it does, on a line each.
+    given: Vec<&'table str>,
+    /// The steps that it does not do.
+    pub withheld: Vec<Withheld<'table>>,
+}
+
+impl<'table> Parts<'table> {
+    /// Sorts the parts of a plugin by what `tree` gets. Parts that the tree does itself are in neither list.
+    pub(crate) fn of(resolved: &'table Resolved, tree: &Tree) -> Result<Self> {
+        let mut parts = Self::default();
         for part in resolved.edits.parts() {
-            if let State::Withheld(reason) = State::of(part, tree)? {
-                withheld.push(Self {
+            if does_itself(part, tree)? {
+                continue;
+            }
+            match unmet(&part.needs, tree)? {
+                None => parts.given.push(&part.does),
+                Some(reason) => parts.withheld.push(Withheld {
                     does: &part.does,
                     reason,
-                });
+                }),
             }
         }
-        Ok(withheld)
+        Ok(parts)
     }
 }
 
-/// The state of a part in a tree.
-enum State<'table> {
-    Given,
-    /// The tree does the same.
-    NotNeeded,
-    Withheld(&'table str),
-}
-
-impl<'table> State<'table> {
-    fn of(part: &'table Part, tree: &Tree) -> Result<Self> {
-        for fact in &part.unless {
-            if tree.holds(fact)? {
-                return Ok(Self::NotNeeded);
-            }
+fn does_itself(part: &Part, tree: &Tree) -> Result<bool> {
+    for fact in &part.unless {
+        if tree.holds(fact)? {
+            return Ok(true);
         }
-        Ok(unmet(&part.needs, tree)?.map_or(Self::Given, Self::Withheld))
     }
+    Ok(false)
 }
 
 /// The reason why a plugin that has only parts is not offered, if no part is withheld.
@@ -75,23 +78,16 @@ impl<'table> Offer<'table> {
             refused: Some(reason),
             withheld: Vec::new(),
         };
-        let (does, needs, parts) = match &edits.adoption {
+        let (does, needs) = match &edits.adoption {
             None => return Ok(refused("it is for trees without LTO only")),
             Some(Adoption::Refused { reason }) => return Ok(refused(reason.as_str())),
-            Some(Adoption::Offered {
-                does, needs, parts, ..
-            }) => (does, needs, parts),
+            Some(Adoption::Offered { does, needs, .. }) => (does, needs),
         };
         if let Some(reason) = unmet(needs, tree)? {
             return Ok(refused(reason));
         }
-        let withheld = Withheld::of(resolved, tree)?;
-        let mut steps: Vec<&str> = does.iter().map(String::as_str).collect();
-        for part in parts {
-            if matches!(State::of(part, tree)?, State::Given) {
-                steps.push(&part.does);
-            }
-        }
+        let Parts { given, withheld } = Parts::of(resolved, tree)?;
+        let steps: Vec<&str> = does.iter().map(String::as_str).chain(given).collect();
         if steps.is_empty() {
             return Ok(refused(withheld.first().map_or(HAS_ALL, |one| one.reason)));
         }

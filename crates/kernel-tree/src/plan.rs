@@ -12,7 +12,7 @@ use crate::anchor::{self, headline};
 use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
 use crate::error::{Error, Refusal, Result};
 use crate::manifest::foreign_files;
-use crate::offer::Withheld;
+use crate::offer::{Parts, Withheld};
 use crate::paths::{BIN_DIR, LTO_DIR, VERSION_FILE, is_record, is_under, obstacle};
 use crate::plugin::{Generated, Resolved};
 use crate::table::Selection;
@@ -88,7 +88,7 @@ pub struct Plan {
     pub tools: Vec<Tool>,
     /// Skipped entries, and the notes of the plugins.
     pub notes: Vec<Note>,
-    /// What the plugins do in other trees whose own build knows LTO, and not in this one, with the reasons.
+    /// The steps that the plugins do in other trees with their own LTO, but not in this one; each with the reason.
     pub withheld: Vec<Note>,
 }
 
@@ -174,7 +174,7 @@ impl Plan {
 fn withheld(tree: &Tree, selection: &Selection<'_>) -> Result<Vec<Note>> {
     let mut notes = Vec::new();
     for resolved in selection.plugins.iter().filter(|_| selection.native) {
-        let parts = Withheld::of(resolved, tree)?.into_iter();
+        let parts = Parts::of(resolved, tree)?.withheld.into_iter();
         notes.extend(parts.map(|Withheld { does, reason }| Note {
             plugin: resolved.plugin.name.to_owned(),
             text: format!("does not do this here: {does}: {reason}"),

@@ -6,12 +6,12 @@ use object::elf::{FileHeader32, FileHeader64, FileType, Machine};
 use object::read::elf::{
     FileHeader, Rel as _, Rela as _, SectionHeader as _, SectionTable, Sym as _, SymbolTable,
 };
-use object::{Endian as _, Endianness, Object as _};
+use object::{Endian as _, Endianness};
 
 use crate::symbol::SymbolFlags;
 use crate::{
-    Binding, Comdat, Definition, ReadError, Relocation, Section, SectionIndex, Symbol, SymbolIndex,
-    SymbolKind, SymbolMap, Visibility,
+    Binding, BuildId, Comdat, Definition, ReadError, Relocation, Section, SectionIndex, Symbol,
+    SymbolIndex, SymbolKind, SymbolMap, Visibility,
 };
 
 /// An ELF file: its header, sections and symbols, checked against the bounds of the file.
@@ -76,8 +76,10 @@ impl<'data> Elf<'data> {
     }
 
     /// Returns the build ID, which the linker wrote with `--build-id` (`NT_GNU_BUILD_ID`).
-    pub fn build_id(&self) -> Option<&'data [u8]> {
-        object::File::parse(self.data).ok()?.build_id().ok()?
+    pub fn build_id(&self) -> Option<BuildId> {
+        let sections = self.sections.iter();
+        let mut notes = sections.filter(|section| section.section_type == elf::SHT_NOTE);
+        notes.find_map(|section| BuildId::among(section.data, self.endian))
     }
 
     /// Returns all sections in table order, without the null section.

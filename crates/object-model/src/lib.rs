@@ -16,6 +16,7 @@
 mod architecture;
 mod archive;
 mod bitcode;
+mod build_id;
 mod elf_file;
 mod error;
 mod faults;
@@ -33,6 +34,7 @@ pub use bitcode::{
     Assembly, Bitcode, FunctionAssembly, GlobalValue, GlobalValueKind, Guid, Linkage, LtoKind,
     Summary, ValueIndex, ValueSummary,
 };
+pub use build_id::BuildId;
 pub use elf_file::Elf;
 /// The numbers of ELF, with the names of the specification: `elf::EM_AARCH64`,
 /// `elf::R_AARCH64_PREL32`, `elf::SHT_NOTE`, and the types they have.

@@ -235,9 +235,8 @@ impl<'files> Objtree<'files> {
         let object = module.artefact().object();
         let path = Path::new(&object);
         // A record may remain from a build in which lto-link linked the module.
-        let file_name = path.file_name().unwrap_or_default().display();
-        let command = path.with_file_name(format!(".{file_name}.cmd"));
-        let command = text_if_there(&self.root.join(command))?.unwrap_or_default();
+        let command = self.root.join(command_file(path));
+        let command = text_if_there(&command)?.unwrap_or_default();
         if command.contains("/lto-link module ")
             && let Some(paths) = self.record(&object)?
         {
@@ -293,6 +292,12 @@ pub fn module_of_line(line: &str) -> &str {
 fn or_unread<T>(read: Result<T, InputError>, unread: &mut Vec<String>) -> Option<T> {
     let unreadable = |error: InputError| unread.push(WithCauses(&error).to_string());
     read.map_err(unreadable).ok()
+}
+
+/// Returns the file in which kbuild keeps the command that made `object`: `kernel/.fork.o.cmd` of `kernel/fork.o`.
+pub fn command_file(object: &Path) -> PathBuf {
+    let name = object.file_name().unwrap_or_default().display();
+    object.with_file_name(format!(".{name}.cmd"))
 }
 
 /// The text of a file, if it is there.

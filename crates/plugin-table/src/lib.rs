@@ -80,6 +80,12 @@ pub fn needed_for_lto() -> Vec<Needed> {
         .collect()
 }
 
+/// Returns the names of all plugins, sorted. Reads none of their texts.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let folders = FOLDERS.iter().map(|(folder, _)| *folder);
+    folders.filter(|folder| *folder != HOOKS)
+}
+
 /// Returns the texts of a series that are not of one plugin. A test rules out that they are missing.
 pub fn prose() -> Prose {
     let hooks = FOLDERS.iter().filter(|(folder, _)| *folder == HOOKS);

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use crate::BuildId;
+use object_model::BuildId;
 
 /// The reason why there is no profile of a kernel.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum Error {
     /// Its tables are not between symbols.
     #[error("{reason}: was it linked with the linker script of a tree with the plugin profile?")]
     Table {
-        /// What is missing.
+        /// The reason: which symbol is missing.
         reason: String,
     },
     /// It has no build ID, so counters cannot be known to be its own.
@@ -150,7 +150,7 @@ pub enum MergeError {
         program: PathBuf,
         /// How it ended.
         status: ExitStatus,
-        /// What it wrote.
+        /// Its messages.
         said: String,
     },
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A kernel that counts: where its counters are, and what they count.
 
-use object_model::{Elf, Image, TableName, TablePart};
+use object_model::{BuildId, Elf, Image, TableName, TablePart};
 
+use crate::Error;
 use crate::layout::{Layout, Record};
-use crate::{BuildId, Error};
 
 /// The size of a counter in bytes.
 pub(crate) const COUNTER_SIZE: u64 = 8;

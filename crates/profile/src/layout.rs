@@ -134,7 +134,7 @@ impl Layout {
 /// The first word of a file with 64-bit addresses: `\xfflprofr\x81`.
 const MAGIC: u64 = u64::from_be_bytes(*b"\xfflprofr\x81");
 
-/// What the header of a file says.
+/// The values in the header of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     /// The version and kind, as in `__llvm_profile_raw_version`.

@@ -19,7 +19,6 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod build_id;
 mod collect;
 mod error;
 mod kernel;
@@ -27,7 +26,6 @@ mod layout;
 mod merge;
 mod raw;
 
-pub use build_id::BuildId;
 pub use collect::{Collected, collect};
 pub use error::{Error, MergeError, RawError};
 pub use kernel::{CountingKernel, Memory};

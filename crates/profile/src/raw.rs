@@ -4,7 +4,9 @@
 //! It begins with three lines of text: the name and version of the format, the build ID of the kernel, and the
 //! size of the counters in bytes. An empty line follows, and then the counters as they were in memory.
 
-use crate::{BuildId, RawError};
+use object_model::BuildId;
+
+use crate::RawError;
 
 /// The first line.
 const FORMAT: &str = "kbuild-lto counters 1";

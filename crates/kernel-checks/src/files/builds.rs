@@ -2,7 +2,6 @@
 //! vmlinux, vmlinux.o and the modules are of one architecture and of one build.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use object_model::{Binding, Elf, elf};
 use object_tree::{Artefact, Module, Objtree, text_if_there};
@@ -158,15 +157,10 @@ pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> Option<String> {
 /// Returns a note if vmlinux has the build ID of the one to compare with: a comparison of a build with itself shows nothing.
 pub fn same_build(tree: &Objtree, against: Option<&Objtree>) -> Option<String> {
     let found = tree.vmlinux.build_id()?;
-    let is_same = against?.vmlinux.build_id() == Some(found);
+    let is_same = against?.vmlinux.build_id().as_ref() == Some(&found);
     is_same.then(|| {
-        let mut id = String::new();
-        for byte in found {
-            // Writing to a string does not fail.
-            let _ = write!(id, "{byte:02x}");
-        }
         format!(
-            "vmlinux has the build ID of the one to compare with, {id}: both are the same build"
+            "vmlinux has the build ID of the one to compare with, {found}: both are the same build"
         )
     })
 }

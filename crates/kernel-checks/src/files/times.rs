@@ -1,55 +1,77 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! No file is newer than what was linked from it: otherwise it was built again, and the link was not.
 
-use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
-use object_tree::{Artefact, Objtree};
+use object_tree::{Artefact, Objtree, command_file};
 
-/// What the times of the files say.
+/// The result of the comparison.
 pub struct Times {
-    /// The files that were built after what was linked from them.
+    /// A line for each file that is older than one that it was linked from.
     pub faults: Vec<String>,
-    /// Why the times say nothing, if they do not.
+    /// The reason why times were not compared, if they were not.
     pub note: Option<String>,
 }
 
 /// Compares the times of inputs, vmlinux.o, vmlinux, objects and modules, if the tree has the times of its build.
 pub fn check(tree: &Objtree) -> anyhow::Result<Times> {
-    let kernel = Artefact::Vmlinux.to_string();
-    let object = Artefact::VmlinuxO.to_string();
     let mut order = Order::default();
     let mut faults = Vec::new();
-    faults.extend(newer(tree, Path::new(&object), &kernel));
+    let object = Artefact::VmlinuxO.to_string();
+    let of_object = time(&tree.root.join(&object));
+    faults.extend(Linked::new(tree, Artefact::Vmlinux).fault(&object, of_object));
     if tree.has_lto()
         && let Some(link) = tree.link()?
     {
-        for path in link.inputs.iter().filter_map(|input| input.path.as_deref()) {
-            faults.extend(newer(tree, path, &object));
+        let linked = Linked::new(tree, Artefact::VmlinuxO);
+        for input in &link.inputs {
+            let Some(path) = &input.path else { continue };
+            let full = tree.root.join(path);
+            let of_input = time(&full);
+            faults.extend(linked.fault(&path.display().to_string(), of_input));
             // Without LTO, objtool and others change an object after its command was written.
-            let path = tree.root.join(path);
-            order.add(&path, &command_of(&path));
+            order.add(of_input, time(&command_file(&full)));
         }
     }
     for module in &tree.modules {
         let artefact = module.artefact();
-        faults.extend(newer(
-            tree,
-            Path::new(&artefact.object()),
-            &artefact.to_string(),
-        ));
-        order.add(
-            &tree.beside(module, ".mod.c"),
-            &tree.beside(module, ".mod.o"),
-        );
+        let object = artefact.object();
+        let of_object = time(&tree.root.join(&object));
+        faults.extend(Linked::new(tree, artefact).fault(&object, of_object));
+        let of = |suffix: &str| time(&tree.beside(module, suffix));
+        order.add(of(".mod.c"), of(".mod.o"));
     }
     let note = order.note().filter(|_| !faults.is_empty());
     if note.is_some() {
         faults.clear();
     }
     Ok(Times { faults, note })
+}
+
+/// A linked file, and when it was written.
+struct Linked {
+    name: String,
+    time: Option<SystemTime>,
+}
+
+impl Linked {
+    fn new(tree: &Objtree, artefact: Artefact) -> Self {
+        let name = artefact.to_string();
+        Self {
+            time: time(&tree.root.join(&name)),
+            name,
+        }
+    }
+
+    /// Returns the fault if `object`, from which it is linked, was written later.
+    fn fault(&self, object: &str, of_object: Option<SystemTime>) -> Option<String> {
+        let Self { name, time } = self;
+        (of_object? > (*time)?).then(|| {
+            format!("{name}: is older than {object}, from which it is linked; run make again")
+        })
+    }
 }
 
 /// Pairs of files, of which each build writes the first one first: an object and its command (`if_changed_dep` in
@@ -61,8 +83,8 @@ struct Order {
 }
 
 impl Order {
-    fn add(&mut self, first: &Path, second: &Path) {
-        if let (Some(first), Some(second)) = (time(first), time(second)) {
+    fn add(&mut self, first: Option<SystemTime>, second: Option<SystemTime>) {
+        if let (Some(first), Some(second)) = (first, second) {
             self.n_pairs += 1;
             self.n_mixed += usize::from(first > second);
         }
@@ -84,26 +106,6 @@ impl Order {
             )
         })
     }
-}
-
-/// Returns the fault of an object that is newer than the file `linked` from it.
-fn newer(tree: &Objtree, object: &Path, linked: &str) -> Option<String> {
-    let of_object = time(&tree.root.join(object))?;
-    let of_linked = time(&tree.root.join(linked))?;
-    (of_object > of_linked).then(|| {
-        format!(
-            "{linked}: is older than {}, from which it is linked; run make again",
-            object.display()
-        )
-    })
-}
-
-/// Returns the file in which kbuild keeps the command of `object`.
-fn command_of(object: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(object.file_name().unwrap_or_default());
-    name.push(".cmd");
-    object.with_file_name(name)
 }
 
 /// Returns when a file was last written; `None` if it is missing.

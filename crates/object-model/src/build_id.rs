@@ -1,44 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The build ID, by which counters are known to be those of a kernel.
+//! The build ID of a linked file, by which files of one build are known.
 
 use std::fmt;
 
-/// The build ID that the linker gave a kernel.
+use object::Endianness;
+use object::elf::{ELF_NOTE_GNU, FileHeader64, NT_GNU_BUILD_ID};
+use object::read::elf::NoteIterator;
+
+/// The build ID that the linker wrote (`--build-id`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildId(Vec<u8>);
 
-/// The owner of the note with the build ID. Source: the manual of ld (`--build-id`).
-const OWNER: &[u8] = b"GNU\0";
-
-/// The type of the note (`NT_GNU_BUILD_ID`).
-const NOTE_TYPE: u32 = 3;
+/// Notes are padded to as many bytes, in 32-bit files, too.
+const ALIGNMENT: u64 = 4;
 
 impl BuildId {
-    /// Returns the build ID among `notes`: the bytes of a kernel's section `.notes`, or of its memory from
-    /// `__start_notes` to `__stop_notes`.
+    /// Returns the build ID among `notes`, in little-endian order: the bytes of a section of notes, such as a kernel's
+    /// `.notes`, or of its memory from `__start_notes` to `__stop_notes`.
     pub fn in_notes(notes: &[u8]) -> Option<Self> {
-        let mut rest = notes;
-        loop {
-            // Sizes of owner and content, and type; both parts are padded to 4 bytes.
-            let word = |at: usize| {
-                let bytes = rest.get(at..at + 4)?;
-                Some(u32::from_le_bytes(bytes.try_into().ok()?))
-            };
-            let (owner_size, size, kind) = (word(0)?, word(4)?, word(8)?);
-            let padded = |size: u32| usize::try_from(size).ok()?.checked_next_multiple_of(4);
-            let content_at = 12_usize.checked_add(padded(owner_size)?)?;
-            let owner = rest.get(12..12_usize.checked_add(owner_size as usize)?)?;
-            let end = content_at.checked_add(padded(size)?)?;
-            if kind == NOTE_TYPE && owner == OWNER && size > 0 {
-                let content = rest.get(content_at..content_at.checked_add(size as usize)?)?;
-                return Some(Self(content.to_vec()));
+        Self::among(notes, Endianness::Little)
+    }
+
+    pub(crate) fn among(notes: &[u8], endian: Endianness) -> Option<Self> {
+        let mut notes =
+            NoteIterator::<FileHeader64<Endianness>>::new(endian, ALIGNMENT, notes).ok()?;
+        while let Some(note) = notes.next().ok()? {
+            let is_build_id = note.name() == ELF_NOTE_GNU && note.n_type(endian) == NT_GNU_BUILD_ID;
+            if is_build_id && !note.desc().is_empty() {
+                return Some(Self(note.desc().to_vec()));
             }
-            rest = rest.get(end..)?;
         }
+        None
     }
 
     /// Returns the build ID with these hexadecimal digits.
-    pub(crate) fn from_hex(digits: &str) -> Option<Self> {
+    pub fn from_hex(digits: &str) -> Option<Self> {
         let digits = digits.as_bytes();
         if digits.is_empty() || !digits.len().is_multiple_of(2) {
             return None;
@@ -59,6 +55,9 @@ impl fmt::Display for BuildId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const OWNER: &[u8] = b"GNU\0";
+    const NOTE_TYPE: u32 = 3;
 
     /// A note as linkers write it.
     fn note(owner: &[u8], kind: u32, content: &[u8]) -> Vec<u8> {
