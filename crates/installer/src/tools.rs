@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use kernel_lab::{process, progress, workspace};
 use kernel_tree::Tool;
 use serde::Deserialize;
+use xshell::cmd;
 
 /// One line of what cargo writes about a build; the others have no such `reason`.
 #[derive(Deserialize)]
@@ -55,27 +55,16 @@ pub fn built_tool(name: &str) -> anyhow::Result<PathBuf> {
 /// Builds packages, and gives the paths of their executables by name.
 fn built(packages: &[&str]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(["build", "--release", "--quiet"])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(workspace::root())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit());
-    for package in packages {
-        command.args(["--package", package]);
-    }
-    let shown = process::shown(&command);
-    progress::note(&format!("building the tools: {shown}"));
-    let output = command
-        .output()
-        .with_context(|| format!("starting `{shown}`"))?;
-    anyhow::ensure!(
-        output.status.success(),
-        "`{shown}` failed ({})",
-        output.status
+    let sh = process::shell_in(workspace::root())?;
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
+    let build = cmd!(
+        sh,
+        "{cargo} build --release --quiet --message-format=json-render-diagnostics {packages...}"
     );
-    let said = String::from_utf8(output.stdout).with_context(|| format!("what `{shown}` wrote"))?;
+    let shown = build.to_string();
+    progress::note(&format!("building the tools: {shown}"));
+    // cargo reports errors of the compiler itself, on stderr.
+    let said = build.quiet().read()?;
     executables(&said).with_context(|| format!("what `{shown}` wrote"))
 }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use kernel_facts::command_file;
 use kernel_lab::{Failure, build, llvm, process};
 use xshell::cmd;
 
@@ -48,7 +49,7 @@ impl Inputs {
     /// The object tree was not built with LTO by a tree that makes such a script.
     pub fn of(objtree: &Path) -> anyhow::Result<Self> {
         let objtree = std::path::absolute(objtree)?;
-        let saved = objtree.join(format!(".{TARGET}.cmd"));
+        let saved = command_file(&objtree.join(TARGET));
         let text = fs::read_to_string(&saved).with_context(|| saved.display().to_string())?;
         let files = inputs_of(&text);
         anyhow::ensure!(

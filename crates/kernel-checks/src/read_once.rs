@@ -91,7 +91,7 @@ pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Fi
 fn command_file(object: &Path) -> PathBuf {
     let file_name = object.file_name().unwrap_or_default().display().to_string();
     let file_name = file_name.strip_prefix(".lto_").unwrap_or(&file_name);
-    object_tree::command_file(&object.with_file_name(file_name))
+    kernel_facts::command_file(&object.with_file_name(file_name))
 }
 
 /// The `READ_ONCE` that an object was compiled with.
