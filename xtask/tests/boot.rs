@@ -174,7 +174,7 @@ fn a_panic_leaves_the_modules_after_it_unreached() {
         faults[1]
             .as_str()
             .unwrap()
-            .contains("init did not come to its end")
+            .contains("init did not finish in the guest")
     );
 }
 

@@ -126,8 +126,7 @@ pub(crate) fn previewed_with(
 pub(crate) fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::Result<Plan> {
     if names.is_empty() && tree.known_lto()? == KnownLto::Native {
         anyhow::bail!(
-            "{}: its own build knows LTO: name the plugins; without --check, this command explains \
-             which there are",
+            "{}: its own build knows LTO: name plugins with --plugins; without --check, this command lists them",
             tree.dir().display()
         );
     }

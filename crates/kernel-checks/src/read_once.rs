@@ -65,9 +65,7 @@ pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Fi
     }
     faults.extend(unknown);
     if n_acquiring == 0 && faults.is_empty() {
-        faults.push(
-            "no object names the header that has READ_ONCE among what it depends on".to_owned(),
-        );
+        faults.push("no object depends on the header that defines READ_ONCE".to_owned());
     }
     let n_loads = acquiring_loads(&tree.vmlinux);
     let mut figure = format!(

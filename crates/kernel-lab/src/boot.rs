@@ -202,7 +202,7 @@ fn judge(console: &[String], modules: &[Module]) -> Report {
         }
     }
     if !done {
-        faults.push("the guest's init did not come to its end".to_owned());
+        faults.push("init did not finish in the guest".to_owned());
     }
     let good = faults.is_empty() && results.values().all(|result| result == LOADED);
     let result = if good { Verdict::Ok } else { Verdict::Failed };

@@ -144,7 +144,7 @@ pub fn read_usage(objtree: &Path) -> anyhow::Result<Usage> {
 }
 
 fn children_usage() -> anyhow::Result<Rusage> {
-    getrusage(UsageWho::RUSAGE_CHILDREN).context("what make has used")
+    getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot read the CPU time of make")
 }
 
 /// Returns the CPU time of all programs that were started and have ended, in seconds.
@@ -154,7 +154,8 @@ pub fn children_seconds() -> anyhow::Result<f64> {
 
 /// Returns the CPU time of this program itself, in seconds.
 pub fn own_seconds() -> anyhow::Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).context("what this program has used")?;
+    let usage =
+        getrusage(UsageWho::RUSAGE_SELF).context("cannot read the CPU time of this program")?;
     Ok(cpu_seconds(&usage))
 }
 

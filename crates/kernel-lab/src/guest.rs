@@ -154,7 +154,8 @@ pub fn compile_with(
     source: &str,
     included: &[(&str, &str)],
 ) -> anyhow::Result<Vec<u8>> {
-    let dir = tempfile::tempdir().context("a directory for a program of the guest")?;
+    let dir =
+        tempfile::tempdir().context("cannot create a directory for a program of the guest")?;
     let file = dir.path().join(format!("{name}.c"));
     let program = dir.path().join(name);
     let own = (file.clone(), source);

@@ -108,10 +108,11 @@ pub fn follow(
     mut each: impl FnMut(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<End> {
     let shown = shown(&command);
-    let (reader, writer) = std::io::pipe().context("a pipe for a program's output")?;
+    let (reader, writer) =
+        std::io::pipe().context("cannot create a pipe for a program's output")?;
     let errors = writer
         .try_clone()
-        .context("a pipe for a program's output")?;
+        .context("cannot create a pipe for a program's output")?;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(writer)

@@ -399,7 +399,7 @@ fn original_of(present: &Content, text: &[u8]) -> Option<Original> {
     })
 }
 
-/// Returns whether a content is none of those that an install writes.
+/// Returns whether a content differs from everything that an install writes.
 fn is_foreign(content: &[u8], known: &[Option<&String>]) -> bool {
     let hash = sha256(content);
     !known.iter().flatten().any(|known| **known == hash)

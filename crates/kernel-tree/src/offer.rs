@@ -28,7 +28,7 @@ pub struct Withheld<'table> {
     pub reason: &'table str,
 }
 
-/// What a plugin does in a tree whose own build knows LTO, besides what it does in all of them.
+/// The optional steps of a plugin in a tree whose own build knows LTO.
 #[derive(Default)]
 pub(crate) struct Parts<'table> {
     /// The steps that it does, on a line each.

@@ -212,8 +212,8 @@ impl Table {
     }
 }
 
-/// Plugins to be installed together, in the table's order: each with all that it requires, or each
-/// as it is taken alone by a tree whose own build knows LTO.
+/// Plugins to be installed together, in the table's order. In a tree without LTO, it contains all that each
+/// one requires; in a tree whose own build knows LTO, no plugin requires another.
 #[derive(Debug, Clone)]
 pub struct Selection<'table> {
     pub(crate) hooks: &'table Edits,
@@ -238,8 +238,8 @@ impl Selection<'_> {
         }
     }
 
-    /// Each plugin for itself, if they are for a tree whose own build knows LTO: there none needs
-    /// another. Nothing otherwise.
+    /// Returns a selection of each single plugin for a tree whose own build knows LTO, where no plugin
+    /// requires another; nothing for other trees.
     #[must_use]
     pub fn each_alone(&self) -> Vec<Self> {
         if !self.native {

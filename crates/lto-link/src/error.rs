@@ -46,7 +46,7 @@ pub enum LinkError {
     /// No root reaches any definition.
     #[error(
         "{}: nothing of it would be left: no symbol is exported, marked as used, or looked up by the module \
-         loader (init_module); name in a file for --keep what is to stay", .0.display()
+         loader (init_module); list the symbols to keep in a file for --keep", .0.display()
     )]
     NothingKept(PathBuf),
     /// The output cannot be replaced.
@@ -155,7 +155,7 @@ pub struct EmbeddedError(pub(crate) String);
 
 /// An object that was compiled with unknown flags.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {why}; it says how {} was compiled", command.display(), object.display())]
+#[error("{}: {why}; this file has the command that compiled {}", command.display(), object.display())]
 pub struct CodegenError {
     /// The bitcode object.
     pub(crate) object: PathBuf,

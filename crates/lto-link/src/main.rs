@@ -386,7 +386,11 @@ fn try_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Failure> {
 fn recorded_inputs(output: &Path) -> Result<Vec<PathBuf>, Failure> {
     let record = LinkPaths::new(output).inputs();
     let record = read_record(&record).map_err(|error| {
-        Failure::cannot_run(format!("{}: {error}; is it linked?", record.display()))
+        Failure::cannot_run(format!(
+            "{}: {error}; has {} been linked?",
+            record.display(),
+            output.display()
+        ))
     })?;
     Ok(record.into_iter().map(|input| input.path.into()).collect())
 }
@@ -427,7 +431,7 @@ fn print_why(args: &WhyArgs) -> Result<(), Failure> {
     let fates = reach.why(symbol);
     if fates.is_empty() {
         return Err(Failure::fault(format!(
-            "{symbol}: no bitcode that {} was linked of defines it",
+            "{symbol}: no bitcode in {} defines it",
             output.display()
         )));
     }

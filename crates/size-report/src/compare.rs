@@ -30,7 +30,7 @@ pub enum Change {
     Shrank,
     /// The other build lacks it.
     New,
-    /// It is gone, and the list has it as dropped.
+    /// It is gone: the list of dropped definitions has it.
     Dropped,
     /// It is gone for another reason.
     InlinedOrMerged,

@@ -321,7 +321,7 @@ impl Results {
         }
         if whole && !session.done {
             self.faults
-                .push("the guest's init did not come to its end".to_owned());
+                .push("init did not finish in the guest".to_owned());
         }
         self.faults.extend(run.late.clone());
     }
@@ -404,7 +404,7 @@ mod tests {
         let cut = "[    0.415289] kbuild-lto: guest started";
         assert_eq!(
             added(cut, true).faults,
-            ["the guest's init did not come to its end"]
+            ["init did not finish in the guest"]
         );
         assert_eq!(added(cut, false).faults, [""; 0]);
     }
