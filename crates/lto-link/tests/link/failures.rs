@@ -222,6 +222,50 @@ fn initcalls_without_an_order_stop_the_link() {
 }
 
 #[test]
+fn roots_that_cannot_be_read_stop_the_link_before_it_writes() {
+    let source = format!(
+        "{}int kept(void) {{ return 1; }}",
+        initcall("a", 1, "start", "6")
+    );
+    for lto in LTO {
+        let dir = TestDir::new();
+        dir.c("a.o", &source, &[ARM64, "-O2", lto]);
+        let before = files(dir.path());
+        let linker = ld_lld();
+        let link = |keep| {
+            let options = [
+                "vmlinux",
+                "-o",
+                "vmlinux.o",
+                "--internalize",
+                "--keep",
+                keep,
+            ];
+            run(
+                &dir,
+                &[&options[..], &["--objs", "a.o", "--", &linker]].concat(),
+            )
+        };
+        let (code, _, stderr) = link("not-there");
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("not-there"), "{stderr}");
+        assert_eq!(files(dir.path()), before);
+        // The lists of an earlier link stay.
+        dir.write("keep", "kept # wanted\n");
+        let (code, _, stderr) = link("keep");
+        assert_eq!(code, Some(0), "{stderr}");
+        let before = files(dir.path());
+        assert!(
+            before.iter().any(|file| file.ends_with(".lto-roots")),
+            "{before:?}"
+        );
+        let (code, _, stderr) = link("not-there");
+        assert_eq!(code, Some(1), "{stderr}");
+        assert_eq!(files(dir.path()), before);
+    }
+}
+
+#[test]
 fn an_output_that_cannot_be_written_is_named() {
     let dir = TestDir::new();
     dir.c("a.o", &initcall("a", 1, "fn", "6"), &FLAGS);
