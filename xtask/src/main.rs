@@ -19,8 +19,9 @@ mod uninstall;
 mod values;
 mod verify;
 
-use clap::Parser;
 use std::process::ExitCode;
+
+use clap::Parser;
 
 /// Clang LTO for a Linux kernel tree, as plugins: install, build, boot and check it.
 #[derive(Parser)]

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
-
 use kernel_facts::command_file;
 use kernel_lab::{Failure, build, llvm, process};
 use xshell::cmd;

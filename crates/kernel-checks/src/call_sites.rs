@@ -13,11 +13,11 @@ use anyhow::Context as _;
 use object_model::{
     Elf, Image, ReadError, Relocation, Section, SectionIndex, TableName, TablePart, elf,
 };
+use object_tree::{Artefact, Objtree};
 
 use super::Finding;
 use super::branch::Branch;
 use super::prefixed::prefixed;
-use object_tree::{Artefact, Objtree};
 
 /// One sort of sites.
 struct Sort {

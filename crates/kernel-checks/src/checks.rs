@@ -7,12 +7,12 @@ use anyhow::Context as _;
 use initcall_order::{Collector, Tables};
 use lto_link::Suffixed;
 use object_model::Elf;
+use object_tree::{Artefact, Link, LinkedBy, Module, Objtree, text_if_there};
 use section_merge::{ObjectFault, Reference};
 
 use super::Finding;
 use super::links::{mod_is_missing, no_link};
 use super::prefixed::prefixed;
-use object_tree::{Artefact, Link, LinkedBy, Module, Objtree, text_if_there};
 
 /// The linker script that a kernel with native LTO leaves of its link.
 const SCRIPT: &str = ".tmp_initcalls.lds";

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use object_model::{Elf, Image, ReadError, TableName, TablePart, elf, source_name};
+use object_tree::{Artefact, Objtree};
 
 use super::Finding;
-use object_tree::{Artefact, Objtree};
 
 /// The places, each as distance from its own entry in 4 bytes.
 const PLACES: TableName = TableName {

@@ -11,10 +11,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use object_model::{Elf, Input, elf};
+use object_tree::{Objtree, text_if_there};
 
 use super::Finding;
 use super::links::parts;
-use object_tree::{Objtree, text_if_there};
 
 /// Every object that has `READ_ONCE` was compiled with the header that makes it acquire with LTO.
 pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {

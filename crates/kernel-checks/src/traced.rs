@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context as _;
 use mcount_loc::{Error, Fault};
 use object_model::{Elf, SectionIndex, source_name};
+use object_tree::{Artefact, Objtree};
 
 use super::Finding;
 use super::functions::{by_source_name, starts};
 use super::prefixed::prefixed;
-use object_tree::{Artefact, Objtree};
 
 /// Checks that every entry call has a record, that every record refers to one, and that the same functions
 /// can be traced as in the kernel to compare with.

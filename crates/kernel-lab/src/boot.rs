@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Boots a kernel in QEMU, loads every module, and checks the console for faults.
 
-use super::arch::Arch;
-use super::guest;
-use super::guest::Content;
-use super::guest::Said;
-use super::modules;
-use super::modules::Module;
-use super::qemu;
-use super::qemu::Guest;
-use crate::Failure;
-use crate::Outcome;
-use crate::progress::Step;
-use anyhow::Context as _;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::arch::Arch;
+use super::guest::{Content, Said};
+use super::modules::Module;
+use super::qemu::Guest;
+use super::{guest, modules, qemu};
+use crate::progress::Step;
+use crate::{Failure, Outcome};
 
 /// The kernel to boot, and the time limit.
 #[derive(Clone, Copy, Debug)]

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Fetches the source of a kernel from its Debian package.
 
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+use xshell::cmd;
+
 use crate::apt::Suites;
 use crate::process;
 use crate::progress::Step;
-use anyhow::Context as _;
-use std::fmt::Write as _;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
-use std::process::Stdio;
-use xshell::cmd;
 
 /// The source to fetch, and its destination.
 #[derive(Clone, Copy, Debug)]

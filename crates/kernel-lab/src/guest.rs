@@ -2,18 +2,18 @@
 //! The contents of a guest: `guest/init.c`, the modules that it loads, an optional script, and the
 //! initramfs that contains them.
 
-use super::arch::Arch;
-use super::modules::Module;
-use crate::llvm;
-use crate::process;
-use anyhow::Context as _;
-use cpio::newc;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::BufWriter;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
+
+use anyhow::Context as _;
+use cpio::newc;
 use xshell::cmd;
+
+use super::arch::Arch;
+use super::modules::Module;
+use crate::{llvm, process};
 
 /// The system calls and helpers that replace a C library in the guest's programs.
 pub const SYSTEM: &str = include_str!("../guest/system.h");

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The load order of the modules of an object tree.
 
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
 use object_model::Elf;
-use std::collections::BTreeSet;
-use std::collections::HashMap;
-use std::path::Path;
-use std::path::PathBuf;
 
 /// A module file and the properties that determine its load order.
 #[derive(Debug)]

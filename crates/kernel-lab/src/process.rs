@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Runs other programs, with errors that contain the command and its output.
 
-use anyhow::Context as _;
-use std::io::BufRead as _;
-use std::io::BufReader;
-use std::io::PipeReader;
+use std::io::{BufRead as _, BufReader, PipeReader};
 use std::path::Path;
-use std::process::Child;
-use std::process::Command;
-use std::process::ExitStatus;
-use std::process::Output;
-use std::process::Stdio;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
+
+use anyhow::Context as _;
 use xshell::{Cmd, Shell};
 
 /// The number of a program's last lines in an error.

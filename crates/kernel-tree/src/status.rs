@@ -61,11 +61,6 @@ impl Installed {
         let lists = [changed, updated, reverted, missing, damaged];
         lists.iter().map(|paths| paths.len()).sum()
     }
-
-    /// Returns whether every file is as installed.
-    pub fn is_intact(&self) -> bool {
-        self.n_different() == 0
-    }
 }
 
 /// Returns the status of a tree; reads every installed file.

@@ -55,7 +55,7 @@ pub use error::{
     CodegenError, DefinitionFault, EmbeddedError, IncompatibleObject, LinkError, RootError,
 };
 pub use generate::distributed::{ThinLinkOptions, complete_thin_link, thin_link};
-pub use jobs::{Jobs, cpus};
+pub use jobs::Jobs;
 pub use link::link;
 pub use paths::LinkPaths;
 pub use plan::options::{Cache, CodeGeneration, LinkKind, LinkOptions};

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use lto_link::{
     Cache, CodeGeneration, Fate, FlagConflict, InputKind, Inputs, Jobs, LinkError, LinkKind,
     LinkOptions, LinkPaths, Reach, RootOptions, Roots, SUFFIX_MAP_HEAD, ThinLinkOptions,
-    ToolchainError, check_toolchain, complete_thin_link, cpus, definitions, file_directives,
+    ToolchainError, check_toolchain, complete_thin_link, definitions, file_directives,
     kernel_names, link, named_in_assembly, read_record, suffix_map, suffixed, thin_link,
 };
 use tool_io::{Failure, Files};
@@ -246,7 +246,7 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         jobs,
         linker,
     } = inputs;
-    let jobs = Jobs::take(jobs.unwrap_or_else(cpus));
+    let jobs = Jobs::take(jobs.unwrap_or_else(tool_io::cpus));
     let code = match roots.options(kind == LinkKind::Module) {
         // The thin link has been given the roots.
         _ if distributed => CodeGeneration::Distributed { shared },
@@ -312,7 +312,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         jobs,
         linker,
     } = inputs;
-    let jobs = Jobs::take(jobs.unwrap_or_else(cpus));
+    let jobs = Jobs::take(jobs.unwrap_or_else(tool_io::cpus));
     let options = ThinLinkOptions {
         output,
         linker,

@@ -19,7 +19,6 @@ mod tree;
 mod warnings;
 mod x86_64;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -441,12 +440,4 @@ fn fault(text: impl Into<String>) -> Failure {
 /// Returns a fault with this text, unless `good`.
 fn expect(good: bool, text: impl FnOnce() -> String) -> Outcome {
     if good { Ok(()) } else { Err(fault(text())) }
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| path.display().to_string())
 }

@@ -8,19 +8,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use kernel_bench::initcall_script::TARGET;
-use kernel_lab::Arch;
 use kernel_lab::config::{self, Lto, Profile, Setting};
-use kernel_lab::setup;
 use kernel_lab::variant::object_size;
-use kernel_lab::{build, fetch};
-use kernel_lab::{files, llvm, process};
+use kernel_lab::{Arch, Failure, Outcome, build, fetch, files, llvm, process, setup};
 use kernel_tree::OnChange;
 use sha2::{Digest as _, Sha256};
 use xshell::cmd;
 
 use super::rebuild::{copy_objtree, made};
 use super::{boots, build_for, expect, fault, verified};
-use kernel_lab::{Failure, Outcome};
 
 pub fn x86_64_6_12_thin(workdir: &Path) -> Outcome {
     verify_untouched(workdir, &X86_6_12_THIN)

@@ -7,12 +7,13 @@ use std::path::Path;
 use anyhow::Context as _;
 use kernel_lab::Arch;
 use kernel_lab::config::{self, Lto, Setting};
+use kernel_lab::files::read;
 use kernel_lab::process;
 use kernel_lab::{Failure, Outcome};
 use kernel_tree::OnChange;
 use xshell::cmd;
 
-use super::{PROFILE, configure, expect, fault, fetch_into, read};
+use super::{PROFILE, configure, expect, fault, fetch_into};
 
 /// Installs these plugins, or all if none is named.
 pub(super) fn install(tree: &Path, plugins: &[String]) -> Outcome {

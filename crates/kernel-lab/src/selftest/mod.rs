@@ -7,21 +7,18 @@ mod parts;
 mod report;
 mod smasher;
 
+use anyhow::Context as _;
+
 use super::arch::Arch;
-use super::busybox;
-use super::guest;
-use super::guest::Content;
-use super::guest::Script;
-use super::modules;
+use super::guest::{Content, Script};
 use super::modules::Module;
-use super::qemu;
 use super::qemu::Guest;
+use super::{busybox, guest, modules, qemu};
 use crate::progress::Step;
 use crate::workspace;
-use anyhow::Context as _;
 use normal::whole_lines;
-use parts::Kind;
-use parts::Session;
+use parts::{Kind, Session};
+
 pub use report::Report;
 use report::Results;
 use std::fmt::Write as _;

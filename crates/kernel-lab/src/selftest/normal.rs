@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Normalizes lines of the kernel's log, so that boots and builds can be compared.
 
+use object_model::source_name;
+
 use crate::guest::said;
 
 /// Returns a line without the time at its start.
@@ -102,16 +104,6 @@ fn without_address(word: &str) -> String {
 
 fn is_hexadecimal(digits: &str) -> bool {
     digits.chars().all(|c| c.is_ascii_hexdigit())
-}
-
-/// Returns a function's name without LLVM's suffix: `.llvm.<hash>` if thin LTO made a static
-/// function global, `.<number>` if full LTO merged two of the same name.
-fn source_name(name: &str) -> &str {
-    let number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
-    match name.rsplit_once('.') {
-        Some((name, suffix)) if number(suffix) => name.strip_suffix(".llvm").unwrap_or(name),
-        _ => name,
-    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeVal;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LinkError, io_error};
@@ -41,8 +40,8 @@ impl Usage {
         let own = used(UsageWho::RUSAGE_SELF)?;
         Ok(Self {
             wall_seconds: started.elapsed().as_secs_f64(),
-            cpu_seconds: seconds(children.user_time()) + seconds(children.system_time()),
-            own_cpu_seconds: seconds(own.user_time()) + seconds(own.system_time()),
+            cpu_seconds: tool_io::cpu_seconds(&children),
+            own_cpu_seconds: tool_io::cpu_seconds(&own),
             peak_rss_kib: children.max_rss().try_into().unwrap_or_default(),
             jobs,
         })
@@ -65,12 +64,6 @@ impl Usage {
 /// The file cannot be read; `InvalidData` or `UnexpectedEof` if no link wrote it.
 pub fn read_usage(path: &Path) -> io::Result<Usage> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
-}
-
-fn seconds(time: TimeVal) -> f64 {
-    let micros = u64::try_from(time.tv_usec()).unwrap_or_default();
-    let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
-    (Duration::from_secs(seconds) + Duration::from_micros(micros)).as_secs_f64()
 }
 
 #[cfg(test)]
