@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The linker script of initcalls that a tree with LTO of its own makes, made once more from the
-//! same inputs: by the Perl script of the tree, and by initcall-order.
+//! Makes the linker script of initcalls once more from the inputs of a built kernel: by the Perl script
+//! of its tree, and by initcall-order.
 
 use std::fmt::Write as _;
 use std::fs;

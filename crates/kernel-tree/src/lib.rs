@@ -17,6 +17,7 @@
 mod anchor;
 mod attributes;
 mod changes;
+mod condition;
 mod diff;
 mod disk;
 mod edits;

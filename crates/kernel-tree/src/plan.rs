@@ -9,7 +9,8 @@ use std::path::Path;
 use kernel_facts::{KnownLto, contains};
 
 use crate::anchor::{self, headline};
-use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
+use crate::condition::Condition;
+use crate::edits::{Adoption, Edit, Hook, NewFile, Trees};
 use crate::error::{Error, Refusal, Result};
 use crate::manifest::foreign_files;
 use crate::offer::{Parts, Withheld};

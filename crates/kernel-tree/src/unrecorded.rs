@@ -9,7 +9,8 @@ use kernel_facts::{KnownLto, contains};
 use serde::Serialize;
 
 use crate::anchor;
-use crate::edits::{Condition, Edit};
+use crate::condition::Condition;
+use crate::edits::Edit;
 use crate::error::{Error, Refusal, Result};
 use crate::manifest::foreign_files;
 use crate::paths::{BIN_DIR, LTO_DIR, ORIGINALS_DIR, VERSION_FILE};

@@ -79,6 +79,11 @@ pub fn usage_path(output: &Path) -> PathBuf {
     LinkPaths::new(output).usage()
 }
 
+/// Returns the path of the list of definitions that the link of `output` dropped.
+pub fn dropped_path(output: &Path) -> PathBuf {
+    LinkPaths::new(output).dropped()
+}
+
 /// Returns the path of the list of roots of the link of `output`.
 pub fn roots_path(output: &Path) -> PathBuf {
     LinkPaths::new(output).roots()
