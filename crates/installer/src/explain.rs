@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use kernel_lab::table;
+use kernel_lab::{Failure, Outcome, table};
 use kernel_tree::{Plan, Preview, Refusal, Report, Tool};
 use plugin_table::Needed;
 
@@ -117,13 +117,23 @@ pub fn done(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
     text + &next_steps(installed, &quoted(tree), llvm)
 }
 
-/// Returns what the plugins do not do in this tree, a line each; `None` if they do all.
-pub fn withheld(plan: &Plan) -> Option<String> {
+/// Fails if a plugin does less in this tree than in others.
+///
+/// # Errors
+/// A fault with what the plugins do not do, a line each.
+pub fn complete(tree: &Path, plan: &Plan) -> Outcome {
     let lines = plan.withheld.iter();
     let lines: Vec<String> = lines
         .map(|note| format!("  {}: {}", note.plugin, note.text))
         .collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Fault(anyhow::anyhow!(
+        "{}: not everything of these plugins fits this tree; the rest does:\n{}",
+        tree.display(),
+        lines.join("\n")
+    )))
 }
 
 /// Returns the table of the files that each plugin edited or made.

@@ -21,7 +21,7 @@ mod uninstall;
 #[cfg(test)]
 mod sample;
 
-pub use explain::{different, done, shown, withheld};
+pub use explain::{complete, different, done, shown};
 pub use install::{Installed, Options, install, previewed};
 pub use llvm::check_llvm;
 pub use offers::{explanation, offered};

@@ -7,8 +7,15 @@ mod parts;
 mod report;
 mod smasher;
 
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
 use anyhow::Context as _;
 
+use self::normal::whole_lines;
+use self::parts::{Kind, Session};
+use self::report::Results;
 use super::arch::Arch;
 use super::guest::{Content, Script};
 use super::modules::Module;
@@ -16,14 +23,8 @@ use super::qemu::Guest;
 use super::{busybox, guest, modules, qemu};
 use crate::progress::Step;
 use crate::workspace;
-use normal::whole_lines;
-use parts::{Kind, Session};
 
-pub use report::Report;
-use report::Results;
-use std::fmt::Write as _;
-use std::path::Path;
-use std::time::Duration;
+pub use self::report::Report;
 
 /// The kernel to test, and the time limit.
 #[derive(Clone, Copy, Debug)]
