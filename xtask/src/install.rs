@@ -106,7 +106,7 @@ pub fn run(args: Args) -> Outcome {
         };
     }
     let installed = installer::install(&options)?;
-    print_done(installer::done(&installed, &tree, llvm.as_deref()).as_bytes());
+    print_done(installer::installed_text(&installed, &tree, llvm.as_deref()).as_bytes());
     merged(&tree, &installed.report)?;
     installer::complete(&tree, &installed.plan)
 }

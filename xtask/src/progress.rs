@@ -46,7 +46,7 @@ impl Running for Step {
             .set_message(format!("{} ({seconds} s): {detail}", self.what));
     }
 
-    fn done(self: Box<Self>, result: &str) {
+    fn finish(self: Box<Self>, result: &str) {
         self.bar.finish_and_clear();
         let seconds = self.started.elapsed().as_secs_f64();
         eprintln!("{}: {result} ({seconds:.1} s)", self.what);

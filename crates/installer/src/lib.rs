@@ -21,7 +21,7 @@ mod uninstall;
 #[cfg(test)]
 mod sample;
 
-pub use explain::{complete, different, done, shown};
+pub use explain::{complete, different, installed_text, shown};
 pub use install::{Installed, Options, install, previewed};
 pub use llvm::check_llvm;
 pub use offers::{explanation, offered};

@@ -196,7 +196,7 @@ mod tests {
         tree
     }
 
-    fn written(tree: &Path, into: &Path) -> Vec<String> {
+    fn written_names(tree: &Path, into: &Path) -> Vec<String> {
         let paths = write_with(&sample::table(), tree, into, &[], SENDER).unwrap();
         let names = paths.iter().filter_map(|path| path.file_name());
         names
@@ -208,7 +208,7 @@ mod tests {
     fn git_takes_all_patches_of_the_folder_and_finds_the_old_content() {
         let tree = repository();
         let into = tempfile::tempdir().unwrap();
-        let names = written(tree.path(), into.path());
+        let names = written_names(tree.path(), into.path());
         assert_eq!(
             names,
             ["0000-cover-letter.txt", "0001-kbuild-lto-be-a-sample.patch"]
@@ -227,12 +227,12 @@ mod tests {
     fn patches_of_an_earlier_call_do_not_stay() {
         let tree = repository();
         let into = tempfile::tempdir().unwrap();
-        let names = written(tree.path(), into.path());
+        let names = written_names(tree.path(), into.path());
         let stale = into.path().join("0002-Removed-since.patch");
         fs::copy(into.path().join(&names[1]), &stale).unwrap();
         let own = into.path().join("own.patch");
         fs::write(&own, "From a colleague\n").unwrap();
-        assert_eq!(written(tree.path(), into.path()), names);
+        assert_eq!(written_names(tree.path(), into.path()), names);
         assert!(!stale.exists());
         assert!(own.exists());
     }

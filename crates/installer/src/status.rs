@@ -65,7 +65,7 @@ pub fn found(dir: &Path) -> anyhow::Result<Found> {
     Ok(Found {
         recovered,
         status: kernel_tree::status(&tree)?,
-        unrecorded: Unrecorded::find(&tree, &plugin_table::table()?)?,
+        unrecorded: Unrecorded::in_tree(&tree, &plugin_table::table()?)?,
     })
 }
 

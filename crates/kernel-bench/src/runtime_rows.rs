@@ -113,7 +113,7 @@ pub fn measure(options: &Options<'_>) -> Outcome {
     let workloads = workloads(arch, &Set::DEFAULT, None)?;
     for row in rows {
         let test = row.test();
-        if let Some(Entry { commit, time, .. }) = book.done(&test)? {
+        if let Some(Entry { commit, time, .. }) = book.last_pass(&test)? {
             progress::note(&format!("{test}: measured {time} at {commit}"));
             continue;
         }

@@ -150,7 +150,7 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
         report.faults.push(late);
         report.result = Verdict::Failed;
     }
-    step.done(&format!(
+    step.finish(&format!(
         "{} of {} modules loaded",
         report.loaded(),
         modules.len()

@@ -104,7 +104,7 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
         built,
     };
     write_usage(objtree, usage)?;
-    step.done(if built { "built" } else { "failed" });
+    step.finish(if built { "built" } else { "failed" });
     if built {
         return Ok(usage);
     }

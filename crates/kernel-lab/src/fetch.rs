@@ -70,7 +70,7 @@ pub fn fetch(options: Options<'_>) -> anyhow::Result<PathBuf> {
     let tree = into.join(format!("{package}_{chosen}"));
     std::fs::rename(work.path().join(&package), &tree)
         .with_context(|| format!("moving the new tree to {}", tree.display()))?;
-    step.done(chosen);
+    step.finish(chosen);
     Ok(tree)
 }
 

@@ -38,7 +38,7 @@ impl Module {
 
     /// Returns a module without exports and undefined symbols.
     #[cfg(test)]
-    pub fn named(name: &str) -> Self {
+    pub fn bare(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             path: PathBuf::from(format!("{name}.ko")),
@@ -237,7 +237,7 @@ mod tests {
         Module {
             exports: owned(exports),
             undefined: owned(undefined),
-            ..Module::named(name)
+            ..Module::bare(name)
         }
     }
 

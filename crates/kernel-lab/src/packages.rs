@@ -72,7 +72,7 @@ pub fn unpack(
     for package in &downloaded {
         process::read(cmd!(sh, "dpkg-deb -x {package} {root}"))?;
     }
-    step.done(&format!("{} packages", downloaded.len()));
+    step.finish(&format!("{} packages", downloaded.len()));
     Ok(Unpacked {
         _work: temporary,
         root,

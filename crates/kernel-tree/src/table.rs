@@ -131,7 +131,7 @@ impl Table {
 
     /// The plugins of these names for a tree whose own build knows LTO.
     fn adopted<S: AsRef<str>>(&self, tree: &Tree, names: &[S]) -> Result<Selection<'_>> {
-        let plugins = self.named(names)?;
+        let plugins = self.known(names)?;
         let mut refusals = Vec::new();
         for resolved in &plugins {
             if let Some(reason) = Offer::of(resolved, tree)?.refused {
@@ -158,7 +158,7 @@ impl Table {
     ///
     /// Errors: a name that is in no table, a plugin without one that it requires, no name at all.
     pub fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Selection<'_>> {
-        let plugins = self.named(names)?;
+        let plugins = self.known(names)?;
         let chosen = |name: &str| plugins.iter().any(|chosen| chosen.plugin.name == name);
         let lacking: Vec<String> = plugins
             .iter()
@@ -184,7 +184,7 @@ impl Table {
         })
     }
 
-    fn named<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<&Resolved>> {
+    fn known<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<&Resolved>> {
         let names: BTreeSet<&str> = names.iter().map(AsRef::as_ref).collect();
         let known: Vec<&str> = self.plugins().map(|plugin| plugin.name).collect();
         let unknown: Vec<&str> = names

@@ -278,10 +278,10 @@ pub fn report(
         changes: changes(&symbols),
         without_symbols: sum(without_symbols.map(Row::bytes)),
         executed,
-        image: named(image).into_iter().next(),
-        modules: named(modules),
-        directories: named(directories),
-        objects: named(objects),
+        image: with_names(image).into_iter().next(),
+        modules: with_names(modules),
+        directories: with_names(directories),
+        objects: with_names(objects),
         sections: sections
             .into_iter()
             .map(|((group, name), size)| SectionSize {
@@ -329,7 +329,7 @@ fn sum(sizes: impl Iterator<Item = Size>) -> Size {
     sum
 }
 
-fn named(sizes: BTreeMap<String, Size>) -> Vec<Named> {
+fn with_names(sizes: BTreeMap<String, Size>) -> Vec<Named> {
     let named = sizes.into_iter().map(|(name, size)| Named { name, size });
     named.collect()
 }

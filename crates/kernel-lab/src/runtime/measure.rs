@@ -145,7 +145,7 @@ impl Meter {
         let measured = judge(&run.console, &counted.marks).map_err(|error| {
             Failure::Fault(error.context(format!("the console is in {}", log.display())))
         })?;
-        step.done(&format!("{} kinds", measured.1.len()));
+        step.finish(&format!("{} kinds", measured.1.len()));
         let (start, kinds) = measured;
         Ok(Ran {
             memory: memory(&run.console),

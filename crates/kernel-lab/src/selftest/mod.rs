@@ -210,7 +210,7 @@ impl Tools {
         let smasher = std::slice::from_ref(&smasher.module);
         let run = boot("selftest-smash.log", smasher, None)?;
         results.add(&run, smasher, false);
-        step.done(&format!(
+        step.finish(&format!(
             "{} tests, {} faults",
             results.tests.len(),
             results.faults.len()
@@ -369,7 +369,7 @@ mod tests {
             took: Duration::ZERO,
             memory: Vec::new(),
         };
-        let modules = ["jbd2", "test_sort"].map(Module::named);
+        let modules = ["jbd2", "test_sort"].map(Module::bare);
         let mut results = Results::default();
         results.add(&run, &modules, whole);
         results
