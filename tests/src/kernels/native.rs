@@ -421,12 +421,24 @@ pub fn distributed_adopted(workdir: &Path) -> Outcome {
     Ok(())
 }
 
+pub fn x86_64_6_12_drops(workdir: &Path) -> Outcome {
+    dropping_adopted(workdir, &X86_6_12_THIN)
+}
+
+pub fn arm64_6_1_drops(workdir: &Path) -> Outcome {
+    dropping_adopted(workdir, &ARM_6_1_THIN)
+}
+
+pub fn x86_64_7_3_drops(workdir: &Path) -> Outcome {
+    dropping_adopted(workdir, &X86_7_3_THIN)
+}
+
 /// With lto-link in the tree, the link drops unreferenced definitions, also in modules. Uses a copy
 /// of the kernel that drops nothing, which has the same bitcode.
-pub fn dropping_adopted(workdir: &Path) -> Outcome {
-    let kind = &X86_6_12_THIN;
+fn dropping_adopted(workdir: &Path, kind: &Kind) -> Outcome {
     let keeping = kind.built(workdir)?;
-    let objtree = workdir.join("native/6.12-x86_64-dropping");
+    let name = format!("native/{}-{}-dropping", kind.version, kind.arch.name());
+    let objtree = workdir.join(name);
     copy_objtree(&keeping, &objtree)?;
     let tree = with_plugin(workdir, kind.version, "lto-link")?;
     kind.make_in(&objtree, &tree, &[Setting::on("LTO_CLANG_INTERNALIZE")])?;
