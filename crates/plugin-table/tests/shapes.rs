@@ -72,7 +72,7 @@ fn content(dir: &Path) -> BTreeMap<String, String> {
 /// Returns the plan as text.
 fn told(tree: &Tree, plan: &Plan) -> String {
     let table = plugin_table::table().expect("the table");
-    let mut text = String::new();
+    let mut text = "# SPDX-License-Identifier: GPL-2.0-only OR MIT\n".to_owned();
     // Writing to a String does not fail.
     for offer in table.offers(tree).expect("offers") {
         let name = offer.plugin.name;
