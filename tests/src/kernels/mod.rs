@@ -179,7 +179,7 @@ pub const TESTS: [(&str, KernelTest); 39] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 43] = [
+pub const WIDE: [(&str, KernelTest); 48] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -295,10 +295,30 @@ pub const WIDE: [(&str, KernelTest); 43] = [
     ),
     (
         "6.12 x86_64: dropping by lto-link, modules too",
-        native::dropping_adopted,
+        native::x86_64_6_12_drops,
+    ),
+    (
+        "6.12 x86_64: dropping and distributed, by lto-link, modules too",
+        native::x86_64_6_12_drops_distributed,
     ),
     ("6.1 arm64: verify after thin LTO", native::arm64_6_1_thin),
+    (
+        "6.1 arm64: dropping by lto-link, modules too",
+        native::arm64_6_1_drops,
+    ),
+    (
+        "6.1 arm64: dropping and distributed, by lto-link, modules too",
+        native::arm64_6_1_drops_distributed,
+    ),
     ("7.3 x86_64: verify after thin LTO", native::x86_64_7_3_thin),
+    (
+        "7.3 x86_64: dropping by lto-link, modules too",
+        native::x86_64_7_3_drops,
+    ),
+    (
+        "7.3 x86_64: dropping and distributed, by lto-link, modules too",
+        native::x86_64_7_3_drops_distributed,
+    ),
     (native::DISTRIBUTED_7_3, native::x86_64_7_3_dist),
     ("7.3 x86_64: adoption", native::adoption_7_3),
     (
