@@ -50,6 +50,23 @@ pub(crate) struct Description {
     pub tools: Vec<String>,
     /// The place in the table; plugins without one come last.
     pub order: Option<u32>,
+    /// What it changes in kernels without LTO; `None` if they stay the same, byte for byte.
+    pub without_lto: Option<String>,
+    /// The parts of its patch that other maintainers than those of kbuild take.
+    #[serde(default, rename = "part")]
+    pub parts: Vec<MailedPart>,
+}
+
+/// The part of a plugin's patch for one maintainer's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailedPart {
+    /// The name of the tree in `kconfig/hooks/trees.toml`.
+    pub tree: String,
+    /// The subject: imperative, no full stop.
+    pub title: String,
+    /// The text.
+    pub body: String,
 }
 
 /// A place where the tree reads a generated file of this name under `scripts/lto`.
@@ -356,22 +373,27 @@ fn checked_description(description: Description) -> Result<Description, EditsErr
         requires: _,
         tools,
         order: _,
+        without_lto: _,
+        parts,
     } = &description;
     let is_subject = |text: &str| !text.trim().is_empty() && !text.contains('\n');
-    if !is_subject(title) || title.ends_with('.') {
-        return wrong(
-            "title",
-            format!("`{title}` is no subject of a patch: one line, without a full stop"),
-        );
-    }
-    if let Some(line) = body
-        .lines()
-        .find(|line| line.chars().count() > WIDTH_OF_MAIL)
-    {
-        return wrong(
-            "body",
-            format!("`{line}` is longer than the {WIDTH_OF_MAIL} characters of a line of a mail"),
-        );
+    let of_parts = parts.iter().map(|part| (&part.title, &part.body));
+    for (title, body) in of_parts.chain([(title, body)]) {
+        if !is_subject(title) || title.ends_with('.') {
+            return wrong(
+                "title",
+                format!("`{title}` is no subject of a patch: one line, without a full stop"),
+            );
+        }
+        let mut lines = body.lines();
+        if let Some(line) = lines.find(|line| line.chars().count() > WIDTH_OF_MAIL) {
+            return wrong(
+                "body",
+                format!(
+                    "`{line}` is longer than the {WIDTH_OF_MAIL} characters of a line of a mail"
+                ),
+            );
+        }
     }
     if let Some(title) = upstream.iter().find(|title| !is_subject(title)) {
         return wrong("upstream", format!("`{title}` is no subject of a patch"));

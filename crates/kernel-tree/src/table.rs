@@ -91,6 +91,23 @@ impl Table {
         &self.plugins
     }
 
+    /// Returns the files that a plugin edits or makes in trees without LTO, whatever the conditions, except those
+    /// that it computes.
+    pub fn files_of<'a>(&'a self, plugin: &'a str) -> impl Iterator<Item = &'a str> {
+        let plugins = self.plugins.iter();
+        let plugins = plugins.filter(move |resolved| resolved.plugin.name == plugin);
+        plugins.flat_map(|Resolved { edits, .. }| {
+            let changes = edits.changes.iter();
+            let changes = changes.map(|edit| (edit.trees, edit.file.as_str()));
+            let files = edits.files.iter();
+            let files = files.map(|file| (file.trees, file.dest.as_str()));
+            let both = changes
+                .chain(files)
+                .filter(|(trees, _)| trees.include(false));
+            both.map(|(_, file)| file)
+        })
+    }
+
     /// All edits for a kind of tree, in the order in which they are made, with their plugins. An edit of a
     /// hook belongs to no plugin.
     pub(crate) fn edits(&self, native: bool) -> Vec<(Option<&str>, &Edit)> {

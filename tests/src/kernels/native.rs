@@ -246,7 +246,13 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         )
     })?;
     let patches = workdir.join("native/patches");
-    let written = installer::write_series(&tree, &patches, &[], "A Tester <tester@example.org>")?;
+    let written = installer::write_series(&installer::SeriesOptions {
+        tree: &tree,
+        into: &patches,
+        plugins: &[],
+        sender: "A Tester <tester@example.org>",
+        by_maintainer: false,
+    })?;
     expect(written.len() == offered.len(), || {
         format!("{} patches for {} plugins", written.len(), offered.len())
     })?;
