@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Runs other programs, with errors that contain the command and its output.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, PipeReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -81,6 +82,46 @@ pub fn shell_in(dir: &Path) -> anyhow::Result<Shell> {
     let shell = shell()?;
     shell.change_dir(dir);
     Ok(shell)
+}
+
+/// Runs programs as a pipeline: each reads the output of the one before.
+///
+/// # Errors
+/// A program cannot be started, or fails; the error has the messages of all that failed.
+pub fn pipeline<const N: usize>(mut commands: [Command; N]) -> anyhow::Result<()> {
+    let mut input = Stdio::null();
+    let mut running = Vec::new();
+    for command in &mut commands {
+        let shown = shown(command);
+        let mut child = command
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting `{shown}`"))?;
+        input = child.stdout.take().map_or_else(Stdio::null, Stdio::from);
+        running.push((child, shown));
+    }
+    drop(input);
+    // Wait for the last one first: it ends after the others and may have most to say. Report all
+    // failures, because a program may have failed only by losing its reader.
+    let mut failed = String::new();
+    for (child, shown) in running.into_iter().rev() {
+        let output = child
+            .wait_with_output()
+            .with_context(|| format!("waiting for `{shown}`"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let _ = write!(
+                failed,
+                "\n`{shown}` failed ({}): {}",
+                output.status,
+                said.trim_end()
+            );
+        }
+    }
+    anyhow::ensure!(failed.is_empty(), "{}", failed.trim_start());
+    Ok(())
 }
 
 /// The end of a program that was followed.
@@ -197,6 +238,21 @@ pub fn last_lines(text: &str) -> String {
 mod tests {
     use super::*;
     use xshell::cmd;
+
+    #[test]
+    fn a_pipeline_passes_output_on_and_reports_all_failures() {
+        let sh = shell().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("copy");
+        let from = || cmd!(sh, "printf words").into();
+        pipeline([from(), cmd!(sh, "dd of={file}").into()]).unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "words");
+        let fails = cmd!(sh, "sh -c 'cat >/dev/null; echo bad >&2; exit 3'");
+        let error = pipeline([from(), cmd!(sh, "false").into(), fails.into()]).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("`false` failed"), "{error}");
+        assert!(error.contains("failed (exit status: 3): bad"), "{error}");
+    }
 
     #[test]
     fn a_failure_says_what_was_run_and_what_it_said() {
