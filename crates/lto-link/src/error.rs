@@ -113,13 +113,26 @@ pub enum LinkError {
     },
 }
 
+/// The messages and the end of a linker that failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkerRun<'error> {
+    /// Its messages.
+    pub(crate) said: &'error str,
+    /// Its exit status, unless it succeeded.
+    pub(crate) status: Option<ExitStatus>,
+}
+
 impl LinkError {
-    /// Returns the messages of the linker that failed.
-    pub fn linker_messages(&self) -> Option<&str> {
+    /// Returns the messages and the end of the linker that failed.
+    pub(crate) fn linker_run(&self) -> Option<LinkerRun<'_>> {
         match self {
-            Self::Linker { said, .. }
-            | Self::CodeGeneration { said, .. }
-            | Self::NoCode { said, .. } => Some(said),
+            Self::Linker { said, status, .. } | Self::CodeGeneration { said, status, .. } => {
+                Some(LinkerRun {
+                    said,
+                    status: Some(*status),
+                })
+            }
+            Self::NoCode { said, .. } => Some(LinkerRun { said, status: None }),
             _ => None,
         }
     }

@@ -6,8 +6,8 @@ mod support;
 use std::fmt::Write as _;
 
 use object_model::{
-    Binding, Definition, Elf, FileKind, LtoKind, Object, Relocation, SectionIndex, Symbol,
-    Visibility, WithCauses, elf,
+    Architecture, Binding, Definition, Elf, FileKind, LtoKind, Object, Relocation, SectionIndex,
+    Symbol, Visibility, WithCauses, elf,
 };
 use test_support::TestDir;
 
@@ -115,6 +115,17 @@ fn elf_of_every_class_and_byte_order_tells_its_symbols() {
         assert_eq!(
             (elf.is_64(), elf.is_big_endian()),
             (target.is_64, target.is_big_endian)
+        );
+        // The linker compares bitcode, by its triple, with ELF.
+        dir.c("b.o", "int a;", &[&triple, "-flto=thin"]);
+        let data = dir.read("b.o");
+        let bitcode = Object::parse(&data).unwrap();
+        assert_eq!(Architecture::of(&bitcode), Architecture::of(&object));
+        let name = Architecture::of(&object).to_string();
+        assert_eq!(
+            name.ends_with(", big-endian"),
+            target.is_big_endian,
+            "{name}"
         );
     }
 }

@@ -42,7 +42,7 @@ impl Usage {
             wall_seconds: started.elapsed().as_secs_f64(),
             cpu_seconds: tool_io::cpu_seconds(&children),
             own_cpu_seconds: tool_io::cpu_seconds(&own),
-            peak_rss_kib: children.max_rss().try_into().unwrap_or_default(),
+            peak_rss_kib: kib(children.max_rss()),
             jobs,
         })
     }
@@ -64,6 +64,16 @@ impl Usage {
 /// The file cannot be read; `InvalidData` or `UnexpectedEof` if no link wrote it.
 pub fn read_usage(path: &Path) -> io::Result<Usage> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+/// Returns the peak memory of the largest linker until now, in KiB.
+pub(crate) fn peak_rss_kib() -> Option<u64> {
+    let children = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    Some(kib(children.max_rss()))
+}
+
+fn kib(max_rss: i64) -> u64 {
+    max_rss.try_into().unwrap_or_default()
 }
 
 #[cfg(test)]
