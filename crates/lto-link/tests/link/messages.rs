@@ -241,9 +241,8 @@ fn a_branch_in_assembly_that_does_not_reach_is_explained() {
 fn symbols_that_are_defined_twice_are_explained_once_for_each_relation() {
     for lto in LTO {
         let dir = TestDir::new();
-        let functions: String = (0..9)
-            .map(|n| format!("int fn{n}(void) {{ return {n}; }} "))
-            .collect();
+        let function = |n| format!("int fn{n}(void) {{ return {n}; }}");
+        let functions = (0..9).map(function).collect::<Vec<_>>().join(" ");
         compile(&dir, "net/qrtr.o", lto, &functions);
         let linker = ld_lld();
         dir.run("ld.lld", &["-r", "-o", "net/qrtr.lto.o", "net/qrtr.o"]);
