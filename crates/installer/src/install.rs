@@ -264,6 +264,9 @@ mod tests {
         let tree = crate::sample::native_tree();
         let table = plugin_table::table().unwrap();
         let error = planned(&table, &Tree::open(tree.path()).unwrap(), &[]).unwrap_err();
-        assert!(error.to_string().contains("name the plugins"), "{error}");
+        assert!(
+            error.to_string().contains("name plugins with --plugins"),
+            "{error}"
+        );
     }
 }

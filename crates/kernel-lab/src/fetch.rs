@@ -189,10 +189,9 @@ mod tests {
         assert!(into.join("linux-source-5.10/Makefile").is_file());
 
         let error = unpack(&dir.path().join("absent.deb"), "linux-source-5.10", &into).unwrap_err();
+        let error = format!("{error:#}");
         assert!(
-            error
-                .to_string()
-                .contains("absent.deb` failed (exit status: 2): dpkg-deb: error"),
+            error.contains("absent.deb` failed (exit status: 2): dpkg-deb: error"),
             "{error}"
         );
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::edits::EditsError;
+use crate::description::EditsError;
 use crate::mismatch::Mismatch;
 
 /// The result of everything in this crate.

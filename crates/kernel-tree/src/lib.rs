@@ -18,6 +18,7 @@ mod anchor;
 mod attributes;
 mod changes;
 mod condition;
+mod description;
 mod diff;
 mod disk;
 mod edits;
@@ -46,7 +47,7 @@ mod sample;
 
 pub use kernel_facts::{KernelVersion, KnownLto};
 
-pub use edits::{EditsError, MailedPart};
+pub use description::{EditsError, MailedPart};
 pub use error::{Error, Refusal, Result};
 pub use install::{
     Preview, Report, check_install, check_uninstall, install, preview, recover, uninstall,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Plugins, the table of all plugins, and selections of them.
 
-use crate::edits::{Description, Edits, EditsError, MailedPart};
+use crate::description::{Description, EditsError, MailedPart};
+use crate::edits::Edits;
 use crate::error::{Error, Result};
 use crate::tree::Tree;
 

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
+use self::mail::{COVER_LETTER, SIGNATURE};
+use self::step::Step;
 use crate::diff;
 use crate::edits::Adoption;
 use crate::error::{Error, Result};
@@ -19,10 +21,8 @@ use crate::plan::Plan;
 use crate::table::Selection;
 use crate::tree::Tree;
 
-pub use by_maintainer::MaintainedTrees;
-pub use mail::{Author, Patch, Recipients, is_of_series};
-use mail::{COVER_LETTER, SIGNATURE};
-use step::Step;
+pub use self::by_maintainer::MaintainedTrees;
+pub use self::mail::{Author, Patch, Recipients, is_of_series};
 
 /// The texts of a series that are not of one plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use kernel_facts::KnownLto;
 
-use crate::edits::{Edit, Edits, EditsError, Hook};
+use crate::description::EditsError;
+use crate::edits::{Edit, Edits, Hook};
 use crate::error::{Error, Refusal, Result};
 use crate::offer::Offer;
 use crate::plugin::{Folder, Plugin, Resolved};

@@ -157,7 +157,7 @@ fn a_function_that_the_unwinder_lost_is_a_fault() {
     assert_eq!(
         faults(&check),
         ["vmlinux: g has no entry for its start in .orc_unwind_ip, \
-          and has one in the build to compare with"]
+          but has one in the build to compare with"]
     );
     let check = kernel(without_g).check_against(&kernel(late), orc);
     assert_eq!(faults(&check), [format!("vmlinux: g {lost}")]);
