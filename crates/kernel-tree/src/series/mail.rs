@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The form of a mailed patch, as `git format-patch` writes and `git am` reads it.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 /// The sender and the date of the patches.
@@ -55,14 +56,11 @@ impl Patch {
         let mut lines = String::new();
         for (key, addresses) in [("To", to), ("Cc", cc)] {
             if !addresses.is_empty() {
-                lines.push_str(&format!("{key}: {}\n", addresses.join(",\n\t")));
+                let _ = writeln!(lines, "{key}: {}", addresses.join(",\n\t"));
             }
         }
-        let end_of_head = self.text.windows(MIME.len());
-        if let Some(at) = end_of_head
-            .into_iter()
-            .position(|part| part == MIME.as_bytes())
-        {
+        let mut parts = self.text.windows(MIME.len());
+        if let Some(at) = parts.position(|part| part == MIME.as_bytes()) {
             self.text.splice(at..at, lines.into_bytes());
         }
     }
