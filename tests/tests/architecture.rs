@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 15] = [
+const FOUNDATION: [(&str, &[&str]); 16] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-facts", &[]),
@@ -85,6 +85,7 @@ const FOUNDATION: [(&str, &[&str]); 15] = [
     ),
     ("lto-lab", &["installer", "kernel-lab"]),
     ("link-lab", &[]),
+    ("running-kernel", &["tool-io"]),
     ("test-support", &[]),
 ];
 

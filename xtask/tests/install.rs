@@ -62,6 +62,16 @@ fn files(dir: &Path) -> Vec<String> {
 }
 
 #[test]
+fn the_version_names_the_commit() {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("--version")
+        .output()
+        .expect("xtask runs");
+    let version = format!("kbuild-lto {} (commit ", env!("CARGO_PKG_VERSION"));
+    assert_ends(&output, 0, &[&version]);
+}
+
+#[test]
 fn what_is_no_kernel_tree_is_refused_by_every_command() {
     let dir = TestDir::new();
     for command in [

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kernel_lab::progress;
+use kernel_lab::{progress, workspace};
 use kernel_tree::{KnownLto, OnChange, Plan, Preview, Report, Table, Tool, Tree, Unrecorded};
 use plugin_table::Needed;
 
@@ -131,11 +131,11 @@ pub(crate) fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::R
         );
     }
     Unrecorded::refuse(tree, table)?;
-    Ok(Plan::new(
-        tree,
-        &table.choose(tree, names)?,
-        plugin_table::VERSION,
-    )?)
+    let plan = Plan::new(tree, &table.choose(tree, names)?, plugin_table::VERSION)?;
+    Ok(Plan {
+        commit: workspace::commit(),
+        ..plan
+    })
 }
 
 /// Returns the plugins that LTO needs besides `plugins`; none in a tree whose own build knows LTO.

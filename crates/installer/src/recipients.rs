@@ -11,7 +11,12 @@ use kernel_tree::Recipients;
 /// The program that reads MAINTAINERS.
 const SCRIPT: &str = "scripts/get_maintainer.pl";
 
-/// Returns those to whom the tree's MAINTAINERS sends this patch.
+/// A file that the maintainers of kbuild have.
+const OF_KBUILD: &str = "Makefile";
+
+/// Returns those to whom the tree's MAINTAINERS sends this patch: to the maintainers of its files, or to those of
+/// kbuild if it has only new files and files that nobody maintains; a copy to the others that the script names,
+/// some of whom look for a word.
 ///
 /// # Errors
 /// The tree has no such script, perl or a module of it is missing, or the script fails.
@@ -28,18 +33,31 @@ fn recipients_by(perl: &str, tree: &Path, patch: &Path) -> anyhow::Result<Recipi
         tree.display()
     );
     let patch = std::path::absolute(patch).with_context(|| patch.display().to_string())?;
-    let mut command = Command::new(perl);
-    command
-        .current_dir(tree)
-        .arg(SCRIPT)
-        // Who has committed to a file is not asked: the answer would depend on the clone.
-        .args(["--no-git", "--no-git-fallback", "--roles", "--norolestats"])
-        .arg(patch)
-        .env("LC_ALL", "C");
-    let said = process::output(&mut command).with_context(|| {
-        format!("{SCRIPT} needs the package perl (perl-base does not have File::Find)")
-    })?;
-    Ok(read(&said))
+    let patch = patch.display().to_string();
+    let ask = |arguments: &[&str]| {
+        let mut command = Command::new(perl);
+        command
+            .current_dir(tree)
+            .arg(SCRIPT)
+            // Who has committed to a file is not asked: the answer would depend on the clone.
+            .args(["--no-git", "--no-git-fallback", "--roles", "--norolestats"])
+            .args(arguments)
+            .env("LC_ALL", "C");
+        let said = process::output(&mut command).with_context(|| {
+            format!("{SCRIPT} needs the package perl (perl-base does not have File::Find)")
+        })?;
+        Ok::<_, anyhow::Error>(read(&said))
+    };
+    let mut found = ask(&["--no-keywords", &patch])?;
+    if found.to.is_empty() {
+        found.add(&ask(&["--no-keywords", "-f", OF_KBUILD])?);
+    }
+    let Recipients { to, cc } = ask(&[&patch])?;
+    found.add(&Recipients {
+        to: Vec::new(),
+        cc: [cc, to].concat(),
+    });
+    Ok(found)
 }
 
 /// Reads the output of the script: one address in a line, then what it is in brackets.
@@ -91,6 +109,37 @@ mod tests {
             "l@example.org",
         ];
         assert_eq!(cc, others);
+    }
+
+    /// Sends patches of Kconfig to A, all others to K, and a copy to C, who looks for words.
+    const SAMPLE: &str = r"
+        my $keywords = !grep { $_ eq '--no-keywords' } @ARGV;
+        if (grep { $_ eq '-f' } @ARGV) {
+            print qq(K <k\@b> (maintainer:KERNEL BUILD)\n);
+            exit;
+        }
+        open(my $patch, '<', $ARGV[-1]) or die 'no patch';
+        my $text = join('', <$patch>);
+        print qq(A <a\@b> (maintainer:KCONFIG)\n) if $text =~ /^diff .*Kconfig$/m;
+        print qq(C <c\@b> (supporter:CLANG)\n) if $keywords;
+        print qq(l\@b (open list)\n);
+    ";
+
+    #[test]
+    fn a_patch_goes_to_the_maintainers_of_its_files_or_of_kbuild() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir(tree.path().join("scripts")).unwrap();
+        fs::write(tree.path().join(SCRIPT), SAMPLE).unwrap();
+        for (text, to) in [
+            ("diff --git a/Kconfig b/Kconfig\n", "A <a@b>"),
+            ("diff --git a/new b/new\n", "K <k@b>"),
+        ] {
+            let patch = tree.path().join("a.patch");
+            fs::write(&patch, text).unwrap();
+            let found = recipients(tree.path(), &patch).unwrap();
+            assert_eq!(found.to, [to], "{text}");
+            assert_eq!(found.cc, ["l@b", "C <c@b>"], "{text}");
+        }
     }
 
     #[test]

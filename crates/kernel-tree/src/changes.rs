@@ -44,7 +44,10 @@ pub(crate) fn to_install(
     let mut collector = Collector {
         tree,
         before: tree.manifest().unwrap_or(&nothing),
-        after: Manifest::new(&plan.version, plan.plugins.clone()),
+        after: Manifest {
+            commit: plan.commit.clone(),
+            ..Manifest::new(&plan.version, plan.plugins.clone())
+        },
         kept: BTreeMap::new(),
         files: Vec::new(),
         changed: ChangedFiles::new(on_change),
@@ -180,6 +183,14 @@ impl Collector<'_> {
             push_unless_equal(&mut files, &path, present, text_content(self.tree, bytes)?);
         }
         files.append(&mut self.files);
+        // A commit that changed nothing of the install is no reason to write.
+        let same = Manifest {
+            commit: self.before.commit.clone(),
+            ..self.after.clone()
+        };
+        if files.is_empty() && same == *self.before {
+            self.after = same;
+        }
         let manifest = present(self.tree, MANIFEST)?;
         let text = text_content(self.tree, self.after.to_bytes())?;
         push_unless_equal(&mut files, MANIFEST, manifest, text);

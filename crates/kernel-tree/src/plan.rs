@@ -79,6 +79,8 @@ pub struct Note {
 pub struct Plan {
     /// The version of the plugins.
     pub version: String,
+    /// The commit of the plugins and tools, which `status` shows; `None` unless the caller sets it.
+    pub commit: Option<String>,
     /// The plugins, in the order of the table.
     pub plugins: Vec<String>,
     /// The edited files, by path.
@@ -145,6 +147,7 @@ impl Plan {
             .collect();
         Ok(Self {
             version: version.to_owned(),
+            commit: None,
             plugins,
             edited,
             created,

@@ -29,6 +29,8 @@ pub struct Status {
 pub struct Installed {
     /// The version of the plugins.
     pub version: String,
+    /// The commit of the plugins and tools; `None` if it was not known.
+    pub commit: Option<String>,
     /// The plugins, in the order in which they were installed.
     pub plugins: Vec<String>,
     /// The edited files.
@@ -78,6 +80,7 @@ pub fn status(tree: &Tree) -> Result<Status> {
 
     let mut found = Installed {
         version: manifest.version.clone(),
+        commit: manifest.commit.clone(),
         plugins: manifest.plugins.clone(),
         edited: manifest.edited_by_plugins().cloned().collect(),
         created: manifest.created.keys().cloned().collect(),

@@ -5,6 +5,7 @@
 
 mod broken;
 mod conventions;
+mod dist;
 mod distributed;
 mod dropping;
 mod llvm;
@@ -15,6 +16,8 @@ mod objects;
 mod profile;
 mod rebuild;
 mod runtime;
+mod series;
+mod subsets;
 mod tree;
 mod warnings;
 mod x86_64;
@@ -179,7 +182,7 @@ pub const TESTS: [(&str, KernelTest); 39] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 48] = [
+pub const WIDE: [(&str, KernelTest); 52] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -236,6 +239,22 @@ pub const WIDE: [(&str, KernelTest); 48] = [
     (
         "W=1 and C=1 give no warning that the tree did not give before",
         warnings::none_is_new,
+    ),
+    (
+        "series --by-maintainer: each patch applies and configures, the last offer LTO",
+        series::by_maintainer,
+    ),
+    (
+        "dist: a release installs without a network and without Rust",
+        dist::installs_alone,
+    ),
+    (
+        "x86_64: each subset of plugins leaves a kernel without LTO as it was",
+        subsets::x86_64,
+    ),
+    (
+        "arm64: each subset of plugins leaves a kernel without LTO as it was",
+        subsets::arm64,
     ),
     (
         "x86_64: a tree built without LTO, with it, and without",

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use kernel_bench::page;
 use kernel_lab::config::{self, Lto, Profile};
-use kernel_lab::{Arch, Failure, KERNEL, Outcome};
-use kernel_lab::{build, files, llvm, make, process, workspace};
+use kernel_lab::files::{self, read, write};
+use kernel_lab::{Arch, Failure, KERNEL, Outcome, llvm, make, process, workspace};
 use kernel_tree::{Plugin, Table};
 use walkdir::WalkDir;
 
 use super::tree::install;
-use super::{REPRODUCIBLE, expect, fetch_into, read, write};
+use super::{REPRODUCIBLE, expect, fetch_into};
 
 pub fn arm64(workdir: &Path) -> Outcome {
     of(workdir, Arch::Arm64)
@@ -87,7 +87,7 @@ fn built(arch: Arch, tree: &Path, objtree: &Path) -> Result<Kernel, Failure> {
         set: &[],
     })?;
     let mut make = make(tree, arch, objtree, &llvm::bin_dir()?)?;
-    make.args(["-s", &format!("-j{}", build::cpus()), "all"]);
+    make.args(["-s", &format!("-j{}", tool_io::cpus()), "all"]);
     process::output(make.args(REPRODUCIBLE))?;
     let mut kernel = Kernel::new();
     for entry in WalkDir::new(objtree).sort_by_file_name() {
@@ -157,14 +157,13 @@ fn of(workdir: &Path, arch: Arch) -> Outcome {
             .filter_map(|plugin| plugin.without_lto.as_deref())
             .collect();
         let known = changed.iter().find(|(said, _)| *said == says);
-        let differing = match known {
-            Some((_, expected)) => differing(expected, &kernel),
-            None => {
-                let found = differing(&changed[0].1, &kernel);
-                changed.push((says.clone(), kernel));
-                // A module has nothing of what plugins change.
-                found.into_iter().filter(|path| path != "vmlinux").collect()
-            }
+        let differing = if let Some((_, expected)) = known {
+            differing(expected, &kernel)
+        } else {
+            let found = differing(&changed[0].1, &kernel);
+            changed.push((says.clone(), kernel));
+            // A module has nothing of what plugins change.
+            found.into_iter().filter(|path| path != "vmlinux").collect()
         };
         if !differing.is_empty() {
             wrong.push(format!("{name}: differs: {}", differing.join(", ")));
