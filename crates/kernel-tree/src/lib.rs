@@ -24,6 +24,7 @@ mod disk;
 mod edits;
 mod error;
 mod hash;
+mod hook_file;
 mod install;
 mod journal;
 mod manifest;
