@@ -18,6 +18,10 @@ use crate::paths::LinkPaths;
 use crate::read::inputs::{Inputs, object_name};
 use crate::record::usage::peak_rss_kib;
 
+/// Flags for a trial link of which only the bitcode reader matters: without optimizations and code generation, it
+/// takes a fifth of the time.
+const READ_ONLY: [&str; 2] = ["--lto-O0", "--plugin-opt=emit-llvm"];
+
 /// A link that failed.
 #[derive(Clone, Copy, Debug)]
 pub struct FailedLink<'link, 'data> {
@@ -101,7 +105,7 @@ impl<'link, 'data> FailedLink<'link, 'data> {
                 ..
             } => {
                 let is_same = |found: &Cause| matches!(found, Cause::BlockAddress { .. });
-                self.name_alone(object, |_| true, is_same);
+                self.name_alone(object, |_| true, &READ_ONLY, is_same);
             }
             Cause::AssemblyRange {
                 object: object @ Origin::Merged,
@@ -111,7 +115,7 @@ impl<'link, 'data> FailedLink<'link, 'data> {
                 let may_have =
                     |bitcode: &Bitcode| has_assembly(bitcode, |text| text.contains(opcode));
                 let is_same = |found: &Cause| matches!(found, Cause::AssemblyRange { .. });
-                self.name_alone(object, may_have, is_same);
+                self.name_alone(object, may_have, &[], is_same);
             }
             Cause::AssemblyLabel { label, objects, .. } => {
                 let inputs = self.bitcode();
@@ -172,7 +176,11 @@ impl<'link, 'data> FailedLink<'link, 'data> {
         let is_conflict = |cause: &Cause| matches!(cause, Cause::FlagConflict { flag: of_pair, .. } if of_pair == flag);
         let found = self.bitcode().find(|(input, _)| {
             let path = input.path.as_deref().filter(|path| *path != other);
-            path.is_some_and(|path| self.trial(&[path, other]).iter().any(is_conflict))
+            path.is_some_and(|path| {
+                self.trial(&READ_ONLY, &[path, other])
+                    .iter()
+                    .any(is_conflict)
+            })
         });
         let found = found.map(|(input, _)| Origin::Named(object_name(input)));
         for object in objects {
@@ -182,12 +190,13 @@ impl<'link, 'data> FailedLink<'link, 'data> {
         }
     }
 
-    /// Names the first object that fails in the same way when it is linked alone, among those that `may_have`
-    /// the fault.
+    /// Names the first object that fails in the same way when it is linked alone, with `flags`, among those that
+    /// `may_have` the fault.
     fn name_alone(
         &self,
         object: &mut Origin,
         may_have: impl Fn(&Bitcode) -> bool,
+        flags: &[&str],
         is_same: impl Fn(&Cause) -> bool,
     ) {
         let found = self.bitcode().find(|(input, bitcode)| {
@@ -195,21 +204,22 @@ impl<'link, 'data> FailedLink<'link, 'data> {
                 && input
                     .path
                     .as_deref()
-                    .is_some_and(|path| self.trial(&[path]).iter().any(&is_same))
+                    .is_some_and(|path| self.trial(flags, &[path]).iter().any(&is_same))
         });
         if let Some((input, _)) = found {
             *object = Origin::Named(object_name(input));
         }
     }
 
-    /// Links only `objects`, and returns the causes of the failure.
-    fn trial(&self, objects: &[&Path]) -> Vec<Cause> {
+    /// Links only `objects`, with `more` flags, and returns the causes of the failure.
+    fn trial(&self, more: &[&str], objects: &[&Path]) -> Vec<Cause> {
         let Some((linker, flags)) = self.linker.split_first() else {
             return Vec::new();
         };
         let output = LinkPaths::new(self.output).trial();
         let mut command = Command::new(linker);
-        command.args(flags).args(["-r", "-o"]).arg(&output);
+        command.args(flags).args(more);
+        command.args(["-r", "-o"]).arg(&output);
         let run = command.args(objects).output();
         // A trial that failed has left no file.
         let _ = fs::remove_file(&output);
