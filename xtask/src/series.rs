@@ -15,7 +15,7 @@ use crate::outcome::{Outcome, print};
 /// letter says how to build them.
 ///
 /// With --by-maintainer, each patch has the files of one plugin in one maintainer's tree (kbuild,
-/// PCI, objtool, arm64, x86 and others), and the people and lists that scripts/get_maintainer.pl of
+/// PCI, objtool, arm64, x86 and others), and the people and lists that `scripts/get_maintainer.pl` of
 /// the tree names, for `git send-email`. The script needs perl. The architectures, whose patches
 /// make Kconfig offer LTO, come last.
 ///

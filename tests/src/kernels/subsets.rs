@@ -157,14 +157,13 @@ fn of(workdir: &Path, arch: Arch) -> Outcome {
             .filter_map(|plugin| plugin.without_lto.as_deref())
             .collect();
         let known = changed.iter().find(|(said, _)| *said == says);
-        let differing = match known {
-            Some((_, expected)) => differing(expected, &kernel),
-            None => {
-                let found = differing(&changed[0].1, &kernel);
-                changed.push((says.clone(), kernel));
-                // A module has nothing of what plugins change.
-                found.into_iter().filter(|path| path != "vmlinux").collect()
-            }
+        let differing = if let Some((_, expected)) = known {
+            differing(expected, &kernel)
+        } else {
+            let found = differing(&changed[0].1, &kernel);
+            changed.push((says.clone(), kernel));
+            // A module has nothing of what plugins change.
+            found.into_iter().filter(|path| path != "vmlinux").collect()
         };
         if !differing.is_empty() {
             wrong.push(format!("{name}: differs: {}", differing.join(", ")));
