@@ -78,6 +78,8 @@ fn as_far_as_allowed(
     for owner in [Some(owner), None] {
         match set(owner, Some(group)) {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+            // In a container, files may have an owner or a group that has no number there.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {}
             result => return result,
         }
     }
@@ -142,6 +144,9 @@ mod tests {
         .unwrap();
         assert_eq!(*set.borrow(), [(Some(1000), Some(100)), (None, Some(100))]);
         as_far_as_allowed(1000, 100, |_, _| denied()).unwrap();
+        // EINVAL: in a container, the owner or the group has no number.
+        let unknown = |_, _| Err(io::Error::from_raw_os_error(22));
+        as_far_as_allowed(1000, 100, unknown).unwrap();
         let full = |_, _| Err(io::Error::from(ErrorKind::StorageFull));
         assert!(as_far_as_allowed(1000, 100, full).is_err());
     }

@@ -46,8 +46,9 @@ pub fn page(root: &Path) -> io::Result<String> {
     })?;
     let mut page = format!("# Running kernel\n\n- version: {}\n", version.trim());
     let mut add = |title: &str, text: String| {
+        let blank = if text.starts_with('\n') { "" } else { " " };
         // Writing to a String does not fail.
-        let _ = writeln!(page, "- {title}: {text}");
+        let _ = writeln!(page, "- {title}:{blank}{text}");
     };
     add("machine", std::env::consts::ARCH.to_owned());
     add("processor", processor(root));
@@ -245,10 +246,10 @@ mod tests {
             &page,
             &[
                 "- processor: 2 times implementer 0x41, part 0xd08\n",
-                "- options: \n  - `CONFIG_LTO_NONE=y`\n- symbols",
+                "- options:\n  - `CONFIG_LTO_NONE=y`\n- symbols",
                 "- BTF: **wrong**: ",
                 "- modules: 2 loaded\n  - `odd`: Loading (OE)\n",
-                "- mitigations: \n  - spectre_v2: Mitigation: x\n",
+                "- mitigations:\n  - spectre_v2: Mitigation: x\n",
             ],
         );
     }

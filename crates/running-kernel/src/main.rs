@@ -17,8 +17,8 @@ Exit codes: 0 done, 2 could not run.";
 
 /// Prints a page about the running kernel, to paste into a report. Read it before you send it.
 ///
-/// Without root, the kernel hides addresses, and often its messages. For the initcalls, boot with
-/// `initcall_debug` and a large log: `log_buf_len=4M`.
+/// Without root, the kernel hides addresses, and often its messages. Messages about initcalls need a boot with
+/// `initcall_debug` and a large log (`log_buf_len=4M`).
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Arguments {
