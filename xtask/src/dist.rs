@@ -11,7 +11,7 @@ use crate::outcome::{Outcome, print};
 ///
 /// The archive has the files of the last commit, the crates that they use (`cargo vendor`), and static
 /// programs: all tools, and xtask itself. From the unpacked archive, plugins are installed into a kernel
-/// tree without Rust and without a network: bin/<target>/xtask install --tree DIR copies the tools that
+/// tree without Rust and without a network: bin/TARGET/xtask install --tree DIR copies the tools that
 /// are beside it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
