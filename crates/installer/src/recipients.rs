@@ -2,11 +2,11 @@
 //! Asks the kernel tree who gets a patch.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::process;
 use kernel_tree::Recipients;
+use xshell::cmd;
 
 /// The program that reads MAINTAINERS.
 const SCRIPT: &str = "scripts/get_maintainer.pl";
@@ -34,16 +34,14 @@ fn recipients_by(perl: &str, tree: &Path, patch: &Path) -> anyhow::Result<Recipi
     );
     let patch = std::path::absolute(patch).with_context(|| patch.display().to_string())?;
     let patch = patch.display().to_string();
+    let sh = process::shell_in(tree)?;
     let ask = |arguments: &[&str]| {
-        let mut command = Command::new(perl);
-        command
-            .current_dir(tree)
-            .arg(SCRIPT)
-            // Who has committed to a file is not asked: the answer would depend on the clone.
-            .args(["--no-git", "--no-git-fallback", "--roles", "--norolestats"])
-            .args(arguments)
-            .env("LC_ALL", "C");
-        let said = process::output(&mut command).with_context(|| {
+        // Who has committed to a file is not asked: the answer would depend on the clone.
+        let ask = cmd!(
+            sh,
+            "{perl} {SCRIPT} --no-git --no-git-fallback --roles --norolestats {arguments...}"
+        );
+        let said = process::read(ask.env("LC_ALL", "C")).with_context(|| {
             format!("{SCRIPT} needs the package perl (perl-base does not have File::Find)")
         })?;
         Ok::<_, anyhow::Error>(read(&said))
