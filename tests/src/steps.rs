@@ -2,11 +2,12 @@
 //! The steps of `cargo xtask test` that cargo runs, and the outcome of every step.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use kernel_lab::process::{self, End};
 use kernel_lab::{llvm, progress};
+use xshell::{Cmd, cmd};
 
 /// The environment variable by which tests find the scripts of a kernel with native LTO.
 const LINUX_SCRIPTS: &str = "KBUILD_LTO_LINUX61_SCRIPTS";
@@ -31,59 +32,51 @@ pub(crate) fn cargo_steps(
     nextest: bool,
 ) -> anyhow::Result<Vec<(&'static str, Command)>> {
     let llvm = llvm::bin_dir()?;
-    let cargo = |arguments: &[&str]| {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command
-            .current_dir(root)
-            .args(arguments)
-            .env(llvm::VARIABLE, &llvm)
-            .env(LINUX_SCRIPTS, linux_scripts);
-        command
-    };
-    let mut doc = cargo(&[
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ]);
-    doc.env("RUSTDOCFLAGS", "-D warnings");
-    let tests: &[&str] = if nextest {
-        &["nextest", "run", "--workspace", "--no-fail-fast"]
+    let sh = process::shell_in(root)?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tests = if nextest {
+        cmd!(sh, "{cargo} nextest run --workspace --no-fail-fast")
     } else {
-        &["test", "--workspace", "--all-targets", "--no-fail-fast"]
+        cmd!(sh, "{cargo} test --workspace --all-targets --no-fail-fast")
     };
-    Ok(vec![
-        ("format", cargo(&["fmt", "--all", "--check"])),
+    let steps = [
+        ("format", cmd!(sh, "{cargo} fmt --all --check")),
         (
             "clippy",
-            cargo(&[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                // Tests that need a kernel to run compile without one.
-                "--all-features",
-                "--",
-                "-D",
-                "warnings",
-            ]),
+            // With all features, tests that need a kernel to run compile without one.
+            cmd!(
+                sh,
+                "{cargo} clippy --workspace --all-targets --all-features -- -D warnings"
+            ),
         ),
-        ("rustdoc", doc),
-        ("tests", cargo(tests)),
+        (
+            "rustdoc",
+            cmd!(
+                sh,
+                "{cargo} doc --workspace --no-deps --document-private-items"
+            )
+            .env("RUSTDOCFLAGS", "-D warnings"),
+        ),
+        ("tests", tests),
         (
             "examples in the documentation",
-            cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]),
+            cmd!(sh, "{cargo} test --workspace --doc --no-fail-fast"),
         ),
-    ])
+    ];
+    let with_tools = |(name, step): (_, Cmd<'_>)| {
+        let step = step
+            .env(llvm::VARIABLE, &llvm)
+            .env(LINUX_SCRIPTS, linux_scripts);
+        (name, step.into())
+    };
+    Ok(steps.into_iter().map(with_tools).collect())
 }
 
 /// Returns whether cargo-nextest, which runs tests side by side, is installed.
 pub(crate) fn has_nextest() -> bool {
-    Command::new("cargo-nextest")
-        .args(["nextest", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    process::shell()
+        .and_then(|sh| process::read(cmd!(sh, "cargo-nextest nextest --version")))
+        .is_ok()
 }
 
 /// Runs cargo and counts the tests it reports; a command that reports none counts as one.

@@ -107,7 +107,7 @@ fn of_kernels(
     let mut done = Vec::new();
     for (name, test) in tests {
         if let Some(book) = &book
-            && let Some(Entry { commit, time, .. }) = book.done(name)?
+            && let Some(Entry { commit, time, .. }) = book.last_pass(name)?
         {
             progress::note(&format!("{name}: passed {time} at {commit}"));
             continue;

@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 15] = [
+const FOUNDATION: [(&str, &[&str]); 16] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-facts", &[]),
@@ -25,6 +25,7 @@ const FOUNDATION: [(&str, &[&str]); 15] = [
         &[
             "object-model",
             "tool-io",
+            "kernel-facts",
             "lto-disable",
             "lto-link",
             "mod-dedup",
@@ -33,6 +34,7 @@ const FOUNDATION: [(&str, &[&str]); 15] = [
     (
         "kernel-checks",
         &[
+            "kernel-facts",
             "object-model",
             "tool-io",
             "object-tree",
@@ -52,7 +54,13 @@ const FOUNDATION: [(&str, &[&str]); 15] = [
     ),
     (
         "size-report",
-        &["object-model", "tool-io", "object-tree", "lto-link"],
+        &[
+            "object-model",
+            "tool-io",
+            "object-tree",
+            "lto-link",
+            "profile",
+        ],
     ),
     ("kernel-lab", &["object-model", "tool-io", "object-tree"]),
     (
@@ -60,6 +68,7 @@ const FOUNDATION: [(&str, &[&str]); 15] = [
         &[
             "installer",
             "kernel-checks",
+            "kernel-facts",
             "kernel-lab",
             "link-lab",
             "lto-lab",
@@ -76,6 +85,7 @@ const FOUNDATION: [(&str, &[&str]); 15] = [
     ),
     ("lto-lab", &["installer", "kernel-lab"]),
     ("link-lab", &[]),
+    ("running-kernel", &["tool-io"]),
     ("test-support", &[]),
 ];
 
@@ -184,6 +194,118 @@ fn library_sources(name: &str) -> Vec<String> {
     let mut files = files_in(&format!("crates/{name}/src/"), ".rs");
     files.retain(|file| !file.ends_with("/main.rs") && !file.contains("/src/tests/"));
     files
+}
+
+/// The largest number of lines of a source file, without its tests and tables of data.
+const MOST_LINES: usize = 500;
+
+/// The largest number of lines of a command of xtask.
+const MOST_LINES_OF_COMMAND: usize = 120;
+
+/// The largest number of lines of xtask's sources.
+const MOST_LINES_OF_XTASK: usize = 3500;
+
+#[test]
+fn sources_are_short() {
+    let mut faults = Vec::new();
+    let mut sources = files_in("crates/", ".rs");
+    sources.extend(files_in("tests/src/", ".rs"));
+    let is_code = |file: &String| file.contains("/src/") && !file.contains("/table/");
+    for file in sources.into_iter().filter(is_code) {
+        let is_of_tests = file.starts_with("tests/src/kernels/")
+            || (file.starts_with("crates/") && file.contains("/tests/"));
+        if !is_of_tests && !file.ends_with("tests.rs") {
+            faults.extend(too_long(&file, &read(&file), MOST_LINES));
+        }
+    }
+    let mut all = String::new();
+    for file in files_in("xtask/src/", ".rs") {
+        let text = read(&file);
+        faults.extend(too_long(&file, &text, MOST_LINES_OF_COMMAND));
+        all.push_str(&text);
+    }
+    faults.extend(too_long("xtask", &all, MOST_LINES_OF_XTASK));
+    assert_eq!(faults, [""; 0]);
+}
+
+/// Returns the fault of a file that has more lines than `most` before its tests.
+fn too_long(file: &str, text: &str, most: usize) -> Option<String> {
+    let n_lines = text.lines().take_while(|line| *line != "#[cfg(test)]");
+    let n_lines = n_lines.count();
+    (n_lines > most).then(|| format!("{file}: {n_lines} lines, {most} at most"))
+}
+
+#[test]
+fn a_long_file_is_found() {
+    assert_eq!(too_long("a", "x\ny\n#[cfg(test)]\nz\n", 2), None);
+    assert!(too_long("a", "x\ny\nz\n#[cfg(test)]\n", 2).is_some());
+}
+
+#[test]
+fn imports_are_in_one_order() {
+    let mut faults = Vec::new();
+    for file in files_in("", ".rs") {
+        let code = read(&file);
+        let fault = unordered_import(&code);
+        faults.extend(fault.map(|line| format!("{file}: {line}")));
+    }
+    assert_eq!(faults, [""; 0]);
+}
+
+/// Returns the first import at the beginning of a file that is out of order: the standard library, other
+/// crates, and the crate's own modules are three groups with an empty line between.
+fn unordered_import(code: &str) -> Option<&str> {
+    let own_modules: BTreeSet<&str> = code
+        .lines()
+        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
+        .collect();
+    let group = |import: &str| match import.split(['.', ':', ';']).next().unwrap_or_default() {
+        "std" | "core" | "alloc" => 0,
+        "crate" | "self" | "super" => 2,
+        name if own_modules.contains(name) => 2,
+        _ => 1,
+    };
+    let mut last = None;
+    let mut is_new_group = true;
+    for line in code.lines() {
+        if line.is_empty() {
+            is_new_group = true;
+        } else if let Some(import) = line.strip_prefix("use ") {
+            let group = group(import);
+            let is_good = match last {
+                None => true,
+                Some(last) if is_new_group => group > last,
+                Some(last) => group == last,
+            };
+            if !is_good {
+                return Some(line);
+            }
+            (last, is_new_group) = (Some(group), false);
+        } else if !line.starts_with(['/', '#', ' ', '}', ')', ']', 'm', 'p']) {
+            // The code begins.
+            break;
+        }
+    }
+    None
+}
+
+#[test]
+fn an_import_out_of_order_is_found() {
+    for good in [
+        "use std::fs;\nuse std::io;\n\nuse anyhow::Context;\n\nuse crate::a;\nuse super::b;\n",
+        "mod support;\n\nuse clap::Parser;\n\nuse support::object;\n",
+        "use std::{\n    fs,\n};\n\nuse crate::a;\n\nfn f() {}\n\nuse std::io;\n",
+    ] {
+        assert_eq!(unordered_import(good), None, "{good}");
+    }
+    for (bad, line) in [
+        ("use clap::Parser;\nuse std::fs;\n", "use std::fs;"),
+        ("use clap::Parser;\n\nuse std::fs;\n", "use std::fs;"),
+        ("use std::fs;\n\nuse std::io;\n", "use std::io;"),
+        ("use crate::a;\n\nuse clap::Parser;\n", "use clap::Parser;"),
+    ] {
+        assert_eq!(unordered_import(bad), Some(line));
+    }
 }
 
 #[test]

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `cargo xtask install`: plugins into a kernel tree.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use installer::Options;
-use kernel_tree::Plan;
 
 use crate::outcome::{Failure, Outcome, print, print_done};
 use crate::uninstall::{Changes, merged};
@@ -91,7 +90,7 @@ pub fn run(args: Args) -> Outcome {
         let (plan, preview) = installer::previewed(&options)?;
         print(&installer::shown(&plan, &preview))?;
         return match preview.refusals.len() {
-            0 => complete(&tree, &plan),
+            0 => installer::complete(&tree, &plan),
             n => Err(anyhow::anyhow!(
                 "{}: the install would be refused ({n} reasons)",
                 tree.display()
@@ -107,18 +106,7 @@ pub fn run(args: Args) -> Outcome {
         };
     }
     let installed = installer::install(&options)?;
-    print_done(installer::done(&installed, &tree, llvm.as_deref()).as_bytes());
+    print_done(installer::installed_text(&installed, &tree, llvm.as_deref()).as_bytes());
     merged(&tree, &installed.report)?;
-    complete(&tree, &installed.plan)
-}
-
-/// Fails if a plugin does less in this tree than in others.
-fn complete(tree: &Path, plan: &Plan) -> Outcome {
-    match installer::withheld(plan) {
-        None => Ok(()),
-        Some(lines) => Err(Failure::Fault(anyhow::anyhow!(
-            "{}: not everything of these plugins fits this tree; the rest does:\n{lines}",
-            tree.display()
-        ))),
-    }
+    installer::complete(&tree, &installed.plan)
 }

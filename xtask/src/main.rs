@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod fuzz;
 mod install;
 mod kernel;
@@ -19,8 +20,10 @@ mod uninstall;
 mod values;
 mod verify;
 
-use clap::Parser;
 use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
 
 /// Clang LTO for a Linux kernel tree, as plugins: install, build, boot and check it.
 #[derive(Parser)]
@@ -42,6 +45,7 @@ enum Command {
     Status(status::Args),
     Uninstall(uninstall::Args),
     Series(series::Args),
+    Dist(dist::Args),
     Kernel(kernel::Args),
     Verify(verify::Args),
     Report(report::Args),
@@ -53,7 +57,15 @@ enum Command {
 
 fn main() -> ExitCode {
     kernel_lab::progress::listen(Box::new(progress::Shown));
-    outcome::report(match Command::parse() {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        // The commit is looked up only if it is asked for.
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
+            return outcome::report(version());
+        }
+        Err(error) => error.exit(),
+    };
+    outcome::report(match command {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Setup(args) => setup::run(&args),
@@ -61,6 +73,7 @@ fn main() -> ExitCode {
         Command::Uninstall(args) => uninstall::run(args),
         Command::Status(args) => status::run(args),
         Command::Series(args) => series::run(args),
+        Command::Dist(args) => dist::run(&args),
         Command::Kernel(args) => kernel::run(args),
         Command::Verify(args) => verify::run(&args),
         Command::Mutate(args) => mutate::run(&args),
@@ -68,4 +81,9 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
     })
+}
+
+/// Prints the version and the commit.
+fn version() -> outcome::Outcome {
+    Ok(outcome::print(installer::version_text().as_bytes())?)
 }

@@ -21,10 +21,10 @@ pub fn print(text: &[u8]) -> anyhow::Result<()> {
     Ok(tool_io::write_stdout(text)?)
 }
 
-/// Writes the result of a command that has changed a tree. That it cannot be written is told, and is no failure:
-/// the work is done.
+/// Writes the result of a command that has changed a tree. A failed write is reported, but does not make the
+/// command fail: the work is done.
 pub fn print_done(text: &[u8]) {
     if let Err(error) = print(text) {
-        eprintln!("xtask: the work is done, but not told: {error:#}");
+        eprintln!("xtask: the work is done, but the result could not be printed: {error:#}");
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Shows long steps: a moving line on a terminal, else a line at the start and a line at the end.
 
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
 use indicatif::ProgressBar;
 use kernel_lab::progress::{Listener, Running};
-use std::io::IsTerminal as _;
-use std::time::Duration;
-use std::time::Instant;
 
 /// Shows the lab's progress on standard error.
 pub struct Shown;
@@ -46,7 +46,7 @@ impl Running for Step {
             .set_message(format!("{} ({seconds} s): {detail}", self.what));
     }
 
-    fn done(self: Box<Self>, result: &str) {
+    fn finish(self: Box<Self>, result: &str) {
         self.bar.finish_and_clear();
         let seconds = self.started.elapsed().as_secs_f64();
         eprintln!("{}: {result} ({seconds:.1} s)", self.what);

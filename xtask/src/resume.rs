@@ -13,7 +13,7 @@ pub struct Resume {
     /// With --resume: skip those that passed at this commit or later, even if the sources have
     /// changed since.
     #[arg(long, value_name = "COMMIT", requires = "skips_passed")]
-    since: Option<String>,
+    pub since: Option<String>,
     /// Run only the i-th of n parts with equally many tests or rows, as in 2/4. For tests, only with
     /// --wide.
     #[arg(long, value_name = "I/N")]

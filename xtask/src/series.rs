@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use installer::SeriesOptions;
+
 use crate::outcome::{Outcome, print};
 
 /// Write an install as a patch series for review and mailing
@@ -12,13 +14,19 @@ use crate::outcome::{Outcome, print};
 /// an earlier call are removed from the directory. The patches do not contain the tools; the cover
 /// letter says how to build them.
 ///
+/// With --by-maintainer, each patch has the files of one plugin in one maintainer's tree (kbuild,
+/// PCI, objtool, arm64, x86 and others), and the people and lists that `scripts/get_maintainer.pl` of
+/// the tree names, for `git send-email`. The script needs perl. The architectures, whose patches
+/// make Kconfig offer LTO, come last.
+///
 /// For a tree with its own LTO, writes one independent patch per plugin, which applies to the
 /// unchanged tree, and no cover letter.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches
   cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches \\
-      --author 'A Maintainer <a@example.org>'")]
+      --author 'A Maintainer <a@example.org>'
+  cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches --by-maintainer")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
@@ -32,6 +40,9 @@ pub struct Args {
     /// The sender of the patches [default: from git's configuration in the tree].
     #[arg(long, value_name = "NAME <MAIL>")]
     author: Option<String>,
+    /// Split the patches by the trees of maintainers, and add who gets them.
+    #[arg(long)]
+    by_maintainer: bool,
 }
 
 /// Runs the command.
@@ -41,12 +52,19 @@ pub fn run(args: Args) -> Outcome {
         into,
         plugins,
         author,
+        by_maintainer,
     } = args;
     let author = match author {
         Some(author) => author,
         None => installer::author_of(&tree)?,
     };
-    let written = installer::write_series(&tree, &into, &plugins, &author)?;
+    let written = installer::write_series(&SeriesOptions {
+        tree: &tree,
+        into: &into,
+        plugins: &plugins,
+        sender: &author,
+        by_maintainer,
+    })?;
     let lines: Vec<_> = written
         .iter()
         .map(|path| format!("{}\n", path.display()))

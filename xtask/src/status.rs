@@ -23,7 +23,7 @@ pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
-    /// How the result is printed.
+    /// The format of the result.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }

@@ -44,7 +44,7 @@ pub struct Args {
     /// Write a map from the symbols of vmlinux and the modules to their names in the source
     #[arg(long, value_name = "FILE")]
     emit_suffix_map: Option<PathBuf>,
-    /// How the result is printed
+    /// The format of the result
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `kernel boot` with kernels of a few lines of C that print a real kernel's messages.
 
+use std::process::{Command, Output};
+
 use serde_json::Value;
-use std::process::Command;
-use std::process::Output;
 use test_support::TestDir;
 
 /// A program for QEMU's Arm machine that writes TEXT to the console, and powers off or not. The
@@ -174,7 +174,7 @@ fn a_panic_leaves_the_modules_after_it_unreached() {
         faults[1]
             .as_str()
             .unwrap()
-            .contains("init did not come to its end")
+            .contains("init did not finish in the guest")
     );
 }
 

@@ -62,6 +62,16 @@ fn files(dir: &Path) -> Vec<String> {
 }
 
 #[test]
+fn the_version_names_the_commit() {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("--version")
+        .output()
+        .expect("xtask runs");
+    let version = format!("kbuild-lto {} (commit ", env!("CARGO_PKG_VERSION"));
+    assert_ends(&output, 0, &[&version]);
+}
+
+#[test]
 fn what_is_no_kernel_tree_is_refused_by_every_command() {
     let dir = TestDir::new();
     for command in [
@@ -232,7 +242,11 @@ fn work_that_is_done_is_done_though_nobody_can_be_told() {
     };
     // It has nothing to say but the answer.
     assert_ends(&run("status"), 2, &["standard output cannot be written"]);
-    assert_ends(&run("uninstall"), 0, &["the work is done, but not told: "]);
+    assert_ends(
+        &run("uninstall"),
+        0,
+        &["the work is done, but the result could not be printed: "],
+    );
     assert!(!dir.path().join("scripts/lto").exists());
 }
 

@@ -2,8 +2,8 @@
 //! `kernel config`, `kernel build`, `kernel fetch`, `setup` and `demo`, with trees that consist of
 //! a Makefile.
 
-use std::process::Command;
-use std::process::Output;
+use std::process::{Command, Output};
+
 use test_support::TestDir;
 
 /// A tree whose Kconfig accepts all options except on lines with REFUSED, and whose kernel is a

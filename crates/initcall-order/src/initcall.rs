@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use object_model::is_number;
 use serde::{Serialize, Serializer};
 
 use crate::fault::Malformed;
@@ -80,10 +81,6 @@ fn split(text: &str) -> Option<(&str, &str, &str, &str)> {
         .rev()
         .filter(|&position| text.is_char_boundary(position))
         .find_map(at)
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The level of an initcall. Levels are ordered as in the linker script, which sorts by name.

@@ -6,8 +6,9 @@ mod support;
 use std::process::Command;
 
 use proptest::prelude::*;
-use support::object;
 use test_support::{FORMS, TestDir};
+
+use support::object;
 
 /// Returns the output of Linux's script for these files.
 fn perl(dir: &TestDir, names: &[&str]) -> String {

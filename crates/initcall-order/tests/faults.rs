@@ -4,9 +4,10 @@
 mod support;
 
 use initcall_order::{Fault, collect};
-use support::{label, object, source};
 use test_support::{FORMS, TestDir};
 use tool_io::Files;
+
+use support::{label, object, source};
 
 /// Returns the faults found in the named files, without the directory.
 fn faults(dir: &TestDir, names: &[&str]) -> Vec<String> {

@@ -6,9 +6,10 @@ mod support;
 use std::fmt::Write as _;
 
 use initcall_order::{Initcalls, collect};
-use support::object;
 use test_support::{FORMS, TestDir};
 use tool_io::Files;
+
+use support::object;
 
 /// Returns the collected initcalls of the named files.
 fn collected(dir: &TestDir, names: &[&str]) -> Initcalls {

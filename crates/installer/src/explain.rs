@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use kernel_lab::table;
+use kernel_lab::{Failure, Outcome, table};
 use kernel_tree::{Plan, Preview, Refusal, Report, Tool};
 use plugin_table::Needed;
 
@@ -95,7 +95,7 @@ fn notes(plan: &Plan) -> String {
 }
 
 /// Returns the text after an install. `llvm` is the directory of the LLVM tools, if it was named.
-pub fn done(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
+pub fn installed_text(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
     let Installed {
         plan,
         report,
@@ -117,13 +117,23 @@ pub fn done(installed: &Installed, tree: &Path, llvm: Option<&Path>) -> String {
     text + &next_steps(installed, &quoted(tree), llvm)
 }
 
-/// Returns what the plugins do not do in this tree, a line each; `None` if they do all.
-pub fn withheld(plan: &Plan) -> Option<String> {
+/// Fails if a plugin does less in this tree than in others.
+///
+/// # Errors
+/// A fault with what the plugins do not do, a line each.
+pub fn complete(tree: &Path, plan: &Plan) -> Outcome {
     let lines = plan.withheld.iter();
     let lines: Vec<String> = lines
         .map(|note| format!("  {}: {}", note.plugin, note.text))
         .collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Fault(anyhow::anyhow!(
+        "{}: not everything of these plugins fits this tree; the rest does:\n{}",
+        tree.display(),
+        lines.join("\n")
+    )))
 }
 
 /// Returns the table of the files that each plugin edited or made.
@@ -262,7 +272,7 @@ mod tests {
         let mut installed_first = installed(&options(&tree));
         let lost = "Kconfig: it lost user.note";
         installed_first.report.notes.push(lost.to_owned());
-        let text = done(&installed_first, tree.path(), Some(path));
+        let text = installed_text(&installed_first, tree.path(), Some(path));
         for part in [
             lost,
             " sample  Kconfig  scripts/lto/VERSION",
@@ -275,10 +285,10 @@ mod tests {
             assert!(text.contains(part), "`{part}` is not in: {text}");
         }
         let mut again = installed(&options(&tree));
-        let text = done(&again, tree.path(), None);
+        let text = installed_text(&again, tree.path(), None);
         assert!(text.contains("nothing was changed"), "{text}");
         again.is_native = true;
-        let text = done(&again, tree.path(), None);
+        let text = installed_text(&again, tree.path(), None);
         assert!(text.contains(" -d LTO_NONE -e LTO_CLANG_THIN\n"), "{text}");
     }
 
@@ -296,7 +306,7 @@ mod tests {
             needed("section-merge", None),
             mod_dedup.clone(),
         ];
-        let text = done(&installed, tree.path(), None);
+        let text = installed_text(&installed, tree.path(), None);
         let path = tree.path().display();
         let expected = format!(
             "\nKconfig does not offer LTO yet: that also takes lto-disable, section-merge. To \
@@ -307,7 +317,7 @@ mod tests {
         assert!(!text.contains("LTO_CLANG_THIN"), "{text}");
 
         installed.missing = vec![mod_dedup];
-        let text = done(&installed, tree.path(), None);
+        let text = installed_text(&installed, tree.path(), None);
         let expected =
             "\nWith TRIM_UNUSED_KSYMS, Kconfig does not offer LTO without mod-dedup. To ";
         assert!(text.contains(expected), "{text}");
@@ -345,7 +355,7 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let path = outer.path().join("my linux");
         fs::rename(tree().path(), &path).unwrap();
-        let text = done(&installed(&Options::new(&path, &[])), &path, None);
+        let text = installed_text(&installed(&Options::new(&path, &[])), &path, None);
         assert!(
             text.contains("takes no path with blanks or colons"),
             "{text}"

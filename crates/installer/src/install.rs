@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kernel_lab::progress;
+use kernel_lab::{progress, workspace};
 use kernel_tree::{KnownLto, OnChange, Plan, Preview, Report, Table, Tool, Tree, Unrecorded};
 use plugin_table::Needed;
 
@@ -126,17 +126,16 @@ pub(crate) fn previewed_with(
 pub(crate) fn planned(table: &Table, tree: &Tree, names: &[String]) -> anyhow::Result<Plan> {
     if names.is_empty() && tree.known_lto()? == KnownLto::Native {
         anyhow::bail!(
-            "{}: its own build knows LTO: name the plugins; without --check, this command explains \
-             which there are",
+            "{}: its own build knows LTO: name plugins with --plugins; without --check, this command lists them",
             tree.dir().display()
         );
     }
     Unrecorded::refuse(tree, table)?;
-    Ok(Plan::new(
-        tree,
-        &table.choose(tree, names)?,
-        plugin_table::VERSION,
-    )?)
+    let plan = Plan::new(tree, &table.choose(tree, names)?, plugin_table::VERSION)?;
+    Ok(Plan {
+        commit: workspace::commit(),
+        ..plan
+    })
 }
 
 /// Returns the plugins that LTO needs besides `plugins`; none in a tree whose own build knows LTO.
@@ -265,6 +264,9 @@ mod tests {
         let tree = crate::sample::native_tree();
         let table = plugin_table::table().unwrap();
         let error = planned(&table, &Tree::open(tree.path()).unwrap(), &[]).unwrap_err();
-        assert!(error.to_string().contains("name the plugins"), "{error}");
+        assert!(
+            error.to_string().contains("name plugins with --plugins"),
+            "{error}"
+        );
     }
 }

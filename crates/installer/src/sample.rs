@@ -104,7 +104,7 @@ impl Listener for Collecting {
 
 impl Running for Collecting {
     fn at(&self, _: &str) {}
-    fn done(self: Box<Self>, _: &str) {}
+    fn finish(self: Box<Self>, _: &str) {}
 }
 
 /// Begins to collect the notes that are reported.

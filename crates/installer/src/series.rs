@@ -7,37 +7,50 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use kernel_lab::{process, progress};
-use kernel_tree::{Author, Table, Tree, Unrecorded};
+use kernel_tree::{Author, Division, Patch, Recipients, Table, Tree, Unrecorded};
 use xshell::cmd;
 
 use crate::explain::not_offered;
 use crate::install::missing_for_lto;
+use crate::recipients::recipients;
 
-/// Writes the patches of these plugins, or of all that are useful in the tree if none is named, and returns
-/// their paths. Patches that an earlier call wrote into the directory are removed.
+/// The options of a series.
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesOptions<'a> {
+    /// The kernel tree.
+    pub tree: &'a Path,
+    /// The directory of the patches.
+    pub into: &'a Path,
+    /// The names of the plugins; all that are useful in the tree if there are none.
+    pub plugins: &'a [String],
+    /// The sender, as `NAME <MAIL>`.
+    pub sender: &'a str,
+    /// Whether the patches are split by maintainers, and name them.
+    pub by_maintainer: bool,
+}
+
+/// Writes the patches, and returns their paths. Patches that an earlier call wrote into the directory are
+/// removed.
 ///
 /// # Errors
-/// The tree is refused, the sender has no address, or a patch cannot be written.
-pub fn write_series(
-    tree: &Path,
-    into: &Path,
-    plugins: &[String],
-    name_and_mail: &str,
-) -> anyhow::Result<Vec<PathBuf>> {
-    write_with(&plugin_table::table()?, tree, into, plugins, name_and_mail)
+/// The tree is refused, the sender has no address, a patch cannot be written, or the tree cannot say who
+/// maintains what.
+pub fn write_series(options: &SeriesOptions<'_>) -> anyhow::Result<Vec<PathBuf>> {
+    write_with(&plugin_table::table()?, options)
 }
 
 /// The same with plugins of the caller.
-fn write_with(
-    table: &Table,
-    tree: &Path,
-    into: &Path,
-    plugins: &[String],
-    name_and_mail: &str,
-) -> anyhow::Result<Vec<PathBuf>> {
-    check_sender(name_and_mail)?;
+fn write_with(table: &Table, options: &SeriesOptions<'_>) -> anyhow::Result<Vec<PathBuf>> {
+    let SeriesOptions {
+        tree,
+        into,
+        plugins,
+        sender,
+        by_maintainer,
+    } = *options;
+    check_sender(sender)?;
     let author = Author {
-        name_and_mail: name_and_mail.to_owned(),
+        name_and_mail: sender.to_owned(),
         date: date()?,
     };
     let tree = Tree::open(tree)?;
@@ -47,8 +60,18 @@ fn write_with(
     if let Some(text) = not_offered(&missing_for_lto(table, &names, &tree)?) {
         progress::note(&format!("{}: {text}", into.display()));
     }
+    let division = if by_maintainer {
+        Division::Maintainers(plugin_table::maintained_trees()?)
+    } else {
+        Division::Plugins
+    };
     let prose = plugin_table::prose();
-    let series = kernel_tree::series(&tree, &selection, plugin_table::VERSION, prose, &author)?;
+    let version = plugin_table::VERSION;
+    let series = kernel_tree::series(&tree, &selection, version, prose, &division, &author)?;
+    let mut patches = series.patches;
+    if by_maintainer {
+        address(&tree, &mut patches)?;
+    }
     let differ = uncommitted(tree.dir(), series.edited)?;
     if !differ.is_empty() {
         progress::note(&format!(
@@ -60,12 +83,30 @@ fn write_with(
     fs::create_dir_all(into).with_context(|| into.display().to_string())?;
     remove_earlier(into)?;
     let mut written = Vec::new();
-    for patch in series.patches {
+    for patch in patches {
         let path = into.join(&patch.file_name);
         fs::write(&path, &patch.text).with_context(|| path.display().to_string())?;
         written.push(path);
     }
     Ok(written)
+}
+
+/// Adds to each patch who maintains its files, and to the cover letter all of them.
+fn address(tree: &Tree, patches: &mut [Patch]) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir().context("a temporary directory")?;
+    let mut all = Recipients::default();
+    for patch in patches.iter_mut().filter(|patch| !patch.is_cover_letter()) {
+        let path = folder.path().join(&patch.file_name);
+        fs::write(&path, &patch.text).with_context(|| path.display().to_string())?;
+        let found = recipients(tree.dir(), &path)?;
+        patch.address(&found);
+        all.add(&found);
+    }
+    let mut letters = patches.iter_mut().filter(|patch| patch.is_cover_letter());
+    if let Some(letter) = letters.next() {
+        letter.address(&all);
+    }
+    Ok(())
 }
 
 /// Checks that the sender is written as `NAME <MAIL>`, because git takes no patch without an address.
@@ -196,8 +237,18 @@ mod tests {
         tree
     }
 
-    fn written(tree: &Path, into: &Path) -> Vec<String> {
-        let paths = write_with(&sample::table(), tree, into, &[], SENDER).unwrap();
+    fn options<'a>(tree: &'a Path, into: &'a Path) -> SeriesOptions<'a> {
+        SeriesOptions {
+            tree,
+            into,
+            plugins: &[],
+            sender: SENDER,
+            by_maintainer: false,
+        }
+    }
+
+    fn written_names(tree: &Path, into: &Path) -> Vec<String> {
+        let paths = write_with(&sample::table(), &options(tree, into)).unwrap();
         let names = paths.iter().filter_map(|path| path.file_name());
         names
             .map(|name| name.to_string_lossy().into_owned())
@@ -208,7 +259,7 @@ mod tests {
     fn git_takes_all_patches_of_the_folder_and_finds_the_old_content() {
         let tree = repository();
         let into = tempfile::tempdir().unwrap();
-        let names = written(tree.path(), into.path());
+        let names = written_names(tree.path(), into.path());
         assert_eq!(
             names,
             ["0000-cover-letter.txt", "0001-kbuild-lto-be-a-sample.patch"]
@@ -227,12 +278,12 @@ mod tests {
     fn patches_of_an_earlier_call_do_not_stay() {
         let tree = repository();
         let into = tempfile::tempdir().unwrap();
-        let names = written(tree.path(), into.path());
+        let names = written_names(tree.path(), into.path());
         let stale = into.path().join("0002-Removed-since.patch");
         fs::copy(into.path().join(&names[1]), &stale).unwrap();
         let own = into.path().join("own.patch");
         fs::write(&own, "From a colleague\n").unwrap();
-        assert_eq!(written(tree.path(), into.path()), names);
+        assert_eq!(written_names(tree.path(), into.path()), names);
         assert!(!stale.exists());
         assert!(own.exists());
     }
@@ -248,8 +299,9 @@ mod tests {
                 name_and_mail: SENDER.to_owned(),
                 date: String::new(),
             };
+            let (prose, division) = (Prose::default(), Division::Plugins);
             let series =
-                kernel_tree::series(&tree, &selection, "1.0", Prose::default(), &author).unwrap();
+                kernel_tree::series(&tree, &selection, "1.0", prose, &division, &author).unwrap();
             uncommitted(tree.dir(), series.edited).unwrap()
         };
         assert_eq!(found(), [""; 0]);
@@ -262,19 +314,47 @@ mod tests {
     }
 
     #[test]
+    fn a_series_by_maintainer_names_them_in_each_patch() {
+        let (tree, into) = (repository(), tempfile::tempdir().unwrap());
+        let script = tree.path().join("scripts/get_maintainer.pl");
+        let options = SeriesOptions {
+            by_maintainer: true,
+            ..options(tree.path(), into.path())
+        };
+        let write = || write_with(&sample::table(), &options);
+        let error = write().unwrap_err().to_string();
+        assert!(error.contains("no scripts/get_maintainer.pl"), "{error}");
+        // The script says who maintains a file by reading the patch.
+        fs::write(
+            script,
+            "open(my $patch, '<', $ARGV[-1]) or die 'no patch'; my $text = join('', <$patch>);\n\
+             print \"A <a\\@b> (maintainer:KCONFIG)\\n\" if $text =~ /^diff .*Kconfig$/m;\n\
+             print \"l\\@b (open list)\\n\";\n",
+        )
+        .unwrap();
+        let paths = write().unwrap();
+        assert_eq!(paths.len(), 2);
+        for path in paths {
+            let text = fs::read_to_string(&path).unwrap();
+            let head = text.split("\n\n").next().unwrap_or_default();
+            assert!(
+                head.contains("\nTo: A <a@b>\nCc: l@b\n"),
+                "{path:?}: {text}"
+            );
+        }
+    }
+
+    #[test]
     fn what_lto_needs_besides_a_series_is_told() {
         sample::collect_notes();
         let (tree, into) = (sample::tree(), tempfile::tempdir().unwrap());
         let write = |plugins: &[&str]| {
             let plugins: Vec<_> = plugins.iter().map(|name| (*name).to_owned()).collect();
-            write_with(
-                &sample::parts_of_lto(),
-                tree.path(),
-                into.path(),
-                &plugins,
-                SENDER,
-            )
-            .unwrap();
+            let options = SeriesOptions {
+                plugins: &plugins,
+                ..options(tree.path(), into.path())
+            };
+            write_with(&sample::parts_of_lto(), &options).unwrap();
             sample::notes_about(into.path())
         };
         assert_eq!(write(&[]), [""; 0]);
@@ -291,7 +371,7 @@ mod tests {
         sample::installed(&sample::options(&tree));
         fs::remove_dir_all(tree.path().join("scripts/lto/.install")).unwrap();
         let into = tempfile::tempdir().unwrap();
-        let error = write_with(&sample::table(), tree.path(), into.path(), &[], SENDER);
+        let error = write_with(&sample::table(), &options(tree.path(), into.path()));
         let error = error.unwrap_err().to_string();
         assert!(error.contains("installed, without record"), "{error}");
     }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use kernel_lab::progress;
+use kernel_lab::{progress, workspace};
 use kernel_tree::{Installed, Recovery, Status, Tree, Unrecorded};
 use serde::Serialize;
 
@@ -65,7 +65,7 @@ pub fn found(dir: &Path) -> anyhow::Result<Found> {
     Ok(Found {
         recovered,
         status: kernel_tree::status(&tree)?,
-        unrecorded: Unrecorded::find(&tree, &plugin_table::table()?)?,
+        unrecorded: Unrecorded::in_tree(&tree, &plugin_table::table()?)?,
     })
 }
 
@@ -105,6 +105,7 @@ pub fn status_text(tree: &Path, found: &Found) -> String {
         None => list("installed", &["nothing".to_owned()]),
         Some(Installed {
             version,
+            commit,
             plugins,
             edited,
             created,
@@ -114,7 +115,7 @@ pub fn status_text(tree: &Path, found: &Found) -> String {
             missing,
             damaged,
         }) => {
-            list("version", std::slice::from_ref(version));
+            list("version", &[with_commit(version, commit.as_deref())]);
             list("plugin", plugins);
             list("edited", edited);
             list("made", created);
@@ -142,6 +143,19 @@ pub fn status_text(tree: &Path, found: &Found) -> String {
     lines.join("\n") + "\n"
 }
 
+/// Returns the version and commit of this program.
+pub fn version_text() -> String {
+    let version = with_commit(plugin_table::VERSION, workspace::commit().as_deref());
+    format!("kbuild-lto {version}\n")
+}
+
+fn with_commit(version: &str, commit: Option<&str>) -> String {
+    match commit {
+        Some(commit) => format!("{version} (commit {commit})"),
+        None => version.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -165,6 +179,9 @@ mod tests {
         installed(&options(&tree));
         let (fault, text) = state();
         assert!(fault.is_none() && text.contains("plugin: sample"), "{text}");
+        let version = with_commit(plugin_table::VERSION, workspace::commit().as_deref());
+        assert!(text.contains(&format!("version: {version}\n")), "{text}");
+        assert_eq!(version_text(), format!("kbuild-lto {version}\n"));
         fs::write(dir.join("Kconfig"), "b\n# mine\n").unwrap();
         let (fault, _) = state();
         assert!(fault.unwrap().contains("1 installed files are not as"));

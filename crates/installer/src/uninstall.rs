@@ -29,7 +29,7 @@ pub fn uninstall(dir: &Path, on_change: OnChange) -> anyhow::Result<Report> {
 pub fn uninstall_by_text(dir: &Path) -> anyhow::Result<Report> {
     status::recover(dir)?;
     let tree = Tree::open(dir)?;
-    let found = Unrecorded::find(&tree, &plugin_table::table()?)?;
+    let found = Unrecorded::in_tree(&tree, &plugin_table::table()?)?;
     let found = found.with_context(|| {
         format!(
             "{}: there are no plugins without a record; leave --by-text out",

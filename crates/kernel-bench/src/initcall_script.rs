@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The linker script of initcalls that a tree with LTO of its own makes, made once more from the
-//! same inputs: by the Perl script of the tree, and by initcall-order.
+//! Makes the linker script of initcalls once more from the inputs of a built kernel: by the Perl script
+//! of its tree, and by initcall-order.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
-
+use kernel_facts::command_file;
 use kernel_lab::{Failure, build, llvm, process};
 use xshell::cmd;
 
@@ -48,7 +48,7 @@ impl Inputs {
     /// The object tree was not built with LTO by a tree that makes such a script.
     pub fn of(objtree: &Path) -> anyhow::Result<Self> {
         let objtree = std::path::absolute(objtree)?;
-        let saved = objtree.join(format!(".{TARGET}.cmd"));
+        let saved = command_file(&objtree.join(TARGET));
         let text = fs::read_to_string(&saved).with_context(|| saved.display().to_string())?;
         let files = inputs_of(&text);
         anyhow::ensure!(

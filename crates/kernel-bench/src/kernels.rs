@@ -2,11 +2,10 @@
 //! Builds kernels to be measured, and writes a page for each measurement.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use kernel_lab::config::{Lto, Profile};
+use kernel_lab::files::write;
 use kernel_lab::variant::Variant;
 use kernel_lab::{Arch, Failure, KERNEL, table};
 use lto_lab::Lab;
@@ -186,7 +185,7 @@ impl Kernels<'_> {
         }
         let page = format!("{name}-{}", page_name(version, arch, profile));
         let page = self.results.join(page);
-        write(&page, &format!("{}{table}", head(&title, &command)?))?;
+        write(&page, format!("{}{table}", head(&title, &command)?))?;
         Ok(Kept { table, page })
     }
 }
@@ -219,8 +218,4 @@ pub fn checks_of(objtree: &Path, results: &Path) -> Result<Kept, Failure> {
     let text = format!("{}{table}", head(&title, "bench checks OBJTREE")?);
     write(&page, &text)?;
     Ok(Kept { table, page })
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| path.display().to_string())
 }

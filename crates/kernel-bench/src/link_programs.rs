@@ -48,7 +48,7 @@ pub fn run(
         let last = seeds.end - 1;
         step.at(&format!("{tried} programs, the last has seed {last}"));
     });
-    step.done(&format!("{} programs", tried.load(Ordering::Relaxed)));
+    step.finish(&format!("{} programs", tried.load(Ordering::Relaxed)));
     let cpu = Duration::from_secs_f64(build::children_seconds()? - before);
     Ok((summary, cpu))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use kernel_lab::config::Profile;
-use kernel_lab::{Arch, build, llvm, process};
+use kernel_lab::{Arch, llvm, process};
 use xshell::cmd;
 
 /// Returns the end of the names of pages about a kernel.
@@ -50,7 +50,7 @@ pub fn head(title: &str, command: &str) -> anyhow::Result<String> {
         "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n# {title}\n\n\
          Made by `cargo xtask {command}`, all in one run.\n\n\
          - machine: {} CPUs, {}\n- compiler: {}\n\n",
-        build::cpus(),
+        tool_io::cpus(),
         model.map_or("of an unknown kind", |(_, model)| model),
         clang.lines().next().unwrap_or_default(),
     ))

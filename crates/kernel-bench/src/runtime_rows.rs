@@ -89,8 +89,8 @@ pub struct Options<'a> {
     pub arch: Arch,
     /// The name of one row; without it, all rows.
     pub name: Option<&'a str>,
-    /// The object tree of a finished build of the row; empty to build it.
-    pub objtrees: &'a [PathBuf],
+    /// The object tree of a finished build of the row; without it, the row is built.
+    pub objtree: Option<&'a Path>,
     /// The directory of the results pages.
     pub results: &'a Path,
     /// The time limit of a guest.
@@ -113,7 +113,7 @@ pub fn measure(options: &Options<'_>) -> Outcome {
     let workloads = workloads(arch, &Set::DEFAULT, None)?;
     for row in rows {
         let test = row.test();
-        if let Some(Entry { commit, time, .. }) = book.done(&test)? {
+        if let Some(Entry { commit, time, .. }) = book.last_pass(&test)? {
             progress::note(&format!("{test}: measured {time} at {commit}"));
             continue;
         }
@@ -139,14 +139,13 @@ pub fn measure(options: &Options<'_>) -> Outcome {
 
 /// Returns the object tree of a row: one of the caller's, or one that is built.
 fn built(options: &Options<'_>, row: &Row) -> Result<PathBuf, Failure> {
-    match options.objtrees {
-        [] if row.by_profile => {
+    match options.objtree {
+        Some(objtree) => row.check(objtree).map(|()| objtree.to_owned()),
+        None if row.by_profile => {
             let profile = profile::of_training(options.lab, row, options.timeout)?;
             options.lab.row(row, Some(&profile))
         }
-        [] => options.lab.row(row, None),
-        [objtree] => row.check(objtree).map(|()| objtree.clone()),
-        _ => Err(anyhow::anyhow!("--row takes one --objtree").into()),
+        None => options.lab.row(row, None),
     }
 }
 

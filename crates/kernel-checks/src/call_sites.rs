@@ -13,11 +13,11 @@ use anyhow::Context as _;
 use object_model::{
     Elf, Image, ReadError, Relocation, Section, SectionIndex, TableName, TablePart, elf,
 };
+use object_tree::{Artefact, Objtree};
 
 use super::Finding;
 use super::branch::Branch;
 use super::prefixed::prefixed;
-use object_tree::{Artefact, Objtree};
 
 /// One sort of sites.
 struct Sort {
@@ -88,7 +88,7 @@ const STATIC_CALLS: Sort = Sort {
     is_left_out: |section| section == ".altinstr_replacement",
 };
 
-/// The same where conditional jumps can be patched too, since 6.3 and in what was made of that.
+/// Static calls in kernels of 6.3 and later, where conditional jumps can be patched too.
 const STATIC_CALLS_AND_CONDITIONS: Sort = Sort {
     branches: &[Branch::Call, Branch::Jump, Branch::ConditionalJump],
     ..STATIC_CALLS
@@ -226,7 +226,7 @@ fn relocatable(elf: &Elf, sort: &Sort) -> Result<Found, ReadError> {
                 continue;
             };
             if reference.has_entry {
-                let what = format!("{}, as an entry before it", image.place(site));
+                let what = format!("{}, like an earlier entry", image.place(site));
                 found.entry_fault(sort, index, &what);
             }
             reference.has_entry = true;
@@ -267,7 +267,7 @@ fn linked(elf: &Elf, sort: &Sort) -> Result<Found, ReadError> {
         let keys = keys(&image, sort, &part)?;
         for (index, site) in sites {
             if !seen.insert(site) {
-                let what = format!("{}, as an entry before it", image.place(site));
+                let what = format!("{}, like an earlier entry", image.place(site));
                 found.entry_fault(sort, index, &what);
             }
             let branch = branch_at(&image, site);
@@ -351,7 +351,7 @@ fn sites(
 ) -> Result<Vec<(usize, u64)>, ReadError> {
     if !part.size.is_multiple_of(sort.stride) {
         found.faults.push(format!(
-            "{}: {} bytes are no whole number of entries of {} bytes",
+            "{}: {} bytes are not a multiple of the entry size, {} bytes",
             sort.table.section, part.size, sort.stride
         ));
     }

@@ -7,12 +7,12 @@ use anyhow::Context as _;
 use initcall_order::{Collector, Tables};
 use lto_link::Suffixed;
 use object_model::Elf;
+use object_tree::{Artefact, Link, LinkedBy, Module, Objtree, text_if_there};
 use section_merge::{ObjectFault, Reference};
 
 use super::Finding;
 use super::links::{mod_is_missing, no_link};
 use super::prefixed::prefixed;
-use object_tree::{Artefact, Link, LinkedBy, Module, Objtree, text_if_there};
 
 /// The linker script that a kernel with native LTO leaves of its link.
 const SCRIPT: &str = ".tmp_initcalls.lds";
@@ -132,7 +132,7 @@ pub fn prel32(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Findi
     Ok(Finding::new(figure, faults))
 }
 
-/// Modules have the sections that they have without LTO, and the kernel those that it looks up.
+/// Checks that modules have the same sections as without LTO, and that the kernel has the sections it looks up.
 pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> Finding {
     let mut faults = Vec::new();
     for Module { path, elf, .. } in &tree.modules {
@@ -203,7 +203,7 @@ pub fn mod_files(tree: &Objtree) -> anyhow::Result<Finding> {
     ))
 }
 
-/// Nothing that stays in memory refers to what is freed.
+/// Checks that no code or data that stays in memory refers to freed memory.
 pub fn section_mismatches(tree: &Objtree) -> anyhow::Result<Finding> {
     let mut faults = Vec::new();
     faults.extend(tree.object_fault());
@@ -226,8 +226,7 @@ pub fn suffixes<'tree>(tree: &'tree Objtree) -> Vec<(Artefact<'tree>, BTreeSet<S
     tree.running().map(suffixed).collect()
 }
 
-/// Which functions and objects are called otherwise than in the source, and which of these names
-/// lead to another, too.
+/// Finds symbols whose names differ from the source, and source names that several symbols share.
 pub fn names(tree: &Objtree) -> anyhow::Result<Finding> {
     let found = suffixes(tree);
     let all = || found.iter().flat_map(|(_, suffixed)| suffixed);

@@ -4,10 +4,10 @@
 use anyhow::Context as _;
 use object_model::elf::RelocationType;
 use object_model::{Binding, Elf, ReadError, Relocation, Section, SectionIndex, Symbol, elf};
-
-use super::Finding;
 use object_tree::{Artefact, Objtree};
 use section_merge::ObjectFault;
+
+use super::Finding;
 
 /// Nothing is reached through a GOT: a linked kernel must not have one, and the loader of modules
 /// makes none.

@@ -3,11 +3,10 @@
 
 use lto_disable::{LinkOf, Unlisted};
 use object_model::{Elf, Input};
-
-use super::Finding;
-use super::files;
-use super::prefixed::prefixed;
 use object_tree::{Artefact, LinkedBy, Module, Objtree, text_if_there};
+
+use super::prefixed::prefixed;
+use super::{Finding, files};
 
 /// Returns the result of a check of the inputs of vmlinux.o, of which there is no record.
 pub fn no_link(tree: &Objtree) -> anyhow::Result<Finding> {

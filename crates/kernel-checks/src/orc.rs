@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use object_model::{Elf, Image, ReadError, TableName, TablePart, elf, source_name};
+use object_tree::{Artefact, Objtree};
 
 use super::Finding;
-use object_tree::{Artefact, Objtree};
 
 /// The places, each as distance from its own entry in 4 bytes.
 const PLACES: TableName = TableName {
@@ -180,7 +180,7 @@ fn lookup_faults(vmlinux: &Elf) -> Vec<String> {
     faults
 }
 
-/// How much the tables know of a function.
+/// The part of a function that the tables cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Cover {
     None,
@@ -278,7 +278,7 @@ impl<'elf, 'data> Table<'elf, 'data> {
             .collect()
     }
 
-    /// How much is known of the functions with a name, the least of all with the same.
+    /// Returns the coverage of each function name; if several functions share it, the lowest.
     fn covers(&self) -> BTreeMap<&'data str, Cover> {
         let mut entries = self.entries.clone();
         entries.sort_unstable();
@@ -335,7 +335,7 @@ fn compare(found: &BTreeMap<&str, Cover>, expected: &BTreeMap<&str, Cover>) -> C
                 Cover::Partial | Cover::FromStart => "no entry for its start in",
             };
             compared.faults.push(format!(
-                "{name} has {how_much} {}, and has one in the build to compare with",
+                "{name} has {how_much} {}, but has one in the build to compare with",
                 PLACES.section
             ));
         }

@@ -11,10 +11,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use object_model::{Elf, Input, elf};
+use object_tree::{Objtree, text_if_there};
 
 use super::Finding;
 use super::links::parts;
-use object_tree::{Objtree, text_if_there};
 
 /// Every object that has `READ_ONCE` was compiled with the header that makes it acquire with LTO.
 pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
@@ -65,9 +65,7 @@ pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Fi
     }
     faults.extend(unknown);
     if n_acquiring == 0 && faults.is_empty() {
-        faults.push(
-            "no object names the header that has READ_ONCE among what it depends on".to_owned(),
-        );
+        faults.push("no object depends on the header that defines READ_ONCE".to_owned());
     }
     let n_loads = acquiring_loads(&tree.vmlinux);
     let mut figure = format!(
@@ -91,7 +89,7 @@ pub fn read_once(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Fi
 fn command_file(object: &Path) -> PathBuf {
     let file_name = object.file_name().unwrap_or_default().display().to_string();
     let file_name = file_name.strip_prefix(".lto_").unwrap_or(&file_name);
-    object_tree::command_file(&object.with_file_name(file_name))
+    kernel_facts::command_file(&object.with_file_name(file_name))
 }
 
 /// The `READ_ONCE` that an object was compiled with.

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context as _;
 use mcount_loc::{Error, Fault};
 use object_model::{Elf, SectionIndex, source_name};
+use object_tree::{Artefact, Objtree};
 
 use super::Finding;
 use super::functions::{by_source_name, starts};
 use super::prefixed::prefixed;
-use object_tree::{Artefact, Objtree};
 
-/// Every entry call is recorded, every record leads to one, and the functions that can be traced
-/// are those of the kernel to compare with.
+/// Checks that every entry call has a record, that every record refers to one, and that the same functions
+/// can be traced as in the kernel to compare with.
 pub fn mcount(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result<Finding> {
     if !tree.settings.is_set("FTRACE_MCOUNT_RECORD") {
         let reason = "the kernel is configured without FTRACE_MCOUNT_RECORD";
@@ -170,7 +170,7 @@ fn compare_counts(
         let here_only = found.all.saturating_sub(expected.all);
         if expected.traced > 0 && found.untraced() > expected.untraced() + here_only {
             compared.faults.push(format!(
-                "{name} has no record, and has one in the build to compare with \
+                "{name} has no record, but has one in the build to compare with \
                  ({} of {} functions of this name, there {} of {})",
                 found.traced, found.all, expected.traced, expected.all
             ));

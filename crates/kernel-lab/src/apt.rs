@@ -2,12 +2,13 @@
 //! Debian packages: checks, installs, and downloads them, also from suites that are not configured
 //! on this machine.
 
-use crate::process;
-use anyhow::Context as _;
 use std::fmt::Write as _;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use xshell::{Shell, cmd};
+
+use crate::process;
 
 /// The keys that sign the archive, from the package debian-archive-keyring.
 pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Boots a kernel in QEMU, loads every module, and checks the console for faults.
 
-use super::arch::Arch;
-use super::guest;
-use super::guest::Content;
-use super::guest::Said;
-use super::modules;
-use super::modules::Module;
-use super::qemu;
-use super::qemu::Guest;
-use crate::Failure;
-use crate::Outcome;
-use crate::progress::Step;
-use anyhow::Context as _;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::arch::Arch;
+use super::guest::{Content, Said};
+use super::modules::Module;
+use super::qemu::Guest;
+use super::{guest, modules, qemu};
+use crate::progress::Step;
+use crate::{Failure, Outcome};
 
 /// The kernel to boot, and the time limit.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +150,7 @@ pub fn boot(options: Options<'_>) -> anyhow::Result<Report> {
         report.faults.push(late);
         report.result = Verdict::Failed;
     }
-    step.done(&format!(
+    step.finish(&format!(
         "{} of {} modules loaded",
         report.loaded(),
         modules.len()
@@ -202,7 +200,7 @@ fn judge(console: &[String], modules: &[Module]) -> Report {
         }
     }
     if !done {
-        faults.push("the guest's init did not come to its end".to_owned());
+        faults.push("init did not finish in the guest".to_owned());
     }
     let good = faults.is_empty() && results.values().all(|result| result == LOADED);
     let result = if good { Verdict::Ok } else { Verdict::Failed };

@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Builds a kernel with make, and records its log and its cost.
 
-use super::arch::Arch;
-use crate::Failure;
-use crate::llvm;
-use crate::process;
-use crate::process::End;
-use crate::progress::Step;
-use anyhow::Context as _;
-use nix::sys::resource::Usage as Rusage;
-use nix::sys::resource::UsageWho;
-use nix::sys::resource::getrusage;
-use nix::sys::time::TimeVal;
-use object_model::source_name;
-use serde::Deserialize;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::num::NonZero;
 use std::path::Path;
 use std::time::Instant;
+
+use anyhow::Context as _;
+use nix::sys::resource::{Usage as Rusage, UsageWho, getrusage};
+use object_model::source_name;
+use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
+
+use super::arch::Arch;
+use crate::process::End;
+use crate::progress::Step;
+use crate::{Failure, llvm, process};
 
 /// The target of the kernel's Makefile that builds the kernel and its modules.
 pub const ALL: &str = "all";
@@ -75,7 +71,7 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
             anyhow::anyhow!("{config}: not there; run `cargo xtask kernel config` first").into(),
         );
     }
-    let jobs = jobs.map_or_else(cpus, NonZero::get);
+    let jobs = jobs.unwrap_or_else(tool_io::cpus).get();
     let log_path = objtree.join("build.log");
     let mut log = std::fs::File::options()
         .create(true)
@@ -108,7 +104,7 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
         built,
     };
     write_usage(objtree, usage)?;
-    step.done(if built { "built" } else { "failed" });
+    step.finish(if built { "built" } else { "failed" });
     if built {
         return Ok(usage);
     }
@@ -119,11 +115,6 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
         log_path.display(),
         process::last_lines(&said)
     )))
-}
-
-/// Returns the number of CPUs that this process may use.
-pub fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn write_usage(objtree: &Path, usage: Usage) -> anyhow::Result<()> {
@@ -144,30 +135,19 @@ pub fn read_usage(objtree: &Path) -> anyhow::Result<Usage> {
 }
 
 fn children_usage() -> anyhow::Result<Rusage> {
-    getrusage(UsageWho::RUSAGE_CHILDREN).context("what make has used")
+    getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot read the CPU time of make")
 }
 
 /// Returns the CPU time of all programs that were started and have ended, in seconds.
 pub fn children_seconds() -> anyhow::Result<f64> {
-    Ok(cpu_seconds(&children_usage()?))
+    Ok(tool_io::cpu_seconds(&children_usage()?))
 }
 
 /// Returns the CPU time of this program itself, in seconds.
 pub fn own_seconds() -> anyhow::Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).context("what this program has used")?;
-    Ok(cpu_seconds(&usage))
-}
-
-fn cpu_seconds(usage: &Rusage) -> f64 {
-    seconds(usage.user_time()) + seconds(usage.system_time())
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "microseconds of a build fit into 52 bits"
-)]
-fn seconds(time: TimeVal) -> f64 {
-    time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
+    let usage =
+        getrusage(UsageWho::RUSAGE_SELF).context("cannot read the CPU time of this program")?;
+    Ok(tool_io::cpu_seconds(&usage))
 }
 
 /// Returns whether `objtree` contains no built part of a kernel, because nothing was built yet or

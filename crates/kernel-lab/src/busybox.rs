@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The shell of a guest: busybox, statically linked for the guest's architecture.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
 use super::arch::Arch;
 use super::packages;
-use anyhow::Context as _;
-use std::path::Path;
-use std::path::PathBuf;
 
 /// The Debian package that contains it.
 const PACKAGE: &str = "busybox-static";

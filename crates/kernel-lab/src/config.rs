@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Configures an object tree from a profile, and checks the result.
 
-use super::arch::Arch;
-use crate::Failure;
-use crate::Outcome;
-use crate::llvm;
-use crate::process;
-use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::str::FromStr;
+
+use anyhow::Context as _;
+
+use super::arch::Arch;
+use crate::{Failure, Outcome, llvm, process};
 
 /// A set of Kconfig options, stored in `profiles` of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

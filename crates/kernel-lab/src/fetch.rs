@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Fetches the source of a kernel from its Debian package.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use xshell::cmd;
+
 use crate::apt::Suites;
 use crate::process;
 use crate::progress::Step;
-use anyhow::Context as _;
-use std::fmt::Write as _;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
-use std::process::Stdio;
-use xshell::cmd;
 
 /// The source to fetch, and its destination.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +68,7 @@ pub fn fetch(options: Options<'_>) -> anyhow::Result<PathBuf> {
     let tree = into.join(format!("{package}_{chosen}"));
     std::fs::rename(work.path().join(&package), &tree)
         .with_context(|| format!("moving the new tree to {}", tree.display()))?;
-    step.done(chosen);
+    step.finish(chosen);
     Ok(tree)
 }
 
@@ -117,48 +115,12 @@ fn is_newer(one: &str, other: &str) -> anyhow::Result<bool> {
 /// Unpacks the kernel tree from the compressed archive in a package.
 fn unpack(deb: &Path, package: &str, into: &Path) -> anyhow::Result<()> {
     let sh = process::shell()?;
-    pipeline([
+    process::pipeline([
         cmd!(sh, "dpkg-deb --fsys-tarfile {deb}").into(),
         cmd!(sh, "tar --extract --to-stdout ./usr/src/{package}.tar.xz").into(),
         cmd!(sh, "tar --extract --xz --directory {into}").into(),
     ])
-}
-
-/// Runs programs as a pipeline: each reads the output of the one before.
-fn pipeline<const N: usize>(mut commands: [Command; N]) -> anyhow::Result<()> {
-    let mut input = Stdio::null();
-    let mut running = Vec::new();
-    for command in &mut commands {
-        let shown = process::shown(command);
-        let mut child = command
-            .stdin(input)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting `{shown}`"))?;
-        input = child.stdout.take().map_or_else(Stdio::null, Stdio::from);
-        running.push((child, shown));
-    }
-    drop(input);
-    // Wait for the last one first: it ends after the others and may have most to say. Report all
-    // failures, because a program may have failed only by losing its reader.
-    let mut failed = String::new();
-    for (child, shown) in running.into_iter().rev() {
-        let output = child
-            .wait_with_output()
-            .with_context(|| format!("waiting for `{shown}`"))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let _ = write!(
-                failed,
-                "\n`{shown}` failed ({}): {}",
-                output.status,
-                said.trim_end()
-            );
-        }
-    }
-    anyhow::ensure!(failed.is_empty(), "unpacking failed{failed}");
-    Ok(())
+    .context("unpacking failed")
 }
 
 #[cfg(test)]
@@ -227,10 +189,9 @@ mod tests {
         assert!(into.join("linux-source-5.10/Makefile").is_file());
 
         let error = unpack(&dir.path().join("absent.deb"), "linux-source-5.10", &into).unwrap_err();
+        let error = format!("{error:#}");
         assert!(
-            error
-                .to_string()
-                .contains("absent.deb` failed (exit status: 2): dpkg-deb: error"),
+            error.contains("absent.deb` failed (exit status: 2): dpkg-deb: error"),
             "{error}"
         );
     }

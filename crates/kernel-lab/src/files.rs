@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Operations on files and directories, with errors that name the path.
 
-use anyhow::Context as _;
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
+
+use anyhow::Context as _;
 
 /// Removes a directory with its contents, if it exists.
 ///
@@ -15,6 +16,22 @@ pub fn remove_dir(dir: &Path) -> anyhow::Result<()> {
         fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
     }
     Ok(())
+}
+
+/// Reads a text file.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+/// Writes a file, which is replaced if it exists.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    fs::write(path, content).with_context(|| path.display().to_string())
 }
 
 /// Sets the modification time of a file to now.

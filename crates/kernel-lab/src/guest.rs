@@ -2,18 +2,18 @@
 //! The contents of a guest: `guest/init.c`, the modules that it loads, an optional script, and the
 //! initramfs that contains them.
 
-use super::arch::Arch;
-use super::modules::Module;
-use crate::llvm;
-use crate::process;
-use anyhow::Context as _;
-use cpio::newc;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::BufWriter;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
+
+use anyhow::Context as _;
+use cpio::newc;
 use xshell::cmd;
+
+use super::arch::Arch;
+use super::modules::Module;
+use crate::{llvm, process};
 
 /// The system calls and helpers that replace a C library in the guest's programs.
 pub const SYSTEM: &str = include_str!("../guest/system.h");
@@ -154,7 +154,8 @@ pub fn compile_with(
     source: &str,
     included: &[(&str, &str)],
 ) -> anyhow::Result<Vec<u8>> {
-    let dir = tempfile::tempdir().context("a directory for a program of the guest")?;
+    let dir =
+        tempfile::tempdir().context("cannot create a directory for a program of the guest")?;
     let file = dir.path().join(format!("{name}.c"));
     let program = dir.path().join(name);
     let own = (file.clone(), source);

@@ -36,8 +36,9 @@ impl Reader {
     /// # Errors
     /// A directory or socket cannot be made.
     pub(crate) fn start(pieces: &[Piece]) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir().context("a directory for QEMU's socket")?;
-        let listener = UnixListener::bind(socket(dir.path())).context("QEMU's socket")?;
+        let dir = tempfile::tempdir().context("cannot create a directory for QEMU's socket")?;
+        let listener =
+            UnixListener::bind(socket(dir.path())).context("cannot open QEMU's socket")?;
         let commands: Vec<_> = pieces.iter().zip(0..).collect();
         let commands = commands.into_iter().map(|(piece, index)| {
             let path = file(dir.path(), index);
@@ -101,7 +102,7 @@ fn file(dir: &Path, index: usize) -> PathBuf {
 /// Lets QEMU execute `commands` when the guest has ended, and then quit. Returns whether the guest
 /// ended: QEMU may be stopped before.
 fn serve(qemu: UnixStream, commands: &[Value]) -> anyhow::Result<bool> {
-    let mut writer = qemu.try_clone().context("QEMU's socket")?;
+    let mut writer = qemu.try_clone().context("cannot open QEMU's socket")?;
     let mut lines = BufReader::new(qemu).lines();
     // A killed QEMU resets the connection instead of closing it.
     let mut next = || lines.next().and_then(Result::ok);

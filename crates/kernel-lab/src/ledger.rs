@@ -196,7 +196,7 @@ impl Book {
     ///
     /// # Errors
     /// git does not know a commit.
-    pub fn done(&self, test: &str) -> anyhow::Result<Option<&Entry>> {
+    pub fn last_pass(&self, test: &str) -> anyhow::Result<Option<&Entry>> {
         if !self.resumes {
             return Ok(None);
         }
@@ -428,7 +428,7 @@ mod tests {
         let (dir, commit) = repository();
         let first = commit("xtask/a.rs", "1");
         let mut book = Book::open_at(dir.path(), &resume(None)).unwrap();
-        assert!(book.done("a").unwrap().is_none());
+        assert!(book.last_pass("a").unwrap().is_none());
         book.keep("a", Some(7), Verdict::Passed, 5).unwrap();
         book.keep("b", None, Verdict::Failed, 5).unwrap();
         commit("docs/a.md", "only told");
@@ -438,18 +438,24 @@ mod tests {
         let sh = process::shell().unwrap();
         process::read(cmd!(sh, "git clone --quiet {from} {to}")).unwrap();
         let open = |since| Book::open_at(clone.path(), &resume(since)).unwrap();
-        let done = open(None).done("a").unwrap().unwrap().clone();
+        let done = open(None).last_pass("a").unwrap().unwrap().clone();
         assert_eq!((done.commit, done.seed), (first.clone(), Some(7)));
-        assert!(open(None).done("b").unwrap().is_none());
+        assert!(open(None).last_pass("b").unwrap().is_none());
         let book = Book::open_at(clone.path(), &Resume::default()).unwrap();
-        assert!(book.done("a").unwrap().is_none(), "not asked to resume");
+        assert!(
+            book.last_pass("a").unwrap().is_none(),
+            "not asked to resume"
+        );
 
         let last = commit("xtask/a.rs", "2");
         process::read(cmd!(sh, "git -C {to} pull --quiet")).unwrap();
-        assert!(open(None).done("a").unwrap().is_none());
-        assert!(open(Some(&first)).done("a").unwrap().is_some());
-        assert!(open(Some(&last)).done("a").unwrap().is_none());
-        let error = open(Some("nonsense")).done("a").unwrap_err().to_string();
+        assert!(open(None).last_pass("a").unwrap().is_none());
+        assert!(open(Some(&first)).last_pass("a").unwrap().is_some());
+        assert!(open(Some(&last)).last_pass("a").unwrap().is_none());
+        let error = open(Some("nonsense"))
+            .last_pass("a")
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, "nonsense: no such commit");
     }
 
@@ -461,7 +467,7 @@ mod tests {
         let mut book = Book::open_at(dir.path(), &resume(None)).unwrap();
         book.keep("a", None, Verdict::Passed, 5).unwrap();
         assert!(book.ledger.passed("a").unwrap().commit.ends_with('+'));
-        assert!(book.done("a").unwrap().is_none());
+        assert!(book.last_pass("a").unwrap().is_none());
     }
 
     #[test]

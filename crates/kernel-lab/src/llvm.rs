@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Chooses the LLVM that all commands use.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
-use std::path::Path;
-use std::path::PathBuf;
 
 /// The environment variable that names the directory of the LLVM tools.
 pub const VARIABLE: &str = "KBUILD_LTO_LLVM";

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Runs make for a kernel.
 
-use crate::Arch;
-use anyhow::Context as _;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::Arch;
 
 /// Variables that an outer make or kernel build may have left in the environment, and that would
 /// change the kernel.

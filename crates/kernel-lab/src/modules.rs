@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The load order of the modules of an object tree.
 
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
 use object_model::Elf;
-use std::collections::BTreeSet;
-use std::collections::HashMap;
-use std::path::Path;
-use std::path::PathBuf;
 
 /// A module file and the properties that determine its load order.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ impl Module {
 
     /// Returns a module without exports and undefined symbols.
     #[cfg(test)]
-    pub fn named(name: &str) -> Self {
+    pub fn bare(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             path: PathBuf::from(format!("{name}.ko")),
@@ -238,7 +237,7 @@ mod tests {
         Module {
             exports: owned(exports),
             undefined: owned(undefined),
-            ..Module::named(name)
+            ..Module::bare(name)
         }
     }
 

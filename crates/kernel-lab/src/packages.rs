@@ -37,8 +37,10 @@ pub fn unpack(
     std::fs::create_dir_all(cache).with_context(|| cache.display().to_string())?;
     // In the same file system, so that the unpacked files can be moved by a rename.
     let temporary = tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache);
-    let temporary = temporary.with_context(|| format!("a directory in {}", cache.display()))?;
-    let work = std::path::absolute(temporary.path()).context("the directory of a download")?;
+    let temporary =
+        temporary.with_context(|| format!("cannot create a directory in {}", cache.display()))?;
+    let work =
+        std::path::absolute(temporary.path()).context("cannot find the directory of a download")?;
     let archives = "cache/archives";
     for part in ["lists/partial", "cache/archives/partial", "root"] {
         let part = work.join(part);
@@ -70,7 +72,7 @@ pub fn unpack(
     for package in &downloaded {
         process::read(cmd!(sh, "dpkg-deb -x {package} {root}"))?;
     }
-    step.done(&format!("{} packages", downloaded.len()));
+    step.finish(&format!("{} packages", downloaded.len()));
     Ok(Unpacked {
         _work: temporary,
         root,

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Runs other programs, with errors that contain the command and its output.
 
-use anyhow::Context as _;
-use std::io::BufRead as _;
-use std::io::BufReader;
-use std::io::PipeReader;
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, PipeReader};
 use std::path::Path;
-use std::process::Child;
-use std::process::Command;
-use std::process::ExitStatus;
-use std::process::Output;
-use std::process::Stdio;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
+
+use anyhow::Context as _;
 use xshell::{Cmd, Shell};
 
 /// The number of a program's last lines in an error.
@@ -88,6 +84,46 @@ pub fn shell_in(dir: &Path) -> anyhow::Result<Shell> {
     Ok(shell)
 }
 
+/// Runs programs as a pipeline: each reads the output of the one before.
+///
+/// # Errors
+/// A program cannot be started, or fails; the error has the messages of all that failed.
+pub fn pipeline<const N: usize>(mut commands: [Command; N]) -> anyhow::Result<()> {
+    let mut input = Stdio::null();
+    let mut running = Vec::new();
+    for command in &mut commands {
+        let shown = shown(command);
+        let mut child = command
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting `{shown}`"))?;
+        input = child.stdout.take().map_or_else(Stdio::null, Stdio::from);
+        running.push((child, shown));
+    }
+    drop(input);
+    // Wait for the last one first: it ends after the others and may have most to say. Report all
+    // failures, because a program may have failed only by losing its reader.
+    let mut failed = String::new();
+    for (child, shown) in running.into_iter().rev() {
+        let output = child
+            .wait_with_output()
+            .with_context(|| format!("waiting for `{shown}`"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let _ = write!(
+                failed,
+                "\n`{shown}` failed ({}): {}",
+                output.status,
+                said.trim_end()
+            );
+        }
+    }
+    anyhow::ensure!(failed.is_empty(), "{}", failed.trim_start());
+    Ok(())
+}
+
 /// The end of a program that was followed.
 #[derive(Debug)]
 pub enum End {
@@ -108,10 +144,11 @@ pub fn follow(
     mut each: impl FnMut(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<End> {
     let shown = shown(&command);
-    let (reader, writer) = std::io::pipe().context("a pipe for a program's output")?;
+    let (reader, writer) =
+        std::io::pipe().context("cannot create a pipe for a program's output")?;
     let errors = writer
         .try_clone()
-        .context("a pipe for a program's output")?;
+        .context("cannot create a pipe for a program's output")?;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(writer)
@@ -201,6 +238,21 @@ pub fn last_lines(text: &str) -> String {
 mod tests {
     use super::*;
     use xshell::cmd;
+
+    #[test]
+    fn a_pipeline_passes_output_on_and_reports_all_failures() {
+        let sh = shell().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("copy");
+        let from = || cmd!(sh, "printf words").into();
+        pipeline([from(), cmd!(sh, "dd of={file}").into()]).unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "words");
+        let fails = cmd!(sh, "sh -c 'cat >/dev/null; echo bad >&2; exit 3'");
+        let error = pipeline([from(), cmd!(sh, "false").into(), fails.into()]).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("`false` failed"), "{error}");
+        assert!(error.contains("failed (exit status: 3): bad"), "{error}");
+    }
 
     #[test]
     fn a_failure_says_what_was_run_and_what_it_said() {

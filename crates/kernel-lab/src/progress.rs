@@ -18,7 +18,7 @@ pub trait Running: Send + Sync {
     fn at(&self, detail: &str);
 
     /// Reports the end of the step and its result.
-    fn done(self: Box<Self>, result: &str);
+    fn finish(self: Box<Self>, result: &str);
 }
 
 static LISTENER: OnceLock<Box<dyn Listener>> = OnceLock::new();
@@ -53,9 +53,9 @@ impl Step {
     }
 
     /// Reports the end of the step and its result.
-    pub fn done(self, result: &str) {
+    pub fn finish(self, result: &str) {
         if let Some(running) = self.0 {
-            running.done(result);
+            running.finish(result);
         }
     }
 }

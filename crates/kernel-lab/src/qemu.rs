@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Runs a guest in QEMU, and recognizes faults on its console.
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
 use super::arch::Arch;
 use crate::guest_memory::{Piece, Reader};
 use crate::process;
 use crate::progress::Step;
-use anyhow::Context as _;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-use std::time::Instant;
 
 /// A guest to run, and its time limit.
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The system packages that building and booting a kernel needs.
 
-use crate::apt;
-use crate::arch::Arch;
-use crate::llvm;
-use crate::progress;
-use anyhow::Context as _;
 use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::arch::Arch;
+use crate::{apt, llvm, progress};
 
 /// The packages to check for, and whether to install them.
 #[derive(Clone, Copy, Debug)]

@@ -116,7 +116,7 @@ pub fn try_all(
     against: Option<&Path>,
     mutations: &[&'static Mutation],
 ) -> anyhow::Result<Vec<(&'static Mutation, Seen)>> {
-    let n_threads = thread::available_parallelism().map_or(1, usize::from);
+    let n_threads = tool_io::cpus().get();
     let part = |first: usize| -> anyhow::Result<Vec<_>> {
         let kernel = Kernel::open(objtree)?;
         let of_part = mutations.iter().enumerate().skip(first).step_by(n_threads);

@@ -73,7 +73,7 @@ impl Patch {
     }
 
     /// Returns where `text` is in the section with this name.
-    pub fn find(&self, section: &str, text: &[u8]) -> Option<usize> {
+    pub fn offset_of_text(&self, section: &str, text: &[u8]) -> Option<usize> {
         let section = self.elf.section_by_name(section)?;
         let offset = section
             .data

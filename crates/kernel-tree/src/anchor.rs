@@ -84,7 +84,7 @@ fn places(text: &[u8], anchor: &[u8]) -> Vec<usize> {
     let whole_lines = anchor.ends_with(b"\n");
     let mut places = Vec::new();
     let mut from = 0;
-    while let Some(offset) = text.get(from..).and_then(|rest| find(rest, anchor)) {
+    while let Some(offset) = text.get(from..).and_then(|rest| position_of(rest, anchor)) {
         let at = from + offset;
         if !whole_lines || at == 0 || text[at - 1] == b'\n' {
             places.push(at);
@@ -100,7 +100,7 @@ fn line_of(text: &[u8], at: usize) -> usize {
 }
 
 /// Returns the first place of `needle` in `haystack`.
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+fn position_of(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     if needle.is_empty() {
         return Some(0);
     }

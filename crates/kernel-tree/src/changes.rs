@@ -44,7 +44,10 @@ pub(crate) fn to_install(
     let mut collector = Collector {
         tree,
         before: tree.manifest().unwrap_or(&nothing),
-        after: Manifest::new(&plan.version, plan.plugins.clone()),
+        after: Manifest {
+            commit: plan.commit.clone(),
+            ..Manifest::new(&plan.version, plan.plugins.clone())
+        },
         kept: BTreeMap::new(),
         files: Vec::new(),
         changed: ChangedFiles::new(on_change),
@@ -180,6 +183,14 @@ impl Collector<'_> {
             push_unless_equal(&mut files, &path, present, text_content(self.tree, bytes)?);
         }
         files.append(&mut self.files);
+        // A commit that changed nothing of the install is no reason to write.
+        let same = Manifest {
+            commit: self.before.commit.clone(),
+            ..self.after.clone()
+        };
+        if files.is_empty() && same == *self.before {
+            self.after = same;
+        }
         let manifest = present(self.tree, MANIFEST)?;
         let text = text_content(self.tree, self.after.to_bytes())?;
         push_unless_equal(&mut files, MANIFEST, manifest, text);
@@ -399,7 +410,7 @@ fn original_of(present: &Content, text: &[u8]) -> Option<Original> {
     })
 }
 
-/// Returns whether a content is none of those that an install writes.
+/// Returns whether a content differs from everything that an install writes.
 fn is_foreign(content: &[u8], known: &[Option<&String>]) -> bool {
     let hash = sha256(content);
     !known.iter().flatten().any(|known| **known == hash)

@@ -2,25 +2,11 @@
 //! Reads `edits.toml`, which lists the changes that a plugin makes. `docs/install.md` describes the format.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::Deserialize;
 
-/// A fault of an `edits.toml`.
-#[derive(Debug, thiserror::Error)]
-pub enum EditsError {
-    /// The text is not TOML, or has an unknown entry.
-    #[error(transparent)]
-    Toml(#[from] toml::de::Error),
-    /// An entry makes no sense.
-    #[error("{entry}: {reason}")]
-    Entry {
-        /// The kind of the entry, and its file or hook.
-        entry: String,
-        /// The fault.
-        reason: String,
-    },
-}
+use crate::condition::Condition;
+use crate::description::{Description, EditsError, checked_description};
 
 /// The content of one `edits.toml`, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,24 +17,6 @@ pub(crate) struct Edits {
     pub changes: Vec<Edit>,
     pub files: Vec<NewFile>,
     pub fragments: Vec<Fragment>,
-}
-
-/// The table `[plugin]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Description {
-    pub title: String,
-    /// The text of its patch.
-    #[serde(default)]
-    pub body: String,
-    #[serde(default)]
-    pub upstream: Vec<String>,
-    #[serde(default)]
-    pub requires: Vec<String>,
-    #[serde(default)]
-    pub tools: Vec<String>,
-    /// The place in the table; plugins without one come last.
-    pub order: Option<u32>,
 }
 
 /// A place where the tree reads a generated file of this name under `scripts/lto`.
@@ -207,97 +175,6 @@ pub(crate) struct Fragment {
     pub when: Vec<Condition>,
 }
 
-/// A fact that must hold in the pristine tree for an entry to count.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(
-    untagged,
-    deny_unknown_fields,
-    expecting = "a condition is { file, contains }, { file, lacks }, { exists }, { absent }, { any } or { none }"
-)]
-pub(crate) enum Condition {
-    Contains {
-        file: String,
-        #[serde(rename = "contains")]
-        text: String,
-    },
-    /// The file does not contain the text. This also holds for a missing file, so that an edit of
-    /// it is refused and not skipped.
-    Lacks {
-        file: String,
-        #[serde(rename = "lacks")]
-        text: String,
-    },
-    /// The file or directory exists.
-    Exists {
-        #[serde(rename = "exists")]
-        path: String,
-    },
-    /// The file or directory does not exist.
-    Absent {
-        #[serde(rename = "absent")]
-        path: String,
-    },
-    /// At least one of these facts holds.
-    Any {
-        #[serde(rename = "any")]
-        facts: Vec<Condition>,
-    },
-    /// None of these facts holds.
-    None {
-        #[serde(rename = "none")]
-        facts: Vec<Condition>,
-    },
-}
-
-impl Condition {
-    /// Returns the condition that holds if this one does not.
-    fn opposite(&self) -> Self {
-        match self.clone() {
-            Self::Contains { file, text } => Self::Lacks { file, text },
-            Self::Lacks { file, text } => Self::Contains { file, text },
-            Self::Exists { path } => Self::Absent { path },
-            Self::Absent { path } => Self::Exists { path },
-            Self::Any { facts } => Self::None { facts },
-            Self::None { facts } => Self::Any { facts },
-        }
-    }
-
-    /// Returns whether the condition holds, if `holds` answers for plain facts.
-    pub fn is_met<E>(&self, holds: &impl Fn(&Self) -> Result<bool, E>) -> Result<bool, E> {
-        let any = |facts: &[Self]| {
-            for fact in facts {
-                if fact.is_met(holds)? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        };
-        match self {
-            Self::Any { facts } => any(facts),
-            Self::None { facts } => any(facts).map(|found| !found),
-            plain => holds(plain),
-        }
-    }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Contains { file, text } => write!(f, "{file} contains `{}`", text.trim()),
-            Self::Lacks { file, text } => write!(f, "{file} lacks `{}`", text.trim()),
-            Self::Exists { path } => write!(f, "{path} is there"),
-            Self::Absent { path } => write!(f, "{path} is not there"),
-            Self::Any { facts } | Self::None { facts } => {
-                let facts: Vec<String> = facts.iter().map(ToString::to_string).collect();
-                if matches!(self, Self::None { .. }) {
-                    f.write_str("none of: ")?;
-                }
-                f.write_str(&facts.join(" or "))
-            }
-        }
-    }
-}
-
 impl Edits {
     /// Reads the text of an `edits.toml`.
     pub fn parse(text: &str) -> Result<Self, EditsError> {
@@ -427,52 +304,6 @@ struct RawAdoption {
     part: Vec<Part>,
     #[serde(default)]
     generate: bool,
-}
-
-/// The longest line of a commit's text. Source: `scripts/checkpatch.pl` of the kernel.
-const WIDTH_OF_MAIL: usize = 75;
-
-fn checked_description(description: Description) -> Result<Description, EditsError> {
-    let wrong = |key: &str, reason: String| {
-        Err(EditsError::Entry {
-            entry: format!("[plugin] {key}"),
-            reason,
-        })
-    };
-    let Description {
-        title,
-        body,
-        upstream,
-        requires: _,
-        tools,
-        order: _,
-    } = &description;
-    let is_subject = |text: &str| !text.trim().is_empty() && !text.contains('\n');
-    if !is_subject(title) || title.ends_with('.') {
-        return wrong(
-            "title",
-            format!("`{title}` is no subject of a patch: one line, without a full stop"),
-        );
-    }
-    if let Some(line) = body
-        .lines()
-        .find(|line| line.chars().count() > WIDTH_OF_MAIL)
-    {
-        return wrong(
-            "body",
-            format!("`{line}` is longer than the {WIDTH_OF_MAIL} characters of a line of a mail"),
-        );
-    }
-    if let Some(title) = upstream.iter().find(|title| !is_subject(title)) {
-        return wrong("upstream", format!("`{title}` is no subject of a patch"));
-    }
-    if let Some(tool) = tools
-        .iter()
-        .find(|tool| tool.is_empty() || tool.contains('/'))
-    {
-        return wrong("tools", format!("`{tool}` is no name of a binary"));
-    }
-    Ok(description)
 }
 
 /// Adds the facts of the part that each part is `like` to its own.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::edits::EditsError;
+use crate::description::EditsError;
 use crate::mismatch::Mismatch;
 
 /// The result of everything in this crate.
@@ -158,7 +158,7 @@ pub enum Error {
     /// Writing failed after some files were replaced, and they could not be restored.
     #[error(
         "the {command} stopped half-way, and putting the tree back failed as well ({undo}); \
-         mend the cause and give any command again: it will be finished"
+         fix the cause and run any command again: it finishes this one"
     )]
     HalfWay {
         /// `install` or `uninstall`.

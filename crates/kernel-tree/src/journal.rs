@@ -15,22 +15,21 @@
 //! kill following step 2, the next command continues with step 3. If a step of 3 fails, the backward
 //! journal is renamed over the forward one, and the replaced files are renamed back.
 
+mod steps;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use self::steps::{
+    BACK_JOURNAL, DONE_JOURNAL, Direction, Found, JOURNAL, Journal, NEW_DIR, NEXT_JOURNAL, OLD_DIR,
+    Step,
+};
 use crate::disk::{Content, Disk};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::paths::{LTO_DIR, ORIGINALS_DIR, RECORD_DIR, check_directories, full_path, parents};
-
-mod steps;
-
-use steps::{
-    BACK_JOURNAL, DONE_JOURNAL, Direction, Found, JOURNAL, Journal, NEW_DIR, NEXT_JOURNAL, OLD_DIR,
-    Step,
-};
 
 /// One file to be replaced, made or removed.
 #[derive(Debug, Clone)]

@@ -17,11 +17,14 @@
 mod anchor;
 mod attributes;
 mod changes;
+mod condition;
+mod description;
 mod diff;
 mod disk;
 mod edits;
 mod error;
 mod hash;
+mod hook_file;
 mod install;
 mod journal;
 mod manifest;
@@ -45,7 +48,7 @@ mod sample;
 
 pub use kernel_facts::{KernelVersion, KnownLto};
 
-pub use edits::EditsError;
+pub use description::{EditsError, MailedPart};
 pub use error::{Error, Refusal, Result};
 pub use install::{
     Preview, Report, check_install, check_uninstall, install, preview, recover, uninstall,
@@ -57,7 +60,9 @@ pub use offer::{Offer, Withheld};
 pub use on_change::OnChange;
 pub use plan::{CreatedFile, EditedFile, Note, Plan, Tool};
 pub use plugin::{Folder, Generate, GenerateResult, Generated, GlueFile, Plugin};
-pub use series::{Author, Patch, Prose, Series, is_of_series, series};
+pub use series::{
+    Author, Division, MaintainedTrees, Patch, Prose, Recipients, Series, is_of_series, series,
+};
 pub use status::{Installed, Status, status};
 pub use table::{Selection, Table};
 pub use tree::Tree;

@@ -20,6 +20,9 @@ pub(crate) struct Manifest {
     pub format: u32,
     /// The version of the plugins.
     pub version: String,
+    /// The commit of the plugins and tools, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     pub plugins: Vec<String>,
     /// Edited files, by path. A file that earlier plugins edited and the present ones do not stays
     /// recorded because of its time stamp.
@@ -62,6 +65,7 @@ impl Manifest {
         Self {
             format: FORMAT,
             version: version.to_owned(),
+            commit: None,
             plugins,
             edited: BTreeMap::new(),
             created: BTreeMap::new(),
@@ -176,9 +180,12 @@ mod tests {
                 plugins: vec!["a".into()],
             },
         );
-        let text = manifest.to_bytes();
-        assert_eq!(Manifest::parse(&text, Path::new("/t")).unwrap(), manifest);
-        assert_eq!(manifest.to_bytes(), text);
+        for commit in [None, Some("abc".to_owned())] {
+            manifest.commit = commit;
+            let text = manifest.to_bytes();
+            assert_eq!(Manifest::parse(&text, Path::new("/t")).unwrap(), manifest);
+            assert_eq!(manifest.to_bytes(), text);
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! How an anchor is not where it should be, as messages say it.
+//! The ways in which an anchor does not match, as messages describe them.
 
 use std::fmt;
 
-/// How an anchor fails to be where it should be.
+/// The way in which an anchor does not match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mismatch {
     /// It is nowhere.

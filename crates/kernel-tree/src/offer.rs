@@ -28,7 +28,7 @@ pub struct Withheld<'table> {
     pub reason: &'table str,
 }
 
-/// What a plugin does in a tree whose own build knows LTO, besides what it does in all of them.
+/// The optional steps of a plugin in a tree whose own build knows LTO.
 #[derive(Default)]
 pub(crate) struct Parts<'table> {
     /// The steps that it does, on a line each.
@@ -127,8 +127,8 @@ mod tests {
     use crate::plan::Plan;
     use crate::sample::{CORE, EXTRA, HOOKS, SampleTree, assert_says, binaries};
     use crate::{
-        Author, Folder, GenerateResult, Generated, GlueFile, Prose, Table, install, series,
-        uninstall,
+        Author, Division, Folder, GenerateResult, Generated, GlueFile, MaintainedTrees, Prose,
+        Table, install, series, uninstall,
     };
 
     /// Is of use in every tree.
@@ -397,9 +397,11 @@ mod tests {
         };
         let table = table();
         let selection = table.choose::<&str>(&tree, &[]).unwrap();
-        let patches = series(&tree, &selection, "1.0", Prose::default(), &author)
-            .unwrap()
-            .patches;
+        let written = |division: &Division| {
+            let prose = Prose::default();
+            series(&tree, &selection, "1.0", prose, division, &author)
+        };
+        let patches = written(&Division::Plugins).unwrap().patches;
         let [patch] = &patches[..] else {
             panic!("{} patches", patches.len())
         };
@@ -413,5 +415,8 @@ mod tests {
                 "-perl objects\n+solo objects\n",
             ],
         );
+        let trees = MaintainedTrees::parse("[[tree]]\nname = 'kbuild'\n").unwrap();
+        let error = written(&Division::Maintainers(trees)).unwrap_err();
+        assert_says(&error.to_string(), &["not split by maintainers"]);
     }
 }

@@ -3,27 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use kernel_facts::{KnownLto, contains};
 
 use crate::anchor::{self, headline};
-use crate::edits::{Adoption, Condition, Edit, Hook, NewFile, Trees};
+use crate::condition::Condition;
+use crate::edits::{Adoption, Edit, NewFile, Trees};
 use crate::error::{Error, Refusal, Result};
+use crate::hook_file::joined;
 use crate::manifest::foreign_files;
 use crate::offer::{Parts, Withheld};
 use crate::paths::{BIN_DIR, LTO_DIR, VERSION_FILE, is_record, is_under, obstacle};
 use crate::plugin::{Generated, Resolved};
 use crate::table::Selection;
 use crate::tree::Tree;
-
-/// The line by which a generated file is known.
-pub(crate) const MADE_BY: &str =
-    "Made by `cargo xtask install` of kbuild-lto from the parts of its plugins.";
-
-/// The beginning of the comment above a plugin's part of a generated file, before its name.
-pub(crate) const PART_OF: &str = " plugin: ";
 
 /// An edited file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +72,8 @@ pub struct Note {
 pub struct Plan {
     /// The version of the plugins.
     pub version: String,
+    /// The commit of the plugins and tools, which `status` shows; `None` unless the caller sets it.
+    pub commit: Option<String>,
     /// The plugins, in the order of the table.
     pub plugins: Vec<String>,
     /// The edited files, by path.
@@ -144,6 +140,7 @@ impl Plan {
             .collect();
         Ok(Self {
             version: version.to_owned(),
+            commit: None,
             plugins,
             edited,
             created,
@@ -448,34 +445,6 @@ impl Planner<'_> {
         self.refusals.append(&mut refusals);
         Ok(())
     }
-}
-
-/// Returns the text of a hook's file. A line with the name of the plugin precedes each part; the
-/// licence line of the parts is written once.
-fn joined(hook: &Hook, parts: &[(&str, &str)]) -> String {
-    let (open, close) = match hook.comment.as_str() {
-        "/*" => ("/*", " */"),
-        other => (other, ""),
-    };
-    let mut text = format!(
-        "{open} SPDX-License-Identifier: GPL-2.0-only{close}\n\
-         {open} {MADE_BY}{close}\n"
-    );
-    if !hook.text.is_empty() {
-        let _ = write!(text, "\n{}", hook.text);
-    }
-    for (plugin, part) in parts {
-        let body: String = part
-            .split_inclusive('\n')
-            .skip_while(|line| line.contains("SPDX-License-Identifier") || line.trim().is_empty())
-            .collect();
-        // Writing to a String does not fail.
-        let _ = write!(text, "\n{open}{PART_OF}{plugin}{close}\n{body}");
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
-    }
-    text
 }
 
 /// Refuses a tree whose record is missing, and drops all other reasons, because they follow from this one.

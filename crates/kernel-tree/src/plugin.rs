@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Plugins, the table of all plugins, and selections of them.
 
-use crate::edits::{Description, Edits, EditsError};
+use crate::description::{Description, EditsError, MailedPart};
+use crate::edits::Edits;
 use crate::error::{Error, Result};
 use crate::tree::Tree;
 
@@ -67,6 +68,10 @@ pub struct Plugin {
     pub requires: Vec<String>,
     /// The binaries that it installs; the package of the same name builds each.
     pub tools: Vec<String>,
+    /// What it changes in kernels without LTO; `None` if they stay the same, byte for byte.
+    pub without_lto: Option<String>,
+    /// The parts of its patch for single maintainers' trees.
+    pub parts: Vec<MailedPart>,
 }
 
 /// A plugin with its `edits.toml` read.
@@ -131,6 +136,8 @@ impl Resolved {
             requires,
             tools,
             order,
+            without_lto,
+            parts,
         } = description;
         let plugin = Plugin {
             name: folder.name,
@@ -139,6 +146,8 @@ impl Resolved {
             upstream,
             requires,
             tools,
+            without_lto,
+            parts,
         };
         Ok(Self {
             plugin,

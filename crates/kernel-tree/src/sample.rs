@@ -333,6 +333,10 @@ pub(crate) const CORE: Folder = Folder {
             title = "Do what the core does"
             upstream = ["kbuild: add the core"]
             tools = ["core-tool"]
+            [[plugin.part]]
+            tree = "init"
+            title = "Define initcalls by the core"
+            body = "The core has them."
             [[fragment]]
             hook = "Kconfig"
             source = "Kconfig"

@@ -29,6 +29,8 @@ pub struct Status {
 pub struct Installed {
     /// The version of the plugins.
     pub version: String,
+    /// The commit of the plugins and tools; `None` if it was not known.
+    pub commit: Option<String>,
     /// The plugins, in the order in which they were installed.
     pub plugins: Vec<String>,
     /// The edited files.
@@ -61,11 +63,6 @@ impl Installed {
         let lists = [changed, updated, reverted, missing, damaged];
         lists.iter().map(|paths| paths.len()).sum()
     }
-
-    /// Returns whether every file is as installed.
-    pub fn is_intact(&self) -> bool {
-        self.n_different() == 0
-    }
 }
 
 /// Returns the status of a tree; reads every installed file.
@@ -83,6 +80,7 @@ pub fn status(tree: &Tree) -> Result<Status> {
 
     let mut found = Installed {
         version: manifest.version.clone(),
+        commit: manifest.commit.clone(),
         plugins: manifest.plugins.clone(),
         edited: manifest.edited_by_plugins().cloned().collect(),
         created: manifest.created.keys().cloned().collect(),

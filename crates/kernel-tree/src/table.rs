@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use kernel_facts::KnownLto;
 
-use crate::edits::{Edit, Edits, EditsError, Hook};
+use crate::description::EditsError;
+use crate::edits::{Edit, Edits, Hook};
 use crate::error::{Error, Refusal, Result};
 use crate::offer::Offer;
 use crate::plugin::{Folder, Plugin, Resolved};
@@ -91,6 +92,23 @@ impl Table {
         &self.plugins
     }
 
+    /// Returns the files that a plugin edits or makes in trees without LTO, whatever the conditions, except those
+    /// that it computes.
+    pub fn files_of<'a>(&'a self, plugin: &'a str) -> impl Iterator<Item = &'a str> {
+        let plugins = self.plugins.iter();
+        let plugins = plugins.filter(move |resolved| resolved.plugin.name == plugin);
+        plugins.flat_map(|Resolved { edits, .. }| {
+            let changes = edits.changes.iter();
+            let changes = changes.map(|edit| (edit.trees, edit.file.as_str()));
+            let files = edits.files.iter();
+            let files = files.map(|file| (file.trees, file.dest.as_str()));
+            let both = changes
+                .chain(files)
+                .filter(|(trees, _)| trees.include(false));
+            both.map(|(_, file)| file)
+        })
+    }
+
     /// All edits for a kind of tree, in the order in which they are made, with their plugins. An edit of a
     /// hook belongs to no plugin.
     pub(crate) fn edits(&self, native: bool) -> Vec<(Option<&str>, &Edit)> {
@@ -131,7 +149,7 @@ impl Table {
 
     /// The plugins of these names for a tree whose own build knows LTO.
     fn adopted<S: AsRef<str>>(&self, tree: &Tree, names: &[S]) -> Result<Selection<'_>> {
-        let plugins = self.named(names)?;
+        let plugins = self.known(names)?;
         let mut refusals = Vec::new();
         for resolved in &plugins {
             if let Some(reason) = Offer::of(resolved, tree)?.refused {
@@ -158,7 +176,7 @@ impl Table {
     ///
     /// Errors: a name that is in no table, a plugin without one that it requires, no name at all.
     pub fn select<S: AsRef<str>>(&self, names: &[S]) -> Result<Selection<'_>> {
-        let plugins = self.named(names)?;
+        let plugins = self.known(names)?;
         let chosen = |name: &str| plugins.iter().any(|chosen| chosen.plugin.name == name);
         let lacking: Vec<String> = plugins
             .iter()
@@ -184,7 +202,7 @@ impl Table {
         })
     }
 
-    fn named<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<&Resolved>> {
+    fn known<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<&Resolved>> {
         let names: BTreeSet<&str> = names.iter().map(AsRef::as_ref).collect();
         let known: Vec<&str> = self.plugins().map(|plugin| plugin.name).collect();
         let unknown: Vec<&str> = names
@@ -212,8 +230,8 @@ impl Table {
     }
 }
 
-/// Plugins to be installed together, in the table's order: each with all that it requires, or each
-/// as it is taken alone by a tree whose own build knows LTO.
+/// Plugins to be installed together, in the table's order. In a tree without LTO, it contains all that each
+/// one requires; in a tree whose own build knows LTO, no plugin requires another.
 #[derive(Debug, Clone)]
 pub struct Selection<'table> {
     pub(crate) hooks: &'table Edits,
@@ -238,8 +256,8 @@ impl Selection<'_> {
         }
     }
 
-    /// Each plugin for itself, if they are for a tree whose own build knows LTO: there none needs
-    /// another. Nothing otherwise.
+    /// Returns a selection of each single plugin for a tree whose own build knows LTO, where no plugin
+    /// requires another; nothing for other trees.
     #[must_use]
     pub fn each_alone(&self) -> Vec<Self> {
         if !self.native {

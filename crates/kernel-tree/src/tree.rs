@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kernel_facts::{Facts, KernelVersion, KnownLto, contains, exists};
 
-use crate::edits::Condition;
+use crate::condition::Condition;
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::journal;

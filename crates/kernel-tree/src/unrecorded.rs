@@ -9,11 +9,12 @@ use kernel_facts::{KnownLto, contains};
 use serde::Serialize;
 
 use crate::anchor;
-use crate::edits::{Condition, Edit};
+use crate::condition::Condition;
+use crate::edits::Edit;
 use crate::error::{Error, Refusal, Result};
+use crate::hook_file::{MADE_BY, PART_OF};
 use crate::manifest::foreign_files;
 use crate::paths::{BIN_DIR, LTO_DIR, ORIGINALS_DIR, VERSION_FILE};
-use crate::plan::{MADE_BY, PART_OF};
 use crate::plugin::{Generated, Resolved};
 use crate::table::Table;
 use crate::tree::Tree;
@@ -42,15 +43,15 @@ impl Unrecorded {
     /// Edits are recognized by their own texts. A text that only resembles one does not count.
     ///
     /// Errors: a file of the tree cannot be read.
-    pub fn find(tree: &Tree, table: &Table) -> Result<Option<Self>> {
+    pub fn in_tree(tree: &Tree, table: &Table) -> Result<Option<Self>> {
         if tree.manifest().is_some() {
             return Ok(None);
         }
         let native = tree.known_lto()? == KnownLto::Native;
-        let mut found = Edited::find(tree, &table.edits(native))?;
+        let mut found = Edited::in_tree(tree, &table.edits(native))?;
         let created = created(tree, table, native)?;
         found.check_conditions(tree, &created)?;
-        found.plugins.extend(named(tree, &created)?);
+        found.plugins.extend(plugins_of_files(tree, &created)?);
         // Without any file of ours, a single known text may be the kernel's.
         let is_certain = found.refers_to_lto_dir || !created.is_empty();
         found
@@ -78,7 +79,7 @@ impl Unrecorded {
     /// # Errors
     /// Such an install is found, or a file cannot be read.
     pub fn refuse(tree: &Tree, table: &Table) -> Result<()> {
-        match Self::find(tree, table)? {
+        match Self::in_tree(tree, table)? {
             None => Ok(()),
             Some(Self {
                 plugins, edited, ..
@@ -110,7 +111,7 @@ struct Edited<'a> {
 }
 
 impl<'a> Edited<'a> {
-    fn find(tree: &Tree, edits: &[(Option<&str>, &'a Edit)]) -> Result<Self> {
+    fn in_tree(tree: &Tree, edits: &[(Option<&str>, &'a Edit)]) -> Result<Self> {
         let mut found = Self::default();
         let files: BTreeSet<&str> = edits.iter().map(|(_, edit)| edit.file.as_str()).collect();
         for file in files {
@@ -237,7 +238,7 @@ fn created(tree: &Tree, table: &Table, native: bool) -> Result<Vec<String>> {
 }
 
 /// Returns the plugins whose parts are in generated files.
-fn named(tree: &Tree, created: &[String]) -> Result<Vec<String>> {
+fn plugins_of_files(tree: &Tree, created: &[String]) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for file in created {
         let text = tree.read_present(file)?.unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::codegen;
 use crate::counts;
 use crate::error::LabError;
 use crate::toolbox::{
-    FLAGS, HEADER, LINKED, Toolbox, output, run_tool, start_error, write, written,
+    FLAGS, HEADER, LINKED, Toolbox, output, run_tool, start_error, whole_output, write,
 };
 use crate::verdict::{Seen, first_error};
 use crate::way::{Lto, Way};
@@ -239,7 +239,7 @@ impl<'case> Bench<'case> {
         let link = Link {
             is_linked: output.status.success(),
             is_orderly: true,
-            log: written(&output),
+            log: whole_output(&output),
         };
         self.seen_of_link(&folder, &link)
     }
@@ -345,7 +345,7 @@ impl<'case> Bench<'case> {
                 return Ok(Some(Link {
                     is_linked: false,
                     is_orderly: true,
-                    log: written(&output),
+                    log: whole_output(&output),
                 }));
             }
             let _ = fs::remove_file(&native);
@@ -373,7 +373,7 @@ impl<'case> Bench<'case> {
         Ok(Link {
             is_linked: output.status.success(),
             is_orderly: output.status.code() == Some(1),
-            log: written(&output),
+            log: whole_output(&output),
         })
     }
 
@@ -419,7 +419,7 @@ impl<'case> Bench<'case> {
         command.arg(&self.runtime);
         let output = output(command.current_dir(folder))?;
         if !output.status.success() {
-            let error = first_error(&written(&output));
+            let error = first_error(&whole_output(&output));
             return Ok(Seen::NoProgram(format!("{error}{counts}")));
         }
         let program = folder.join(PROGRAM);

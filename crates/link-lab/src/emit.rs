@@ -6,10 +6,9 @@ mod function;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use function::{four, function_text, linkage};
-
 use crate::case::{Archive, Case, Form, Input, Spec};
 use crate::program::{Item, Kind, MAIN, Place, Program, SourceFile, Statement};
+use function::{four, function_text, linkage};
 
 impl Program {
     /// Returns the program as a case.

@@ -71,7 +71,7 @@ pub enum LabError {
     },
     /// Plain links with thin and with full LTO give different programs.
     #[error(
-        "{case}: ld.lld -r gives {thin} with thin LTO, and {full} with full LTO: the program has no meaning of its own"
+        "{case}: ld.lld -r gives {thin} with thin LTO, and {full} with full LTO: the program is ambiguous"
     )]
     Meaningless {
         /// The case.

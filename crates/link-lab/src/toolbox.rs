@@ -102,7 +102,7 @@ impl Toolbox {
             .args(flags)
             .args(["-###", "-c", "-o", LINKED, source]);
         let output = run_tool("clang's own command", command.current_dir(directory))?;
-        let said = written(&output);
+        let said = whole_output(&output);
         let line = said.lines().find(|line| line.contains("\"-cc1\""));
         let words = shlex::split(line.unwrap_or_default()).unwrap_or_default();
         let mut arguments = Vec::new();
@@ -170,12 +170,12 @@ pub(crate) fn run_tool(case: &str, command: &mut Command) -> Result<Output, LabE
     Err(LabError::Build {
         case: case.to_owned(),
         command: format!("{command:?}"),
-        said: written(&output),
+        said: whole_output(&output),
     })
 }
 
 /// Returns the whole output of a program.
-pub(crate) fn written(output: &Output) -> String {
+pub(crate) fn whole_output(output: &Output) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     text

@@ -5,6 +5,8 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
+use kernel_facts::command_file;
+
 use crate::Matcher;
 
 /// The origin of an object.
@@ -48,8 +50,7 @@ impl BuiltObject {
     /// Reads the object at `path` in the object tree `root`; its origin is read from the `.cmd` file
     /// beside it.
     pub fn new(path: &Path, is_bitcode: bool, root: &Path) -> Self {
-        let file_name = path.file_name().unwrap_or_default().display().to_string();
-        let cmd_file = root.join(path).with_file_name(format!(".{file_name}.cmd"));
+        let cmd_file = command_file(&root.join(path));
         // Without this file, the origin is unknown.
         let text = start_of_cmd_file(&cmd_file).unwrap_or_default();
         let mut asked = asked(&text);

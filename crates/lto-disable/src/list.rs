@@ -107,7 +107,7 @@ pub enum ListError {
     },
     /// make would read the name of a file or folder differently.
     #[error(
-        "{path:?}, which the list of disabled objects means by {pattern}, cannot stand in a Makefile: \
+        "{path:?}, which {pattern} in the list of disabled objects matches, cannot be written in a Makefile: \
          rename it, or write a pattern that leaves it out"
     )]
     Name {

@@ -46,7 +46,7 @@ pub enum LinkError {
     /// No root reaches any definition.
     #[error(
         "{}: nothing of it would be left: no symbol is exported, marked as used, or looked up by the module \
-         loader (init_module); name in a file for --keep what is to stay", .0.display()
+         loader (init_module); list the symbols to keep in a file for --keep", .0.display()
     )]
     NothingKept(PathBuf),
     /// The output cannot be replaced.
@@ -113,13 +113,26 @@ pub enum LinkError {
     },
 }
 
+/// The messages and the end of a linker that failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkerRun<'error> {
+    /// Its messages.
+    pub(crate) said: &'error str,
+    /// Its exit status, unless it succeeded.
+    pub(crate) status: Option<ExitStatus>,
+}
+
 impl LinkError {
-    /// Returns the messages of the linker that failed.
-    pub fn linker_messages(&self) -> Option<&str> {
+    /// Returns the messages and the end of the linker that failed.
+    pub(crate) fn linker_run(&self) -> Option<LinkerRun<'_>> {
         match self {
-            Self::Linker { said, .. }
-            | Self::CodeGeneration { said, .. }
-            | Self::NoCode { said, .. } => Some(said),
+            Self::Linker { said, status, .. } | Self::CodeGeneration { said, status, .. } => {
+                Some(LinkerRun {
+                    said,
+                    status: Some(*status),
+                })
+            }
+            Self::NoCode { said, .. } => Some(LinkerRun { said, status: None }),
             _ => None,
         }
     }
@@ -155,7 +168,7 @@ pub struct EmbeddedError(pub(crate) String);
 
 /// An object that was compiled with unknown flags.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {why}; it says how {} was compiled", command.display(), object.display())]
+#[error("{}: {why}; this file has the command that compiled {}", command.display(), object.display())]
 pub struct CodegenError {
     /// The bitcode object.
     pub(crate) object: PathBuf,

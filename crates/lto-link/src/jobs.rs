@@ -41,8 +41,3 @@ impl Jobs {
         self.tokens.len() + 1
     }
 }
-
-/// Returns the number of CPUs on which this process may run.
-pub fn cpus() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
-}

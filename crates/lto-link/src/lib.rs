@@ -16,6 +16,8 @@
 //! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, from which make
 //! generates code object by object. [`complete_thin_link()`] adds the roots that only generated code shows.
 //!
+//! If the linker fails, a [`FailedLink`] explains its messages (`messages/`).
+//!
 //! [`LinkPaths`] names all files of a link.
 //!
 //! Any link with LTO can be checked (`check/`), also a link that the kernel's own build made:
@@ -28,13 +30,13 @@
 #![warn(missing_docs)]
 
 mod check;
-mod conflict;
 mod error;
 mod generate;
 mod jobs;
 mod link;
 mod linker;
 mod lock;
+mod messages;
 mod paths;
 mod plan;
 mod read;
@@ -50,13 +52,14 @@ pub use check::kallsyms_table::AddressFault;
 pub use check::named::{NamedFault, NamedInAssembly, named_in_assembly};
 pub use check::names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
 pub use check::toolchain::{ToolchainError, check_toolchain};
-pub use conflict::FlagConflict;
 pub use error::{
     CodegenError, DefinitionFault, EmbeddedError, IncompatibleObject, LinkError, RootError,
 };
 pub use generate::distributed::{ThinLinkOptions, complete_thin_link, thin_link};
-pub use jobs::{Jobs, cpus};
+pub use jobs::Jobs;
 pub use link::link;
+pub use messages::cause::{Cause, DuplicateKind, Origin, Work};
+pub use messages::failed_link::{FailedLink, causes_in_log};
 pub use paths::LinkPaths;
 pub use plan::options::{Cache, CodeGeneration, LinkKind, LinkOptions};
 pub use read::inputs::{InputKind, Inputs};
@@ -77,6 +80,11 @@ pub fn inputs_path(output: &Path) -> PathBuf {
 /// Returns the path of the cost of the link of `output`.
 pub fn usage_path(output: &Path) -> PathBuf {
     LinkPaths::new(output).usage()
+}
+
+/// Returns the path of the list of definitions that the link of `output` dropped.
+pub fn dropped_path(output: &Path) -> PathBuf {
+    LinkPaths::new(output).dropped()
 }
 
 /// Returns the path of the list of roots of the link of `output`.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use object_model::Input;
 
 use crate::error::{LinkError, io_error, reading};
-use crate::generate::code::{generate_code, resolve};
+use crate::generate::code::generate_code;
 use crate::generate::folders::remove_dir;
 use crate::generate::link_files::Code;
 use crate::generate::root_lists::remove_root_lists;
@@ -21,20 +21,21 @@ use crate::read::inputs::{Inputs, object_name};
 use crate::record::inputs::input_record;
 use crate::record::usage::Usage;
 use crate::resolve::resolution::Resolution;
+use crate::resolve::resolved::Resolved;
 
 /// Links `inputs` into the output, which is replaced once the link has succeeded. Records of the
 /// inputs and of the cost stay beside it.
 ///
 /// # Errors
-/// Initcalls without an order, exports without a CRC, incompatible objects, a failing linker, or
-/// files that cannot be written. The old output stays.
+/// Initcalls without an order, exports without a CRC, incompatible objects, or roots that cannot be read:
+/// nothing was written. A failing linker, or files that cannot be written: the old output stays.
 pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> {
     let started = Instant::now();
     let _lock = OutputLock::take(options.paths())?;
-    let resolution = resolve(options, inputs)?;
-    let plan = LinkPlan::of(options, inputs, &resolution)?;
-    write_plan(options, &plan)?;
-    let code = generate_code(options, inputs, resolution)?;
+    let resolved = Resolved::of(options, inputs)?;
+    let plan = LinkPlan::of(options, inputs, &resolved.resolution)?;
+    write_scripts(options, &plan)?;
+    let code = generate_code(options, inputs, resolved)?;
     let unfinished = join(options, &plan, &code)?;
     tool_io::write_if_changed(
         &options.paths().inputs(),
@@ -45,9 +46,9 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     Ok(usage)
 }
 
-/// Writes the linker scripts, and removes files of an earlier link that could be mistaken for files
-/// of this one.
-fn write_plan(options: &LinkOptions, plan: &LinkPlan) -> Result<(), LinkError> {
+/// Begins to generate code: writes the linker scripts, and removes files of an earlier link that could be
+/// mistaken for files of this one.
+fn write_scripts(options: &LinkOptions, plan: &LinkPlan) -> Result<(), LinkError> {
     for (path, text) in &plan.scripts {
         tool_io::write_if_changed(path, text.as_bytes())?;
     }

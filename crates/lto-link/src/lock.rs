@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
-
 use tool_io::WriteError;
 
 use crate::error::LinkError;

@@ -3,16 +3,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
-    Cache, CodeGeneration, Fate, FlagConflict, InputKind, Inputs, Jobs, LinkError, LinkKind,
-    LinkOptions, LinkPaths, Reach, RootOptions, Roots, SUFFIX_MAP_HEAD, ThinLinkOptions,
-    ToolchainError, check_toolchain, complete_thin_link, cpus, definitions, file_directives,
-    kernel_names, link, named_in_assembly, read_record, suffix_map, suffixed, thin_link,
+    Cache, CodeGeneration, FailedLink, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions,
+    LinkPaths, Reach, RootOptions, Roots, SUFFIX_MAP_HEAD, ThinLinkOptions, ToolchainError,
+    causes_in_log, check_toolchain, complete_thin_link, definitions, file_directives, kernel_names,
+    link, named_in_assembly, read_record, suffix_map, suffixed, thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -55,6 +56,11 @@ enum Kind {
     ///
     /// Run it in the object tree of a kernel that was linked with --internalize.
     Why(WhyArgs),
+    /// Explain messages of ld.lld, clang and modpost in the log of a build
+    ///
+    /// Links by lto-link explain their messages themselves. This is for the messages of other programs: the last
+    /// link of vmlinux, a compiler, modpost.
+    Explain(ExplainArgs),
     /// List the symbols that the assembly in bitcode names, and the first object that names each
     ///
     /// Run it in the object tree of a kernel that lto-link linked.
@@ -101,6 +107,19 @@ struct WhyArgs {
     /// The output of the link: vmlinux.o, or the object of a module
     #[arg(short, default_value = "vmlinux.o")]
     output: PathBuf,
+}
+
+#[derive(Args)]
+struct ExplainArgs {
+    /// The log
+    #[arg(default_value = "/dev/stdin")]
+    log: PathBuf,
+    /// The object whose code was generated, for messages that name none
+    #[arg(long)]
+    object: Option<String>,
+    /// The exit code of the program that wrote the log
+    #[arg(long, value_name = "CODE")]
+    status: Option<i32>,
 }
 
 #[derive(Args)]
@@ -221,6 +240,7 @@ fn run() -> Result<(), Failure> {
         Kind::Module(args) => run_link(LinkKind::Module, args),
         Kind::ThinLink(args) => run_thin_link(args, arguments),
         Kind::Why(args) => print_why(&args),
+        Kind::Explain(args) => print_explanations(&args),
         Kind::AssemblyNames(args) => print_assembly_names(&args),
         Kind::Included { object } => print_included(&object),
         Kind::CheckToolchain { linker, compiler } => try_toolchain(&compiler, &linker),
@@ -246,7 +266,7 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         jobs,
         linker,
     } = inputs;
-    let jobs = Jobs::take(jobs.unwrap_or_else(cpus));
+    let jobs = Jobs::take(jobs.unwrap_or_else(tool_io::cpus));
     let code = match roots.options(kind == LinkKind::Module) {
         // The thin link has been given the roots.
         _ if distributed => CodeGeneration::Distributed { shared },
@@ -278,13 +298,8 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         show_progress(&options.output, &inputs, &jobs)?;
     }
     let result = link(&options, &inputs);
-    if let Err(error) = &result
-        && let Some(conflict) = FlagConflict::of(error)
-    {
-        let advice = conflict.advice(&options, &inputs);
-        return Err(Failure::fault(format!("{error}\n{advice}")));
-    }
-    exit_result(result)
+    let link = FailedLink::new(&options.linker, &options.output, &inputs);
+    exit_result(result, link)
 }
 
 /// Returns the command that was given as `arguments`, with `--complete`.
@@ -312,7 +327,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         jobs,
         linker,
     } = inputs;
-    let jobs = Jobs::take(jobs.unwrap_or_else(cpus));
+    let jobs = Jobs::take(jobs.unwrap_or_else(tool_io::cpus));
     let options = ThinLinkOptions {
         output,
         linker,
@@ -324,15 +339,17 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
     };
     let files = Files::new();
     let inputs = Inputs::read(&&files, &objs, &libs)?;
-    if complete {
-        let result = complete_thin_link(&options, &&files, &inputs);
-        if let Ok(true) = result {
-            // make reads this word.
-            tool_io::write_stdout(b"again\n")?;
-        }
-        return exit_result(result);
+    let result = if complete {
+        complete_thin_link(&options, &&files, &inputs)
+    } else {
+        thin_link(&options, &inputs).map(|()| false)
+    };
+    if let Ok(true) = result {
+        // make reads this word.
+        tool_io::write_stdout(b"again\n")?;
     }
-    exit_result(thin_link(&options, &inputs))
+    let link = FailedLink::new(&options.linker, &options.output, &inputs);
+    exit_result(result, link)
 }
 
 /// Prints the line that make shows for the link of vmlinux.o, unless make is silent.
@@ -349,14 +366,14 @@ fn show_progress(output: &Path, inputs: &Inputs, jobs: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// Tells failures of a link by their exit codes.
-fn exit_result<T>(result: Result<T, LinkError>) -> Result<(), Failure> {
+/// Tells failures of a link by their exit codes, and explains the linker's messages.
+fn exit_result<T>(result: Result<T, LinkError>, link: FailedLink) -> Result<(), Failure> {
     match result {
         Ok(_) => Ok(()),
         Err(error @ (LinkError::Io { .. } | LinkError::Write(_) | LinkError::NoFile(_))) => {
             Err(Failure::cannot_run(error))
         }
-        Err(error) => Err(Failure::fault(error)),
+        Err(error) => Err(Failure::fault(link.explain(&error))),
     }
 }
 
@@ -386,7 +403,11 @@ fn try_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Failure> {
 fn recorded_inputs(output: &Path) -> Result<Vec<PathBuf>, Failure> {
     let record = LinkPaths::new(output).inputs();
     let record = read_record(&record).map_err(|error| {
-        Failure::cannot_run(format!("{}: {error}; is it linked?", record.display()))
+        Failure::cannot_run(format!(
+            "{}: {error}; has {} been linked?",
+            record.display(),
+            output.display()
+        ))
     })?;
     Ok(record.into_iter().map(|input| input.path.into()).collect())
 }
@@ -427,52 +448,32 @@ fn print_why(args: &WhyArgs) -> Result<(), Failure> {
     let fates = reach.why(symbol);
     if fates.is_empty() {
         return Err(Failure::fault(format!(
-            "{symbol}: no bitcode that {} was linked of defines it",
+            "{symbol}: no bitcode in {} defines it",
             output.display()
         )));
     }
-    let mut lines = Vec::new();
-    for fate in fates {
-        match fate {
-            Fate::Kept { chain } => lines.extend(chain_as_lines(&chain, &listing)),
-            Fate::Dropped { object, referrers } => {
-                lines.push(format!(
-                    "{symbol} of {object} was dropped: no root reaches it"
-                ));
-                let referrers = referrers.into_iter();
-                lines.extend(referrers.map(|(referrer, object)| {
-                    format!("  {referrer} of {object} refers to it, and was dropped too")
-                }));
-            }
-        }
-    }
-    Ok(tool_io::write_stdout((lines.join("\n") + "\n").as_bytes())?)
+    let lines = fates.iter().flat_map(|fate| fate.lines(symbol, &listing));
+    let text = lines.map(|line| line + "\n").collect::<String>();
+    Ok(tool_io::write_stdout(text.as_bytes())?)
 }
 
-/// Returns the chain of references from a definition up to its root.
-fn chain_as_lines(chain: &[(String, String)], listing: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut indent = String::new();
-    for (position, (symbol, object)) in chain.iter().enumerate() {
-        let words = if position == 0 {
-            "is kept"
-        } else {
-            "refers to it"
-        };
-        lines.push(format!("{indent}{symbol} of {object} {words}"));
-        indent.push_str("  ");
+fn print_explanations(args: &ExplainArgs) -> Result<(), Failure> {
+    let ExplainArgs {
+        log,
+        object,
+        status,
+    } = args;
+    let name = log.display();
+    let log = fs::read(log).map_err(|error| Failure::cannot_run(format!("{name}: {error}")))?;
+    let log = String::from_utf8_lossy(&log);
+    let causes = causes_in_log(&log, object.as_deref(), *status);
+    if causes.is_empty() {
+        return Err(Failure::fault(format!(
+            "{name}: has no message that lto-link can explain"
+        )));
     }
-    let root = chain.last().map_or("", |(symbol, _)| symbol);
-    let mut reasons = Roots::read_listing(listing)
-        .filter(|(name, _)| *name == root)
-        .peekable();
-    if reasons.peek().is_none() {
-        lines.push(format!("{indent}it is marked as used in its source"));
-    }
-    for (_, reason) in reasons {
-        lines.push(format!("{indent}root: {}", reason.replace('\t', ", ")));
-    }
-    lines
+    let text = causes.iter().map(|cause| format!("{cause}\n"));
+    Ok(tool_io::write_stdout(text.collect::<String>().as_bytes())?)
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {

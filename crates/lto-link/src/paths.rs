@@ -105,9 +105,9 @@ impl LinkPaths<'_> {
         self.temporary(".lock")
     }
 
-    /// Returns the path of the output of a trial link of two objects.
-    pub fn pair(self) -> PathBuf {
-        self.temporary(".pair")
+    /// Returns the path of the output of a trial link of few objects.
+    pub fn trial(self) -> PathBuf {
+        self.temporary(".trial")
     }
 
     /// Returns the path of the folder of native objects.

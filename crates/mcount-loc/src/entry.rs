@@ -180,7 +180,7 @@ fn bounds<'elf, 'data>(
         .ok_or_else(|| format!("{STOP} lies before {START}"))?;
     if size % ENTRY_SIZE != 0 {
         return Err(format!(
-            "{size} bytes are no whole number of entries of {ENTRY_SIZE} bytes"
+            "{size} bytes are not a multiple of the entry size, {ENTRY_SIZE} bytes"
         ));
     }
     let holds = |section: &&Section| {

@@ -167,7 +167,7 @@ impl Machine {
 ///
 /// # Errors
 /// The relocations cannot be read or are beyond the end of their section.
-pub(crate) fn find<'elf, 'data>(
+pub(crate) fn entry_calls<'elf, 'data>(
     elf: &'elf Elf<'data>,
     machine: Machine,
 ) -> Result<Vec<EntryCall<'elf, 'data>>, ReadError> {

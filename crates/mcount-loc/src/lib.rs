@@ -86,7 +86,7 @@ pub enum Fault {
     /// A call has no record, in a table with other records.
     #[error(
         "the entry call of {function} at {section}+{offset:#x} is not in __mcount_loc; \
-         make the object anew from objects without that section"
+         link it again from objects without that section"
     )]
     Missing {
         /// The calling function, or the nearest symbol before the call; `?` if there is no symbol.
@@ -105,7 +105,7 @@ pub enum Fault {
         target: String,
     },
     /// A record refers to a call that an earlier record has.
-    #[error("{table}+{at:#x} refers to {target}, as an entry before it does")]
+    #[error("{table}+{at:#x} refers to {target}, like an earlier entry")]
     Repeated {
         /// The name of the table.
         table: &'static str,

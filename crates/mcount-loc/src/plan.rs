@@ -5,7 +5,7 @@ use object_model::{
     Binding, Elf, Faults, ReadError, SectionIndex, Symbol, SymbolIndex, SymbolKind, elf,
 };
 
-use crate::entry_call::{EntryCall, Form, Machine, find};
+use crate::entry_call::{EntryCall, Form, Machine, entry_calls};
 use crate::{Error, Fault, TABLE, check, machine_of};
 
 /// An entry of the future table.
@@ -69,7 +69,7 @@ pub fn plan(elf: &Elf) -> Result<Option<Records>, Error> {
         let (_, faults) = check(elf)?;
         return Ok(Faults::check(None, faults)?);
     }
-    let calls = find(elf, machine)?;
+    let calls = entry_calls(elf, machine)?;
     let mut sections = elf.sections().iter();
     let symbol_table = sections.find(|section| section.section_type == elf::SHT_SYMTAB);
     let Some(symbol_table) = symbol_table.filter(|_| !calls.is_empty()) else {

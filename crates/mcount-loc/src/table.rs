@@ -7,7 +7,7 @@ use object_model::{Elf, ReadError, SectionIndex, SymbolMap};
 
 use crate::code::Code;
 use crate::entry::{self, Entry};
-use crate::entry_call::{EntryCall, Form, Machine, find};
+use crate::entry_call::{EntryCall, Form, Machine, entry_calls};
 use crate::{Error, Fault, PATCHABLE, Report, TABLE, machine_of};
 
 /// Checks the tables of `elf`.
@@ -28,7 +28,7 @@ pub fn check(elf: &Elf) -> Result<(Report, Vec<Fault>), Error> {
     if !elf.is_relocatable() {
         return Ok(check_linked(elf, machine)?);
     }
-    let calls = find(elf, machine)?;
+    let calls = entry_calls(elf, machine)?;
     let mut check = Check {
         elf,
         machine,

@@ -53,7 +53,7 @@ pub enum Error {
     },
     /// The format cannot contain a name.
     #[error(
-        "{name:?} cannot stand in a .mod file: it is empty, or has white space or control characters in it"
+        "{name:?} is not a valid name in a .mod file: it is empty, or contains white space or control characters"
     )]
     Name {
         /// The name.

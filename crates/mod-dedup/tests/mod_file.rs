@@ -157,7 +157,7 @@ fn names_with_white_space_are_refused() {
         assert_eq!(
             run(&dir, &["-o", "m.mod", "--", name]),
             fault(&[&format!(
-                "{name:?} cannot stand in a .mod file: it is empty, or has white space or control characters in it"
+                "{name:?} is not a valid name in a .mod file: it is empty, or contains white space or control characters"
             )])
         );
     }

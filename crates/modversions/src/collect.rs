@@ -110,7 +110,7 @@ pub enum Fault {
     },
     /// The exporting object is a member of a regular archive, so its CRCs cannot be found.
     #[error(
-        "{object}: exports {symbol}, but is no file of its own that a .symversions file can lie beside"
+        "{object}: exports {symbol}, but is a member of an archive, so it cannot have a .symversions file"
     )]
     NotAFile {
         /// The first exported name.

@@ -65,9 +65,7 @@ pub enum SymversFault {
         exporter: String,
     },
     /// Only the reference exports the symbol.
-    #[error(
-        "{symbol} of {exporter}: not exported, but by the build that this one is compared with"
-    )]
+    #[error("{symbol} of {exporter}: exported only by the build to compare with")]
     Lost {
         /// The exported name.
         symbol: String,

@@ -88,8 +88,8 @@ const TABLES: [(TableName, TableName); 5] = [
 ];
 
 /// Compares the tables of CRCs of `file`, a linked kernel or a module whose exports are 32-bit distances,
-/// with `symvers`. Gives how many entries were read, and the faults. Names that `symvers` does not know are
-/// passed over: other checks tell of them.
+/// with `symvers`. Returns how many entries were read, and the faults. Names that `symvers` does not know are
+/// skipped: other checks report them.
 ///
 /// # Errors
 /// Relocations that cannot be read.

@@ -229,7 +229,7 @@ fn basic<'data>(module: &Elf<'data>, faults: &mut Vec<VersionFault>) -> Vec<(&'d
     if section.data.len() % BASIC_SIZE != 0 {
         faults.push(malformed(
             BASIC,
-            "is no whole number of entries of 64 bytes",
+            "is not a multiple of the entry size, 64 bytes",
         ));
     }
     let mut expected = Vec::new();

@@ -10,15 +10,14 @@ mod string_table;
 mod summary;
 mod types;
 
-use bitstream::{Bitstream, Block, Item};
-use string_table::StringTable;
+use self::bitstream::{Bitstream, Block, Item};
+use self::string_table::StringTable;
+use crate::{FileKind, ReadError, Symbol};
 
 pub use assembly::{Assembly, FunctionAssembly};
 pub use global_value::{
     GlobalValue, GlobalValueKind, Guid, Linkage, Summary, ValueIndex, ValueSummary,
 };
-
-use crate::{FileKind, ReadError, Symbol};
 
 /// The record that contains the table, in a symbol table or string table block.
 const BLOB_RECORD: u64 = 1;

@@ -357,8 +357,6 @@ where
             || (binding == Binding::Local && is_mark(name, machine));
         let mut flags = SymbolFlags::default();
         flags.set(SymbolFlags::EXECUTABLE, is_code);
-        flags.set(SymbolFlags::TLS, symbol_type == elf::STT_TLS);
-        flags.set(SymbolFlags::INDIRECT, kind == SymbolKind::IndirectFunction);
         flags.set(SymbolFlags::FORMAT_SPECIFIC, is_format);
 
         symbols.push(Symbol {

@@ -48,6 +48,7 @@ pub use kind::FileKind;
 pub use object_file::Object;
 pub use section::{Comdat, Relocation, Section};
 pub use symbol::{
-    Binding, Definition, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility, source_name,
+    Binding, Definition, SectionIndex, Symbol, SymbolIndex, SymbolKind, Visibility, is_number,
+    source_name,
 };
 pub use symbol_map::SymbolMap;

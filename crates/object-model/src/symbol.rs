@@ -101,9 +101,7 @@ pub(crate) struct SymbolFlags(u8);
 impl SymbolFlags {
     pub(crate) const USED: u8 = 1;
     pub(crate) const EXECUTABLE: u8 = 1 << 1;
-    pub(crate) const TLS: u8 = 1 << 2;
     pub(crate) const FROM_ASM: u8 = 1 << 3;
-    pub(crate) const INDIRECT: u8 = 1 << 4;
     pub(crate) const FORMAT_SPECIFIC: u8 = 1 << 5;
 
     pub(crate) fn set(&mut self, flag: u8, on: bool) {
@@ -137,19 +135,9 @@ impl Symbol<'_> {
         self.flags.has(SymbolFlags::EXECUTABLE)
     }
 
-    /// Returns whether it is thread-local.
-    pub fn is_tls(&self) -> bool {
-        self.flags.has(SymbolFlags::TLS)
-    }
-
     /// Returns whether it comes from module-level assembly. Bitcode only.
     pub fn is_from_asm(&self) -> bool {
         self.flags.has(SymbolFlags::FROM_ASM)
-    }
-
-    /// Returns whether it is an alias or an indirect function.
-    pub fn is_indirect(&self) -> bool {
-        self.flags.has(SymbolFlags::INDIRECT)
     }
 
     /// Returns whether it belongs to the format and is no name for the linker: ELF section and file
@@ -174,6 +162,11 @@ impl Symbol<'_> {
     }
 }
 
+/// Returns whether `text` is a decimal number, of any length.
+pub fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Returns the source name of the symbol `name`, without the suffixes that LLVM appends: `.llvm.<hash>`
 /// for a static that thin LTO promoted (`ModuleSummaryIndex::getGlobalNameForLocal`), `.<number>` for
 /// one of several symbols of a name, `.specialized.<number>` and `.cold` for a variant or a part of a
@@ -181,7 +174,7 @@ impl Symbol<'_> {
 pub fn source_name(name: &str) -> &str {
     let mut source = name;
     while let Some((before, last)) = source.rsplit_once('.') {
-        let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = is_number(last);
         if before.is_empty() || !(is_number || last == "cold") {
             break;
         }

@@ -15,9 +15,10 @@ use std::sync::OnceLock;
 
 use object_model::{Archive, Object};
 use proptest::prelude::*;
+use test_support::{TestDir, damaged_words, flipped_bits};
+
 use read_all::read_all;
 use support::SOURCE;
-use test_support::{TestDir, damaged_words, flipped_bits};
 use write_summary::{BLOCK_INFO, Record, THIN_SUMMARY, file, records};
 
 /// Returns one sample of each kind of input.

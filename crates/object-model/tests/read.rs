@@ -6,11 +6,12 @@ mod support;
 use std::fmt::Write as _;
 
 use object_model::{
-    Binding, Definition, Elf, FileKind, LtoKind, Object, Relocation, SectionIndex, Symbol,
-    Visibility, WithCauses, elf,
+    Architecture, Binding, Definition, Elf, FileKind, LtoKind, Object, Relocation, SectionIndex,
+    Symbol, Visibility, WithCauses, elf,
 };
-use support::SOURCE;
 use test_support::TestDir;
+
+use support::SOURCE;
 
 fn symbol<'a, 'data>(object: &'a Object<'data>, name: &str) -> &'a Symbol<'data> {
     let mut found = object.linker_symbols().filter(|symbol| symbol.name == name);
@@ -69,7 +70,6 @@ fn check_common(object: &Object) {
         Some("named.section")
     );
     assert_eq!(symbol(object, "common_variable").size, 4);
-    assert!(symbol(object, "tls_variable").is_tls());
     assert!(symbol(object, "local_function").is_executable());
     assert!(!symbol(object, "data_variable").is_executable());
 }
@@ -90,7 +90,6 @@ fn bitcode_of_both_kinds_tells_its_symbols() {
         assert!(symbol(&object, "used_variable").is_used());
         assert!(symbol(&object, "asm_global").is_from_asm());
         assert!(!symbol(&object, "data_variable").is_from_asm());
-        assert!(symbol(&object, "alias_function").is_indirect());
         let bitcode = object.as_bitcode().unwrap();
         assert_eq!(bitcode.triple(), "aarch64-unknown-linux-gnu");
         assert_eq!(bitcode.source_file(), "a.c");
@@ -116,6 +115,17 @@ fn elf_of_every_class_and_byte_order_tells_its_symbols() {
         assert_eq!(
             (elf.is_64(), elf.is_big_endian()),
             (target.is_64, target.is_big_endian)
+        );
+        // The linker compares bitcode, by its triple, with ELF.
+        dir.c("b.o", "int a;", &[&triple, "-flto=thin"]);
+        let data = dir.read("b.o");
+        let bitcode = Object::parse(&data).unwrap();
+        assert_eq!(Architecture::of(&bitcode), Architecture::of(&object));
+        let name = Architecture::of(&object).to_string();
+        assert_eq!(
+            name.ends_with(", big-endian"),
+            target.is_big_endian,
+            "{name}"
         );
     }
 }

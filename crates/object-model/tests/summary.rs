@@ -14,6 +14,7 @@ use object_model::{
     WithCauses,
 };
 use test_support::TestDir;
+
 use write_bitcode::Bits;
 use write_summary::{BLOCK_INFO, Record, THIN_SUMMARY, file, records};
 

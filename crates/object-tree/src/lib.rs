@@ -15,6 +15,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use kernel_facts::command_file;
 use lto_disable::BuiltObject;
 use object_model::{Elf, Input, InputError, Loader, WithCauses, link_order};
 use tool_io::Files;
@@ -202,7 +203,7 @@ impl<'files> Objtree<'files> {
                 by: LinkedBy::LtoLink,
             }));
         }
-        let command = text_if_there(&self.root.join(".vmlinux.o.cmd"))?;
+        let command = text_if_there(&command_file(&self.root.join("vmlinux.o")))?;
         let Some(link) = command.and_then(|text| lto_link::kbuild_link(&text)) else {
             return Ok(None);
         };
@@ -292,12 +293,6 @@ pub fn module_of_line(line: &str) -> &str {
 fn or_unread<T>(read: Result<T, InputError>, unread: &mut Vec<String>) -> Option<T> {
     let unreadable = |error: InputError| unread.push(WithCauses(&error).to_string());
     read.map_err(unreadable).ok()
-}
-
-/// Returns the file in which kbuild keeps the command that made `object`: `kernel/.fork.o.cmd` of `kernel/fork.o`.
-pub fn command_file(object: &Path) -> PathBuf {
-    let name = object.file_name().unwrap_or_default().display();
-    object.with_file_name(format!(".{name}.cmd"))
 }
 
 /// The text of a file, if it is there.

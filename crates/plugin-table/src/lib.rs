@@ -10,7 +10,9 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
-use kernel_tree::{Folder, Generate, GenerateResult, Generated, GlueFile, Prose, Table, Tree};
+use kernel_tree::{
+    Folder, Generate, GenerateResult, Generated, GlueFile, MaintainedTrees, Prose, Table, Tree,
+};
 use lto_disable::{DisabledEntry, LIST, List};
 
 include!(concat!(env!("OUT_DIR"), "/kconfig.rs"));
@@ -88,18 +90,28 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// Returns the texts of a series that are not of one plugin. A test rules out that they are missing.
 pub fn prose() -> Prose {
-    let hooks = FOLDERS.iter().filter(|(folder, _)| *folder == HOOKS);
-    let files: Vec<_> = hooks.flat_map(|(_, files)| *files).collect();
-    let text = |name: &str| {
-        let file = files.iter().find(|file| file.name == name);
-        file.map_or("", |file| file.text)
-    };
     // The first line is that of the licence.
-    let cover = text("cover-letter.txt").split_once('\n');
+    let cover = of_hooks("cover-letter.txt").split_once('\n');
     Prose {
         cover: cover.map_or("", |(_, text)| text),
-        page: text("llvm-lto.rst"),
+        page: of_hooks("llvm-lto.rst"),
     }
+}
+
+/// Returns the maintainers' trees that a series is split by.
+///
+/// # Errors
+/// `kconfig/hooks/trees.toml` is wrong; a test rules this out.
+pub fn maintained_trees() -> kernel_tree::Result<MaintainedTrees> {
+    MaintainedTrees::parse(of_hooks("trees.toml"))
+}
+
+/// Returns a text of the folder of the hooks.
+fn of_hooks(name: &str) -> &'static str {
+    let hooks = FOLDERS.iter().filter(|(folder, _)| *folder == HOOKS);
+    let mut files = hooks.flat_map(|(_, files)| *files);
+    let file = files.find(|file| file.name == name);
+    file.map_or("", |file| file.text)
 }
 
 /// The plugin that has the option for LTO.
@@ -144,6 +156,27 @@ mod tests {
             );
             assert!(!plugin.upstream.is_empty(), "{}", plugin.name);
         }
+    }
+
+    #[test]
+    fn every_part_for_a_maintainer_has_its_subject() {
+        let (table, trees) = (table().unwrap(), maintained_trees().unwrap());
+        let mut parts = 0;
+        for plugin in table.plugins() {
+            let files = table.files_of(plugin.name);
+            let in_trees: BTreeSet<_> = files.map(|file| trees.name(file)).collect();
+            let others = in_trees.iter().filter(|name| **name != "kbuild");
+            let named = plugin.parts.iter().map(|part| part.tree.as_str());
+            let named: BTreeSet<_> = named.collect();
+            assert_eq!(
+                others.copied().collect::<BTreeSet<_>>(),
+                named,
+                "{}",
+                plugin.name
+            );
+            parts += named.len();
+        }
+        assert!(parts >= 7, "{parts}");
     }
 
     #[test]

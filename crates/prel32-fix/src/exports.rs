@@ -49,7 +49,7 @@ pub(crate) fn check(image: &Image) -> Result<Vec<Fault>, ReadError> {
         if !leads_to(image, value, export) {
             faults.push(Fault::Export {
                 export: export.to_owned(),
-                found: named(image, value),
+                found: name_at(image, value),
             });
         }
         let string = image.string(name);
@@ -105,7 +105,7 @@ fn leads_to(image: &Image, address: u64, export: &str) -> bool {
     named.iter().any(|symbol| image.address(symbol) == address)
 }
 
-fn named(image: &Image, address: u64) -> String {
+fn name_at(image: &Image, address: u64) -> String {
     let symbols = image.symbols_at(address).iter();
     let mut names = symbols
         .map(|symbol| symbol.name)

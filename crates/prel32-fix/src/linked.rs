@@ -108,7 +108,8 @@ pub fn tables(elf: &Elf) -> (Vec<Table>, Vec<Fault>) {
     read_all(elf, layouts())
 }
 
-/// Tables of objects, by the prefixes of their sections and the size of an entry, and the tables that a linked kernel has them
+/// Tables of objects, by the prefixes of their sections and the size of an entry, and the tables that a
+/// linked kernel has them
 /// in.
 const OF_OBJECTS: [(&[&str], u64, &str, IsTable); 7] = [
     (&[".initcall", ".con_initcall"], 4, "initcall", |name| {
@@ -230,7 +231,7 @@ fn read(
         .ok_or_else(|| format!("{} lies before {}", layout.end, layout.start))?;
     if size % layout.stride != 0 {
         return Err(format!(
-            "{size} bytes are no whole number of entries of {} bytes",
+            "{size} bytes are not a multiple of the entry size, {} bytes",
             layout.stride
         ));
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Maps names in a kernel with LTO to names in its source.
 
+use object_model::is_number;
+
 const STUBS: [&str; 2] = ["__initstub__", "__pci_fixup__"];
 
 /// Returns whether the symbol is a stub of a table entry.
@@ -33,10 +35,6 @@ fn function(id: &str) -> Option<&str> {
         (is_number(counter) && is_number(line) && !function.is_empty()).then_some(function)
     };
     (0..id.len()).rev().find_map(at)
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns `function` without the level at its end: `early`, `rootfs`, `con`, or a digit and maybe `s`.

@@ -9,6 +9,7 @@
 //!
 //! [`CountingKernel`] says where a kernel has its counters, [`Raw`] is a file with what was read there, and
 //! [`collect()`] makes a `.profraw` of both. [`merge()`] makes a profile of such files with LLVM's own program.
+//! [`functions()`] reads a profile, [`show()`] sums it up; [`layout()`] and [`inlined()`] say what the compiler made of it.
 //!
 //! **Invariant:** knows the counters of one linked kernel, and what was read from its memory; of a kernel
 //! no more than its build ID and the symbols around the counters. It runs llvm-profdata, and knows no
@@ -20,14 +21,18 @@
 #![forbid(unsafe_code)]
 
 mod collect;
+mod counts;
 mod error;
 mod kernel;
 mod layout;
 mod merge;
 mod raw;
+mod show;
 
 pub use collect::{Collected, collect};
+pub use counts::{Counted, TextError, functions, text_of};
 pub use error::{Error, MergeError, RawError};
 pub use kernel::{CountingKernel, Memory};
 pub use merge::merge;
 pub use raw::Raw;
+pub use show::{Amount, Hot, Inlined, Layout, Shown, inlined, layout, show, text};

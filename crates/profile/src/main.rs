@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use object_model::InputError;
-use profile::{CountingKernel, Raw, collect, merge};
+use profile::{
+    CountingKernel, Raw, collect, functions, inlined, layout, merge, show, text, text_of,
+};
 use tool_io::{Failure, Files};
 
 const EXAMPLES: &str = "\
@@ -14,10 +16,12 @@ Examples:
   profile collect --vmlinux build/vmlinux counters.raw -o kernel.profdata
   profile collect --vmlinux build/vmlinux --llvm-profdata /usr/lib/llvm-22/bin/llvm-profdata *.raw \\
       -o kernel.profdata
+  profile show kernel.profdata
+  profile show kernel.profdata --object build/vmlinux.o --against without/vmlinux.o --top 40
 
 Exit codes: 0 done, 1 the counters are not those of the kernel, 2 could not run.";
 
-/// Makes a profile for clang of the counters of a kernel.
+/// Makes a profile for clang of the counters of a kernel, and shows it.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Arguments {
@@ -28,6 +32,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Collect(Collect),
+    Show(Show),
 }
 
 /// Joins counters that were read from a kernel's memory with the descriptions in its vmlinux.
@@ -47,20 +52,87 @@ struct Collect {
     llvm_profdata: PathBuf,
 }
 
+/// Shows which functions of a profile were executed most, and what the compiler made of it.
+#[derive(clap::Args)]
+struct Show {
+    /// The profile.
+    #[arg(value_name = "PROFILE")]
+    profile: PathBuf,
+    /// The vmlinux.o of a kernel by this profile: says how much of it is hot, cold, or inlined.
+    #[arg(long, value_name = "FILE")]
+    object: Option<PathBuf>,
+    /// The vmlinux.o of the same kernel without the profile.
+    #[arg(long, value_name = "FILE", requires = "object")]
+    against: Option<PathBuf>,
+    /// The number of functions to list.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The llvm-profdata of the LLVM that compiled the kernel.
+    #[arg(long, value_name = "PROGRAM", default_value = "llvm-profdata")]
+    llvm_profdata: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// Tables.
+    Text,
+    /// One object of JSON.
+    Json,
+}
+
 fn main() -> ExitCode {
     tool_io::exit("profile", run())
 }
 
 fn run() -> Result<(), Failure> {
-    let Arguments {
-        command: Command::Collect(arguments),
-    } = Arguments::parse_from(tool_io::arguments()?);
+    let Arguments { command } = Arguments::parse_from(tool_io::arguments()?);
+    match command {
+        Command::Collect(arguments) => run_collect(&arguments),
+        Command::Show(arguments) => run_show(&arguments),
+    }
+}
+
+fn run_show(arguments: &Show) -> Result<(), Failure> {
+    let Show {
+        profile,
+        object,
+        against,
+        top,
+        format,
+        llvm_profdata,
+    } = arguments;
+    let content = text_of(llvm_profdata, profile).map_err(Failure::cannot_run)?;
+    let functions = functions(&content).map_err(Failure::fault)?;
+    let shown = show(&functions, *top);
+    let files = Files::new();
+    let elf = |path: &Option<PathBuf>| path.as_deref().map(|path| files.elf(path)).transpose();
+    let against = elf(against)?;
+    let kernel = elf(object)?.map(|object| {
+        let inlined = inlined(&functions, &object, against.as_ref());
+        (layout(&object), inlined)
+    });
+    let said = match format {
+        Format::Text => text(&shown, kernel),
+        Format::Json => {
+            let (layout, inlined) = kernel.unzip();
+            let all = serde_json::json!({ "profile": shown, "layout": layout, "inlined": inlined });
+            format!("{all:#}\n")
+        }
+    };
+    tool_io::write_stdout(said.as_bytes())?;
+    Ok(())
+}
+
+fn run_collect(arguments: &Collect) -> Result<(), Failure> {
     let Collect {
         vmlinux,
         raws,
         output,
         llvm_profdata,
-    } = &arguments;
+    } = arguments;
     let files = Files::new();
     let elf = files.elf(vmlinux)?;
     let of_kernel = |error| Failure::fault(format!("{}: {error}", vmlinux.display()));

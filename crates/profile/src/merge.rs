@@ -2,7 +2,7 @@
 //! Runs llvm-profdata.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::MergeError;
@@ -20,13 +20,18 @@ pub fn merge(llvm_profdata: &Path, profraws: &[Vec<u8>], output: &Path) -> Resul
         fs::write(&path, profraw).map_err(MergeError::Write)?;
         command.arg(path);
     }
-    let program = llvm_profdata.to_owned();
+    run(&mut command).map(drop)
+}
+
+/// Runs llvm-profdata, and returns what it wrote to standard output.
+pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>, MergeError> {
+    let program = PathBuf::from(command.get_program());
     let ran = match command.output() {
         Ok(ran) => ran,
         Err(error) => return Err(MergeError::Start { program, error }),
     };
     if ran.status.success() {
-        return Ok(());
+        return Ok(ran.stdout);
     }
     Err(MergeError::Failed {
         program,

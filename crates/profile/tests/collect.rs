@@ -136,6 +136,88 @@ fn counts_of_several_runs_are_added_up() {
     assert!(counts[3].ends_with(": [34, 16, 4]"), "{counts:?}");
 }
 
+/// Runs `profile show` on the profile.
+fn run_show(dir: &TestDir, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_profile"));
+    command.args(["show", "profdata", "--llvm-profdata"]);
+    command.arg(llvm_profdata()).args(arguments);
+    texts(output(command.current_dir(dir.path())))
+}
+
+#[test]
+fn show_lists_the_counts_of_the_source() {
+    let dir = TestDir::new();
+    run(&dir, &COUNTING);
+    assert_eq!(run_collect(&dir, &["raw"]).0, Some(0));
+    let expected = "\
+3 of 4 functions were executed; all counts: 31
+50 % of all counts are in 1 functions
+90 % of all counts are in 2 functions
+99 % of all counts are in 3 functions
+
+               count       %  function
+                  27   87.10  rounds  (vmlinux.c)
+                   3    9.68  thrice
+";
+    let said = run_show(&dir, &["--top", "2"]);
+    assert_eq!(said, (Some(0), expected.to_owned(), String::new()));
+}
+
+#[test]
+fn show_says_where_the_compiler_put_the_functions() {
+    let dir = TestDir::new();
+    run(&dir, &COUNTING);
+    assert_eq!(run_collect(&dir, &["raw"]).0, Some(0));
+    let target = target(std::env::consts::ARCH);
+    let common = [&*target, "-O2", "-ffreestanding", "-ffunction-sections"];
+    let by_profile = ["-fprofile-use=profdata", "-mllvm", "-disable-vp=true"];
+    dir.c("vmlinux.o", PROGRAM, &[&common[..], &by_profile].concat());
+    dir.c("against.o", PROGRAM, &common);
+    let sections = dir.run("llvm-nm", &["--format=sysv", "vmlinux.o"]);
+    let is_cold = |line: &&str| line.starts_with("never ") && line.contains(".text.unlikely");
+    assert!(sections.lines().any(|line| is_cold(&line)), "{sections}");
+    let arguments = ["--object", "vmlinux.o", "--against", "against.o"];
+    let (code, said, _) = run_show(&dir, &[&arguments[..], &["--format", "json"]].concat());
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    let layout = &said["layout"];
+    // The symbol table as another reader says it.
+    let amount = |of: &str| {
+        let functions = sections.lines().filter(|line| line.contains("FUNC"));
+        let there = functions.filter(|line| line.contains(of));
+        let sizes = there.map(|line| u64::from_str_radix(line.split('|').nth(4).unwrap(), 16));
+        let sizes: Vec<u64> = sizes.map(Result::unwrap).collect();
+        (sizes.len(), sizes.iter().sum::<u64>())
+    };
+    let (n_cold, cold) = amount("|.text.unlikely");
+    for (place, (n, bytes)) in [("cold", (n_cold, cold)), ("hot", amount("|.text.hot"))] {
+        assert!(n > 0, "{sections}");
+        assert_eq!(
+            (&layout[place]["n"], &layout[place]["bytes"]),
+            (&n.into(), &bytes.into())
+        );
+    }
+    // Nothing that is marked `noinline` goes away.
+    assert_eq!(
+        (&said["inlined"]["n"], &said["inlined"]["n_by_profile"]),
+        (&0.into(), &0.into())
+    );
+    let (code, text, _) = run_show(&dir, &arguments);
+    assert_eq!(code, Some(0));
+    let cold = format!("{n_cold:>9} {cold:>10}  cold: made small\n");
+    assert!(text.contains(&cold), "{text}");
+}
+
+#[test]
+fn show_refuses_what_is_no_profile() {
+    let dir = TestDir::new();
+    dir.write("profdata", "no profile");
+    let (code, said, errors) = run_show(&dir, &[]);
+    assert_eq!((code, &*said), (Some(2), ""));
+    assert!(errors.contains("llvm-profdata failed"), "{errors}");
+    assert!(errors.contains("profdata"), "{errors}");
+}
+
 #[test]
 fn counters_of_another_kernel_are_refused() {
     let dir = TestDir::new();

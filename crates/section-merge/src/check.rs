@@ -275,7 +275,7 @@ pub enum OnceFault {
 pub enum ObjectFault {
     /// It is linked, so its relocations are gone.
     #[error(
-        "is linked, and shows no longer what refers to what; give the vmlinux.o that it was linked \
+        "is linked, so its references can no longer be read; give the vmlinux.o that it was linked \
          from, and the kernel with --linked"
     )]
     Linked,

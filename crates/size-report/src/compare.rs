@@ -15,7 +15,7 @@ use super::attribution::{Attributed, Entry, Key, NO_OBJECT, NO_SYMBOL, SEVERAL};
 use super::inputs::source_object;
 use super::sections::Group;
 
-/// The list of the definitions that a link dropped as unreferenced, beside vmlinux.
+/// The name in messages of the list of the definitions that a link dropped as unreferenced.
 pub const DROPPED: &str = "vmlinux.lto-dropped";
 
 /// The change of a symbol against the other build.
@@ -30,7 +30,7 @@ pub enum Change {
     Shrank,
     /// The other build lacks it.
     New,
-    /// It is gone, and the list has it as dropped.
+    /// It is gone: the list of dropped definitions has it.
     Dropped,
     /// It is gone for another reason.
     InlinedOrMerged,
@@ -103,7 +103,7 @@ impl Row {
     }
 }
 
-/// The definitions that a link dropped, read from [`DROPPED`].
+/// The definitions that a link dropped.
 #[derive(Debug, Default)]
 pub struct DroppedList {
     objects: HashMap<String, HashSet<String>>,
@@ -112,7 +112,7 @@ pub struct DroppedList {
 impl DroppedList {
     /// Reads the list of the object tree at `root`; without a list, nothing was dropped.
     pub fn read(root: &Path) -> anyhow::Result<Option<Self>> {
-        let path = root.join(DROPPED);
+        let path = lto_link::dropped_path(&root.join("vmlinux.o"));
         let text = text_if_there(&path)?;
         let list = text.map(|text| Self::parse(&text)).transpose();
         list.with_context(|| format!("{}: build the kernel again", path.display()))

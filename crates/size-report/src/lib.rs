@@ -25,6 +25,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use object_model::Elf;
 use object_tree::{Objtree, text_if_there};
+use profile::Layout;
 use serde::Serialize;
 use tool_io::Files;
 
@@ -130,6 +131,8 @@ pub struct Report {
     n_listed_as_dropped: Option<usize>,
     /// The bytes kept by each kind of root, if the kernel's link dropped anything.
     kept_for: Option<Vec<KeptFor>>,
+    /// Where the compiler put the functions, if the kernel was built by a profile.
+    by_profile: Option<Layout>,
     changes: Vec<ChangeTotal>,
     /// The size of bytes without a symbol; with the changes it adds up to all memory.
     without_symbols: Size,
@@ -271,13 +274,14 @@ pub fn report(
         modules_total: sum(modules.values().copied()),
         n_listed_as_dropped: dropped.as_ref().map(DroppedList::len),
         kept_for,
+        by_profile: layout_by_profile(&tree),
         changes: changes(&symbols),
         without_symbols: sum(without_symbols.map(Row::bytes)),
         executed,
-        image: named(image).into_iter().next(),
-        modules: named(modules),
-        directories: named(directories),
-        objects: named(objects),
+        image: with_names(image).into_iter().next(),
+        modules: with_names(modules),
+        directories: with_names(directories),
+        objects: with_names(objects),
         sections: sections
             .into_iter()
             .map(|((group, name), size)| SectionSize {
@@ -288,6 +292,13 @@ pub fn report(
             .collect(),
         symbols,
     })
+}
+
+/// Returns where the compiler put the functions of a kernel that was built by a profile.
+fn layout_by_profile(tree: &Objtree<'_>) -> Option<Layout> {
+    let profile = tree.settings.get("LTO_PROFILE_USE")?;
+    let object = tree.object.as_ref().filter(|_| profile != "\"\"")?;
+    Some(profile::layout(object))
 }
 
 /// Pairs the sizes of one build with those of the other, if there is one; a missing entry has size 0.
@@ -318,7 +329,7 @@ fn sum(sizes: impl Iterator<Item = Size>) -> Size {
     sum
 }
 
-fn named(sizes: BTreeMap<String, Size>) -> Vec<Named> {
+fn with_names(sizes: BTreeMap<String, Size>) -> Vec<Named> {
     let named = sizes.into_iter().map(|(name, size)| Named { name, size });
     named.collect()
 }

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
+use profile::Amount;
 
 use super::compare::{Change, DROPPED, Row};
 use super::{Build, Named, Report, Size};
@@ -22,6 +23,14 @@ pub fn tables(report: &Report, top: usize) -> String {
             "of them for it alone",
         ];
         // Writing to a string does not fail.
+        let _ = write!(text, "\n\n{}", table(&header, rows));
+    }
+    if let Some(layout) = &report.by_profile {
+        let row = |(Amount { n, bytes }, what): (Amount, &str)| {
+            vec![what.to_owned(), n.to_string(), grouped(bytes)]
+        };
+        let rows = layout.lines().into_iter().map(row).collect();
+        let header = ["by the profile", "functions", "bytes"];
         let _ = write!(text, "\n\n{}", table(&header, rows));
     }
     text

@@ -80,6 +80,23 @@ pub fn llvm_bin() -> Option<PathBuf> {
     if let Some(directory) = env::var_os(LLVM_VARIABLE) {
         return Some(directory.into());
     }
+    packaged_llvms().max().map(|(_, bin)| bin)
+}
+
+/// Returns the version and the directory of every LLVM in `/usr/lib/llvm-*/bin` that has clang and ld.lld.
+pub fn installed_llvms() -> Vec<(u32, PathBuf)> {
+    let mut installed: Vec<_> = packaged_llvms()
+        .filter(|(_, bin)| bin.join("ld.lld").exists())
+        .collect();
+    assert!(
+        !installed.is_empty(),
+        "this test needs clang and lld in /usr/lib/llvm-<version>/bin"
+    );
+    installed.sort();
+    installed
+}
+
+fn packaged_llvms() -> impl Iterator<Item = (u32, PathBuf)> {
     let versioned = |entry: fs::DirEntry| {
         let name = entry.file_name().into_string().ok()?;
         let version: u32 = name.strip_prefix("llvm-")?.parse().ok()?;
@@ -87,7 +104,7 @@ pub fn llvm_bin() -> Option<PathBuf> {
         bin.join("clang").exists().then_some((version, bin))
     };
     let installed = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-    installed.filter_map(versioned).max().map(|(_, bin)| bin)
+    installed.filter_map(versioned)
 }
 
 /// Returns the `scripts` directory of a Linux 6.1 tree, with the scripts that our tools are compared with.

@@ -6,12 +6,14 @@
 #![warn(missing_docs)]
 
 mod arguments;
+mod cpu;
 mod exit;
 mod files;
 mod mapped;
 mod output;
 
 pub use arguments::{ArgumentFileError, argument_file, arguments, expand_arguments};
+pub use cpu::{cpu_seconds, cpus};
 pub use exit::{Failure, exit, located, no_faults, no_faults_in_read};
 pub use files::{Files, ReadTextError, read_text};
 pub use output::{WriteError, rewrite_atomic, write_atomic, write_if_changed, write_stdout};

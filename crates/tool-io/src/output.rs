@@ -18,7 +18,7 @@ pub struct WriteError {
 }
 
 /// Writes `content` to the file at `path`. A temporary file beside it is written first and then renamed,
-/// so that no reader and no killed run leaves or sees half of it. `-` is standard output. An existing
+/// so that no reader sees, and no killed run leaves, a partial file. `-` is standard output. An existing
 /// path that is not a regular file, such as `/dev/null`, is written to directly.
 ///
 /// # Errors

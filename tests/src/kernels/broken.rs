@@ -7,15 +7,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use kernel_lab::config::Lto;
-use kernel_lab::make;
-use kernel_lab::{llvm, process};
-use object_model::SectionIndex;
-use object_model::elf;
+use kernel_lab::{Outcome, llvm, make, process};
+use object_model::{SectionIndex, elf};
 use tempfile::TempDir;
 use tool_io::Files;
 
 use super::{ARCH, built, expect, fault, kernel_tree, verified};
-use kernel_lab::Outcome;
 
 /// A file at the top of an object tree, and its replacement.
 pub(super) type Replacement = (&'static str, Vec<u8>);

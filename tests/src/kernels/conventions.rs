@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use kernel_lab::config::Lto;
-use kernel_lab::make;
-use kernel_lab::{files, llvm, process};
+use kernel_lab::{Failure, Outcome, files, llvm, make, process};
 use xshell::cmd;
 
 use super::rebuild::listing;
 use super::{ARCH, built, ended, expect, kernel_tree};
-use kernel_lab::{Failure, Outcome};
 
 /// The modes of the object trees that earlier tests have built.
 const MODES: [Lto; 2] = [Lto::Thin, Lto::ThinDist];

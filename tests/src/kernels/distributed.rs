@@ -10,11 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use kernel_lab::Arch;
 use kernel_lab::config::Lto;
-use kernel_lab::make;
 use kernel_lab::variant::Variant;
-use kernel_lab::{files, llvm, process};
+use kernel_lab::{Arch, Failure, Outcome, files, llvm, make, process};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -23,7 +21,6 @@ use super::{
     ARCH, PROFILE, REPRODUCIBLE, build, built, built_variant, configure, demonstrate, expect,
     kernel_tree,
 };
-use kernel_lab::{Failure, Outcome};
 
 /// Uses a copy of the kernel with thin LTO: the files that the other mode needs must be made.
 pub fn against_none(workdir: &Path) -> Outcome {

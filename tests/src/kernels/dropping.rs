@@ -6,21 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kernel_lab::Arch;
 use kernel_lab::config::Lto;
-use kernel_lab::llvm;
-use kernel_lab::make;
-use kernel_lab::process;
-use kernel_lab::selftest;
+use kernel_lab::files::{read, write};
 use kernel_lab::variant::Variant;
+use kernel_lab::{Arch, Outcome, llvm, make, process, selftest};
 use xshell::cmd;
 
 use super::rebuild::copy_objtree;
 use super::{
-    ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree, read,
-    verified, write,
+    ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree, verified,
 };
-use kernel_lab::Outcome;
 
 pub fn distributed(workdir: &Path) -> Outcome {
     drops(workdir, ARCH, Lto::ThinDist)
@@ -138,8 +133,8 @@ fn drops(workdir: &Path, arch: Arch, lto: Lto) -> Outcome {
     let makefile = tree.join(RULE.0);
     // A killed run may have left its change.
     let original = read(&makefile)?.replace(RULE.1, "");
-    write(&path, &source(arch))?;
-    write(&makefile, &format!("{original}{}", RULE.1))?;
+    write(&path, source(arch))?;
+    write(&makefile, format!("{original}{}", RULE.1))?;
     let built = build_for(arch, &tree, &dropping, None);
     write(&makefile, &original)?;
     fs::remove_file(&path).with_context(|| path.display().to_string())?;

@@ -4,15 +4,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use kernel_lab::Arch;
-use kernel_lab::llvm;
 use kernel_lab::process::{self, End};
-use kernel_lab::progress;
-use kernel_lab::setup;
+use kernel_lab::{Arch, Outcome, llvm, progress, setup};
 use xshell::cmd;
 
 use super::{PROFILE, expect};
-use kernel_lab::Outcome;
 
 /// The options of `cargo xtask demo` for each kernel.
 const MODES: [&[&str]; 3] = [

@@ -5,6 +5,7 @@
 
 mod broken;
 mod conventions;
+mod dist;
 mod distributed;
 mod dropping;
 mod llvm;
@@ -15,11 +16,12 @@ mod objects;
 mod profile;
 mod rebuild;
 mod runtime;
+mod series;
+mod subsets;
 mod tree;
 mod warnings;
 mod x86_64;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -180,7 +182,7 @@ pub const TESTS: [(&str, KernelTest); 39] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 43] = [
+pub const WIDE: [(&str, KernelTest); 52] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -237,6 +239,22 @@ pub const WIDE: [(&str, KernelTest); 43] = [
     (
         "W=1 and C=1 give no warning that the tree did not give before",
         warnings::none_is_new,
+    ),
+    (
+        "series --by-maintainer: each patch applies and configures, the last offer LTO",
+        series::by_maintainer,
+    ),
+    (
+        "dist: a release installs without a network and without Rust",
+        dist::installs_alone,
+    ),
+    (
+        "x86_64: each subset of plugins leaves a kernel without LTO as it was",
+        subsets::x86_64,
+    ),
+    (
+        "arm64: each subset of plugins leaves a kernel without LTO as it was",
+        subsets::arm64,
     ),
     (
         "x86_64: a tree built without LTO, with it, and without",
@@ -296,10 +314,30 @@ pub const WIDE: [(&str, KernelTest); 43] = [
     ),
     (
         "6.12 x86_64: dropping by lto-link, modules too",
-        native::dropping_adopted,
+        native::x86_64_6_12_drops,
+    ),
+    (
+        "6.12 x86_64: dropping and distributed, by lto-link, modules too",
+        native::x86_64_6_12_drops_distributed,
     ),
     ("6.1 arm64: verify after thin LTO", native::arm64_6_1_thin),
+    (
+        "6.1 arm64: dropping by lto-link, modules too",
+        native::arm64_6_1_drops,
+    ),
+    (
+        "6.1 arm64: dropping and distributed, by lto-link, modules too",
+        native::arm64_6_1_drops_distributed,
+    ),
     ("7.3 x86_64: verify after thin LTO", native::x86_64_7_3_thin),
+    (
+        "7.3 x86_64: dropping by lto-link, modules too",
+        native::x86_64_7_3_drops,
+    ),
+    (
+        "7.3 x86_64: dropping and distributed, by lto-link, modules too",
+        native::x86_64_7_3_drops_distributed,
+    ),
     (native::DISTRIBUTED_7_3, native::x86_64_7_3_dist),
     ("7.3 x86_64: adoption", native::adoption_7_3),
     (
@@ -441,12 +479,4 @@ fn fault(text: impl Into<String>) -> Failure {
 /// Returns a fault with this text, unless `good`.
 fn expect(good: bool, text: impl FnOnce() -> String) -> Outcome {
     if good { Ok(()) } else { Err(fault(text())) }
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| path.display().to_string())
 }

@@ -5,16 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use kernel_lab::Arch;
-use kernel_lab::build;
 use kernel_lab::config::{self, Lto, Profile, Setting};
-use kernel_lab::make;
 use kernel_lab::variant::Variant;
-use kernel_lab::{files, llvm, process};
+use kernel_lab::{Arch, Failure, Outcome, files, llvm, make, process};
 
 use super::rebuild::copy_objtree;
 use super::{REPRODUCIBLE, expect, kernel_tree};
-use kernel_lab::{Failure, Outcome};
 
 /// A mode of linking a kernel, and whether the link drops unreferenced definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +109,7 @@ impl Kernel {
             set: &set,
         })?;
         let mut make = make(&self.tree, self.arch, &self.objtree, &llvm::bin_dir()?)?;
-        make.args(["-s", &format!("-j{}", build::cpus()), "all"]);
+        make.args(["-s", &format!("-j{}", tool_io::cpus()), "all"]);
         make.args(REPRODUCIBLE);
         process::output(&mut make)?;
         let read = |name: &str| {

@@ -8,19 +8,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use kernel_bench::initcall_script::TARGET;
-use kernel_lab::Arch;
 use kernel_lab::config::{self, Lto, Profile, Setting};
-use kernel_lab::setup;
 use kernel_lab::variant::object_size;
-use kernel_lab::{build, fetch};
-use kernel_lab::{files, llvm, process};
+use kernel_lab::{Arch, Failure, Outcome, build, fetch, files, llvm, process, setup};
 use kernel_tree::OnChange;
 use sha2::{Digest as _, Sha256};
 use xshell::cmd;
 
 use super::rebuild::{copy_objtree, made};
 use super::{boots, build_for, expect, fault, verified};
-use kernel_lab::{Failure, Outcome};
 
 pub fn x86_64_6_12_thin(workdir: &Path) -> Outcome {
     verify_untouched(workdir, &X86_6_12_THIN)
@@ -250,7 +246,13 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         )
     })?;
     let patches = workdir.join("native/patches");
-    let written = installer::write_series(&tree, &patches, &[], "A Tester <tester@example.org>")?;
+    let written = installer::write_series(&installer::SeriesOptions {
+        tree: &tree,
+        into: &patches,
+        plugins: &[],
+        sender: "A Tester <tester@example.org>",
+        by_maintainer: false,
+    })?;
     expect(written.len() == offered.len(), || {
         format!("{} patches for {} plugins", written.len(), offered.len())
     })?;
@@ -385,22 +387,28 @@ const LEAF: &str = "drivers/char/mem.c";
 /// changed objects. Uses a copy of the kernel with thin LTO, which has the same bitcode.
 pub fn distributed_adopted(workdir: &Path) -> Outcome {
     let kind = &X86_7_3_DIST;
-    copy_objtree(&X86_7_3_THIN.built(workdir)?, &kind.objtree(workdir))?;
+    let objtree = kind.objtree(workdir);
+    copy_objtree(&X86_7_3_THIN.built(workdir)?, &objtree)?;
     let tree = with_plugin(workdir, kind.version, "lto-link")?;
     verify_built(workdir, kind, &tree)?;
-    let objtree = kind.objtree(workdir);
-    let parts = |suffix: &str| {
-        let files = walkdir::WalkDir::new(objtree.join("fs")).into_iter();
-        files
-            .filter_map(Result::ok)
-            .filter(|file| file.file_name().to_string_lossy().ends_with(suffix))
-            .count()
-    };
-    expect(parts(".native.o") > 10, || {
+    generates_only_changed(kind, &tree, &objtree, "thinlto-native.o")?;
+    installer::uninstall(&tree, OnChange::Refuse)?;
+    Ok(())
+}
+
+/// Checks that parts of modules have native code, and that make generates code only for changed objects. Code of
+/// vmlinux's objects is in files that end in `suffix`.
+fn generates_only_changed(kind: &Kind, tree: &Path, objtree: &Path, suffix: &str) -> Outcome {
+    let parts = walkdir::WalkDir::new(objtree.join("fs")).into_iter();
+    let parts = parts
+        .filter_map(Result::ok)
+        .filter(|file| file.file_name().to_string_lossy().ends_with(".native.o"))
+        .count();
+    expect(parts > 10, || {
         "the parts of modules have no native code of their own".into()
     })?;
     let generated = || -> Result<Vec<String>, Failure> {
-        let lines = build_for(kind.arch, &tree, &objtree, None)?;
+        let lines = build_for(kind.arch, tree, objtree, None)?;
         let objects = made(&lines, "THINLTO").into_iter();
         Ok(objects
             .filter(|object| object.ends_with("native.o"))
@@ -413,26 +421,79 @@ pub fn distributed_adopted(workdir: &Path) -> Outcome {
     })?;
     files::touch(&tree.join(LEAF))?;
     let touched = generated()?;
-    let expected = LEAF.replace(".c", ".thinlto-native.o");
+    let expected = Path::new(LEAF).with_extension(suffix).display().to_string();
     expect(touched.contains(&expected) && touched.len() <= 3, || {
         format!("{LEAF} touched: code was generated of {touched:?}")
-    })?;
+    })
+}
+
+pub fn x86_64_6_12_drops(workdir: &Path) -> Outcome {
+    dropping_adopted(workdir, &X86_6_12_THIN)
+}
+
+pub fn arm64_6_1_drops(workdir: &Path) -> Outcome {
+    dropping_adopted(workdir, &ARM_6_1_THIN)
+}
+
+pub fn x86_64_7_3_drops(workdir: &Path) -> Outcome {
+    dropping_adopted(workdir, &X86_7_3_THIN)
+}
+
+pub fn x86_64_6_12_drops_distributed(workdir: &Path) -> Outcome {
+    dropping_distributed(workdir, &X86_6_12_THIN)
+}
+
+pub fn arm64_6_1_drops_distributed(workdir: &Path) -> Outcome {
+    dropping_distributed(workdir, &ARM_6_1_THIN)
+}
+
+pub fn x86_64_7_3_drops_distributed(workdir: &Path) -> Outcome {
+    dropping_distributed(workdir, &X86_7_3_THIN)
+}
+
+/// With lto-link in the tree, the link drops unreferenced definitions, also in modules.
+fn dropping_adopted(workdir: &Path, kind: &Kind) -> Outcome {
+    let objtree = objtree_that_drops(workdir, kind, "dropping");
+    let tree = drops(workdir, kind, kind, &objtree)?;
     installer::uninstall(&tree, OnChange::Refuse)?;
     Ok(())
 }
 
-/// With lto-link in the tree, the link drops unreferenced definitions, also in modules. Uses a copy
-/// of the kernel that drops nothing, which has the same bitcode.
-pub fn dropping_adopted(workdir: &Path) -> Outcome {
-    let kind = &X86_6_12_THIN;
-    let keeping = kind.built(workdir)?;
-    let objtree = workdir.join("native/6.12-x86_64-dropping");
-    copy_objtree(&keeping, &objtree)?;
-    let tree = with_plugin(workdir, kind.version, "lto-link")?;
-    kind.make_in(&objtree, &tree, &[Setting::on("LTO_CLANG_INTERNALIZE")])?;
-    real_faults_only(kind, &objtree)?;
+/// With lto-link in the tree, distributed thin LTO drops unreferenced definitions, also in modules, and generates code
+/// only for changed objects. 6.1 and 6.12 have no distributed mode without lto-link.
+fn dropping_distributed(workdir: &Path, kind: &Kind) -> Outcome {
+    let distributed = Kind {
+        lto: Lto::ThinDist,
+        ..*kind
+    };
+    let objtree = objtree_that_drops(workdir, kind, "distributed-dropping");
+    let tree = drops(workdir, kind, &distributed, &objtree)?;
+    generates_only_changed(&distributed, &tree, &objtree, "native.o")?;
+    boots(kind.arch, &objtree)?;
+    installer::uninstall(&tree, OnChange::Refuse)?;
+    Ok(())
+}
+
+fn objtree_that_drops(workdir: &Path, kind: &Kind, name: &str) -> PathBuf {
+    let name = format!("native/{}-{}-{name}", kind.version, kind.arch.name());
+    workdir.join(name)
+}
+
+/// Builds `dropping` in `objtree` with lto-link and `LTO_CLANG_INTERNALIZE`, and checks that definitions are dropped. Uses
+/// a copy of the kernel `keeping` that drops nothing, which has the same bitcode. Returns the tree.
+fn drops(
+    workdir: &Path,
+    keeping: &Kind,
+    dropping: &Kind,
+    objtree: &Path,
+) -> Result<PathBuf, Failure> {
+    let keeping = keeping.built(workdir)?;
+    copy_objtree(&keeping, objtree)?;
+    let tree = with_plugin(workdir, dropping.version, "lto-link")?;
+    dropping.make_in(objtree, &tree, &[Setting::on("LTO_CLANG_INTERNALIZE")])?;
+    real_faults_only(dropping, objtree)?;
     let size = |objtree: &Path| object_size(objtree)?.context("no vmlinux.o");
-    let (drops, keeps) = (size(&objtree)?, size(&keeping)?);
+    let (drops, keeps) = (size(objtree)?, size(&keeping)?);
     expect(drops < keeps, || {
         format!("text and data of vmlinux.o: {drops} bytes, {keeps} where nothing is dropped")
     })?;
@@ -447,6 +508,5 @@ pub fn dropping_adopted(workdir: &Path) -> Outcome {
     }
     // Everything in a module of one object is needed.
     dropped("drivers/net/dummy")?;
-    installer::uninstall(&tree, OnChange::Refuse)?;
-    Ok(())
+    Ok(tree)
 }

@@ -5,16 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use kernel_lab::Arch;
 use kernel_lab::config::Lto;
-use kernel_lab::fetch;
-use kernel_lab::llvm;
 use kernel_lab::variant::Variant;
-use kernel_lab::{process, workspace};
+use kernel_lab::{Arch, Outcome, fetch, llvm, process, workspace};
 use xshell::cmd;
 
 use super::{PROFILE, built, built_variant, expect, fault, kernel_tree};
-use kernel_lab::Outcome;
 
 pub fn readers_agree(workdir: &Path) -> Outcome {
     readers_agree_on(workdir, &[Lto::None, Lto::Thin])

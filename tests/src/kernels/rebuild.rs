@@ -9,14 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use flate2::read::GzDecoder;
 use kernel_lab::config::Lto;
-use kernel_lab::make;
-use kernel_lab::{files, llvm, process};
+use kernel_lab::{Outcome, files, llvm, make, process};
 use object_model::source_name;
 use tool_io::Files;
 use xshell::cmd;
 
 use super::{ARCH, boots, build, built, configure, expect, fault, kernel_tree, verified};
-use kernel_lab::Outcome;
 
 /// Returns the names of the files that kbuild made, by the word that it prints before them.
 pub(super) fn made<'a>(lines: &'a [String], tag: &str) -> Vec<&'a str> {

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use kernel_lab::config::Lto;
+use kernel_lab::files::{read, write};
 use kernel_lab::runtime::{self, Measured, Set};
 use kernel_lab::variant::Variant;
+use kernel_lab::{Failure, Outcome};
 
 use super::rebuild::copy_objtree;
-use super::{ARCH, PROFILE, build, expect, kernel_tree, read, write};
-use kernel_lab::{Failure, Outcome};
+use super::{ARCH, PROFILE, build, expect, kernel_tree};
 
 /// The system call that is made slower, and its body.
 const SOURCE: &str = "kernel/sys.c";
@@ -45,7 +46,7 @@ pub fn counts(workdir: &Path) -> Outcome {
     expect(original.matches(CALL).count() == 1, || {
         format!("{}: another getppid", path.display())
     })?;
-    write(&path, &original.replace(CALL, &format!("{CALL}{LOOP}")))?;
+    write(&path, original.replace(CALL, &format!("{CALL}{LOOP}")))?;
     let built = build(&tree, &looping, None);
     write(&path, &original)?;
     // Keep the time stamp, so that other object trees need not compile the file again.

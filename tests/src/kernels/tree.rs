@@ -7,12 +7,13 @@ use std::path::Path;
 use anyhow::Context as _;
 use kernel_lab::Arch;
 use kernel_lab::config::{self, Lto, Setting};
+use kernel_lab::files::read;
 use kernel_lab::process;
 use kernel_lab::{Failure, Outcome};
 use kernel_tree::OnChange;
 use xshell::cmd;
 
-use super::{PROFILE, configure, expect, fault, fetch_into, read};
+use super::{PROFILE, configure, expect, fault, fetch_into};
 
 /// Installs these plugins, or all if none is named.
 pub(super) fn install(tree: &Path, plugins: &[String]) -> Outcome {
@@ -59,7 +60,7 @@ fn headers_have_the_tools_alone(tree: &Path) -> Outcome {
 }
 
 /// Checks that a tree is as it was before the install.
-fn is_restored(pristine: &Path, tree: &Path, how: &str) -> Outcome {
+pub(super) fn is_restored(pristine: &Path, tree: &Path, how: &str) -> Outcome {
     let sh = process::shell()?;
     let diff = cmd!(sh, "diff -r --no-dereference {pristine} {tree}");
     process::read(diff).map_err(|error| fault(format!("{how} left: {error:#}")))?;
@@ -91,9 +92,20 @@ pub fn gates(workdir: &Path) -> Outcome {
         configure(&tree, &objtree, Lto::None, &[])?;
         refused(&tree, &objtree, &[], &format!("without {missing}"))?;
     }
+    for plugins in WITHOUT_OPTION {
+        let plugins: Vec<String> = plugins.iter().map(|name| (*name).to_owned()).collect();
+        install(&tree, &plugins)?;
+        refused(&tree, &objtree, &[], &format!("with {plugins:?} alone"))?;
+    }
     install(&tree, &[])?;
     configure(&tree, &objtree, Lto::Thin, &[])
 }
+
+/// Subsets of the plugins that have no option for LTO, or lack the initcalls' order.
+const WITHOUT_OPTION: [&[&str]; 2] = [
+    &["initcall-order", "section-merge", "prel32-fix", "profile"],
+    &["lto-link", "section-merge", "lto-disable"],
+];
 
 /// Checks that thin LTO cannot be chosen with these settings.
 fn refused(tree: &Path, objtree: &Path, set: &[Setting], how: &str) -> Outcome {

@@ -3,13 +3,10 @@
 
 use std::path::Path;
 
-use kernel_lab::build;
 use kernel_lab::config::{self, Lto, Profile};
-use kernel_lab::make;
-use kernel_lab::{files, llvm};
+use kernel_lab::{Failure, Outcome, build, files, llvm, make};
 
 use super::{ARCH, ended, expect, fetch_into, kernel_tree};
-use kernel_lab::{Failure, Outcome};
 
 /// The warnings of the compiler that are off by default, and those of sparse.
 const CHECKS: [&str; 2] = ["W=1", "C=1"];
@@ -26,7 +23,7 @@ fn said(tree: &Path, objtree: &Path, lto: Lto) -> Result<String, Failure> {
         set: &[],
     })?;
     let mut make = make(tree, ARCH, objtree, &llvm::bin_dir()?)?;
-    make.arg(format!("-j{}", build::cpus())).args(CHECKS);
+    make.arg(format!("-j{}", tool_io::cpus())).args(CHECKS);
     let (is_good, said) = ended(make.arg("all"))?;
     expect(is_good, || {
         format!(

@@ -7,15 +7,14 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use kernel_checks::Verdict;
-use kernel_lab::Arch;
 use kernel_lab::config::{self, Lto, Profile};
 use kernel_lab::variant::Variant;
+use kernel_lab::{Arch, Outcome};
 
 use super::broken::{only_seen_by, table_offset};
 use super::rebuild::made;
 use super::tree::install;
 use super::{boots, build_for, built_variant, demonstrate, expect, kernel_tree, verified};
-use kernel_lab::Outcome;
 
 pub fn thin(workdir: &Path) -> Outcome {
     demonstrate(workdir, Arch::X86_64, Lto::Thin)

@@ -2,13 +2,13 @@
 //! The kernels that `cargo xtask bench` builds or reads.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_bench::kernels::{Kept, Kernels};
 use kernel_lab::config::Profile;
 use kernel_lab::{Arch, Failure, build, process, workspace};
 use lto_lab::Lab;
+use xshell::cmd;
 
 use crate::outcome::{Outcome, print};
 use crate::values;
@@ -89,14 +89,12 @@ fn build_apart(options: build::Options<'_>) -> anyhow::Result<build::Usage> {
         ..
     } = options;
     let program = std::env::current_exe().context("this program")?;
-    let mut command = Command::new(program);
-    command
-        .args(["kernel", "build", "--arch", arch.name()])
-        .args(["--target", target, "--tree"])
-        .arg(tree)
-        .arg("--objtree")
-        .arg(objtree);
+    let sh = process::shell()?;
+    let arch = arch.name();
     eprintln!("building {}", objtree.display());
-    process::output(&mut command)?;
+    process::read(cmd!(
+        sh,
+        "{program} kernel build --arch {arch} --target {target} --tree {tree} --objtree {objtree}"
+    ))?;
     build::read_usage(objtree)
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use kernel_bench::link_programs::{self, arch_of};
-use kernel_lab::{Arch, build, workspace};
+use kernel_lab::{Arch, workspace};
 use link_lab::{Feature, FuzzOptions, Summary, add_row};
 
 use crate::outcome::{Failure, Outcome, print};
@@ -78,7 +78,7 @@ impl Args {
                 self.features.clone()
             },
             arch: arch_of(self.arch),
-            jobs: self.jobs.map_or_else(build::cpus, NonZeroUsize::get),
+            jobs: self.jobs.unwrap_or_else(tool_io::cpus).get(),
             deadline: self
                 .time
                 .map(|seconds| Instant::now() + Duration::from_secs(seconds)),

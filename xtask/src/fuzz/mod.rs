@@ -3,8 +3,9 @@
 
 mod links;
 
-use crate::outcome::Outcome;
 use clap::Subcommand;
+
+use crate::outcome::Outcome;
 
 /// Try random inputs, and compare the results with the expected ones
 #[derive(clap::Args)]

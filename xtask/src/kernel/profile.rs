@@ -12,7 +12,7 @@ use kernel_lab::runtime::{Set, TIME};
 use crate::outcome::{Outcome, print};
 use crate::values;
 
-/// Makes a profile of what a kernel executes, to build another by.
+/// Make a profile of a running kernel, for building an optimized one
 ///
 /// The kernel must be built with `LTO_PROFILE_GENERATE=y`. It runs in QEMU as in `bench runtime`, so two runs give
 /// the same profile, and its counters are read from its memory when it powers off. By default it does the work

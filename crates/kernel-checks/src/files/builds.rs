@@ -116,7 +116,8 @@ fn number_and_time(banner: &str) -> &str {
         .unwrap_or(banner)
 }
 
-/// Returns whether the build has a number. Since Linux 6.2 vmlinux.o has none, but kinds of preemption, as in `# SMP`:
+/// Returns whether the build has a number. Since Linux 6.2 vmlinux.o has none, but kinds of preemption, as in
+/// `# SMP`:
 /// only the last link brings number and time (`init/version-timestamp.c`).
 fn has_number(banner: &str) -> bool {
     let number = number_and_time(banner).strip_prefix('#');
@@ -128,7 +129,8 @@ fn release(banner: &str) -> Option<&str> {
     banner.strip_prefix("Linux version ")?.split(' ').next()
 }
 
-/// Returns the fault of a vmlinux.o that vmlinux was not linked from. Which of the two is of another build, System.map
+/// Returns the fault of a vmlinux.o that vmlinux was not linked from. Which of the two is of another build,
+/// System.map
 /// tells if it `is_map_of_vmlinux`.
 pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> Option<String> {
     let object = tree.object.as_ref()?;
@@ -154,7 +156,8 @@ pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> Option<String> {
     ))
 }
 
-/// Returns a note if vmlinux has the build ID of the one to compare with: a comparison of a build with itself shows nothing.
+/// Returns a note if vmlinux has the build ID of the one to compare with: a comparison of a build with itself
+/// shows nothing.
 pub fn same_build(tree: &Objtree, against: Option<&Objtree>) -> Option<String> {
     let found = tree.vmlinux.build_id()?;
     let is_same = against?.vmlinux.build_id().as_ref() == Some(&found);
@@ -198,7 +201,8 @@ fn difference(object: &Elf, linked: &Elf, name: &str) -> Option<String> {
     })
 }
 
-/// Returns the functions of `elf` with their sizes, if there is one function of the name, and the size is known. Another
+/// Returns the functions of `elf` with their sizes, if there is one function of the name, and the size is
+/// known. Another
 /// definition may take the place of a weak one.
 fn sizes<'data>(elf: &Elf<'data>) -> BTreeMap<&'data str, Option<u64>> {
     let mut sizes = BTreeMap::new();
@@ -217,7 +221,7 @@ fn sizes<'data>(elf: &Elf<'data>) -> BTreeMap<&'data str, Option<u64>> {
     sizes
 }
 
-/// Returns the modules of other builds, each with what tells so.
+/// Returns the modules of other builds, each with the evidence.
 pub fn module_faults(tree: &Objtree) -> Vec<(String, String)> {
     let banner = banner(&tree.vmlinux).unwrap_or_default();
     let release = release(banner);
@@ -230,7 +234,8 @@ pub fn module_faults(tree: &Objtree) -> Vec<(String, String)> {
     tree.modules.iter().filter_map(fault).collect()
 }
 
-/// Returns the fault of a module that the loader refuses. Source: `check_modinfo` in `kernel/module.c`, `VERMAGIC_STRING`
+/// Returns the fault of a module that the loader refuses. Source: `check_modinfo` in `kernel/module.c`,
+/// `VERMAGIC_STRING`
 /// in `include/linux/vermagic.h`.
 fn release_fault(module: &Elf, release: Option<&str>) -> Option<String> {
     const THIS_MODULE: &str = ".gnu.linkonce.this_module";

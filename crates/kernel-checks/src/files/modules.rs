@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use kernel_facts::command_file;
 use object_tree::{Objtree, module_of_line, text_if_there};
 
 const ORDER: &str = "modules.order";
@@ -53,7 +54,7 @@ pub fn order_faults(tree: &Objtree, against: Option<&Objtree>) -> anyhow::Result
 /// Adds the modules of the folder to `modules`, as its command says.
 fn collect(tree: &Objtree, folder: &str, modules: &mut BTreeSet<String>) -> anyhow::Result<()> {
     let folder = tree.root.join(folder);
-    let Some(command) = text_if_there(&folder.join(format!(".{ORDER}.cmd")))? else {
+    let Some(command) = text_if_there(&command_file(&folder.join(ORDER)))? else {
         return Ok(());
     };
     for word in words(&command) {

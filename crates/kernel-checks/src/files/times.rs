@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use object_tree::{Artefact, Objtree, command_file};
+use kernel_facts::command_file;
+use object_tree::{Artefact, Objtree};
 
 /// The result of the comparison.
 pub struct Times {

@@ -163,7 +163,7 @@ fn an_entry_that_stands_there_twice_is_a_fault() {
     let check = Kernel::new(X86, OPTIONS, &code(&[twice])).check(returns);
     assert_eq!(
         faults_of_both(&check),
-        [".return_sites entry 2: f+0x7 (.text+0x7), as an entry before it"]
+        [".return_sites entry 2: f+0x7 (.text+0x7), like an earlier entry"]
     );
 }
 

@@ -24,7 +24,7 @@ fn what_no_module_uses_may_be_trimmed() {
             let (symbol, what) = fault
                 .strip_prefix("Module.symvers: ")?
                 .split_once(" of m: ")?;
-            what.starts_with("not exported, but")
+            what.starts_with("exported only by")
                 .then(|| symbol.to_owned())
         });
         lost.collect()

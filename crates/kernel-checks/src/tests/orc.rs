@@ -136,7 +136,7 @@ fn an_entry_that_refers_to_nothing_is_a_fault() {
 
 #[test]
 fn a_function_that_the_unwinder_lost_is_a_fault() {
-    let lost = "has no entry in .orc_unwind_ip, and has one in the build to compare with";
+    let lost = "has no entry in .orc_unwind_ip, but has one in the build to compare with";
     let without_g: &[_] = &[("f", KNOWN), ("g", NOTHING)];
     let check = kernel(without_g).check_against(&kernel(GOOD), orc);
     assert_eq!(faults(&check), [format!("vmlinux: g {lost}")]);
@@ -157,7 +157,7 @@ fn a_function_that_the_unwinder_lost_is_a_fault() {
     assert_eq!(
         faults(&check),
         ["vmlinux: g has no entry for its start in .orc_unwind_ip, \
-          and has one in the build to compare with"]
+          but has one in the build to compare with"]
     );
     let check = kernel(without_g).check_against(&kernel(late), orc);
     assert_eq!(faults(&check), [format!("vmlinux: g {lost}")]);
@@ -184,7 +184,7 @@ fn functions_are_compared_by_their_names_in_the_source() {
     let check = lost.check_against(&kernel(GOOD), orc);
     assert_eq!(
         faults(&check),
-        ["vmlinux: g has no entry in .orc_unwind_ip, and has one in the build to compare with"]
+        ["vmlinux: g has no entry in .orc_unwind_ip, but has one in the build to compare with"]
     );
     // One of two statics.
     let second = format!(
@@ -198,7 +198,7 @@ fn functions_are_compared_by_their_names_in_the_source() {
     let check = second.check_against(&known, orc);
     assert_eq!(
         faults(&check),
-        ["vmlinux: f has no entry in .orc_unwind_ip, and has one in the build to compare with"]
+        ["vmlinux: f has no entry in .orc_unwind_ip, but has one in the build to compare with"]
     );
     // One that was inlined is not there, and none is missed.
     let inlined = code(GOOD).replace(".type g,@function\n", "");

@@ -83,7 +83,7 @@ fn a_call_that_is_not_recorded_is_a_fault() {
         faults(&alone(&kernel)),
         [
             "vmlinux.o: the entry call of g at .text+0x6 is not in __mcount_loc; \
-          make the object anew from objects without that section"
+          link it again from objects without that section"
         ]
     );
     // recordmcount passes over objects named as ftrace's.
@@ -110,7 +110,7 @@ fn a_wrong_record_is_a_fault() {
     let check = alone(&good().with_module(&code(&[("m", true)], &["m", "m"])));
     assert_eq!(
         faults(&check),
-        ["m.ko: __mcount_loc+0x8 refers to .text+0x0, as an entry before it does"]
+        ["m.ko: __mcount_loc+0x8 refers to .text+0x0, like an earlier entry"]
     );
 }
 
@@ -133,7 +133,7 @@ fn functions_that_are_traced_in_one_build_only_are_a_fault() {
     assert_eq!(
         faults(&check),
         [
-            "vmlinux: g has no record, and has one in the build to compare with \
+            "vmlinux: g has no record, but has one in the build to compare with \
           (0 of 1 functions of this name, there 1 of 1)"
         ]
     );

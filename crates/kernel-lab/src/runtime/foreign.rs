@@ -70,11 +70,12 @@ fn needed(arch: Arch, root: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
             continue;
         }
         let bytes = std::fs::read(&from).with_context(|| from.display().to_string())?;
-        let (interpreter, libraries) =
-            wants(&bytes).with_context(|| format!("{}: what it is linked with", from.display()))?;
+        let (interpreter, libraries) = wants(&bytes)
+            .with_context(|| format!("{}: cannot read which libraries it needs", from.display()))?;
         for name in libraries {
-            let from = library(arch, root, &name)
-                .with_context(|| format!("{path} needs {name}, which is in no package"))?;
+            let from = library(arch, root, &name).with_context(|| {
+                format!("{path} needs {name}, which no fetched package contains")
+            })?;
             left.push((format!("lib/{name}"), from));
         }
         if let Some(path) = interpreter {

@@ -38,7 +38,7 @@ impl Meter {
     /// # Errors
     /// The plugin does not compile, or there is no QEMU.
     pub fn new(arch: Arch, timeout: Duration) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir().context("a directory for a plugin of QEMU")?;
+        let dir = tempfile::tempdir().context("cannot create a directory for a plugin of QEMU")?;
         let plugin = counter::compile(arch, dir.path())?;
         let (sh, qemu) = (process::shell()?, arch.qemu());
         let version = process::read(cmd!(sh, "{qemu} --version"))?;
@@ -145,7 +145,7 @@ impl Meter {
         let measured = judge(&run.console, &counted.marks).map_err(|error| {
             Failure::Fault(error.context(format!("the console is in {}", log.display())))
         })?;
-        step.done(&format!("{} kinds", measured.1.len()));
+        step.finish(&format!("{} kinds", measured.1.len()));
         let (start, kinds) = measured;
         Ok(Ran {
             memory: memory(&run.console),
@@ -238,10 +238,13 @@ fn judge(console: &[String], marks: &[Mark]) -> anyhow::Result<(counter::Counts,
         }
     }
     if !is_done {
-        faults.push("the guest's init did not come to its end".to_owned());
+        faults.push("init did not finish in the guest".to_owned());
     }
     anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
-    anyhow::ensure!(marks.next().is_none(), "marks that no program told of");
+    anyhow::ensure!(
+        marks.next().is_none(),
+        "the counter saw marks that no program reported"
+    );
     Ok((first.counts, kinds))
 }
 
@@ -303,11 +306,11 @@ mod tests {
             error.to_string()
         };
         let done = format!("{SAID}guest done");
-        assert!(fault(SAID, 5).contains("init did not come to its end"));
+        assert!(fault(SAID, 5).contains("init did not finish in the guest"));
         assert!(fault(&done.replace("b 100", "b 101"), 5).contains("b: ended with status 101"));
         assert!(fault(&format!("{done}\nscript 3"), 5).contains("script ended with 3"));
         assert!(fault(&done, 4).contains("b: began without a mark"));
-        assert!(fault(&done, 6).contains("marks that no program told of"));
+        assert!(fault(&done, 6).contains("the counter saw marks that no program reported"));
         assert!(fault(&done, 0).contains("no process"));
         let mut said = console(&done);
         said.push("[ 2.0] WARNING: CPU: 0 PID: 1".to_owned());

@@ -45,7 +45,7 @@ pub fn page(arch: Arch, results: &Path) -> anyhow::Result<String> {
     let mut page = format!(
         "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n\
          # What kernels execute: {} {}, profile ci\n\n\
-         Made by `cargo xtask bench runtime --arch {} --row NAME`, row by row; [how it is measured](../runtime.md).\n\
+         Made by `cargo xtask bench runtime row NAME --arch {}`, row by row; [how it is measured](../runtime.md).\n\
          All kernels did the same work, so fewer is better. A percentage compares with the kernel without LTO (for trimmed\n\
          kernels, with the trimmed one without LTO). **Instructions are not cycles**: they know no pipeline, no memory and no\n\
          branch predictor; the columns of branches and cache misses show a little of the difference.\n\n",
@@ -299,6 +299,6 @@ mod tests {
             missing.matches("cargo xtask bench runtime").count(),
             rows.len() - 2
         );
-        assert!(missing.contains("--arch arm64 --row full`"), "{missing}");
+        assert!(missing.contains("row full --arch arm64`"), "{missing}");
     }
 }

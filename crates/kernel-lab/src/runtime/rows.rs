@@ -168,10 +168,7 @@ impl Row {
     /// Returns the command that makes the row.
     pub fn command(&self) -> String {
         let arch = self.variant.arch.name();
-        format!(
-            "cargo xtask bench runtime --arch {arch} --row {}",
-            self.name
-        )
+        format!("cargo xtask bench runtime row {} --arch {arch}", self.name)
     }
 
     /// Returns the row's title for readers.

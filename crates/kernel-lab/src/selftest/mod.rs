@@ -7,26 +7,24 @@ mod parts;
 mod report;
 mod smasher;
 
-use super::arch::Arch;
-use super::busybox;
-use super::guest;
-use super::guest::Content;
-use super::guest::Script;
-use super::modules;
-use super::modules::Module;
-use super::qemu;
-use super::qemu::Guest;
-use crate::progress::Step;
-use crate::workspace;
-use anyhow::Context as _;
-use normal::whole_lines;
-use parts::Kind;
-use parts::Session;
-pub use report::Report;
-use report::Results;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
+
+use anyhow::Context as _;
+
+use self::normal::whole_lines;
+use self::parts::{Kind, Session};
+use self::report::Results;
+use super::arch::Arch;
+use super::guest::{Content, Script};
+use super::modules::Module;
+use super::qemu::Guest;
+use super::{busybox, guest, modules, qemu};
+use crate::progress::Step;
+use crate::workspace;
+
+pub use self::report::Report;
 
 /// The kernel to test, and the time limit.
 #[derive(Clone, Copy, Debug)]
@@ -212,7 +210,7 @@ impl Tools {
         let smasher = std::slice::from_ref(&smasher.module);
         let run = boot("selftest-smash.log", smasher, None)?;
         results.add(&run, smasher, false);
-        step.done(&format!(
+        step.finish(&format!(
             "{} tests, {} faults",
             results.tests.len(),
             results.faults.len()
@@ -321,7 +319,7 @@ impl Results {
         }
         if whole && !session.done {
             self.faults
-                .push("the guest's init did not come to its end".to_owned());
+                .push("init did not finish in the guest".to_owned());
         }
         self.faults.extend(run.late.clone());
     }
@@ -371,7 +369,7 @@ mod tests {
             took: Duration::ZERO,
             memory: Vec::new(),
         };
-        let modules = ["jbd2", "test_sort"].map(Module::named);
+        let modules = ["jbd2", "test_sort"].map(Module::bare);
         let mut results = Results::default();
         results.add(&run, &modules, whole);
         results
@@ -404,7 +402,7 @@ mod tests {
         let cut = "[    0.415289] kbuild-lto: guest started";
         assert_eq!(
             added(cut, true).faults,
-            ["the guest's init did not come to its end"]
+            ["init did not finish in the guest"]
         );
         assert_eq!(added(cut, false).faults, [""; 0]);
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Normalizes lines of the kernel's log, so that boots and builds can be compared.
 
+use object_model::is_number;
+
 use crate::guest::said;
 
 /// Returns a line without the time at its start.
@@ -45,9 +47,9 @@ pub fn normal(line: &str) -> String {
     for (index, word) in words.iter().enumerate() {
         let before = index.checked_sub(1).map_or("", |before| words[before]);
         let after = words.get(index + 1).copied().unwrap_or_default();
-        mask_numbers = is_number(word) && (mask_numbers || before.starts_with("jited:"));
+        mask_numbers = is_counted(word) && (mask_numbers || before.starts_with("jited:"));
         let masked =
-            mask_numbers || is_number(word) && (MEASURED.contains(&before) || is_unit(after));
+            mask_numbers || is_counted(word) && (MEASURED.contains(&before) || is_unit(after));
         // The counter of oopses, `[#2]`.
         if word.starts_with("[#") {
             continue;
@@ -67,9 +69,9 @@ pub fn normal(line: &str) -> String {
 /// The words before a number that is not compared.
 const MEASURED: [&str; 4] = ["CPU:", "PID:", "Time:", "time:"];
 
-fn is_number(word: &str) -> bool {
-    let word = word.trim_end_matches(',');
-    !word.is_empty() && word.chars().all(|c| c.is_ascii_digit())
+/// Returns whether a word is a number, maybe with a comma behind it.
+fn is_counted(word: &str) -> bool {
+    is_number(word.trim_end_matches(','))
 }
 
 /// Returns whether a word is the unit of a duration.
@@ -84,7 +86,7 @@ fn is_unit(word: &str) -> bool {
 fn without_address(word: &str) -> String {
     if let Some((name, _)) = word.split_once("+0x") {
         let (before, name) = name.split_at(name.rfind([':', '(']).map_or(0, |at| at + 1));
-        return format!("{before}{}", source_name(name));
+        return format!("{before}{}", without_lto_suffix(name));
     }
     let inner = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     // The segment register in `RIP: 0010:0xffff8880…`.
@@ -104,12 +106,12 @@ fn is_hexadecimal(digits: &str) -> bool {
     digits.chars().all(|c| c.is_ascii_hexdigit())
 }
 
-/// Returns a function's name without LLVM's suffix: `.llvm.<hash>` if thin LTO made a static
-/// function global, `.<number>` if full LTO merged two of the same name.
-fn source_name(name: &str) -> &str {
-    let number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+/// Returns a function's name without the suffix that only a kernel with LTO gives it: `.llvm.<hash>` if thin
+/// LTO made a static function global, `.<number>` if full LTO merged two of the same name. `.cold` and the
+/// like stay, because kernels without LTO have them as well.
+fn without_lto_suffix(name: &str) -> &str {
     match name.rsplit_once('.') {
-        Some((name, suffix)) if number(suffix) => name.strip_suffix(".llvm").unwrap_or(name),
+        Some((name, suffix)) if is_number(suffix) => name.strip_suffix(".llvm").unwrap_or(name),
         _ => name,
     }
 }
@@ -240,9 +242,9 @@ mod tests {
             normal("[    4.102143] RIP: 0010:lkdtm_BUG.llvm.1187430021+0x5/0x10 [lkdtm]"),
             "RIP: 0010:lkdtm_BUG [lkdtm]"
         );
-        assert_eq!(source_name("seq_show.llvm.98"), "seq_show");
-        assert_eq!(source_name("seq_show.98"), "seq_show");
-        assert_eq!(source_name("memcpy.cold"), "memcpy.cold");
+        assert_eq!(without_lto_suffix("seq_show.llvm.98"), "seq_show");
+        assert_eq!(without_lto_suffix("seq_show.98"), "seq_show");
+        assert_eq!(without_lto_suffix("memcpy.cold"), "memcpy.cold");
     }
 
     #[test]

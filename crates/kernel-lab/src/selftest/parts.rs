@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Splits the console of a guest into its tests, and summarizes the outcome of each.
 
-use super::normal::normal;
-use super::normal::without_time;
-use crate::guest;
-use crate::guest::Said;
-use crate::qemu;
-use serde::Serialize;
 use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::normal::{normal, without_time};
+use crate::guest::Said;
+use crate::{guest, qemu};
 
 /// The kind of a test, which determines the lines that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Compares the outcomes of a kernel's tests with those of another build.
 
-use super::parts::Kind;
-use crate::Failure;
-use crate::Outcome;
-use crate::table;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+
+use serde::Serialize;
+
+use super::parts::Kind;
+use crate::{Failure, Outcome, table};
 
 /// The outcomes of all tests.
 #[derive(Debug, Serialize)]

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! A module of this crate, `guest/smash`, that overwrites its stack.
 
-use crate::arch::Arch;
-use crate::llvm;
-use crate::make;
-use crate::modules::Module;
-use crate::process;
-use anyhow::Context as _;
 use std::path::Path;
+
+use anyhow::Context as _;
 use tempfile::TempDir;
+
+use crate::arch::Arch;
+use crate::modules::Module;
+use crate::{llvm, make, process};
 
 const KBUILD: &str = include_str!("../../guest/smash/Kbuild");
 const SOURCE: &str = include_str!("../../guest/smash/smash.c");

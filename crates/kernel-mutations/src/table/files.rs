@@ -178,7 +178,7 @@ pub const MUTATIONS: &[Mutation] = &[
         ".ko: is for \"",
         |kernel| {
             kernel.patch_module(|patch| {
-                let at = patch.find(".modinfo", b"vermagic=")?;
+                let at = patch.offset_of_text(".modinfo", b"vermagic=")?;
                 patch.set(at + "vermagic=".len(), b"9")
             })
         },

@@ -261,7 +261,7 @@ fn with_distances(kernel: &Kernel, change: impl Fn(&mut Patch) -> Option<()>) ->
     has_distances.then(|| kernel.patched("vmlinux", change))?
 }
 
-/// Moves the first jump label that is a no-op to an instruction that is none.
+/// Moves the first jump label that is a no-op to an instruction that is not a no-op.
 fn jump_label(patch: &mut Patch) -> Option<()> {
     let start = patch.address("__start___jump_table")?;
     let stop = patch.address("__stop___jump_table")?;

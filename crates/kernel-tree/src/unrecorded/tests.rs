@@ -17,8 +17,8 @@ fn without_record(names: &[&str]) -> SampleTree {
     sample
 }
 
-fn find(sample: &SampleTree) -> Option<Unrecorded> {
-    Unrecorded::find(&sample.open(), &table()).unwrap()
+fn unrecorded(sample: &SampleTree) -> Option<Unrecorded> {
+    Unrecorded::in_tree(&sample.open(), &table()).unwrap()
 }
 
 fn contents(sample: &SampleTree) -> Snapshot {
@@ -28,13 +28,13 @@ fn contents(sample: &SampleTree) -> Snapshot {
 #[test]
 fn a_tree_without_plugins_or_with_a_record_has_none() {
     let sample = SampleTree::new();
-    assert_eq!(find(&sample), None);
+    assert_eq!(unrecorded(&sample), None);
     install_of(&sample, &ALL);
-    assert_eq!(find(&sample), None);
+    assert_eq!(unrecorded(&sample), None);
     // A text of the kernel that a plugin would write, too, beside other places for its edits.
     let sample = SampleTree::new();
     sample.append("scripts/link-vmlinux.sh", "solo()\n");
-    assert_eq!(find(&sample), None);
+    assert_eq!(unrecorded(&sample), None);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn every_edit_is_recognized_and_taken_out() {
     let pristine = contents(&SampleTree::new());
     for names in [&ALL[..], &["core"], &["solo"], &["core", "extra"]] {
         let sample = without_record(names);
-        let found = find(&sample).unwrap();
+        let found = unrecorded(&sample).unwrap();
         assert_eq!(found.plugins, names);
         assert_eq!(found.version.as_deref(), Some("1.0"));
         assert_eq!(found.unclear, [""; 0]);
@@ -62,7 +62,7 @@ fn edits_are_recognized_although_all_new_files_are_gone() {
         if names != ["solo"] {
             fs::remove_dir_all(sample.path("include/lto")).unwrap();
         }
-        let found = find(&sample).unwrap();
+        let found = unrecorded(&sample).unwrap();
         assert_eq!(
             (&found.plugins[..], found.version.clone()),
             (
@@ -82,7 +82,7 @@ fn edits_are_recognized_although_all_new_files_are_gone() {
 fn a_plugin_without_edits_is_recognized_by_its_part_of_a_generated_file() {
     let sample = without_record(&["core", "extra"]);
     sample.replace("include/linux/init.h", "/* extra */\n", "");
-    assert_eq!(find(&sample).unwrap().plugins, ["core", "extra"]);
+    assert_eq!(unrecorded(&sample).unwrap().plugins, ["core", "extra"]);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn an_update_is_no_obstacle_and_foreign_files_stay() {
     sample.update();
     sample.write("scripts/lto/mine", b"mine");
     sample.write("include/lto/core.h", b"mine");
-    let found = find(&sample).unwrap();
+    let found = unrecorded(&sample).unwrap();
     let report = uninstall_by_text(&sample.open(), &found).unwrap();
     assert_eq!(report.foreign, ["scripts/lto/mine"]);
     let fresh = SampleTree::new();
@@ -107,7 +107,7 @@ fn changed_lines_of_plugins_are_named_and_nothing_is_changed() {
     sample.replace("include/linux/init.h", "core(fn)", "mine(fn)");
     sample.append("arch/Kconfig", "source \"scripts/lto/Kconfig\"\n");
     let before = sample.snapshot();
-    let found = find(&sample).unwrap();
+    let found = unrecorded(&sample).unwrap();
     assert_eq!(found.unclear, ["arch/Kconfig"]);
     let error = uninstall_by_text(&sample.open(), &found).unwrap_err();
     assert_says(
@@ -140,7 +140,9 @@ fn a_text_that_is_also_elsewhere_is_not_taken_for_the_edit() {
     install(&tree, &plan, &BTreeMap::new(), OnChange::Refuse).unwrap();
     assert_eq!(sample.read("drivers/a.c"), "once\nfirst\nalign\nalign\n");
     fs::remove_dir_all(sample.path("scripts/lto/.install")).unwrap();
-    let found = Unrecorded::find(&sample.open(), &table).unwrap().unwrap();
+    let found = Unrecorded::in_tree(&sample.open(), &table)
+        .unwrap()
+        .unwrap();
     assert_eq!(found.unclear, ["drivers/a.c"]);
 }
 
@@ -167,7 +169,7 @@ fn a_kill_or_a_fault_leaves_the_tree_before_or_after() {
         for at in 0.. {
             let sample = without_record(&ALL);
             let begin = contents(&sample);
-            let found = find(&sample).unwrap();
+            let found = unrecorded(&sample).unwrap();
             let mut disk = FaultyDisk::new(fault, at);
             let result = uninstall_by_text_on(&mut disk, &sample.open(), &found);
             let went_wrong = disk.went_wrong();

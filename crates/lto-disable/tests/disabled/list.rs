@@ -328,8 +328,7 @@ fn files_whose_names_mean_something_else_to_make_are_refused() {
         assert_eq!(
             error.to_string(),
             format!(
-                "{name:?}, which the list of disabled objects means by a/*.c, cannot stand in a \
-                 Makefile: rename it, or write a pattern that leaves it out"
+                "{name:?}, which a/*.c in the list of disabled objects matches, cannot be written in a Makefile: rename it, or write a pattern that leaves it out"
             )
         );
     }

@@ -45,7 +45,7 @@ pub struct Listed {
 const OFFSETS: &str = "kallsyms_offsets";
 const BASE: &str = "kallsyms_relative_base";
 
-/// How an entry of 32 bits says an address.
+/// The encoding of an address in an entry of 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Form {
     /// It counts from the base.
@@ -152,7 +152,8 @@ pub fn read(image: &Image) -> Result<Option<Vec<Listed>>, String> {
     Ok(Some(listed))
 }
 
-/// Compares the addresses of `listed` with those of the symbol table. The form of the entries, and the base that they
+/// Compares the addresses of `listed` with those of the symbol table. The form of the entries, and the base
+/// that they
 /// count from, are those that fit most symbols.
 pub fn addresses(image: &Image, listed: &[Listed]) -> Result<Vec<AddressFault>, String> {
     let Some(table) = place(image, OFFSETS) else {

@@ -7,38 +7,21 @@ use crate::error::LinkError;
 use crate::generate::dropping::generate_kept;
 use crate::generate::folders::make_dir;
 use crate::generate::link_files::{Code, LinkFiles, ObjectFiles};
-use crate::generate::references::GeneratedRoots;
 use crate::plan::options::{CodeGeneration, LinkOptions};
 use crate::read::inputs::{InputKind, Inputs, is_elf};
-use crate::resolve::resolution::Resolution;
-
-/// Returns the resolution of `inputs`. Unless the linker resolves them itself, it includes the
-/// references of generated code.
-///
-/// # Errors
-/// An object is damaged, or a list of references cannot be read.
-pub(crate) fn resolve<'all, 'data>(
-    options: &LinkOptions,
-    inputs: &'all Inputs<'data>,
-) -> Result<Resolution<'all, 'data>, LinkError> {
-    match options.code {
-        CodeGeneration::InLinker { .. } => Resolution::of(inputs, []).map_err(LinkError::Natives),
-        CodeGeneration::Dropping(_) | CodeGeneration::Distributed { .. } => {
-            GeneratedRoots::read(options.paths())?.resolve(inputs)
-        }
-    }
-}
+use crate::resolve::resolved::Resolved;
 
 /// Generates the code of `inputs` in a folder that the caller removes, or finds the code that make
 /// has generated.
 ///
 /// # Errors
-/// The roots cannot be collected, the linker fails or leaves out objects, files cannot be written.
+/// New roots cannot be collected, the linker fails or leaves out objects, files cannot be written.
 pub(crate) fn generate_code<'all, 'data>(
     options: &LinkOptions,
     inputs: &'all Inputs<'data>,
-    resolution: Resolution<'all, 'data>,
+    resolved: Resolved<'all, 'data>,
 ) -> Result<Code<'all, 'data>, LinkError> {
+    let Resolved { resolution, kept } = resolved;
     let paths = options.paths();
     let dir = paths.code_dir();
     match &options.code {
@@ -48,7 +31,7 @@ pub(crate) fn generate_code<'all, 'data>(
         }),
         CodeGeneration::Dropping(roots) => {
             make_dir(&dir)?;
-            generate_kept(options, roots, inputs, resolution)
+            generate_kept(options, roots, inputs, (resolution, kept))
         }
         CodeGeneration::Distributed { .. } => {
             make_dir(&dir)?;

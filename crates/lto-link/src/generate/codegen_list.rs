@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use kernel_facts::command_file;
 use object_model::Faults;
 
 use crate::error::{CodegenError, CommandError, LinkError, io_error};
@@ -38,7 +39,7 @@ pub(crate) fn codegen_list(
     let mut faults = Vec::new();
     let bitcode = inputs.objects.iter().filter(|input| is_bitcode(input));
     for object in bitcode.filter_map(|input| input.path.as_deref()) {
-        let command = command_path(object);
+        let command = command_file(object);
         match flags(&command).and_then(|flags| Ok(runs.refer(object, &flags)?)) {
             Ok(flags) => {
                 let is_shared = paths.is_shared(object);
@@ -126,12 +127,6 @@ pub(crate) fn write_completion(
     Ok(format!(
         "lto-complete := {command}\nlto-pass-limit := {MAX_PASSES}\n"
     ))
-}
-
-/// Returns the path of an object's `.cmd` file: `kernel/.fork.o.cmd` of `kernel/fork.o`.
-fn command_path(object: &Path) -> PathBuf {
-    let name = object.file_name().unwrap_or_default().display();
-    object.with_file_name(format!(".{name}.cmd"))
 }
 
 /// Returns the flags for generating code as the command in the `.cmd` file at `path` would have done.

@@ -15,7 +15,7 @@ use crate::error::{LinkError, reading};
 use crate::generate::codegen_list::{codegen_list, write_completion};
 use crate::generate::folders::{IndexDir, remove_dir};
 use crate::generate::link_files::{LinkFiles, ObjectFiles};
-use crate::generate::references::{GeneratedRoots, read_natives, update_generated_roots};
+use crate::generate::references::{read_natives, update_generated_roots};
 use crate::generate::root_lists::{remove_root_lists, write_dropped, write_roots};
 use crate::linker::Linker;
 use crate::lock::OutputLock;
@@ -23,6 +23,7 @@ use crate::paths::LinkPaths;
 use crate::plan::command::{EXECUTABLE, exactly_one_r, root_arguments};
 use crate::plan::compatible::check_thin;
 use crate::read::inputs::{Inputs, is_bitcode, is_elf};
+use crate::record::generated_roots::GeneratedRoots;
 use crate::resolve::kept::Kept;
 use crate::resolve::resolution::Resolution;
 use crate::resolve::roots::RootOptions;
@@ -109,20 +110,28 @@ fn write_indexes(options: &ThinLinkOptions, inputs: &Inputs) -> Result<(), LinkE
     let paths = paths(options);
     check_thin(inputs)?;
     let mut list = codegen_list(inputs, paths).map_err(LinkError::Codegen)?;
-    let resolution;
+    let (resolution, kept) = match roots {
+        None => (
+            Resolution::of(inputs, []).map_err(LinkError::Natives)?,
+            None,
+        ),
+        Some(roots) => {
+            let generated = GeneratedRoots::read(paths)?;
+            let resolution = generated.resolve(inputs)?;
+            let kept = Kept::of(roots, output, &resolution, &generated.all())?;
+            (resolution, Some(kept))
+        }
+    };
+    // All faults of the inputs are known. From here on, files are written.
     let mut arguments = String::new();
     let mut linker = Linker::new(&exactly_one_r(linker), paths, capture.as_deref());
-    match roots {
+    match kept {
         None => {
-            resolution = Resolution::of(inputs, []).map_err(LinkError::Natives)?;
             remove_root_lists(paths)?;
             linker.argv.push("-r".into());
         }
-        Some(roots) => {
-            let generated = GeneratedRoots::read(paths)?;
-            resolution = generated.resolve(inputs)?;
+        Some(kept) => {
             list.push_str(&write_completion(paths, complete)?);
-            let kept = Kept::of(roots, output, &resolution, &generated.all())?;
             write_roots(paths, &kept)?;
             linker.argv.extend(EXECUTABLE.map(OsString::from));
             arguments.push_str(&root_arguments(&kept.roots));

@@ -22,7 +22,7 @@ use tool_io::Files;
 use crate::error::{LinkError, reading};
 use crate::generate::folders::{IndexDir, make_dir, remove_dir};
 use crate::generate::link_files::{Code, LinkFiles, ObjectFiles};
-use crate::generate::references::{GeneratedRoots, update_generated_roots};
+use crate::generate::references::update_generated_roots;
 use crate::generate::root_lists::{write_dropped, write_roots};
 use crate::linker::Linker;
 use crate::plan::command::{
@@ -30,6 +30,7 @@ use crate::plan::command::{
 };
 use crate::plan::options::LinkOptions;
 use crate::read::inputs::{Inputs, is_bitcode, is_elf, object_name};
+use crate::record::generated_roots::GeneratedRoots;
 use crate::resolve::kept::{Kept, lto_kind};
 use crate::resolve::resolution::Resolution;
 use crate::resolve::roots::{RootOptions, Roots};
@@ -42,7 +43,7 @@ pub(crate) fn generate_kept<'all, 'data>(
     options: &LinkOptions,
     roots: &RootOptions,
     inputs: &'all Inputs<'data>,
-    resolution: Resolution<'all, 'data>,
+    (resolution, kept): (Resolution<'all, 'data>, Option<Kept<'data>>),
 ) -> Result<Code<'all, 'data>, LinkError> {
     let dir = options.paths().code_dir();
     let independent = PositionIndependent::of(&resolution)?;
@@ -59,7 +60,7 @@ pub(crate) fn generate_kept<'all, 'data>(
             takes_given: true,
             is_position_independent: all,
         };
-        let (files, resolution) = link.generate(resolution)?;
+        let (files, resolution) = link.generate(resolution, kept)?;
         let files = Some(files);
         return Ok(Code { files, resolution });
     }
@@ -91,7 +92,8 @@ pub(crate) fn generate_kept<'all, 'data>(
         is_position_independent: false,
     };
     let known = GeneratedRoots::read(options.paths())?;
-    let (files, _) = link.generate(known.resolve(&native_inputs)?)?;
+    // Native objects replace some inputs, so other definitions are roots.
+    let (files, _) = link.generate(known.resolve(&native_inputs)?, None)?;
     let found = GeneratedRoots::read(options.paths())?;
     let resolution = if found.all() == known.all() {
         resolution
@@ -162,19 +164,24 @@ struct WholeLink<'link, 'all, 'data> {
 }
 
 impl<'all, 'data> WholeLink<'_, 'all, 'data> {
-    /// Generates code until it refers to no dropped definition. Returns the files to link, and the last
-    /// resolution.
+    /// Generates code until it refers to no dropped definition. `kept` is what the roots of `resolution`
+    /// reach, if that is known. Returns the files to link, and the last resolution.
     fn generate(
         mut self,
         mut resolution: Resolution<'all, 'data>,
+        mut kept: Option<Kept<'data>>,
     ) -> Result<(LinkFiles, Resolution<'all, 'data>), LinkError> {
         let output = &self.options.output;
         let paths = self.options.paths();
         GeneratedRoots::write_start_of_build(paths)?;
         // Every pass adds a root, or removes one of an earlier build, so the loop ends.
         loop {
-            let generated = GeneratedRoots::read(paths)?.all();
-            let kept = Kept::of(self.roots, output, &resolution, &generated)?;
+            let kept = if let Some(kept) = kept.take() {
+                kept
+            } else {
+                let generated = GeneratedRoots::read(paths)?.all();
+                Kept::of(self.roots, output, &resolution, &generated)?
+            };
             write_roots(paths, &kept)?;
             let code = self.run(&resolution, &kept.roots)?;
             let maps = Files::new();

@@ -5,111 +5,14 @@
 //! dropped definition, the definition becomes a root, and code is generated again.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt::Write as _;
-use std::io;
 
 use object_model::{Binding, Faults, Input, InputError, Loader, Symbol, link_order};
 
-use crate::error::{LinkError, reading};
+use crate::error::LinkError;
 use crate::paths::LinkPaths;
-use crate::read::inputs::{Inputs, is_bitcode, is_elf, object_name};
+use crate::read::inputs::{is_bitcode, is_elf, object_name};
+use crate::record::generated_roots::{GeneratedRoots, References};
 use crate::resolve::resolution::Resolution;
-
-/// References of generated code: the symbol, and the object whose code refers to it.
-pub(crate) type References = BTreeSet<(String, String)>;
-
-/// The references of generated code that this build and earlier ones found.
-///
-/// The file has a line for each: symbol, object, and `now` for references that this build found, separated by
-/// tabs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct GeneratedRoots {
-    /// References that an earlier build found. They are forgotten when no code has them any more.
-    before: References,
-    /// References that this build found. They stay until its end even if the code loses them, so
-    /// that the build terminates.
-    now: References,
-}
-
-impl GeneratedRoots {
-    /// Reads the references that the last link left; empty if the file is missing.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub(crate) fn read(paths: LinkPaths<'_>) -> Result<Self, LinkError> {
-        let path = paths.generated_roots();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(reading(&path)(error)),
-        };
-        let mut known = Self::default();
-        for line in text.lines() {
-            match line.split('\t').collect::<Vec<_>>()[..] {
-                [symbol, object] => {
-                    known.before.insert((symbol.to_owned(), object.to_owned()));
-                }
-                [symbol, object, "now"] => {
-                    known.now.insert((symbol.to_owned(), object.to_owned()));
-                }
-                // Someone changed the line by hand: its reference will be found again.
-                _ => {}
-            }
-        }
-        Ok(known)
-    }
-
-    /// Begins a build: records that all known references are from earlier builds.
-    ///
-    /// # Errors
-    /// The file cannot be read or written.
-    pub(crate) fn write_start_of_build(paths: LinkPaths<'_>) -> Result<(), LinkError> {
-        let known = Self::read(paths)?;
-        if known.now.is_empty() {
-            return Ok(());
-        }
-        let started = Self {
-            before: known.all(),
-            now: References::new(),
-        };
-        started.write(paths)
-    }
-
-    /// Returns all references.
-    pub(crate) fn all(&self) -> References {
-        self.before.union(&self.now).cloned().collect()
-    }
-
-    /// Resolves the symbols of `inputs` together with these references.
-    ///
-    /// # Errors
-    /// The errors of [`Resolution::of`].
-    pub(crate) fn resolve<'all, 'data>(
-        &self,
-        inputs: &'all Inputs<'data>,
-    ) -> Result<Resolution<'all, 'data>, LinkError> {
-        let needed = self.before.union(&self.now);
-        let needed = needed.map(|(symbol, _)| symbol.as_str());
-        Resolution::of(inputs, needed).map_err(LinkError::Natives)
-    }
-
-    fn write(&self, paths: LinkPaths<'_>) -> Result<(), LinkError> {
-        let path = paths.generated_roots();
-        let mut text = String::new();
-        for (symbol, object) in self.before.difference(&self.now) {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "{symbol}\t{object}");
-        }
-        for (symbol, object) in &self.now {
-            let _ = writeln!(text, "{symbol}\t{object}\tnow");
-        }
-        if text.is_empty() && !path.exists() {
-            return Ok(());
-        }
-        tool_io::write_if_changed(&path, text.as_bytes())?;
-        Ok(())
-    }
-}
 
 /// Writes the references of `natives`, all generated code of a link, to definitions that the link dropped.
 /// Returns whether other symbols are roots now, so that code must be generated again.

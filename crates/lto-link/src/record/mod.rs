@@ -4,5 +4,6 @@
 //! The listing of roots is written and read in `resolve/roots.rs`.
 
 pub(crate) mod dropped;
+pub(crate) mod generated_roots;
 pub(crate) mod inputs;
 pub(crate) mod usage;

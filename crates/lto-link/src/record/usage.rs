@@ -4,10 +4,9 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeVal;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LinkError, io_error};
@@ -41,9 +40,9 @@ impl Usage {
         let own = used(UsageWho::RUSAGE_SELF)?;
         Ok(Self {
             wall_seconds: started.elapsed().as_secs_f64(),
-            cpu_seconds: seconds(children.user_time()) + seconds(children.system_time()),
-            own_cpu_seconds: seconds(own.user_time()) + seconds(own.system_time()),
-            peak_rss_kib: children.max_rss().try_into().unwrap_or_default(),
+            cpu_seconds: tool_io::cpu_seconds(&children),
+            own_cpu_seconds: tool_io::cpu_seconds(&own),
+            peak_rss_kib: kib(children.max_rss()),
             jobs,
         })
     }
@@ -67,10 +66,14 @@ pub fn read_usage(path: &Path) -> io::Result<Usage> {
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
-fn seconds(time: TimeVal) -> f64 {
-    let micros = u64::try_from(time.tv_usec()).unwrap_or_default();
-    let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
-    (Duration::from_secs(seconds) + Duration::from_micros(micros)).as_secs_f64()
+/// Returns the peak memory of the largest linker until now, in KiB.
+pub(crate) fn peak_rss_kib() -> Option<u64> {
+    let children = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    Some(kib(children.max_rss()))
+}
+
+fn kib(max_rss: i64) -> u64 {
+    max_rss.try_into().unwrap_or_default()
 }
 
 #[cfg(test)]

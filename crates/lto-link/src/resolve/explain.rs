@@ -7,6 +7,7 @@ use object_model::{GlobalValueKind, Linkage, source_name};
 
 use crate::resolve::reach::{Node, Reach, Via};
 use crate::resolve::reason::{EXPORTED, USED};
+use crate::resolve::roots::Roots;
 
 /// A definition that no root reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,50 @@ pub enum Fate {
         /// Symbol and object of each definition that refers to it.
         referrers: Vec<(String, String)>,
     },
+}
+
+impl Fate {
+    /// Returns the decision about `symbol` as lines of text. `listing` is the link's list of roots.
+    pub fn lines(&self, symbol: &str, listing: &str) -> Vec<String> {
+        match self {
+            Self::Kept { chain } => chain_as_lines(chain, listing),
+            Self::Dropped { object, referrers } => {
+                let mut lines = vec![format!(
+                    "{symbol} of {object} was dropped: no root reaches it"
+                )];
+                lines.extend(referrers.iter().map(|(referrer, object)| {
+                    format!("  {referrer} of {object} refers to it, and was dropped too")
+                }));
+                lines
+            }
+        }
+    }
+}
+
+/// Returns the chain of references from a definition up to its root.
+fn chain_as_lines(chain: &[(String, String)], listing: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut indent = String::new();
+    for (position, (symbol, object)) in chain.iter().enumerate() {
+        let words = if position == 0 {
+            "is kept"
+        } else {
+            "refers to it"
+        };
+        lines.push(format!("{indent}{symbol} of {object} {words}"));
+        indent.push_str("  ");
+    }
+    let root = chain.last().map_or("", |(symbol, _)| symbol);
+    let mut reasons = Roots::read_listing(listing)
+        .filter(|(name, _)| *name == root)
+        .peekable();
+    if reasons.peek().is_none() {
+        lines.push(format!("{indent}it is marked as used in its source"));
+    }
+    for (_, reason) in reasons {
+        lines.push(format!("{indent}root: {}", reason.replace('\t', ", ")));
+    }
+    lines
 }
 
 impl Reach<'_> {

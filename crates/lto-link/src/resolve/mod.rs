@@ -7,6 +7,7 @@ pub(crate) mod kept;
 pub(crate) mod reach;
 pub(crate) mod reason;
 pub(crate) mod resolution;
+pub(crate) mod resolved;
 pub(crate) mod root_files;
 pub(crate) mod roots;
 mod unseen;

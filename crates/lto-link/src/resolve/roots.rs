@@ -287,6 +287,11 @@ const LIBRARY_FUNCTIONS: [&str; 47] = [
     "wcslen",
 ];
 
+/// Returns whether code generation may call the function `name` of the C library.
+pub(crate) fn is_library_function(name: &str) -> bool {
+    LIBRARY_FUNCTIONS.contains(&name)
+}
+
 /// Returns the name of the definition that a symbol exports.
 fn exported_name(symbol: &str) -> Option<&str> {
     EXPORTS

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Generates code of single objects with the installed Makefile, under a real make.
 
+use std::path::Path;
 use std::process::Command;
 
 use test_support::TestDir;
@@ -46,6 +47,11 @@ fn clang() -> String {
 
 /// Generates code for the link of `all.o` with make; returns exit code and standard error.
 fn make(dir: &TestDir) -> (Option<i32>, String) {
+    make_by(dir, &clang())
+}
+
+/// Generates code with the compiler `cc`.
+fn make_by(dir: &TestDir, cc: &str) -> (Option<i32>, String) {
     let mut make = Command::new("make");
     without_make(&mut make);
     make.current_dir(dir.path()).args([
@@ -55,7 +61,9 @@ fn make(dir: &TestDir) -> (Option<i32>, String) {
         "srctree=.",
         "objtree=.",
     ]);
-    make.arg(format!("CC={}", clang()));
+    let tools = Path::new(env!("CARGO_BIN_EXE_lto-link")).parent();
+    let tools = tools.expect("the folder of the tool").display();
+    make.args([format!("CC={cc}"), format!("LTO_TOOLS={tools}")]);
     let (code, _, stderr) = test_support::texts(test_support::output(&mut make));
     (code, stderr)
 }
@@ -159,9 +167,18 @@ fn code_that_cannot_be_generated_is_told_each_time() {
     for (dir, words) in [
         (
             conflict,
-            ["stack-protector-guard", "CFLAGS_foo.o += -fno-lto"],
+            [
+                "small.o and user.o were compiled with flags that contradict each other (stack-protector-guard)",
+                "(CFLAGS_small.o += -fno-lto)",
+            ],
         ),
-        (missing, ["small.o", "user.o.imports"]),
+        (
+            missing,
+            [
+                "small.o, from which code is imported, is missing or cannot be read",
+                "remove the objects whose .imports name it",
+            ],
+        ),
     ] {
         let (first, told) = make(&dir);
         assert_eq!(first, Some(2), "{told}");
@@ -173,6 +190,42 @@ fn code_that_cannot_be_generated_is_told_each_time() {
         let (again, told_again) = make(&dir);
         assert_eq!((again, told_again), (first, told));
     }
+}
+
+/// clang's own message comes first and is unchanged; it does not name the object.
+#[test]
+fn messages_of_code_generation_are_explained() {
+    let dir = kbuild();
+    let source = "asm(\".text\\nfar: tbz x0, #0, 1f\\n.space 65536\\n1: ret\\n\"); int f(void) { return 1; }";
+    compile(&dir, "far", "", source);
+    link(&dir, &["thin-link", "-o", "all.o", "--objs", "far.o"]);
+    let (code, stderr) = make(&dir);
+    assert_eq!(code, Some(2));
+    let told = "error: fixup value out of range\n";
+    let failed = "*** far.o: clang generated no code (exit code 1), see its message above.\n";
+    let explained = "the assembly of far.o has `far: tbz x0, #0, 1f`, which does not reach its target; use an \
+                     instruction that reaches farther, or keep it out of LTO (CFLAGS_far.o += -fno-lto)\n";
+    let places = [told, failed, explained].map(|text| stderr.find(text).expect(&stderr));
+    assert!(places.is_sorted(), "{stderr}");
+
+    dir.write("killed", "kill -9 $$\n");
+    let (code, stderr) = make_by(&dir, "sh killed");
+    assert_eq!(code, Some(2));
+    let explained = "*** far.o: clang generated no code (exit code 137), see its message above.\n\
+                     the program was killed, usually by Linux because memory ran out (dmesg says so); run make \
+                     with a smaller -j\n";
+    assert!(stderr.contains(explained), "{stderr}");
+}
+
+#[test]
+fn warnings_of_code_generation_are_shown() {
+    let dir = kbuild();
+    let source = "void use(char *); void user(void) { char large[999]; use(large); }";
+    compile(&dir, "user", "-Wframe-larger-than=9", source);
+    link(&dir, &["thin-link", "-o", "all.o", "--objs", "user.o"]);
+    let (code, stderr) = make(&dir);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("stack frame size"), "{stderr}");
 }
 
 /// With full LTO, the linker names only one of the objects.

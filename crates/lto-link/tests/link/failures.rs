@@ -30,12 +30,13 @@ fn a_failing_link_leaves_what_was_there() {
         let (code, stdout, stderr) = run(&dir, &arguments);
         assert_eq!((code, stdout.as_str()), (Some(1), ""));
         assert!(stderr.contains("duplicate symbol: clash"), "{stderr}");
-        let last = stderr.lines().last().unwrap();
+        let ours = stderr.find("lto-link: error: ").map(|at| &stderr[at..]);
         assert_eq!(
-            last,
+            ours.unwrap(),
             format!(
                 "lto-link: error: m.o: {linker} failed (exit status: 1); LTO_CAPTURE=<directory> on \
-                 make's command line saves the link with its inputs"
+                 make's command line saves the link with its inputs\n\
+                 lto-link: error: a.o and b.o both define clash; rename one, or make it static or weak\n"
             )
         );
         assert_eq!(dir.read_text("m.o"), "the output of an earlier link");
@@ -219,6 +220,50 @@ fn initcalls_without_an_order_stop_the_link() {
         )
     );
     assert_eq!(files(dir.path()), ["a.c", "a.o", "b.c", "b.o"]);
+}
+
+#[test]
+fn roots_that_cannot_be_read_stop_the_link_before_it_writes() {
+    let source = format!(
+        "{}int kept(void) {{ return 1; }}",
+        initcall("a", 1, "start", "6")
+    );
+    for lto in LTO {
+        let dir = TestDir::new();
+        dir.c("a.o", &source, &[ARM64, "-O2", lto]);
+        let before = files(dir.path());
+        let linker = ld_lld();
+        let link = |keep| {
+            let options = [
+                "vmlinux",
+                "-o",
+                "vmlinux.o",
+                "--internalize",
+                "--keep",
+                keep,
+            ];
+            run(
+                &dir,
+                &[&options[..], &["--objs", "a.o", "--", &linker]].concat(),
+            )
+        };
+        let (code, _, stderr) = link("not-there");
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("not-there"), "{stderr}");
+        assert_eq!(files(dir.path()), before);
+        // The lists of an earlier link stay.
+        dir.write("keep", "kept # wanted\n");
+        let (code, _, stderr) = link("keep");
+        assert_eq!(code, Some(0), "{stderr}");
+        let before = files(dir.path());
+        assert!(
+            before.iter().any(|file| file.ends_with(".lto-roots")),
+            "{before:?}"
+        );
+        let (code, _, stderr) = link("not-there");
+        assert_eq!(code, Some(1), "{stderr}");
+        assert_eq!(files(dir.path()), before);
+    }
 }
 
 #[test]

@@ -302,7 +302,7 @@ fn what_was_dropped_is_listed_and_explained() {
     let (code, _, errors) = why("nowhere");
     assert_eq!(code, Some(1));
     assert!(
-        errors.contains("nowhere: no bitcode that x.o was linked of defines it"),
+        errors.contains("nowhere: no bitcode in x.o defines it"),
         "{errors}"
     );
 }

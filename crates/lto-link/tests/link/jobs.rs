@@ -179,7 +179,7 @@ fn a_link_never_takes_more_slots_than_there_are_cpus() {
     let arguments = [&["module", "-o", "m.o", "--objs", "a.o"][..], &LINKER].concat();
     let flags = format!(" -j3 --jobserver-auth=fifo:{}", dir.join("jobs").display());
     test_support::stdout(lto_link(&dir, &arguments).env("MAKEFLAGS", flags));
-    let jobs = lto_link::cpus().get().min(3);
+    let jobs = tool_io::cpus().get().min(3);
     assert_eq!(logged(&dir, "--thinlto-jobs"), [jobs.to_string()]);
     assert_eq!(server.tokens(), 2);
 }

@@ -40,7 +40,7 @@ fn all_files(paths: LinkPaths, object: &Path) -> Vec<PathBuf> {
         paths.unfinished(),
         paths.response(),
         paths.lock(),
-        paths.pair(),
+        paths.trial(),
         paths.native(object),
         paths.index(object),
         paths.imports(object),

@@ -11,6 +11,8 @@ mod failures;
 mod internalize;
 mod jobs;
 mod left_files;
+mod logs;
+mod messages;
 mod module;
 mod resolution;
 mod soundness;

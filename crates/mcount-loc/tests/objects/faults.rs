@@ -51,7 +51,7 @@ fn a_call_without_record_is_a_fault() {
         faults_of(".quad f\n"),
         fault(&[
             "a.o: the entry call of g at .text+0x6 is not in __mcount_loc; \
-             make the object anew from objects without that section"
+             link it again from objects without that section"
         ])
     );
     assert_eq!(faults_of("").1.lines().count(), 2);
@@ -84,7 +84,7 @@ fn a_record_of_no_call_is_a_fault() {
 fn a_second_record_of_a_call_is_a_fault() {
     assert_eq!(
         faults_of(".quad f, g, f\n"),
-        fault(&["a.o: __mcount_loc+0x10 refers to .text+0x0, as an entry before it does"])
+        fault(&["a.o: __mcount_loc+0x10 refers to .text+0x0, like an earlier entry"])
     );
 }
 

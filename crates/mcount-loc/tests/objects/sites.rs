@@ -144,7 +144,7 @@ fn a_second_record_of_a_function_of_a_kernel_is_a_fault() {
     let first = u64::from_le_bytes(linked[first..first + 8].try_into().unwrap());
     let message = with_second_record(X86, |_| first);
     assert!(
-        message.contains("__mcount_loc+0x8 refers to .text+0x0, as an entry before it does"),
+        message.contains("__mcount_loc+0x8 refers to .text+0x0, like an earlier entry"),
         "{message}"
     );
 }
@@ -164,7 +164,7 @@ fn a_kernel_without_whole_table_is_a_fault() {
         ),
         (
             LINKED.replace("__stop_mcount_loc = .;", "__stop_mcount_loc = . - 4;"),
-            "92 bytes are no whole number of entries of 8 bytes",
+            "92 bytes are not a multiple of the entry size, 8 bytes",
         ),
         (
             LINKED.replace(
@@ -344,7 +344,7 @@ fn a_table_of_no_ops_that_names_something_else_is_a_fault() {
         faults(".quad f, f\n"),
         fault(&[
             "a.o: __patchable_function_entries+0x8 refers to .text+0x0, \
-             as an entry before it does"
+             like an earlier entry"
         ])
     );
     assert_eq!(

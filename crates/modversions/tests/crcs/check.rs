@@ -38,8 +38,7 @@ fn every_difference_is_a_line() {
             Some(1),
             [
                 "kfree of vmlinux: the CRC is zero",
-                "jbd2_log of fs/jbd2/jbd2: not exported, but by the build that this one is \
-                 compared with",
+                "jbd2_log of fs/jbd2/jbd2: exported only by the build to compare with",
                 "kfree: expected 0x037a0cba from vmlinux (EXPORT_SYMBOL), \
                  found 0x00000000 from vmlinux (EXPORT_SYMBOL)",
                 "usb_init: expected 0x0badcafe from drivers/usb/core/usbcore \

@@ -260,8 +260,7 @@ fn a_member_of_a_regular_archive_has_no_place_for_crcs() {
     assert_eq!(
         faults(&dir, &["lib.a"]),
         [
-            "a.o in lib.a: exports a, but is no file of its own that a .symversions file can lie \
-              beside"
+            "a.o in lib.a: exports a, but is a member of an archive, so it cannot have a .symversions file"
         ]
     );
 }

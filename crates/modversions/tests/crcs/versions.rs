@@ -142,7 +142,7 @@ fn an_exported_crc_of_another_value_is_a_fault() {
 #[test]
 fn sections_that_are_cut_short_are_faults() {
     let cut = format!("{USE}{}.byte 1\n", basic(&GOOD));
-    let expected = "__versions: is no whole number of entries of 64 bytes".to_owned();
+    let expected = "__versions: is not a multiple of the entry size, 64 bytes".to_owned();
     assert_eq!(check(KERNEL_TARGETS[0], &cut), (Some(1), vec![expected]));
     let few = extended(&GOOD).replace(".asciz \"module_layout\"\n", "");
     let expected = "__version_ext_names: has no name for entry 1 of __version_ext_crcs".to_owned();

@@ -10,6 +10,7 @@ mod write_bitcode;
 mod write_summary;
 
 use libfuzzer_sys::fuzz_target;
+
 use write_summary::{BLOCK_INFO, THIN_SUMMARY, file, records};
 
 /// Codes are below 64, and most numbers as small as the numbers of values.

@@ -9,6 +9,7 @@ mod write_bitcode;
 
 use libfuzzer_sys::fuzz_target;
 use object_model::Bitcode;
+
 use write_bitcode::{Bits, bitcode};
 
 fuzz_target!(

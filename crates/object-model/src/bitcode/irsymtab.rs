@@ -32,9 +32,7 @@ mod flag {
     pub const UNDEFINED: u32 = 1 << 3;
     pub const WEAK: u32 = 1 << 4;
     pub const COMMON: u32 = 1 << 5;
-    pub const INDIRECT: u32 = 1 << 6;
     pub const USED: u32 = 1 << 7;
-    pub const TLS: u32 = 1 << 8;
     pub const GLOBAL: u32 = 1 << 10;
     pub const FORMAT_SPECIFIC: u32 = 1 << 11;
     pub const EXECUTABLE: u32 = 1 << 13;
@@ -225,9 +223,7 @@ impl<'data> Tables<'data> {
         let mut properties = SymbolFlags::default();
         properties.set(SymbolFlags::USED, has(flag::USED));
         properties.set(SymbolFlags::EXECUTABLE, has(flag::EXECUTABLE));
-        properties.set(SymbolFlags::TLS, has(flag::TLS));
         properties.set(SymbolFlags::FROM_ASM, from_asm);
-        properties.set(SymbolFlags::INDIRECT, has(flag::INDIRECT));
         properties.set(SymbolFlags::FORMAT_SPECIFIC, has(flag::FORMAT_SPECIFIC));
         Ok(Symbol {
             index,

@@ -31,7 +31,7 @@ fn every_fault_of_every_file_is_a_line() {
     let lines: Vec<_> = stderr.lines().collect();
     assert_eq!(
         lines[0],
-        "prel32-fix: error: vmlinux: table initcall 7: 5 bytes are no whole number of entries of \
+        "prel32-fix: error: vmlinux: table initcall 7: 5 bytes are not a multiple of the entry size, \
          4 bytes"
     );
     assert!(

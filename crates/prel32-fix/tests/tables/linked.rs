@@ -234,14 +234,14 @@ fn bounds_around_half_an_entry_are_a_fault() {
         ),
         bounds_fault(
             "pci_fixup final",
-            "12 bytes are no whole number of entries of 16 bytes"
+            "12 bytes are not a multiple of the entry size, 16 bytes"
         )
     );
     assert_eq!(
         bounds("__stop___ksymtab = .;", "BYTE(0) __stop___ksymtab = .;"),
         bounds_fault(
             "ksymtab",
-            "13 bytes are no whole number of entries of 12 bytes"
+            "13 bytes are not a multiple of the entry size, 12 bytes"
         )
     );
 }

@@ -361,7 +361,7 @@ fn what_has_nothing_to_check_is_a_fault() {
         assert_eq!((code, stdout.as_str()), (Some(1), ""));
         assert_eq!(
             stderr,
-            "section-merge: error: vmlinux: is linked, and shows no longer what refers to what; give the \
+            "section-merge: error: vmlinux: is linked, so its references can no longer be read; give the \
              vmlinux.o that it was linked from, and the kernel with --linked\n"
         );
     }

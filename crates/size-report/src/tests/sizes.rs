@@ -266,3 +266,27 @@ fn sections_are_grouped_as_in_memory() {
     assert_eq!(report.total.size, 95);
     assert!(report.symbols.iter().all(|row| row.object == NO_SYMBOL));
 }
+
+#[test]
+fn the_layout_is_shown_for_a_kernel_by_a_profile_only() {
+    let kernel = kernel(&[]);
+    let hot =
+        ".section .text.hot.,\"ax\"\n.type often,@function\noften: .fill 7,1,0x90\n.size often,7\n";
+    let cold = ".section .text.unlikely.,\"ax\"\n.type seldom,@function\nseldom: .fill 9,1,0x90\n\
+        .size seldom,9\n";
+    kernel
+        .dir
+        .asm("b/profiled.o", &format!("{hot}{cold}"), &[X86]);
+    kernel.link(&["arch/entry.o", "a/core.o", "b/core.o", "b/profiled.o"]);
+    let auto_conf = kernel.dir.read_text("include/config/auto.conf");
+    for (value, is_shown) in [("\"a.profdata\"", true), ("\"\"", false)] {
+        let text = format!("{auto_conf}CONFIG_LTO_PROFILE_USE={value}\n");
+        kernel.dir.write("include/config/auto.conf", text);
+        let report = kernel.report();
+        let layout = report.by_profile;
+        let found = layout.map(|layout| (layout.hot.bytes, layout.cold.n, layout.cold.bytes));
+        assert_eq!(found, is_shown.then_some((7, 1, 9)));
+        let text = crate::tables(&report, 5);
+        assert_eq!(text.contains("cold: made small"), is_shown, "{text}");
+    }
+}
