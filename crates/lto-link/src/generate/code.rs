@@ -21,20 +21,20 @@ pub(crate) fn generate_code<'all, 'data>(
     inputs: &'all Inputs<'data>,
     resolved: Resolved<'all, 'data>,
 ) -> Result<Code<'all, 'data>, LinkError> {
-    let Resolved { resolution, kept } = resolved;
     let paths = options.paths();
     let dir = paths.code_dir();
     match &options.code {
         CodeGeneration::InLinker { .. } => Ok(Code {
             files: None,
-            resolution,
+            resolution: resolved.resolution,
         }),
         CodeGeneration::Dropping(roots) => {
             make_dir(&dir)?;
-            generate_kept(options, roots, inputs, (resolution, kept))
+            generate_kept(options, roots, inputs, resolved)
         }
         CodeGeneration::Distributed { .. } => {
             make_dir(&dir)?;
+            let resolution = resolved.resolution;
             let files = ObjectFiles::write_members(inputs, &dir, is_elf)?;
             let native = |kind, path: &Path| match kind {
                 InputKind::Bitcode => paths.native(path),

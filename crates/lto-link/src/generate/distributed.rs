@@ -25,7 +25,7 @@ use crate::plan::compatible::check_thin;
 use crate::read::inputs::{Inputs, is_bitcode, is_elf};
 use crate::record::generated_roots::GeneratedRoots;
 use crate::resolve::kept::Kept;
-use crate::resolve::resolution::Resolution;
+use crate::resolve::resolved::Resolved;
 use crate::resolve::roots::RootOptions;
 
 /// The options of a thin link.
@@ -110,17 +110,9 @@ fn write_indexes(options: &ThinLinkOptions, inputs: &Inputs) -> Result<(), LinkE
     let paths = paths(options);
     check_thin(inputs)?;
     let mut list = codegen_list(inputs, paths).map_err(LinkError::Codegen)?;
-    let (resolution, kept) = match roots {
-        None => (
-            Resolution::of(inputs, []).map_err(LinkError::Natives)?,
-            None,
-        ),
-        Some(roots) => {
-            let generated = GeneratedRoots::read(paths)?;
-            let resolution = generated.resolve(inputs)?;
-            let kept = Kept::of(roots, output, &resolution, &generated.all())?;
-            (resolution, Some(kept))
-        }
+    let Resolved { resolution, kept } = match roots {
+        None => Resolved::by_linker(inputs)?,
+        Some(roots) => Resolved::by_roots(roots, paths, inputs)?,
     };
     // All faults of the inputs are known. From here on, files are written.
     let mut arguments = String::new();

@@ -33,6 +33,7 @@ use crate::read::inputs::{Inputs, is_bitcode, is_elf, object_name};
 use crate::record::generated_roots::GeneratedRoots;
 use crate::resolve::kept::{Kept, lto_kind};
 use crate::resolve::resolution::Resolution;
+use crate::resolve::resolved::Resolved;
 use crate::resolve::roots::{RootOptions, Roots};
 
 /// Generates the code of all bitcode that the roots reach, in the link's folder of native objects.
@@ -43,10 +44,10 @@ pub(crate) fn generate_kept<'all, 'data>(
     options: &LinkOptions,
     roots: &RootOptions,
     inputs: &'all Inputs<'data>,
-    (resolution, kept): (Resolution<'all, 'data>, Option<Kept<'data>>),
+    resolved: Resolved<'all, 'data>,
 ) -> Result<Code<'all, 'data>, LinkError> {
     let dir = options.paths().code_dir();
-    let independent = PositionIndependent::of(&resolution)?;
+    let independent = PositionIndependent::of(&resolved.resolution)?;
     let (apart, all) = match independent {
         PositionIndependent::Some(apart) => (apart, false),
         PositionIndependent::All => (Vec::new(), true),
@@ -60,7 +61,7 @@ pub(crate) fn generate_kept<'all, 'data>(
             takes_given: true,
             is_position_independent: all,
         };
-        let (files, resolution) = link.generate(resolution, kept)?;
+        let (files, resolution) = link.generate(resolved)?;
         let files = Some(files);
         return Ok(Code { files, resolution });
     }
@@ -93,10 +94,13 @@ pub(crate) fn generate_kept<'all, 'data>(
     };
     let known = GeneratedRoots::read(options.paths())?;
     // Native objects replace some inputs, so other definitions are roots.
-    let (files, _) = link.generate(known.resolve(&native_inputs)?, None)?;
+    let (files, _) = link.generate(Resolved {
+        resolution: known.resolve(&native_inputs)?,
+        kept: None,
+    })?;
     let found = GeneratedRoots::read(options.paths())?;
     let resolution = if found.all() == known.all() {
-        resolution
+        resolved.resolution
     } else {
         found.resolve(inputs)?
     };
@@ -164,13 +168,15 @@ struct WholeLink<'link, 'all, 'data> {
 }
 
 impl<'all, 'data> WholeLink<'_, 'all, 'data> {
-    /// Generates code until it refers to no dropped definition. `kept` is what the roots of `resolution`
-    /// reach, if that is known. Returns the files to link, and the last resolution.
+    /// Generates code until it refers to no dropped definition. Returns the files to link, and the last resolution.
     fn generate(
         mut self,
-        mut resolution: Resolution<'all, 'data>,
-        mut kept: Option<Kept<'data>>,
+        resolved: Resolved<'all, 'data>,
     ) -> Result<(LinkFiles, Resolution<'all, 'data>), LinkError> {
+        let Resolved {
+            mut resolution,
+            mut kept,
+        } = resolved;
         let output = &self.options.output;
         let paths = self.options.paths();
         GeneratedRoots::write_start_of_build(paths)?;
