@@ -33,7 +33,7 @@ pub(crate) fn cargo_steps(
 ) -> anyhow::Result<Vec<(&'static str, Command)>> {
     let llvm = llvm::bin_dir()?;
     let sh = process::shell_in(root)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let cargo = process::cargo();
     let tests = if nextest {
         cmd!(sh, "{cargo} nextest run --workspace --no-fail-fast")
     } else {

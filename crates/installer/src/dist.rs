@@ -10,7 +10,7 @@ use object_model::Elf;
 use walkdir::WalkDir;
 use xshell::cmd;
 
-use crate::tools::{cargo, executables_of};
+use crate::tools::executables_of;
 
 /// The machine that a release has programs for, if none is named.
 pub const HOST: &str = "x86_64-unknown-linux-gnu";
@@ -72,7 +72,7 @@ fn unpack_sources(root: &Path, work: &Path, release: &Path) -> anyhow::Result<()
 /// Copies the crates that the sources use, and tells cargo to take these.
 fn vendor(release: &Path) -> anyhow::Result<()> {
     progress::note("copying the crates: cargo vendor");
-    let (sh, cargo) = (process::shell_in(release)?, cargo());
+    let (sh, cargo) = (process::shell_in(release)?, process::cargo());
     let replacement = process::read(cmd!(sh, "{cargo} vendor --locked vendor"))?;
     remove_import_libraries(&release.join("vendor"))?;
     let config = release.join(".cargo/config.toml");
@@ -99,7 +99,7 @@ fn remove_import_libraries(dir: &Path) -> anyhow::Result<()> {
 fn build(release: &Path, build_dir: &Path, target: &str) -> anyhow::Result<()> {
     let names = programs()?;
     let packages: Vec<&str> = names.iter().map(String::as_str).collect();
-    let (sh, cargo) = (process::shell_in(release)?, cargo());
+    let (sh, cargo) = (process::shell_in(release)?, process::cargo());
     // Static programs run where no library of their version is, and know no path of this machine's crates.
     let flags = format!(
         "-C target-feature=+crt-static --remap-path-prefix={}=.",
@@ -156,16 +156,18 @@ fn pack(root: &Path, work: &Path, name: &str, archive: &Path) -> anyhow::Result<
 /// The same with the time of all files, in seconds since 1970.
 fn packed(work: &Path, name: &str, archive: &Path, time: &str) -> anyhow::Result<()> {
     let sh = process::shell_in(work)?;
+    // A killed run leaves no half-written archive of this name.
+    let unfinished = archive.with_extension("unfinished");
     // Two threads would give other bytes than one.
     let compress = "--use-compress-program=xz -6 --threads=1";
     let tar = cmd!(
         sh,
-        "tar --create --file={archive} --mtime=@{time} --format=gnu --sort=name --owner=0 --group=0
+        "tar --create --file={unfinished} --mtime=@{time} --format=gnu --sort=name --owner=0 --group=0
             --numeric-owner --mode=u+rw,go=rX {compress} {name}"
     );
     process::read(tar.env("LC_ALL", "C"))
         .context("an archive is made by GNU tar and xz (packages tar, xz-utils)")?;
-    Ok(())
+    fs::rename(&unfinished, archive).with_context(|| archive.display().to_string())
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! The plugins' tools, built by cargo, or taken from the release that this program belongs to.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -84,13 +83,8 @@ pub fn built_tool(name: &str) -> anyhow::Result<PathBuf> {
 /// Builds packages, and gives the paths of their executables by name.
 fn built(packages: &[&str]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let sh = process::shell_in(workspace::root())?;
-    let cargo = cargo();
+    let cargo = process::cargo();
     executables_of(cmd!(sh, "{cargo} build --release --quiet"), packages)
-}
-
-/// Returns the program cargo, in the version that runs this program.
-pub(crate) fn cargo() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// Runs a command of cargo that builds packages, and gives the paths of their executables by name.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Runs other programs, with errors that contain the command and its output.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, PipeReader};
 use std::path::Path;
@@ -64,6 +65,11 @@ pub fn answer(command: Cmd<'_>) -> anyhow::Result<bool> {
         Some(1) => Ok(false),
         _ => Err(failure(&shown(&command), &output)),
     }
+}
+
+/// Returns the program cargo, in the version that runs this program.
+pub fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// Returns a shell for `cmd!` in the current directory.

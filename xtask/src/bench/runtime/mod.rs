@@ -80,8 +80,9 @@ pub fn run(args: &Args) -> Outcome {
             Some(command) => command.run(),
             None => compare.run(),
         },
-        // clap asks for the architecture before.
-        (None, None) => Ok(()),
+        (None, None) => {
+            Err(anyhow::anyhow!("no kernel is named: give --arch and --objtree").into())
+        }
     }
 }
 

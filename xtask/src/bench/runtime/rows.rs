@@ -13,7 +13,7 @@ use crate::outcome::{Outcome, print};
 use crate::resume::Resume;
 use crate::values;
 
-/// What to do with the rows of a results page.
+/// A command for the rows of a results page.
 #[derive(Clone, clap::Subcommand)]
 pub enum Command {
     /// Build and measure a row of the results page, and write the page
