@@ -97,7 +97,7 @@ mod tests {
         fs::create_dir_all(&bin).unwrap();
         assert_eq!(release_of(&bin), None);
         assert_eq!(commit_in(root), None);
-        // A file of that name that is none of ours.
+        // Another project's file with the same name.
         fs::write(root.join(RELEASE_FILE), "1.2.3\n").unwrap();
         assert_eq!(release_of(&bin), None);
         fs::write(root.join(RELEASE_FILE), release_text("1.2.3", "abc")).unwrap();

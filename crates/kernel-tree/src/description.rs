@@ -35,7 +35,8 @@ pub(crate) struct Description {
     pub tools: Vec<String>,
     /// The place in the table; plugins without one come last.
     pub order: Option<u32>,
-    /// What it changes in kernels without LTO; `None` if they stay the same, byte for byte.
+    /// The changes that the plugin makes to kernels without LTO; `None` if these kernels stay the same, byte for
+    /// byte.
     pub without_lto: Option<String>,
     /// The parts of its patch that other maintainers than those of kbuild take.
     #[serde(default, rename = "part")]

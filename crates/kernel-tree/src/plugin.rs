@@ -68,7 +68,8 @@ pub struct Plugin {
     pub requires: Vec<String>,
     /// The binaries that it installs; the package of the same name builds each.
     pub tools: Vec<String>,
-    /// What it changes in kernels without LTO; `None` if they stay the same, byte for byte.
+    /// The changes that the plugin makes to kernels without LTO; `None` if these kernels stay the same, byte for
+    /// byte.
     pub without_lto: Option<String>,
     /// The parts of its patch for single maintainers' trees.
     pub parts: Vec<MailedPart>,

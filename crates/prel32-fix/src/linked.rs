@@ -108,9 +108,8 @@ pub fn tables(elf: &Elf) -> (Vec<Table>, Vec<Fault>) {
     read_all(elf, layouts())
 }
 
-/// Tables of objects, by the prefixes of their sections and the size of an entry, and the tables that a
-/// linked kernel has them
-/// in.
+/// Tables of objects, by the prefixes of their sections and the size of an entry, and the tables in
+/// which a linked kernel has them.
 const OF_OBJECTS: [(&[&str], u64, &str, IsTable); 7] = [
     (&[".initcall", ".con_initcall"], 4, "initcall", |name| {
         name.starts_with("initcall ")

@@ -40,7 +40,7 @@ pub struct Hot {
     pub percent: f64,
 }
 
-/// Where the compiler put the functions of a kernel that it compiled by a profile.
+/// The placement of functions in a kernel that was compiled by a profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Layout {
     /// Functions that the profile calls hot, laid out for speed next to each other (`.text.hot`).

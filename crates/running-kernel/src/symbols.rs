@@ -7,7 +7,7 @@ use std::fmt;
 /// The suffix of names that thin LTO has promoted.
 const PROMOTED: &str = ".llvm.";
 
-/// What the list says.
+/// A summary of `/proc/kallsyms`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Symbols {
     n_kernel: usize,

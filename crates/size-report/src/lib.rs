@@ -131,7 +131,7 @@ pub struct Report {
     n_listed_as_dropped: Option<usize>,
     /// The bytes kept by each kind of root, if the kernel's link dropped anything.
     kept_for: Option<Vec<KeptFor>>,
-    /// Where the compiler put the functions, if the kernel was built by a profile.
+    /// The placement of functions, if the kernel was built by a profile.
     by_profile: Option<Layout>,
     changes: Vec<ChangeTotal>,
     /// The size of bytes without a symbol; with the changes it adds up to all memory.
@@ -294,7 +294,7 @@ pub fn report(
     })
 }
 
-/// Returns where the compiler put the functions of a kernel that was built by a profile.
+/// Returns the placement of functions in a kernel that was built by a profile.
 fn layout_by_profile(tree: &Objtree<'_>) -> Option<Layout> {
     let profile = tree.settings.get("LTO_PROFILE_USE")?;
     let object = tree.object.as_ref().filter(|_| profile != "\"\"")?;

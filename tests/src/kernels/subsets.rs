@@ -136,7 +136,7 @@ fn of(workdir: &Path, arch: Arch) -> Outcome {
     let tree = fetch_into(&workdir.join("second"))?;
     let objtree = workdir.join(format!("subsets-{}", arch.name()));
     let untouched = built(arch, &pristine, &objtree)?;
-    // What plugins say that they change, and the first kernel that was built with it.
+    // The declared changes of a subset, and the first kernel that was built with these changes.
     let mut changed: Vec<(Vec<&str>, Kernel)> = vec![(Vec::new(), untouched)];
     let mut rows = String::new();
     let mut wrong = Vec::new();

@@ -117,8 +117,7 @@ fn number_and_time(banner: &str) -> &str {
 }
 
 /// Returns whether the build has a number. Since Linux 6.2 vmlinux.o has none, but kinds of preemption, as in
-/// `# SMP`:
-/// only the last link brings number and time (`init/version-timestamp.c`).
+/// `# SMP`: only the last link brings number and time (`init/version-timestamp.c`).
 fn has_number(banner: &str) -> bool {
     let number = number_and_time(banner).strip_prefix('#');
     number.is_some_and(|number| number.starts_with(|first: char| first.is_ascii_digit()))
@@ -129,9 +128,8 @@ fn release(banner: &str) -> Option<&str> {
     banner.strip_prefix("Linux version ")?.split(' ').next()
 }
 
-/// Returns the fault of a vmlinux.o that vmlinux was not linked from. Which of the two is of another build,
-/// System.map
-/// tells if it `is_map_of_vmlinux`.
+/// Returns the fault of a vmlinux.o that vmlinux was not linked from. System.map shows which of the two is of
+/// another build, if it `is_map_of_vmlinux`.
 pub fn object_fault(tree: &Objtree, is_map_of_vmlinux: bool) -> Option<String> {
     let object = tree.object.as_ref()?;
     if let Some(fault) = machine_fault(object, &tree.vmlinux) {
@@ -202,8 +200,7 @@ fn difference(object: &Elf, linked: &Elf, name: &str) -> Option<String> {
 }
 
 /// Returns the functions of `elf` with their sizes, if there is one function of the name, and the size is
-/// known. Another
-/// definition may take the place of a weak one.
+/// known. Another definition may take the place of a weak one.
 fn sizes<'data>(elf: &Elf<'data>) -> BTreeMap<&'data str, Option<u64>> {
     let mut sizes = BTreeMap::new();
     for symbol in elf
@@ -235,8 +232,7 @@ pub fn module_faults(tree: &Objtree) -> Vec<(String, String)> {
 }
 
 /// Returns the fault of a module that the loader refuses. Source: `check_modinfo` in `kernel/module.c`,
-/// `VERMAGIC_STRING`
-/// in `include/linux/vermagic.h`.
+/// `VERMAGIC_STRING` in `include/linux/vermagic.h`.
 fn release_fault(module: &Elf, release: Option<&str>) -> Option<String> {
     const THIS_MODULE: &str = ".gnu.linkonce.this_module";
     if module

@@ -153,8 +153,7 @@ pub fn read(image: &Image) -> Result<Option<Vec<Listed>>, String> {
 }
 
 /// Compares the addresses of `listed` with those of the symbol table. The form of the entries, and the base
-/// that they
-/// count from, are those that fit most symbols.
+/// that they count from, are those that fit most symbols.
 pub fn addresses(image: &Image, listed: &[Listed]) -> Result<Vec<AddressFault>, String> {
     let Some(table) = place(image, OFFSETS) else {
         // A kernel of 32 bits may have addresses themselves.

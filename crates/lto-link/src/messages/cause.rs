@@ -214,7 +214,7 @@ impl Cause {
                 add_missing(callers, more_callers);
                 true
             }
-            // What ended the program says more than its last words.
+            // The signal that ended a program is better evidence than its messages.
             (
                 Self::OutOfMemory { is_killed, .. },
                 Self::OutOfMemory {
