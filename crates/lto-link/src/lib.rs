@@ -15,6 +15,7 @@
 //!
 //! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, from which make
 //! generates code object by object. [`complete_thin_link()`] adds the roots that only generated code shows.
+//! [`actions()`] lists these code generations with their exact inputs (`actions/`).
 //!
 //! If the linker fails, a [`FailedLink`] explains its messages (`messages/`).
 //!
@@ -29,6 +30,7 @@
 //! try it.
 #![warn(missing_docs)]
 
+mod actions;
 mod check;
 mod error;
 mod generate;
@@ -45,6 +47,13 @@ mod resolve;
 
 use std::path::{Path, PathBuf};
 
+pub use actions::action::{Action, ActionInput, ActionOptions, Role, actions};
+pub use actions::check::{Trial, try_actions};
+pub use actions::compiler::{Compiler, CompilerFile, saved_compiler};
+pub use actions::digest::Digest;
+pub use actions::error::{ActionError, CompilerError};
+pub use actions::message::{Command, EnvironmentVariable};
+pub use actions::table::{actions_json, actions_table};
 pub use check::definitions::{Definitions, NATIVE_FORMS, definitions};
 pub use check::included::file_directives;
 pub use check::kallsyms::{KernelNames, NameFault, is_listed, kernel_names};
@@ -60,7 +69,7 @@ pub use jobs::Jobs;
 pub use link::link;
 pub use messages::cause::{Cause, DuplicateKind, Origin, Work};
 pub use messages::failed_link::{FailedLink, causes_in_log};
-pub use paths::LinkPaths;
+pub use paths::{LinkPaths, NATIVE_SUFFIX};
 pub use plan::options::{Cache, CodeGeneration, LinkKind, LinkOptions};
 pub use read::inputs::{InputKind, Inputs};
 pub use read::kbuild::{KbuildLink, kbuild_link};

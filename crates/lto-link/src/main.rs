@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The command `lto-link`.
 
+mod command;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
@@ -11,9 +13,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
     Cache, CodeGeneration, FailedLink, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions,
-    LinkPaths, Reach, RootOptions, Roots, SUFFIX_MAP_HEAD, ThinLinkOptions, ToolchainError,
-    causes_in_log, check_toolchain, complete_thin_link, definitions, file_directives, kernel_names,
-    link, named_in_assembly, read_record, suffix_map, suffixed, thin_link,
+    LinkPaths, Reach, RootOptions, Roots, ThinLinkOptions, ToolchainError, causes_in_log,
+    check_toolchain, complete_thin_link, file_directives, link, named_in_assembly, read_record,
+    thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -33,6 +35,7 @@ Examples:
   lto-link module -o fs/ext4/ext4.o --objs fs/ext4/balloc.o fs/ext4/inode.o \\
       -- ld.lld -maarch64elf
   lto-link check vmlinux --objs vmlinux.a --emit-suffix-map vmlinux.names
+  lto-link actions --format json > actions.json
 
 Exit codes: 0 linked, 1 a fault was found or the link failed, 2 could not run.";
 
@@ -85,19 +88,16 @@ enum Kind {
         compiler: Vec<OsString>,
     },
     /// Check a linked kernel or module: nothing is linked twice, kallsyms and BTF have its functions
-    Check(CheckArgs),
-}
-
-#[derive(Args)]
-struct CheckArgs {
-    /// The linked kernel, or a module
-    linked: PathBuf,
-    /// Objects and archives of which everything was linked
-    #[arg(long, num_args = 1..)]
-    objs: Vec<PathBuf>,
-    /// The file for the map from names in the source to names of symbols; `-` is standard output
-    #[arg(long, value_name = "FILE")]
-    emit_suffix_map: Option<PathBuf>,
+    Check(command::check::CheckArgs),
+    /// List the code generations of a distributed link, each with its exact inputs and their digests
+    ///
+    /// Run it in the object tree of a kernel with distributed thin LTO. An action is a command, the files that
+    /// it reads, and the file that it makes, in the terms of the Remote Execution API; all paths are from the
+    /// root. Its digest names its result, on any machine with the same compiler.
+    ///
+    /// With --check it runs each action in a directory with only these files, and compares the code with
+    /// that of make; then it runs those with the most imports without each of their inputs, which must fail.
+    Actions(command::actions::ActionsArgs),
 }
 
 #[derive(Args)]
@@ -244,7 +244,8 @@ fn run() -> Result<(), Failure> {
         Kind::AssemblyNames(args) => print_assembly_names(&args),
         Kind::Included { object } => print_included(&object),
         Kind::CheckToolchain { linker, compiler } => try_toolchain(&compiler, &linker),
-        Kind::Check(args) => check(&args),
+        Kind::Check(args) => command::check::run(&args),
+        Kind::Actions(args) => command::actions::run(args),
     }
 }
 
@@ -474,26 +475,4 @@ fn print_explanations(args: &ExplainArgs) -> Result<(), Failure> {
     }
     let text = causes.iter().map(|cause| format!("{cause}\n"));
     Ok(tool_io::write_stdout(text.collect::<String>().as_bytes())?)
-}
-
-fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let CheckArgs {
-        linked,
-        objs,
-        emit_suffix_map,
-    } = args;
-    let files = Files::new();
-    let inputs = files.link_order(objs)?;
-    let elf = files.elf(linked)?;
-    let mut faults: Vec<String> = definitions(&inputs)
-        .faults
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    faults.extend(kernel_names(&elf).faults.iter().map(ToString::to_string));
-    if let Some(map) = emit_suffix_map {
-        let lines = suffix_map(&linked.display().to_string(), &suffixed(&elf));
-        tool_io::write_atomic(map, format!("{SUFFIX_MAP_HEAD}{lines}").as_bytes())?;
-    }
-    tool_io::no_faults(&tool_io::located(linked, &faults))
 }

@@ -6,6 +6,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+/// The suffix of native code that make generates object by object.
+pub const NATIVE_SUFFIX: &str = "native.o";
+
 /// The files of the link of one output.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkPaths<'link> {
@@ -115,6 +118,11 @@ impl LinkPaths<'_> {
         self.temporary(".code")
     }
 
+    /// Returns the path of the folder in which code generations are tried with exactly their inputs.
+    pub fn actions_dir(self) -> PathBuf {
+        self.temporary(".actions")
+    }
+
     /// Returns the path of the folder in which lld writes indexes.
     pub fn index_dir(self) -> PathBuf {
         self.temporary(".index")
@@ -137,7 +145,12 @@ impl<'link> LinkPaths<'link> {
     /// Returns the path of the native code of an object: `kernel/fork.native.o` of `kernel/fork.o`,
     /// `lib/crc.ext4.native.o` of a shared one.
     pub fn native(self, object: &Path) -> PathBuf {
-        object.with_extension(self.of_object(object, "native.o"))
+        self.native_as(object, NATIVE_SUFFIX)
+    }
+
+    /// Returns the path of the native code of an object, with another suffix than [`NATIVE_SUFFIX`].
+    pub fn native_as(self, object: &Path, suffix: &str) -> PathBuf {
+        object.with_extension(self.of_object(object, suffix))
     }
 
     /// Returns the path of the index of an object, as lld names it: `kernel/fork.o.thinlto.bc`;

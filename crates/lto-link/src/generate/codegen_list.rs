@@ -16,6 +16,7 @@ use kernel_facts::command_file;
 use object_model::Faults;
 
 use crate::error::{CodegenError, CommandError, LinkError, io_error};
+use crate::generate::codegen_flags::without_frontend_flags;
 use crate::paths::LinkPaths;
 use crate::read::inputs::{Inputs, is_bitcode};
 
@@ -108,7 +109,6 @@ impl Runs {
 ///
 /// # Errors
 /// The response file cannot be written, or the program's name cannot be quoted for a shell.
-/// The response file cannot be written, no shell can be given the name of the program.
 pub(crate) fn write_completion(
     paths: LinkPaths<'_>,
     command: &[OsString],
@@ -155,8 +155,7 @@ fn of_first_command(words: &[String]) -> usize {
 }
 
 /// Returns the options in `words`, the command that compiled `object`, in order: all words except
-/// the compiler, the `source` and the output. Options and their arguments are not distinguished:
-/// clang parses the same words again, and ignores preprocessor options for bitcode.
+/// the compiler, the `source`, the output, and options that only concern the source.
 fn of_code_generation(
     words: Vec<String>,
     object: &str,
@@ -180,25 +179,7 @@ fn of_code_generation(
             || (output..output + 2).contains(index)
             || *index == source)
     });
-    Ok(without_macros(kept.map(|(_, word)| word)))
-}
-
-/// Removes macros and header folders: a command has a hundred of them. A word is removed only if it
-/// cannot be the argument of the word before it (as in `-Xclang -Ix`): if it is the first word, or
-/// follows an option with a joined argument.
-fn without_macros(words: impl Iterator<Item = String>) -> Vec<String> {
-    let mut kept = Vec::new();
-    let mut is_option = true;
-    for word in words {
-        let is_joined = ["-D", "-I", "-U", "-Wp,"]
-            .iter()
-            .any(|option| word.len() > option.len() && word.starts_with(option));
-        if !(is_joined && is_option) {
-            kept.push(word);
-        }
-        is_option = is_joined;
-    }
-    kept
+    Ok(without_frontend_flags(kept.map(|(_, word)| word).collect()))
 }
 
 /// Returns `text` as the value of a variable that make expands once, when the recipe runs.
@@ -229,17 +210,10 @@ source_a/b.o := /src/a/b.c
             flags,
             [
                 "-nostdinc",
-                "-isystem",
-                "/usr/include",
-                "-I./include",
-                "-include",
-                "a.h",
-                "-Dpr_fmt(fmt)=KBUILD_MODNAME \": \" fmt",
                 "--target=aarch64-linux-gnu",
                 "-O2",
                 "-mllvm",
                 "-inline-threshold=5",
-                "-fmacro-prefix-map=/a b/=",
                 "-mstack-protector-guard-reg=$sp",
                 "-flto=thin",
                 "-fvisibility=hidden",

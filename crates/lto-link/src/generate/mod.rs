@@ -2,6 +2,7 @@
 //! Fourth phase: native code of the bitcode.
 
 pub(crate) mod code;
+pub(crate) mod codegen_flags;
 mod codegen_list;
 pub(crate) mod distributed;
 mod dropping;

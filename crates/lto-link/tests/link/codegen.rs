@@ -20,7 +20,8 @@ if_changed = $(if $(filter-out FORCE,$?)$(filter-out $(subst $() ,_,$(cmd_$@)),$
 
 const FLAGS: &str = "--target=aarch64-linux-gnu -O2 -flto=thin -fvisibility=hidden";
 
-fn kbuild() -> TestDir {
+/// Makes a directory with the Makefile.
+pub fn kbuild() -> TestDir {
     let dir = TestDir::new();
     dir.write("scripts/Kbuild.include", KBUILD);
     dir.write("scripts/lto/Makefile.codegen", MAKEFILE);
@@ -28,7 +29,7 @@ fn kbuild() -> TestDir {
 }
 
 /// Compiles `source` with shell text `flags`, and saves the command as kbuild does.
-fn compile(dir: &TestDir, name: &str, flags: &str, source: &str) {
+pub fn compile(dir: &TestDir, name: &str, flags: &str, source: &str) {
     let file = format!("{name}.c");
     dir.write(&file, source);
     let command = format!("{} {FLAGS} {flags} -c -o {name}.o {file}", clang());
@@ -41,12 +42,13 @@ fn compile(dir: &TestDir, name: &str, flags: &str, source: &str) {
     );
 }
 
-fn clang() -> String {
+/// Returns the path of clang.
+pub fn clang() -> String {
     test_support::llvm_tool("clang").display().to_string()
 }
 
 /// Generates code for the link of `all.o` with make; returns exit code and standard error.
-fn make(dir: &TestDir) -> (Option<i32>, String) {
+pub fn make(dir: &TestDir) -> (Option<i32>, String) {
     make_by(dir, &clang())
 }
 

@@ -20,7 +20,7 @@ pub fn object(dir: &TestDir, target: &str, name: &str, source: &str) {
     let path = PathBuf::from(name);
     let file = path.file_name().unwrap().to_str().unwrap();
     let command = path.with_file_name(format!(".{file}.cmd"));
-    let flags = format!("{target} -O2 -DNAME=\\\"x\\\"");
+    let flags = format!("{target} -O2 -Wa,--x=\\\"x\\\"");
     dir.write(
         command,
         format!("cmd_{name} := clang -Wp,-MMD,x.d {flags} -flto=thin -c -o '{name}' x.c\n"),
@@ -102,7 +102,7 @@ fn code_that_was_generated_object_by_object_is_linked() {
         assert!(!dir.join("m/.tmp_m.o.index").exists());
         let list = dir.read_text("m/.tmp_m.o.codegen.mk");
         assert!(list.contains("lto-bitcode += m/small.o\n"), "{list}");
-        let flags = format!(":= '{target}' -O2 '-DNAME=\"x\"' '-flto=thin' -c\n");
+        let flags = format!(":= '{target}' -O2 '-Wa,--x=\"x\"' '-flto=thin' -c\n");
         assert!(list.contains(&flags), "{list}");
         assert!(!list.contains("native"), "{list}");
 

@@ -47,8 +47,8 @@ fn all_files(paths: LinkPaths, object: &Path) -> Vec<PathBuf> {
     ]
 }
 
-fn all_folders(paths: LinkPaths) -> [PathBuf; 2] {
-    [paths.code_dir(), paths.index_dir()]
+fn all_folders(paths: LinkPaths) -> [PathBuf; 3] {
+    [paths.code_dir(), paths.index_dir(), paths.actions_dir()]
 }
 
 /// Returns the names in `Makefile.clean` that are removed with `-type KIND`.

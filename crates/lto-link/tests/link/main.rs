@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Links by `lto-link` with ld.lld, of objects that clang makes in the test.
 
+mod actions;
 mod built;
 mod cache;
 mod capture;

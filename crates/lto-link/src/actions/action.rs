@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The actions of a link: each code generation with its exact inputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use object_model::Faults;
+use serde::Serialize;
+
+use crate::actions::codegen_list::CodegenList;
+use crate::actions::compiler::{Compiler, WARNINGS_OFF};
+use crate::actions::digest::{Digest, Digests};
+use crate::actions::error::ActionError;
+use crate::actions::hermetic::{
+    file_of_option, folders_on_the_way, has_absolute_path, normal, place_of_file,
+};
+use crate::actions::message::{Command, EnvironmentVariable, action_digest, root_digest};
+use crate::generate::codegen_flags::{uses_other_assembler, without_frontend_flags};
+use crate::paths::LinkPaths;
+
+/// The variable of an action's environment that names the compiler by its digest. No program reads it; it
+/// makes actions of different compilers different.
+const COMPILER_VARIABLE: &str = "LTO_COMPILER";
+
+/// The link whose code generations are listed.
+#[derive(Clone, Debug)]
+pub struct ActionOptions {
+    /// The output of the link.
+    pub output: PathBuf,
+    /// The directory that all paths of actions are below. The tool runs in it.
+    pub root: PathBuf,
+    /// The flags of code generation that every object gets (`LTO_CODEGEN_FLAGS`).
+    pub flags: Vec<String>,
+    /// The suffix of native objects.
+    pub native_suffix: String,
+}
+
+/// One code generation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Action {
+    /// The digest of the whole action, which names its result in a cache.
+    pub digest: Digest,
+    /// The digest of the command.
+    pub command_digest: Digest,
+    /// The digest of the root with all inputs.
+    pub input_root_digest: Digest,
+    /// The command.
+    pub command: Command,
+    /// The files that it reads: object, index, objects that it imports from, files that options name.
+    pub inputs: Vec<ActionInput>,
+    /// Directories that must exist besides those of the files, because `..` in a path goes through them.
+    pub directories: BTreeSet<String>,
+}
+
+/// A file that an action reads.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActionInput {
+    /// Its path in the root.
+    pub path: String,
+    /// The reason why it is read.
+    pub role: Role,
+    /// The digest of its content.
+    pub digest: Digest,
+    /// Its path in the command and in indexes, which may go through `..`.
+    #[serde(skip)]
+    pub(crate) named: String,
+    /// Its path on this machine.
+    #[serde(skip)]
+    pub(crate) source: PathBuf,
+}
+
+/// The reason why an action reads a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The bitcode whose code is generated.
+    Object,
+    /// The index that the thin link wrote for it.
+    Index,
+    /// Bitcode that functions are imported from.
+    Import,
+    /// A file that an option names, such as a profile.
+    Option,
+}
+
+impl Role {
+    /// Returns the words for messages: "fork.o, from which code is imported, …".
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Object => "whose code is generated",
+            Self::Index => "its index",
+            Self::Import => "from which code is imported",
+            Self::Option => "which an option names",
+        }
+    }
+}
+
+impl Action {
+    /// Returns the native object that the action makes.
+    pub fn output(&self) -> &str {
+        self.command.output_files.first().map_or("", String::as_str)
+    }
+
+    /// Returns the bitcode object whose code is generated.
+    pub fn object(&self) -> &str {
+        self.inputs.first().map_or("", |input| &input.path)
+    }
+
+    /// Returns the number of objects that it imports from.
+    pub fn n_imports(&self) -> usize {
+        let inputs = self.inputs.iter();
+        inputs.filter(|input| input.role == Role::Import).count()
+    }
+
+    /// Returns the size of all inputs in bytes.
+    pub fn input_bytes(&self) -> u64 {
+        self.inputs
+            .iter()
+            .map(|input| input.digest.size_bytes)
+            .sum()
+    }
+}
+
+/// Returns the code generations of a link whose thin link has run, in link order. Reads every input once.
+///
+/// # Errors
+/// The list of the thin link cannot be read; every input that cannot be read; every command with a path of this
+/// machine.
+pub fn actions(
+    options: &ActionOptions,
+    compiler: &Compiler,
+) -> Result<Vec<Action>, Faults<ActionError>> {
+    let list = CodegenList::read(LinkPaths::new(&options.output))?;
+    let mut digests = Digests::default();
+    let mut actions = Vec::new();
+    let mut faults = Vec::new();
+    for (object, flags) in &list.objects {
+        // Lists of earlier versions have flags of the source.
+        let flags = without_frontend_flags(flags.clone());
+        let paths = LinkPaths::with_shared(&options.output, &list.shared);
+        let mut reader = Reader::new(options, object, &mut digests);
+        reader.read(paths, &flags);
+        match reader.finish(options, compiler, paths, &flags) {
+            Ok(action) => actions.push(action),
+            Err(of_object) => faults.extend(of_object),
+        }
+    }
+    Faults::check(actions, faults)
+}
+
+/// Collects the inputs of one action, and all of its faults.
+struct Reader<'a> {
+    root: &'a Path,
+    object: &'a Path,
+    digests: &'a mut Digests,
+    inputs: Vec<ActionInput>,
+    directories: BTreeSet<String>,
+    /// Places in the root of the files that options name.
+    places: BTreeMap<String, String>,
+    faults: Vec<ActionError>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(options: &'a ActionOptions, object: &'a Path, digests: &'a mut Digests) -> Self {
+        Self {
+            root: &options.root,
+            object,
+            digests,
+            inputs: Vec::new(),
+            directories: BTreeSet::new(),
+            places: BTreeMap::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    fn name(&self) -> String {
+        self.object.display().to_string()
+    }
+
+    fn read(&mut self, paths: LinkPaths<'_>, flags: &[String]) {
+        self.add_below(self.object, Role::Object);
+        self.add_below(&paths.index(self.object), Role::Index);
+        let imports = paths.imports(self.object);
+        match fs::read_to_string(&imports) {
+            Ok(text) => {
+                for import in text.lines() {
+                    self.add_below(Path::new(import), Role::Import);
+                }
+            }
+            Err(source) => self.faults.push(ActionError::Input {
+                object: self.name(),
+                path: imports.display().to_string(),
+                role: "the list of the objects from which it imports",
+                source,
+            }),
+        }
+        for (_, file) in flags.iter().filter_map(|flag| file_of_option(flag)) {
+            let path = Path::new(file);
+            let place = place_of_file(self.root, path);
+            self.places
+                .insert(file.to_owned(), place.display().to_string());
+            let named = place.display().to_string();
+            self.add(path, &place, named, Role::Option);
+        }
+    }
+
+    /// Adds a file that must be below the root, because the index names it by its path.
+    fn add_below(&mut self, path: &Path, role: Role) {
+        let Some(place) = normal(path) else {
+            self.faults.push(ActionError::OutsideRoot {
+                object: self.name(),
+                path: path.display().to_string(),
+                root: self.root.to_owned(),
+            });
+            return;
+        };
+        let folders = folders_on_the_way(path).into_iter();
+        self.directories
+            .extend(folders.map(|folder| folder.display().to_string()));
+        self.add(path, &place, path.display().to_string(), role);
+    }
+
+    fn add(&mut self, path: &Path, place: &Path, named: String, role: Role) {
+        let place = place.display().to_string();
+        if self.inputs.iter().any(|input| input.path == place) {
+            return;
+        }
+        let source = self.root.join(path);
+        match self.digests.of(&source) {
+            Ok(digest) => self.inputs.push(ActionInput {
+                path: place,
+                role,
+                digest,
+                named,
+                source,
+            }),
+            Err(source) => self.faults.push(ActionError::Input {
+                object: self.name(),
+                path: path.display().to_string(),
+                role: role.words(),
+                source,
+            }),
+        }
+    }
+
+    fn finish(
+        mut self,
+        options: &ActionOptions,
+        compiler: &Compiler,
+        paths: LinkPaths<'_>,
+        flags: &[String],
+    ) -> Result<Action, Vec<ActionError>> {
+        let output = paths.native_as(self.object, &options.native_suffix);
+        let arguments = self.arguments(options, compiler, paths, flags, &output);
+        if uses_other_assembler(&arguments) {
+            self.faults.push(ActionError::OtherAssembler {
+                object: self.name(),
+            });
+        }
+        for argument in arguments.iter().filter(|word| has_absolute_path(word)) {
+            self.faults.push(ActionError::AbsoluteArgument {
+                object: self.name(),
+                argument: argument.clone(),
+            });
+        }
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        let output = normal(&output).unwrap_or(output);
+        let command = Command {
+            arguments,
+            environment_variables: vec![EnvironmentVariable {
+                name: COMPILER_VARIABLE.to_owned(),
+                value: compiler.digest.to_string(),
+            }],
+            output_files: vec![output.display().to_string()],
+            working_directory: String::new(),
+        };
+        let files = self.inputs.iter();
+        let files = files.map(|input| (input.path.as_str(), &input.digest));
+        let input_root_digest = root_digest(files, &self.directories);
+        let command_digest = command.digest();
+        Ok(Action {
+            digest: action_digest(&command_digest, &input_root_digest),
+            command_digest,
+            input_root_digest,
+            command,
+            inputs: self.inputs,
+            directories: self.directories,
+        })
+    }
+
+    /// Returns the command of `cmd_lto_codegen` in `Makefile.codegen`, with the places of files in the root.
+    fn arguments(
+        &self,
+        options: &ActionOptions,
+        compiler: &Compiler,
+        paths: LinkPaths<'_>,
+        flags: &[String],
+        output: &Path,
+    ) -> Vec<String> {
+        let placed = |flag: &String| match file_of_option(flag) {
+            Some((option, file)) => match self.places.get(file) {
+                Some(place) => format!("{option}{place}"),
+                None => flag.clone(),
+            },
+            None => flag.clone(),
+        };
+        let mut arguments = vec![compiler.name.clone()];
+        arguments.extend(flags.iter().map(placed));
+        arguments.push("-fno-lto".to_owned());
+        arguments.extend(options.flags.iter().cloned());
+        arguments.push(WARNINGS_OFF.to_owned());
+        let index = paths.index(self.object);
+        arguments.push(format!("-fthinlto-index={}", index.display()));
+        arguments.extend(["-c", "-o"].map(str::to_owned));
+        arguments.push(output.display().to_string());
+        arguments.extend(["-x", "ir"].map(str::to_owned));
+        arguments.push(self.name());
+        arguments
+    }
+}

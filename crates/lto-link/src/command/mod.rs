@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! Commands of the tool, a file each.
+
+pub mod actions;
+pub mod check;
