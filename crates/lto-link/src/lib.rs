@@ -15,7 +15,8 @@
 //!
 //! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, from which make
 //! generates code object by object. [`complete_thin_link()`] adds the roots that only generated code shows.
-//! [`actions()`] lists these code generations with their exact inputs (`actions/`).
+//! [`actions()`] lists these code generations with their exact inputs (`actions/`), and [`launch()`] has one
+//! of them done by another program (`launch/`).
 //!
 //! If the linker fails, a [`FailedLink`] explains its messages (`messages/`).
 //!
@@ -26,8 +27,8 @@
 //! unchanged), [`suffixed`] (symbols with other names than in the source), [`kernel_names`] (names that the
 //! running kernel knows). [`check_toolchain`] tries a compiler and a linker before anything is built.
 //!
-//! **Invariant:** the only plugin that composes others, as libraries. It runs the linker, and the compiler to
-//! try it.
+//! **Invariant:** the only plugin that composes others, as libraries. It runs the linker, the compiler to try it
+//! or an action, and the launcher of a code generation.
 #![warn(missing_docs)]
 
 mod actions;
@@ -35,6 +36,7 @@ mod check;
 mod error;
 mod generate;
 mod jobs;
+mod launch;
 mod link;
 mod linker;
 mod lock;
@@ -66,6 +68,9 @@ pub use error::{
 };
 pub use generate::distributed::{ThinLinkOptions, complete_thin_link, thin_link};
 pub use jobs::Jobs;
+pub use launch::record::{Outcome, launched_line};
+pub use launch::run::{LaunchError, LaunchOptions, Launched, launch};
+pub use launch::slots::Slots;
 pub use link::link;
 pub use messages::cause::{Cause, DuplicateKind, Origin, Work};
 pub use messages::failed_link::{FailedLink, causes_in_log};

@@ -98,6 +98,13 @@ enum Kind {
     /// With --check it runs each action in a directory with only these files, and compares the code with
     /// that of make; then it runs those with the most imports without each of their inputs, which must fail.
     Actions(command::actions::ActionsArgs),
+    /// Generate the code of one object by the program that `LTO_LAUNCHER` names, or else by the compiler
+    ///
+    /// scripts/lto/Makefile.codegen calls it. The program's result counts only if the program succeeds within
+    /// `LTO_LAUNCHER_TIMEOUT` seconds (300 if it is not set) and leaves a whole object for the right machine.
+    Launch(command::launch::LaunchArgs),
+    /// Print how many objects of a build were generated where, and why on this machine
+    Launched(command::launch::LaunchedArgs),
 }
 
 #[derive(Args)]
@@ -246,6 +253,8 @@ fn run() -> Result<(), Failure> {
         Kind::CheckToolchain { linker, compiler } => try_toolchain(&compiler, &linker),
         Kind::Check(args) => command::check::run(&args),
         Kind::Actions(args) => command::actions::run(args),
+        Kind::Launch(args) => command::launch::run(args),
+        Kind::Launched(args) => command::launch::print(&args),
     }
 }
 

@@ -108,6 +108,12 @@ impl LinkPaths<'_> {
         self.temporary(".lock")
     }
 
+    /// Returns the path of the lock for the job slot of the recipe that runs code generation
+    /// (`Makefile.codegen`).
+    pub fn slot(self) -> PathBuf {
+        self.temporary(".slot")
+    }
+
     /// Returns the path of the output of a trial link of few objects.
     pub fn trial(self) -> PathBuf {
         self.temporary(".trial")

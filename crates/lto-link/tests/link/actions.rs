@@ -13,7 +13,7 @@ use crate::codegen::{clang, compile, kbuild, make};
 use crate::support::{link, run};
 
 /// Functions that other objects import, and variables; `c` imports from two objects, `a` from none.
-const SOURCES: [(&str, &str); 4] = [
+pub const SOURCES: [(&str, &str); 4] = [
     ("a", "int a(int x) { return x * 3; }"),
     ("m/b", "int a(int); int b(int x) { return a(x) + 1; }"),
     (
@@ -24,7 +24,7 @@ const SOURCES: [(&str, &str); 4] = [
 ];
 
 /// Makes a link of several objects and generates their code.
-fn linked(flags: &str) -> TestDir {
+pub fn linked(flags: &str) -> TestDir {
     let dir = kbuild();
     fs::create_dir(dir.join("m")).expect("a new directory");
     for (name, source) in SOURCES {

@@ -54,6 +54,11 @@ pub fn make(dir: &TestDir) -> (Option<i32>, String) {
 
 /// Generates code with the compiler `cc`.
 fn make_by(dir: &TestDir, cc: &str) -> (Option<i32>, String) {
+    make_with(dir, cc, &[])
+}
+
+/// Generates code with the compiler `cc`, and with more arguments of make.
+pub fn make_with(dir: &TestDir, cc: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let mut make = Command::new("make");
     without_make(&mut make);
     make.current_dir(dir.path()).args([
@@ -66,6 +71,7 @@ fn make_by(dir: &TestDir, cc: &str) -> (Option<i32>, String) {
     let tools = Path::new(env!("CARGO_BIN_EXE_lto-link")).parent();
     let tools = tools.expect("the folder of the tool").display();
     make.args([format!("CC={cc}"), format!("LTO_TOOLS={tools}")]);
+    make.args(arguments);
     let (code, _, stderr) = test_support::texts(test_support::output(&mut make));
     (code, stderr)
 }

@@ -17,11 +17,12 @@ const CLEAN: &str = include_str!("../../../../kconfig/lto-link/Makefile.clean");
 const OF_KERNEL: [&str; 2] = ["*.[aios]", ".tmp_*.o.*"];
 
 /// Patterns of files of modversions and this plugin's Makefiles, which lto-link does not write.
-const OF_OTHERS: [&str; 4] = [
+const OF_OTHERS: [&str; 5] = [
     "*.o.symversions",
     ".*.o.lto-native",
     ".lto-flags",
     ".lto-codegen",
+    ".lto-launched",
 ];
 
 /// Returns every file of the link with its bitcode object `object`.
@@ -40,6 +41,7 @@ fn all_files(paths: LinkPaths, object: &Path) -> Vec<PathBuf> {
         paths.unfinished(),
         paths.response(),
         paths.lock(),
+        paths.slot(),
         paths.trial(),
         paths.native(object),
         paths.index(object),

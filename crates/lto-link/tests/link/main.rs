@@ -11,6 +11,7 @@ mod distributed;
 mod failures;
 mod internalize;
 mod jobs;
+mod launch;
 mod left_files;
 mod logs;
 mod messages;

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The command of one code generation, as make gives it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use object_model::{Architecture, Elf};
+use tool_io::Files;
+
+use crate::actions::hermetic::file_of_option;
+
+const INDEX_OPTION: &[u8] = b"-fthinlto-index=";
+
+/// A code generation: its command, and the files of that command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Generation {
+    /// The compiler and its arguments.
+    pub(crate) command: Vec<OsString>,
+    /// The bitcode object.
+    pub(crate) object: PathBuf,
+    /// The native object.
+    pub(crate) output: PathBuf,
+    /// All files that the compiler reads: object, index, objects that code is imported from, profiles.
+    pub(crate) inputs: Vec<PathBuf>,
+}
+
+impl Generation {
+    /// Finds the files of `command`, which ends as `cmd_lto_codegen` in `Makefile.codegen` does. Returns `None` for
+    /// another command, or if the list of imports cannot be read.
+    pub(crate) fn of(command: Vec<OsString>) -> Option<Self> {
+        let after = |option: &str| {
+            let position = command.iter().rposition(|word| word == option)?;
+            command.get(position + 1).map(PathBuf::from)
+        };
+        let output = after("-o")?;
+        let object = PathBuf::from(command.last()?);
+        let index = command
+            .iter()
+            .rev()
+            .find_map(|word| word.as_bytes().strip_prefix(INDEX_OPTION))?;
+        let imports = [index.strip_suffix(b"thinlto.bc")?, b"imports"].concat();
+        let imports = fs::read(OsString::from_vec(imports)).ok()?;
+        let mut inputs = vec![
+            object.clone(),
+            Path::new(OsStr::from_bytes(index)).to_owned(),
+        ];
+        let imports = imports.split(|byte| *byte == b'\n');
+        let imports = imports.filter(|path| !path.is_empty());
+        inputs.extend(imports.map(|path| PathBuf::from(OsStr::from_bytes(path))));
+        let words = command.iter().filter_map(|word| word.to_str());
+        inputs.extend(words.filter_map(|word| Some(PathBuf::from(file_of_option(word)?.1))));
+        Some(Self {
+            command,
+            object,
+            output,
+            inputs,
+        })
+    }
+
+    /// Checks that the output is a whole native object for the machine of the bitcode; returns what it is
+    /// otherwise.
+    pub(crate) fn check_output(&self) -> Result<(), String> {
+        match fs::metadata(&self.output) {
+            Err(_) => return Err("left no file".to_owned()),
+            Ok(output) if output.len() == 0 => return Err("left an empty file".to_owned()),
+            Ok(_) => {}
+        }
+        let files = Files::new();
+        let native = files.object(&self.output);
+        let native = native.map_err(|_| "left a file that is no whole object".to_owned())?;
+        if !native.object.as_elf().is_some_and(Elf::is_relocatable) {
+            return Err("left a file that is no native object".to_owned());
+        }
+        let bitcode = files.object(&self.object);
+        let bitcode = bitcode.map_err(|error| error.to_string())?;
+        let expected = Architecture::of(&bitcode.object);
+        let machine = Architecture::of(&native.object);
+        if !expected.goes_with(&machine) {
+            return Err(format!(
+                "left an object for {machine} instead of {expected}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_a_command_are_found() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let imports = dir.path().join("a.o.m.imports");
+        fs::write(&imports, "b.o\nc/d.o\n").expect("written");
+        let index = dir.path().join("a.o.m.thinlto.bc").display().to_string();
+        let words = format!(
+            "clang -o x -fprofile-use=p -fthinlto-index={index} -c -o a.native.o -x ir a.o"
+        );
+        let command: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+        let generation = Generation::of(command.clone()).expect("a code generation");
+        assert_eq!(generation.output, Path::new("a.native.o"));
+        let inputs = ["a.o", &index, "b.o", "c/d.o", "p"].map(PathBuf::from);
+        assert_eq!(generation.inputs, inputs);
+        fs::remove_file(&imports).expect("written");
+        assert_eq!(Generation::of(command), None);
+        assert_eq!(Generation::of(vec!["clang".into(), "a.c".into()]), None);
+    }
+}
