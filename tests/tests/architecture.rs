@@ -189,10 +189,14 @@ fn plugins() -> BTreeSet<String> {
     plugins
 }
 
-/// Returns the sources of a crate's library: all but its command line and its tests.
+/// Returns the sources of a crate's library: all but its command line, which may have a file for each command in
+/// `src/command`, and its tests.
 fn library_sources(name: &str) -> Vec<String> {
     let mut files = files_in(&format!("crates/{name}/src/"), ".rs");
-    files.retain(|file| !file.ends_with("/main.rs") && !file.contains("/src/tests/"));
+    let others = ["/src/command/", "/src/tests/"];
+    files.retain(|file| {
+        !file.ends_with("/main.rs") && !others.iter().any(|other| file.contains(other))
+    });
     files
 }
 

@@ -10,11 +10,13 @@ use std::env;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use kernel_facts::command_file;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::actions::codegen_list::CodegenList;
 use crate::actions::digest::Digest;
@@ -79,6 +81,69 @@ impl Compiler {
             program,
         })
     }
+}
+
+/// The files of a compiler by their states, and the digest that they had.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    name: String,
+    states: Vec<(PathBuf, FileState)>,
+    digest: Digest,
+}
+
+/// Inode, size, and times of content and inode in nanoseconds. A changed file has another state.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct FileState(u64, u64, i64, i64, i64, i64);
+
+impl FileState {
+    fn of(path: &Path) -> io::Result<Self> {
+        let file = fs::metadata(path)?;
+        Ok(Self(
+            file.ino(),
+            file.len(),
+            file.mtime(),
+            file.mtime_nsec(),
+            file.ctime(),
+            file.ctime_nsec(),
+        ))
+    }
+}
+
+/// Returns the digest of the compiler `name`. The file `known` saves reading its libraries, which have hundreds of
+/// megabytes, once for each object.
+///
+/// # Errors
+/// There is no such program, or a file cannot be read.
+pub(crate) fn compiler_digest(name: &str, known: Option<&Path>) -> Result<Digest, CompilerError> {
+    let text = known.and_then(|known| fs::read(known).ok());
+    let known_before = text.and_then(|text| serde_json::from_slice::<Known>(&text).ok());
+    if let Some(before) = known_before
+        && before.name == name
+        && in_path(name).as_ref() == before.states.first().map(|(path, _)| path)
+        && before
+            .states
+            .iter()
+            .all(|(path, state)| FileState::of(path).is_ok_and(|now| now == *state))
+    {
+        return Ok(before.digest);
+    }
+    let compiler = Compiler::read(&[name.to_owned()])?;
+    let states = compiler.files.iter().map(|file| {
+        let path = PathBuf::from(&file.path);
+        Some((path.clone(), FileState::of(&path).ok()?))
+    });
+    if let (Some(known), Some(states)) = (known, states.collect()) {
+        let now = Known {
+            name: name.to_owned(),
+            states,
+            digest: compiler.digest.clone(),
+        };
+        // Without the file, the next object takes longer.
+        if let Ok(text) = serde_json::to_vec(&now) {
+            let _ = tool_io::write_atomic(known, &text);
+        }
+    }
+    Ok(compiler.digest)
 }
 
 /// Returns the compiler and its flags of code generation, from the command that make saved for the first native
@@ -176,6 +241,27 @@ mod tests {
         let compiler = compiler_in(text).expect("a compiler");
         assert_eq!(compiler, ["ccache", "clang", "-mllvm", "-x=#"]);
         assert_eq!(compiler_in("cmd_a.o := clang -c -o a.o a.c\n"), None);
+    }
+
+    #[test]
+    fn a_known_digest_is_that_of_the_present_files() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let [program, known] = ["cc", "known"].map(|name| dir.path().join(name));
+        let name = program.display().to_string();
+        fs::write(&program, "one").expect("written");
+        let one = compiler_digest(&name, Some(&known)).expect("a digest");
+        assert_eq!(compiler_digest(&name, Some(&known)).expect("a digest"), one);
+        assert_eq!(compiler_digest(&name, None).expect("a digest"), one);
+        fs::write(&program, "another").expect("written");
+        let other = compiler_digest(&name, Some(&known)).expect("a digest");
+        assert_ne!(other, one);
+        // The file is believed as long as the compiler has the same state.
+        let text = fs::read_to_string(&known).expect("written");
+        fs::write(&known, text.replace(&other.hash, &one.hash)).expect("written");
+        assert_eq!(
+            compiler_digest(&name, Some(&known)).expect("a digest").hash,
+            one.hash
+        );
     }
 
     #[test]

@@ -7,14 +7,14 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The size of one read, in bytes.
 const BLOCK: usize = 64 << 10;
 
 /// The digest of a file or message, as `Digest` of the Remote Execution API: `Display` gives `hash/size`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Digest {
     /// The SHA-256 hash in lower-case hexadecimal.
     pub hash: String,

@@ -52,6 +52,7 @@ pub fn run(args: LaunchArgs) -> Result<(), Failure> {
         command,
         timeout: Duration::from_secs(timeout.unwrap_or(TIMEOUT)),
         record: variable("LTO_LAUNCHED").map(PathBuf::from),
+        trexe: text("LTO_TREXE").unwrap_or_else(|| "trexe".to_owned()),
     };
     let launched = launch(&options, &slots).map_err(Failure::cannot_run)?;
     // If nobody reads the messages, the code is right nevertheless.

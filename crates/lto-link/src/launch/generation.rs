@@ -49,14 +49,32 @@ impl Generation {
         let imports = imports.split(|byte| *byte == b'\n');
         let imports = imports.filter(|path| !path.is_empty());
         inputs.extend(imports.map(|path| PathBuf::from(OsStr::from_bytes(path))));
-        let words = command.iter().filter_map(|word| word.to_str());
-        inputs.extend(words.filter_map(|word| Some(PathBuf::from(file_of_option(word)?.1))));
+        inputs.extend(option_files(&command));
         Some(Self {
             command,
             object,
             output,
             inputs,
         })
+    }
+
+    /// Returns the words before the first option: the compiler, with programs such as ccache in front.
+    pub(crate) fn compiler(&self) -> &[OsString] {
+        let words = self.command.iter();
+        let n_words = words.take_while(|word| !word.as_bytes().starts_with(b"-"));
+        self.command.get(..n_words.count()).unwrap_or_default()
+    }
+
+    /// Returns the files that options name.
+    pub(crate) fn option_files(&self) -> Vec<PathBuf> {
+        option_files(&self.command)
+    }
+
+    /// Returns the other inputs: object, index, objects that code is imported from.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let of_options = self.option_files();
+        let inputs = self.inputs.iter().map(PathBuf::as_path);
+        inputs.filter(move |input| !of_options.iter().any(|file| file == input))
     }
 
     /// Checks that the output is a whole native object for the machine of the bitcode; returns what it is
@@ -84,6 +102,12 @@ impl Generation {
         }
         Ok(())
     }
+}
+
+fn option_files(command: &[OsString]) -> Vec<PathBuf> {
+    let words = command.iter().filter_map(|word| word.to_str());
+    let files = words.filter_map(|word| Some(PathBuf::from(file_of_option(word)?.1)));
+    files.collect()
 }
 
 #[cfg(test)]

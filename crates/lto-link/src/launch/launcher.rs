@@ -28,6 +28,8 @@ const CCACHE_REASONS: [(&str, &str); 2] = [
 pub(crate) enum Launcher {
     /// ccache, by the name or path of its program.
     Ccache(String),
+    /// A server of the Remote Execution API, by its address.
+    Remote(String),
     /// Another program and its arguments, with placeholders.
     Words(Vec<String>),
 }
@@ -36,6 +38,11 @@ impl Launcher {
     /// Reads the words of `text`, which are quoted as for a shell. Returns `None` if quotes do not end, or
     /// there is no word.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Some(address) = text.trim().strip_prefix("remote:") {
+            let has_scheme = address.contains("://");
+            let scheme = if has_scheme { "" } else { "http://" };
+            return (!address.is_empty()).then(|| Self::Remote(format!("{scheme}{address}")));
+        }
         let words = shlex::split(text)?;
         let first = words.first()?;
         let is_ccache = Path::new(first)
@@ -53,6 +60,8 @@ impl Launcher {
         let mut command = Vec::new();
         match self {
             Self::Ccache(program) => command.push(program.into()),
+            // trexe gets another command: see Remote::new.
+            Self::Remote(_) => {}
             Self::Words(words) => {
                 for word in words {
                     let word = replaced(
@@ -84,6 +93,7 @@ impl Launcher {
                 ("CCACHE_STATSLOG", report.into()),
                 ("CCACHE_NOHASHDIR", "1".into()),
             ],
+            Self::Remote(_) => Vec::new(),
             Self::Words(_) => vec![(RESULT_VARIABLE, report.into())],
         }
     }
@@ -112,7 +122,7 @@ impl Launcher {
                         .to_owned(),
                 )
             }
-            Self::Words(_) => match lines.next() {
+            Self::Remote(_) | Self::Words(_) => match lines.next() {
                 Some("cached") => Outcome::Cached,
                 Some("local") => Outcome::Local("the launcher chose to".to_owned()),
                 _ => Outcome::Remote,
@@ -183,6 +193,14 @@ mod tests {
             let expected = [expected, &["clang", "a b"]].concat();
             assert_eq!(command, expected, "{launcher}");
         }
+        for (text, address) in [
+            ("remote:build:50051", "http://build:50051"),
+            ("remote:grpcs://build", "grpcs://build"),
+        ] {
+            let expected = Launcher::Remote(address.to_owned());
+            assert_eq!(Launcher::parse(text), Some(expected));
+        }
+        assert_eq!(Launcher::parse("remote:"), None);
         assert_eq!(Launcher::parse("'farm"), None);
         assert_eq!(Launcher::parse(" "), None);
     }

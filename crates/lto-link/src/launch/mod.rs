@@ -7,5 +7,6 @@
 pub(crate) mod generation;
 pub(crate) mod launcher;
 pub(crate) mod record;
+pub(crate) mod remote;
 pub(crate) mod run;
 pub(crate) mod slots;

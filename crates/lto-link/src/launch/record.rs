@@ -6,6 +6,12 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+/// The character between a reason and a message of the launcher.
+pub(crate) const EXAMPLE: char = '\t';
+
+/// The number of different reasons that the line for the end has.
+const MOST_REASONS: usize = 3;
+
 /// The place where code was generated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -13,7 +19,7 @@ pub enum Outcome {
     Remote,
     /// Never: a cache had it.
     Cached,
-    /// On this machine, for this reason.
+    /// On this machine, for this reason. A message that may differ from object to object follows [`EXAMPLE`].
     Local(String),
 }
 
@@ -39,7 +45,7 @@ pub fn launched_line(record: &str) -> String {
     let mut n_remote = 0;
     let mut n_cached = 0;
     let mut n_local = 0;
-    let mut reasons = BTreeMap::<&str, usize>::new();
+    let mut reasons = BTreeMap::<&str, (usize, &str)>::new();
     for line in record.lines() {
         match line {
             "remote" => n_remote += 1,
@@ -47,16 +53,29 @@ pub fn launched_line(record: &str) -> String {
             _ => {
                 n_local += 1;
                 let reason = line.strip_prefix("local ").unwrap_or(line);
-                *reasons.entry(reason).or_default() += 1;
+                let (reason, example) = reason.split_once(EXAMPLE).unwrap_or((reason, ""));
+                let (count, first) = reasons.entry(reason).or_insert((0, example));
+                *count += 1;
+                if first.is_empty() {
+                    *first = example;
+                }
             }
         }
     }
     let mut reasons: Vec<_> = reasons.into_iter().collect();
-    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let reasons: Vec<_> = reasons
+    reasons.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    let n_more = reasons.len().saturating_sub(MOST_REASONS);
+    let mut reasons: Vec<_> = reasons
         .into_iter()
-        .map(|(reason, count)| format!("{count}: {reason}"))
+        .take(MOST_REASONS)
+        .map(|(reason, (count, example))| match example {
+            "" => format!("{count}: {reason}"),
+            example => format!("{count}: {reason}: {example}"),
+        })
         .collect();
+    if n_more > 0 {
+        reasons.push(format!("{n_more} more reasons in the record"));
+    }
     let why = if reasons.is_empty() {
         String::new()
     } else {
@@ -75,12 +94,16 @@ mod tests {
         let path = dir.path().join("record");
         let local = |reason: &str| Outcome::Local(reason.to_owned());
         let outcomes = [
+            local("failed\t"),
             local("slow"),
             Outcome::Remote,
             local("missing\nprogram"),
             Outcome::Cached,
             local("missing\nprogram"),
             Outcome::Remote,
+            local("failed\ta.o is away"),
+            local("failed\tb.o is away"),
+            local("other"),
         ];
         for outcome in &outcomes {
             append(&path, outcome).expect("written");
@@ -88,7 +111,8 @@ mod tests {
         let record = fs::read_to_string(&path).expect("written");
         assert_eq!(
             launched_line(&record),
-            "  LAUNCH  2 remote, 1 cached, 3 local (2: missing program; 1: slow)\n"
+            "  LAUNCH  2 remote, 1 cached, 7 local (3: failed: a.o is away; 2: missing program; 1: other; \
+             1 more reasons in the record)\n"
         );
         assert_eq!(launched_line(""), "  LAUNCH  0 remote, 0 cached, 0 local\n");
     }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -13,10 +13,18 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use wait_timeout::ChildExt as _;
 
+use crate::actions::compiler::compiler_digest;
 use crate::launch::generation::Generation;
 use crate::launch::launcher::Launcher;
-use crate::launch::record::{Outcome, append};
+use crate::launch::record::{EXAMPLE, Outcome, append};
+use crate::launch::remote::Remote;
 use crate::launch::slots::Slots;
+
+/// The file beside the record that has the digest of the compiler.
+const KNOWN_COMPILER: &str = ".lto-compiler";
+
+/// The number of characters of a launcher's message that are kept.
+const MOST_SAID: usize = 160;
 
 /// The exit code of a process that a signal ended is this and the signal's number, as in a shell.
 const BY_SIGNAL: i32 = 128;
@@ -32,6 +40,8 @@ pub struct LaunchOptions {
     pub timeout: Duration,
     /// The file to which the outcome is appended.
     pub record: Option<PathBuf>,
+    /// The client of servers of the Remote Execution API, a command as for a shell.
+    pub trexe: String,
 }
 
 /// The result of a code generation.
@@ -106,14 +116,25 @@ fn by_launcher(options: &LaunchOptions) -> Result<Launched, String> {
         .ok_or("LTO_LAUNCHER is no command: its quotes do not end")?;
     let generation = Generation::of(options.command.clone())
         .ok_or("the list of the objects that code is imported from cannot be read")?;
-    let command = launcher.command(&generation);
-    let Some((program, arguments)) = command.split_first() else {
-        return Err("LTO_LAUNCHER names no program".to_owned());
-    };
     let no_file = |error| format!("no file for the launcher's messages can be made ({error})");
     let files = tempfile::tempdir().map_err(no_file)?;
     let said = files.path().join("said");
     let report = files.path().join("report");
+    let remote = match &launcher {
+        Launcher::Remote(address) => Some(request(&generation, address, files.path(), options)?),
+        Launcher::Ccache(_) | Launcher::Words(_) => None,
+    };
+    let command = match &remote {
+        None => launcher.command(&generation),
+        Some(remote) => {
+            let trexe = shlex::split(&options.trexe).unwrap_or_default();
+            let trexe = trexe.into_iter().map(OsString::from);
+            trexe.chain(remote.arguments.iter().cloned()).collect()
+        }
+    };
+    let Some((program, arguments)) = command.split_first() else {
+        return Err("LTO_LAUNCHER names no program".to_owned());
+    };
     let messages = fs::File::create(&said).map_err(no_file)?;
     let both = messages.try_clone().map_err(no_file)?;
     // An old result, or one that clang wrote here, must not count as the launcher's.
@@ -129,18 +150,41 @@ fn by_launcher(options: &LaunchOptions) -> Result<Launched, String> {
         .map_err(|error| format!("{} cannot be run: {error}", program.display()))?;
     let timeout = (!launcher.works_here()).then_some(options.timeout);
     let status = wait(child, timeout)?;
-    let result = if status.success() {
-        generation.check_output()
-    } else {
-        Err(format!("failed ({status})"))
-    };
-    result.map_err(|what| format!("the launcher {what}"))?;
     let report = fs::read_to_string(&report).unwrap_or_default();
+    let outcome = match &remote {
+        _ if !status.success() => Err(format!("failed ({status})")),
+        None => Ok(launcher.outcome(&report)),
+        Some(remote) => remote.take(&generation.output),
+    };
+    let outcome = outcome.and_then(|outcome| generation.check_output().map(|()| outcome));
+    let outcome = outcome.map_err(|what| {
+        let said = fs::read(&said).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let line = said.lines().map(str::trim).find(|line| !line.is_empty());
+        let line: String = line.unwrap_or_default().chars().take(MOST_SAID).collect();
+        format!("the launcher {what}{EXAMPLE}{line}")
+    })?;
     Ok(Launched {
-        outcome: launcher.outcome(&report),
+        outcome,
         code: 0,
         said: fs::read(&said).unwrap_or_default(),
     })
+}
+
+/// Returns the request for a server, whose files are in `files`.
+fn request(
+    generation: &Generation,
+    address: &str,
+    files: &Path,
+    options: &LaunchOptions,
+) -> Result<Remote, String> {
+    let root = std::env::current_dir().map_err(|error| format!("no directory ({error})"))?;
+    let compiler = generation.compiler().last().cloned().unwrap_or_default();
+    let compiler = compiler.to_string_lossy().into_owned();
+    let known = options.record.as_deref();
+    let known = known.map(|record| record.with_file_name(KNOWN_COMPILER));
+    let digest = compiler_digest(&compiler, known.as_deref()).map_err(|error| error.to_string())?;
+    Remote::new(generation, address, &root, files, &digest)
 }
 
 /// Waits for the launcher. After `timeout`, ends it with all processes that it started.

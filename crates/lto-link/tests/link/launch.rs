@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use test_support::{KERNEL_TARGETS, TestDir};
@@ -98,7 +99,7 @@ fn a_launcher_that_does_not_work_changes_nothing() {
         ("LTO_LAUNCHER=true", "the launcher left no file"),
         (
             farm("echo wrong >&2; exit 3"),
-            "the launcher failed (exit status: 3)",
+            "the launcher failed (exit status: 3): wrong",
         ),
     ] {
         let (stderr, line) = again(&dir, &clang, &[launcher, long]);
@@ -157,6 +158,64 @@ fn the_failure_of_the_compiler_is_told() {
     assert_eq!(code, Some(2));
     let said = "wrong\n*** a.o: clang generated no code (exit code 7), see its message above.\n";
     assert!(stderr.starts_with(said), "{stderr}");
+}
+
+/// trexe is not needed for this: a script does what it and a server do.
+#[test]
+fn a_server_gets_exactly_the_inputs() {
+    let dir = linked("-resource-dir folder");
+    let local = made(&dir);
+    let clang = PathBuf::from(clang());
+    let bin = clang.parent().expect("a folder").display();
+    let trexe = |how: &str| {
+        let script = format!(
+            "PATH={bin}:$PATH; dir=$(mktemp -d); echo \"$*\" >> asked\n\
+             while :; do value=${{1#*=}}; case $1 in\n\
+             --input-path=*) to=$dir/${{value#*:}}; mkdir -p $(dirname $to); cp -r ${{value%%:*}} $to;;\n\
+             --output-path=*) out=$value; mkdir -p $dir/$(dirname $out);;\n\
+             --d=*) d=$value;; --result-metadata-file=*) meta=$value;; --action-result-json=*) result=$value;;\n\
+             --*) ;; *) break;; esac; shift; done\n\
+             (cd $dir; \"$@\") || exit\n\
+             mkdir -p $d/$(dirname $out); mv $dir/$out $d/$out; rm -r $dir; cached=false\n\
+             set -- $(sha256sum $d/$out) $(wc -c < $d/$out)\n{how}\n\
+             echo '{{\"actionResultMetadata\":{{\"exitCode\":0,\"cachedResult\":'$cached'}}}}' > $meta\n\
+             echo '{{\"outputFiles\":[{{\"digest\":{{\"hash\":\"'$1'\",\"sizeBytes\":\"'$3'\"}}}}]}}' > $result\n"
+        );
+        dir.write("trexe", script);
+    };
+    let variables = ["LTO_LAUNCHER=remote:farm:50051", "LTO_TREXE=sh trexe"];
+    for (how, said) in [
+        ("", "4 remote, 0 cached, 0 local\n"),
+        ("cached=true", "0 remote, 4 cached, 0 local\n"),
+        (
+            "echo more >> $d/$out",
+            "0 remote, 0 cached, 4 local (4: the launcher left a file with another digest than the server's \
+             result)\n",
+        ),
+        (
+            "exit 1",
+            "0 remote, 0 cached, 4 local (4: the launcher failed (exit status: 1))\n",
+        ),
+    ] {
+        trexe(how);
+        let (stderr, line) = again(&dir, &clang.display().to_string(), &variables);
+        assert_eq!(stderr, "", "{how}");
+        assert_eq!(line, format!("  LAUNCH  {said}"), "{how}");
+        assert!(made(&dir).values().eq(local.values()), "{how}");
+    }
+    let asked = dir.read_text("asked");
+    assert!(
+        asked.contains("--remote=http://farm:50051 --env=LTO_COMPILER="),
+        "{asked}"
+    );
+    assert!(dir.join(".lto-compiler").exists());
+    // Nobody listens: the real client fails, or is not installed.
+    let (_, line) = again(
+        &dir,
+        &clang.display().to_string(),
+        &["LTO_LAUNCHER=remote:127.0.0.1:1", "LTO_TREXE=false"],
+    );
+    assert!(line.contains("4 local"), "{line}");
 }
 
 /// ccache is not needed for this: a script writes its counters.

@@ -17,12 +17,13 @@ const CLEAN: &str = include_str!("../../../../kconfig/lto-link/Makefile.clean");
 const OF_KERNEL: [&str; 2] = ["*.[aios]", ".tmp_*.o.*"];
 
 /// Patterns of files of modversions and this plugin's Makefiles, which lto-link does not write.
-const OF_OTHERS: [&str; 5] = [
+const OF_OTHERS: [&str; 6] = [
     "*.o.symversions",
     ".*.o.lto-native",
     ".lto-flags",
     ".lto-codegen",
     ".lto-launched",
+    ".lto-compiler",
 ];
 
 /// Returns every file of the link with its bitcode object `object`.
