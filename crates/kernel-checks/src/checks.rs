@@ -246,8 +246,9 @@ pub fn names(tree: &Objtree) -> anyhow::Result<Finding> {
         );
     }
     let figure = format!(
-        "{} functions and {} objects promoted (.llvm.), {} and {} with another suffix; {} promoted \
-         ones share their source name with a global of native code",
+        "{} names restored; {} functions and {} objects promoted (.llvm.), {} and {} with another suffix; {} \
+         promoted ones share their source name with a global of native code",
+        restored_names(tree)?,
         count(true, "function"),
         count(true, "object"),
         count(false, "function"),
@@ -256,14 +257,23 @@ pub fn names(tree: &Objtree) -> anyhow::Result<Finding> {
     );
     Ok(Finding {
         notes: clashes,
-        ..Finding::new(figure, lost_names(tree))
+        ..Finding::new(figure, lost_names(tree)?)
     })
 }
 
-/// Returns the names with a suffix that only one of vmlinux and vmlinux.o has: the map would lack them.
-fn lost_names(tree: &Objtree) -> Vec<String> {
+/// Returns the number of symbols of vmlinux and the modules that have their names of the source again.
+fn restored_names(tree: &Objtree) -> anyhow::Result<usize> {
+    let modules = tree.modules.iter().map(Module::artefact);
+    let artefacts = [Artefact::VmlinuxO].into_iter().chain(modules);
+    let counts = artefacts.map(|artefact| Ok(tree.restored_names(&artefact.object())?.len()));
+    counts.sum()
+}
+
+/// Returns the faults of names that LTO changed: a name with a suffix that only one of vmlinux and vmlinux.o has
+/// (the map would lack it), and a restored name that either lacks.
+fn lost_names(tree: &Objtree) -> anyhow::Result<Vec<String>> {
     let Some(object) = &tree.object else {
-        return tree.object_fault().into_iter().collect();
+        return Ok(tree.object_fault().into_iter().collect());
     };
     // The last link leaves out what a running kernel does not need.
     let stays = |elf: &Elf| -> BTreeSet<String> {
@@ -283,14 +293,27 @@ fn lost_names(tree: &Objtree) -> Vec<String> {
             .map(|suffixed| suffixed.name)
             .collect()
     };
-    let (in_kernel, in_object) = (names(&tree.vmlinux), names(object));
+    let (in_kernel, mut in_object) = (names(&tree.vmlinux), names(object));
     let (stays_in_kernel, stays_in_object) = (stays(&tree.vmlinux), stays(object));
     let mut faults = Vec::new();
+    let record = Artefact::VmlinuxO.object();
+    let restored = tree.restored_names(&record)?;
+    let defined: BTreeSet<&str> = object.symbols().iter().map(|symbol| symbol.name).collect();
+    for name in restored.into_iter().map(|name| name.source_name) {
+        if defined.contains(name.as_str()) {
+            in_object.insert(name);
+        } else {
+            faults.push(format!(
+                "vmlinux.o: lacks {name}, which {record}.lto-names lists; run make again"
+            ));
+        }
+    }
     // A last link that collects garbage drops names on purpose.
     let collects = tree.settings.is_set("LD_DEAD_CODE_DATA_ELIMINATION");
     for name in in_object
-        .difference(&in_kernel)
+        .iter()
         .filter(|name| !collects && stays_in_object.contains(*name))
+        .filter(|name| !in_kernel.contains(*name) && !stays_in_kernel.contains(*name))
     {
         faults.push(format!(
             "vmlinux: lacks {name} of vmlinux.o; run make again"
@@ -304,7 +327,17 @@ fn lost_names(tree: &Objtree) -> Vec<String> {
             "vmlinux.o: lacks {name} of vmlinux; run make again"
         ));
     }
-    faults
+    let link = tree.link()?;
+    if link.is_some_and(|link| link.by == LinkedBy::LtoLink) {
+        let promoted = in_object.iter().filter(|name| name.contains(".llvm."));
+        faults.extend(promoted.map(|name| {
+            format!(
+                "vmlinux.o: {name} has the name that LTO gave it, and lto-link restores the name of the source; \
+                 run make again with the installed tools"
+            )
+        }));
+    }
+    Ok(faults)
 }
 
 /// kallsyms, BTF and the symbol table know the same functions.

@@ -86,6 +86,14 @@ probed() {
 	echo >$tracing/trace
 }
 
+# names: the functions of /names, which LTO had renamed, and which kallsyms does not have by that name; and, if
+# there are any of them, the names with a suffix of thin LTO.
+names() {
+	lost=$(awk 'FNR == NR { known[$3 " " $4]; next } !(($1 " " $2) in known)' /proc/kallsyms /names | wc -l)
+	[ ! -s /names ] || lost=$((lost + $(grep -c '\.llvm\.[0-9]' /proc/kallsyms)))
+	saw "names that kallsyms lacks: $lost"
+}
+
 # outermost FILE...: the outermost functions of stacks. An unwinder that gets lost does not reach them.
 outermost() {
 	for stack in "$@"; do

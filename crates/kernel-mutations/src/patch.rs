@@ -138,6 +138,17 @@ impl Patch {
         Some(())
     }
 
+    /// Replaces the end of a symbol's name by `end`, of the same length.
+    pub fn end_name(&mut self, symbol: SymbolIndex, end: &str) -> Option<()> {
+        let name = self.elf.symbols().get(symbol.0)?.name;
+        let at = self.symbol_at(symbol)?;
+        let position = u32::from_le_bytes(self.get(at)?);
+        let mut sections = self.elf.sections().iter();
+        let names = sections.find(|section| section.name == ".strtab")?;
+        let start = usize::try_from(names.offset).ok()? + usize::try_from(position).ok()?;
+        self.set(start + name.len().checked_sub(end.len())?, end.as_bytes())
+    }
+
     /// Takes the name of the symbol that is called `name`.
     pub fn unname_one(&mut self, name: &str) -> Option<()> {
         self.unname(|symbol| symbol.name == name)

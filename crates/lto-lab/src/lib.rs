@@ -120,7 +120,7 @@ impl Lab {
             arch,
             objtree: &objtree,
             jobs: None,
-            target: build::ALL,
+            target: row.target(),
         })?;
         Ok(objtree)
     }

@@ -37,6 +37,14 @@ pub enum LinkError {
     /// The output refers to definitions that the link dropped.
     #[error("the link dropped definitions that its code refers to:\n{}", .0.join("\n"))]
     Dropped(Vec<String>),
+    /// The symbols of the output cannot get their names of the source.
+    #[error("{}: {source}", .output.display())]
+    Names {
+        /// The output of the link.
+        output: PathBuf,
+        /// The reason.
+        source: NameError,
+    },
     /// An object or a symbol is linked twice.
     #[error("the objects cannot be linked into one:\n{0}")]
     Definitions(Faults<DefinitionFault>),
@@ -110,6 +118,25 @@ pub enum LinkError {
         what: String,
         /// The system's error.
         source: io::Error,
+    },
+}
+
+/// The reason why symbols cannot be renamed.
+#[derive(Debug, thiserror::Error)]
+pub enum NameError {
+    /// The linker made something that is no ELF object of 64 bits with one symbol table.
+    #[error("is no relocatable ELF object of 64 bits whose symbol table can be changed: {0}")]
+    Unreadable(String),
+    /// A section contains numbers of symbols in an unknown form.
+    #[error(
+        "section {name} (type {kind:#x}) refers to the symbol table in an unknown way; \
+         link it without what makes this section"
+    )]
+    Section {
+        /// The name of the section.
+        name: String,
+        /// Its type.
+        kind: u32,
     },
 }
 

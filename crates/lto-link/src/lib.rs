@@ -10,7 +10,7 @@
 //! 3. **Plan** (`plan/`): linker scripts for initcalls and CRCs, and the linker's command. Nothing is written
 //!    before all faults of the inputs are known.
 //! 4. **Generate code** (`generate/`), in the way that [`CodeGeneration`] says.
-//! 5. **Join**: the linker makes one object.
+//! 5. **Join**: the linker makes one object, whose symbols then get their names of the source (`source_names.rs`).
 //! 6. **Place**: the object replaces the output. Records stay beside it (`record/`).
 //!
 //! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, from which make
@@ -46,6 +46,7 @@ mod plan;
 mod read;
 mod record;
 mod resolve;
+mod source_names;
 
 use std::path::{Path, PathBuf};
 
@@ -64,7 +65,8 @@ pub use check::named::{NamedFault, NamedInAssembly, named_in_assembly};
 pub use check::names::{Clash, SUFFIX_MAP_HEAD, Suffixed, clashes, suffix_map, suffixed};
 pub use check::toolchain::{ToolchainError, check_toolchain};
 pub use error::{
-    CodegenError, DefinitionFault, EmbeddedError, IncompatibleObject, LinkError, RootError,
+    CodegenError, DefinitionFault, EmbeddedError, IncompatibleObject, LinkError, NameError,
+    RootError,
 };
 pub use generate::distributed::{ThinLinkOptions, complete_thin_link, thin_link};
 pub use jobs::Jobs;
@@ -80,15 +82,22 @@ pub use read::inputs::{InputKind, Inputs};
 pub use read::kbuild::{KbuildLink, kbuild_link};
 pub use record::dropped::{DroppedError, read_dropped};
 pub use record::inputs::{RecordedInput, read_record};
+pub use record::names::read_names;
 pub use record::usage::{Usage, read_usage};
 pub use resolve::explain::{Fate, Kept};
 pub use resolve::reach::Reach;
 pub use resolve::resolution::Resolution;
 pub use resolve::roots::{RootOptions, Roots};
+pub use source_names::RestoredName;
 
 /// Returns the path of the record of inputs of the link of `output`.
 pub fn inputs_path(output: &Path) -> PathBuf {
     LinkPaths::new(output).inputs()
+}
+
+/// Returns the path of the list of symbols of `output` that LTO had renamed.
+pub fn names_path(output: &Path) -> PathBuf {
+    LinkPaths::new(output).names()
 }
 
 /// Returns the path of the cost of the link of `output`.

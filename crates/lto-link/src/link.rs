@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use object_model::Input;
 
-use crate::error::{LinkError, io_error, reading};
+use crate::error::{LinkError, io_error};
 use crate::generate::code::generate_code;
 use crate::generate::folders::remove_dir;
 use crate::generate::link_files::Code;
@@ -19,9 +19,11 @@ use crate::plan::link_plan::LinkPlan;
 use crate::plan::options::{CodeGeneration, LinkOptions};
 use crate::read::inputs::{Inputs, object_name};
 use crate::record::inputs::input_record;
+use crate::record::names::write_names;
 use crate::record::usage::Usage;
 use crate::resolve::resolution::Resolution;
 use crate::resolve::resolved::Resolved;
+use crate::source_names::{Restored, RestoredName, with_source_names};
 
 /// Links `inputs` into the output, which is replaced once the link has succeeded. Records of the
 /// inputs and of the cost stay beside it.
@@ -36,7 +38,8 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     let plan = LinkPlan::of(options, inputs, &resolved.resolution)?;
     write_scripts(options, &plan)?;
     let code = generate_code(options, inputs, resolved)?;
-    let unfinished = join(options, &plan, &code)?;
+    let Joined { unfinished, names } = join(options, &plan, &code)?;
+    write_names(&options.paths().names(), &names)?;
     tool_io::write_if_changed(
         &options.paths().inputs(),
         input_record(&code.resolution).as_bytes(),
@@ -60,9 +63,16 @@ fn write_scripts(options: &LinkOptions, plan: &LinkPlan) -> Result<(), LinkError
     }
 }
 
-/// Links the native objects, or the bitcode from which the linker generates code, into one object, and
-/// returns its path.
-fn join(options: &LinkOptions, plan: &LinkPlan, code: &Code) -> Result<PathBuf, LinkError> {
+/// The object that becomes the output.
+struct Joined {
+    /// Its path.
+    unfinished: PathBuf,
+    /// Its symbols that LTO had renamed.
+    names: Vec<RestoredName>,
+}
+
+/// Links the native objects, or the bitcode from which the linker generates code, into one object.
+fn join(options: &LinkOptions, plan: &LinkPlan, code: &Code) -> Result<Joined, LinkError> {
     let paths = options.paths();
     let unfinished = paths.unfinished();
     let text = match &code.files {
@@ -71,22 +81,52 @@ fn join(options: &LinkOptions, plan: &LinkPlan, code: &Code) -> Result<PathBuf, 
     };
     let mut linker = Linker::new(&plan.command, paths, options.capture.as_deref());
     linker.respond(paths.response(), &text)?;
-    let mut joined = linker.run("");
-    if joined.is_ok() && code.files.is_some() {
-        joined = check_nothing_missing(&unfinished, &code.resolution);
+    let joined = linker
+        .run("")
+        .and_then(|()| finish(options, &unfinished, code));
+    match joined {
+        Ok(names) => Ok(Joined { unfinished, names }),
+        Err(error) => {
+            // A partial output must not be mistaken for a whole object. It may be missing.
+            let _ = fs::remove_file(&unfinished);
+            Err(error)
+        }
     }
-    if let Err(error) = joined {
-        // A partial output must not be mistaken for a whole object. It may be missing.
-        let _ = fs::remove_file(&unfinished);
-        return Err(error);
-    }
-    Ok(unfinished)
 }
 
-/// Checks that the object at `unfinished` has no undefined symbol that linked bitcode defines.
-fn check_nothing_missing(unfinished: &Path, resolution: &Resolution) -> Result<(), LinkError> {
-    let data = fs::read(unfinished).map_err(reading(unfinished))?;
-    let linked = Input::parse(unfinished, &data);
+/// Checks the object that the linker left at `unfinished`, and gives its symbols their names of the source.
+/// Returns the renamed symbols.
+fn finish(
+    options: &LinkOptions,
+    unfinished: &Path,
+    code: &Code,
+) -> Result<Vec<RestoredName>, LinkError> {
+    let what = format!(
+        "reading {}, which the linker has to make",
+        unfinished.display()
+    );
+    let object = fs::read(unfinished).map_err(io_error(what))?;
+    if code.files.is_some() {
+        check_nothing_missing(unfinished, &object, &code.resolution)?;
+    }
+    let restored = with_source_names(&object).map_err(|source| LinkError::Names {
+        output: options.paths().output().to_owned(),
+        source,
+    })?;
+    let Some(Restored { bytes, names }) = restored else {
+        return Ok(Vec::new());
+    };
+    fs::write(unfinished, bytes).map_err(io_error(format!("writing {}", unfinished.display())))?;
+    Ok(names)
+}
+
+/// Checks that the object `data` at `unfinished` has no undefined symbol that linked bitcode defines.
+fn check_nothing_missing(
+    unfinished: &Path,
+    data: &[u8],
+    resolution: &Resolution,
+) -> Result<(), LinkError> {
+    let linked = Input::parse(unfinished, data);
     let linked = linked.map_err(|error| LinkError::Natives(error.into()))?;
     let droppable = resolution.droppable();
     let symbols = linked.object.linker_symbols();

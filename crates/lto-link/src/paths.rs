@@ -51,6 +51,12 @@ impl LinkPaths<'_> {
         self.beside(".lto-usage.json")
     }
 
+    /// Returns the path of the list of symbols that LTO had renamed: `vmlinux.o.lto-names`,
+    /// `fs/ext4/.ext4.o.lto-names`.
+    pub fn names(self) -> PathBuf {
+        self.beside(".lto-names")
+    }
+
     /// Returns the path of the roots with their reasons: `vmlinux.lto-roots`.
     pub fn roots(self) -> PathBuf {
         self.output.with_extension("lto-roots")

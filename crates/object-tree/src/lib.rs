@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use kernel_facts::command_file;
 use lto_disable::BuiltObject;
+use lto_link::RestoredName;
 use object_model::{Elf, Input, InputError, Loader, WithCauses, link_order};
 use tool_io::Files;
 
@@ -274,6 +275,11 @@ impl<'files> Objtree<'files> {
         }
     }
 
+    /// Returns the symbols of `object` that lto-link gave their names of the source; none if it left no list.
+    pub fn restored_names(&self, object: &str) -> anyhow::Result<Vec<RestoredName>> {
+        restored_names(&self.root.join(object))
+    }
+
     /// Returns `input` with its origin.
     pub fn built_object(&self, input: &Input) -> BuiltObject {
         let path = input.path.as_deref().unwrap_or(Path::new(&input.name));
@@ -287,6 +293,13 @@ pub fn module_of_line(line: &str) -> &str {
     line.strip_suffix(".ko")
         .or_else(|| line.strip_suffix(".o"))
         .unwrap_or(line)
+}
+
+/// Returns the symbols of the object at `path` that lto-link gave their names of the source; none if it left no
+/// list.
+pub fn restored_names(path: &Path) -> anyhow::Result<Vec<RestoredName>> {
+    let path = lto_link::names_path(path);
+    lto_link::read_names(&path).with_context(|| path.display().to_string())
 }
 
 /// Returns what could be read, or adds why not.

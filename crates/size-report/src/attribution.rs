@@ -384,8 +384,11 @@ impl<'a> Owners<'a> {
             if let Some(input) = self.input_of_hash.get(hash) {
                 return Owner::Input(*input);
             }
-        } else if name == symbol.name || !is_local {
-            // A local symbol may be a global that the linker was told to hide.
+        } else if (name == symbol.name || !is_local)
+            && !(is_local && file.is_none() && !definers.of_local(name).is_empty())
+        {
+            // A local symbol may be a global that the linker was told to hide. One before all file symbols is a
+            // static that thin LTO had made global.
             if let Some(input) = definers.of_global(symbol.name) {
                 return Owner::Input(input);
             }

@@ -149,6 +149,8 @@ fn a_suffixed_name_that_only_one_file_has_is_a_fault() {
         kernel.linked_from(&source(in_vmlinux)).named("names")
     };
     assert_eq!(faults(&check("f.llvm.1", "f.llvm.1")), [""; 0]);
+    // The last link leaves out labels.
+    assert_eq!(faults(&check(".L.str.1", "f")), [""; 0]);
     assert_eq!(
         faults(&check("f.llvm.1", "f")),
         ["vmlinux: lacks f.llvm.1 of vmlinux.o; run make again"]
@@ -156,6 +158,46 @@ fn a_suffixed_name_that_only_one_file_has_is_a_fault() {
     assert_eq!(
         faults(&check("f", "f.llvm.1")),
         ["vmlinux.o: lacks f.llvm.1 of vmlinux; run make again"]
+    );
+}
+
+/// lto-link lists the names that it restored, and leaves none of those of LTO.
+#[test]
+fn a_restored_name_that_a_file_lacks_is_a_fault() {
+    let source = |name: &str| {
+        format!(
+            ".text\n.type {name},@function\n{name}: ret\n.size {name}, .-{name}\n.globl g\ng: ret\n"
+        )
+    };
+    let check = |in_object: &str, in_vmlinux: &str| {
+        let kernel = Kernel::new(X86, &["LTO_CLANG_THIN"], &source(in_object));
+        kernel.dir.write("vmlinux.o.lto-names", "f\tf.llvm.1\n");
+        kernel.dir.asm("a.o", &source("f"), &[X86]);
+        kernel.dir.write("vmlinux.o.lto-inputs", "elf\ta.o\n");
+        kernel.linked_from(&source(in_vmlinux)).named("names")
+    };
+    let found = check("f", "f");
+    assert_eq!(faults(&found), [""; 0]);
+    assert!(
+        found.figure.starts_with("1 names restored; 0 functions"),
+        "{}",
+        found.figure
+    );
+    assert_eq!(
+        faults(&check("f", "other")),
+        ["vmlinux: lacks f of vmlinux.o; run make again"]
+    );
+    let found = check("f.llvm.1", "f.llvm.1");
+    let [lost, promoted] = &faults(&found)[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        *lost,
+        "vmlinux.o: lacks f, which vmlinux.o.lto-names lists; run make again"
+    );
+    assert!(
+        promoted.starts_with("vmlinux.o: f.llvm.1 has the name that LTO gave it"),
+        "{promoted}"
     );
 }
 

@@ -16,7 +16,7 @@ use crate::Failure;
 use crate::arch::Arch;
 use crate::config::{Lto, Profile, Setting};
 use crate::variant::{self, Variant};
-use crate::{llvm, process};
+use crate::{build, llvm, process};
 
 /// A kernel of a results page.
 #[derive(Clone, Debug)]
@@ -157,6 +157,14 @@ impl Row {
             settings.push(setting.parse()?);
         }
         Ok(settings)
+    }
+
+    /// Returns the target of make that builds it. The thousands of modules of defconfig are not measured.
+    pub fn target(&self) -> &'static str {
+        match self.variant.profile {
+            Profile::Defconfig => "Image",
+            Profile::Ci | Profile::Wide | Profile::Tiny => build::ALL,
+        }
     }
 
     /// Returns the row's object tree in `workdir`.

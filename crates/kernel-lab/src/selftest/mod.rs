@@ -2,6 +2,7 @@
 //! Runs the kernel's own tests in a guest, and probes the code that finds functions at run time.
 //! Compares the outcomes with another build.
 
+mod names;
 mod normal;
 mod parts;
 mod report;
@@ -54,7 +55,7 @@ const VDSO: &str = include_str!("../../guest/vdso.c");
 ///
 /// No build can inline the functions that are traced and probed: they are called through pointers,
 /// or take a variable number of arguments.
-const PROBES: [(&str, &str, Kind); 12] = [
+const PROBES: [(&str, &str, Kind); 13] = [
     (
         "function tracer, built in",
         "traced function seq_printf",
@@ -95,6 +96,7 @@ const PROBES: [(&str, &str, Kind); 12] = [
         "probed r lkdtm_debugfs_read lkdtm",
         Kind::Facts,
     ),
+    ("names of the source", "names", Kind::Facts),
     (
         "stack of a process, of itself",
         "outermost /proc/self/stack",
@@ -195,10 +197,19 @@ impl Tools {
         let crasher = modules::needed(modules::load_order(objtree)?, is_crasher);
         let smasher = smasher::build(self.arch, objtree)?;
 
+        let names = names::list(objtree, &tests)?;
+        let files = [(names::LIST.to_owned(), names.into_bytes())];
+
         let mut results = Results::default();
-        let boot = |log: &str, modules: &[Module], script: Option<String>| {
+        let boot = |log: &str, modules: &[Module], text: Option<String>| {
             let log = output.join(log);
-            self.boot(objtree, &log, modules, script.as_deref(), &step)
+            let script = text.as_deref().map(|text| Script {
+                text,
+                busybox: &self.busybox,
+                programs: &self.programs,
+                files: &files,
+            });
+            self.boot(objtree, &log, Content { modules, script }, &step)
         };
         let run = boot("selftest.log", &tests, Some(script(&OOPSES, true)))?;
         results.add(&run, &tests, true);
@@ -222,20 +233,10 @@ impl Tools {
         &self,
         objtree: &Path,
         log: &Path,
-        modules: &[Module],
-        script: Option<&str>,
+        content: Content<'_>,
         step: &Step,
     ) -> anyhow::Result<qemu::Run> {
         let initramfs = log.with_extension("cpio");
-        let content = Content {
-            modules,
-            script: script.map(|text| Script {
-                text,
-                busybox: &self.busybox,
-                programs: &self.programs,
-                files: &[],
-            }),
-        };
         guest::write_initramfs(&initramfs, self.arch, content)?;
         let guest = Guest {
             arch: self.arch,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Names of functions and objects, and the tables that have them.
 
+use std::collections::{HashMap, HashSet};
+
 use super::mutation;
 use crate::Mutation;
 use crate::kernel::{Changes, Kernel};
@@ -25,15 +27,21 @@ pub const MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "names",
-        "a promoted function has no name in vmlinux",
+        "a function that LTO renamed has no name in vmlinux",
         "vmlinux: lacks ",
-        |kernel| suffixed(kernel, "vmlinux"),
+        |kernel| renamed(kernel, "vmlinux"),
     ),
     mutation(
         "names",
-        "a promoted function has no name in `vmlinux.o`",
+        "a function that LTO renamed has no name in `vmlinux.o`",
         "vmlinux.o: lacks ",
-        |kernel| suffixed(kernel, "vmlinux.o"),
+        |kernel| renamed(kernel, "vmlinux.o"),
+    ),
+    mutation(
+        "names",
+        "a function of `vmlinux.o` has the name that thin LTO gave it",
+        "has the name that LTO gave it",
+        promoted,
     ),
     mutation(
         "kallsyms",
@@ -95,20 +103,47 @@ fn named_in_assembly(
     })
 }
 
-/// Takes the name of a function with a suffix of LTO.
-fn suffixed(kernel: &Kernel, path: &str) -> Option<Changes> {
+/// Takes the name of a function that LTO renamed, and that no other symbol has. Its name may be that of the source
+/// again.
+fn renamed(kernel: &Kernel, path: &str) -> Option<Changes> {
+    let list = kernel.text("vmlinux.o.lto-names").unwrap_or_default();
+    let restored: HashSet<&str> = list
+        .lines()
+        .filter_map(|line| line.split('\t').next())
+        .collect();
     kernel.patched(path, |patch| {
-        let mut functions = patch
-            .elf
-            .symbols()
-            .iter()
-            .filter(|symbol| patch.elf.is_function(symbol));
+        let symbols = patch.elf.symbols();
+        let mut n_named: HashMap<&str, usize> = HashMap::new();
+        for symbol in symbols {
+            *n_named.entry(symbol.name).or_default() += 1;
+        }
         let is_text = |name: &str| name.starts_with(".text");
-        let promoted = functions.find(|symbol| {
-            symbol.name.contains(".llvm.") && symbol.section_name.is_some_and(is_text)
+        let renamed = symbols.iter().find(|symbol| {
+            patch.elf.is_function(symbol)
+                && symbol.section_name.is_some_and(is_text)
+                && (symbol.name.contains(".llvm.") || restored.contains(symbol.name))
+                && n_named.get(symbol.name) == Some(&1)
         });
-        let index = promoted?.index;
+        let index = renamed?.index;
         patch.unname(|symbol| symbol.index == index)
+    })
+}
+
+/// Gives a function with a long name a name like those of thin LTO.
+fn promoted(kernel: &Kernel) -> Option<Changes> {
+    const SUFFIX: &str = ".llvm.1";
+    if !kernel.is_set("LTO_CLANG_THIN") && !kernel.is_set("LTO_CLANG_THIN_DIST") {
+        return None;
+    }
+    kernel.text("vmlinux.o.lto-inputs")?;
+    kernel.patched("vmlinux.o", |patch| {
+        let mut symbols = patch.elf.symbols().iter();
+        let long = symbols.find(|symbol| {
+            patch.elf.is_function(symbol)
+                && symbol.is_local()
+                && symbol.name.len() > 2 * SUFFIX.len()
+        });
+        patch.end_name(long?.index, SUFFIX)
     })
 }
 

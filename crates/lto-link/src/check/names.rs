@@ -43,7 +43,8 @@ pub fn suffixed(elf: &Elf) -> BTreeSet<Suffixed> {
     let symbols = elf
         .symbols()
         .iter()
-        .filter(|symbol| symbol.section.is_some());
+        // Labels of the compiler have no name in the source.
+        .filter(|symbol| symbol.section.is_some() && !symbol.name.starts_with(".L"));
     symbols
         .filter_map(|symbol| {
             let source_name = source_name(symbol.name);

@@ -6,4 +6,5 @@
 pub(crate) mod dropped;
 pub(crate) mod generated_roots;
 pub(crate) mod inputs;
+pub(crate) mod names;
 pub(crate) mod usage;

@@ -71,7 +71,7 @@ fn a_linker_that_does_nothing_is_found_out() {
     assert_eq!(code, Some(2));
     assert_eq!(
         stderr,
-        "lto-link: error: renaming .tmp_m.o.lto: No such file or directory (os error 2)\n"
+        "lto-link: error: reading .tmp_m.o.lto, which the linker has to make: No such file or directory (os error 2)\n"
     );
 }
 

@@ -32,6 +32,7 @@ fn all_files(paths: LinkPaths, object: &Path) -> Vec<PathBuf> {
         paths.output().to_owned(),
         paths.inputs(),
         paths.usage(),
+        paths.names(),
         paths.roots(),
         paths.dropped(),
         paths.initcalls(),

@@ -16,6 +16,7 @@ mod left_files;
 mod logs;
 mod messages;
 mod module;
+mod names;
 mod resolution;
 mod soundness;
 mod support;

@@ -290,3 +290,15 @@ fn the_layout_is_shown_for_a_kernel_by_a_profile_only() {
         assert_eq!(text.contains("cold: made small"), is_shown, "{text}");
     }
 }
+
+#[test]
+fn a_static_that_lto_had_made_global_is_not_a_global_of_its_name() {
+    let local = function("helper", 40).replace(".globl helper\n", "");
+    let kernel = Kernel::of_assembly(&[
+        ("a.o", format!("{local}{}", function("a", 8))),
+        ("b.o", function("helper", 24)),
+    ]);
+    let report = kernel.report();
+    assert_eq!(row(&report, "a.o", "helper").size, 40);
+    assert_eq!(row(&report, "b.o", "helper").size, 24);
+}
