@@ -37,7 +37,7 @@ use lto_lab::Lab;
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All tests except [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 39] = [
+pub const TESTS: [(&str, KernelTest); 38] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -116,10 +116,6 @@ pub const TESTS: [(&str, KernelTest); 39] = [
     (
         "every object is read as llvm-nm and goblin read it",
         objects::readers_agree,
-    ),
-    (
-        "modpost knows what was promoted by its name in the source",
-        objects::promoted_names,
     ),
     (
         "every C file with .incbin stays native code",
