@@ -102,9 +102,10 @@ impl Meter {
         let name = workload.set.name();
         let step = Step::start(format!("measuring {}: {name}", objtree.display()));
         // `make Image` builds no modules.
-        let modules = match objtree.join("modules.order").exists() {
-            true => modules::load_order(objtree)?,
-            false => Vec::new(),
+        let modules = if objtree.join("modules.order").exists() {
+            modules::load_order(objtree)?
+        } else {
+            Vec::new()
         };
         let mut files = workload.files.clone();
         let module = modules
