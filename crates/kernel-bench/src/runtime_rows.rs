@@ -47,6 +47,22 @@ impl Measured<'_> {
         table::text(self.base.as_ref(), &self.kernels, self.sets)
     }
 
+    /// Checks that all work ended.
+    ///
+    /// # Errors
+    /// A fault names the kernels and their work that did not end.
+    pub fn judge(&self) -> Outcome {
+        let kernels = self.base.iter().chain(&self.kernels);
+        let of_kernel = |kernel: &Measurement| {
+            let unfinished = kernel.runtime.unfinished().into_iter();
+            let lines: Vec<_> = unfinished
+                .map(|line| format!("{}: {line}", kernel.name))
+                .collect();
+            lines
+        };
+        all_ended(&kernels.flat_map(of_kernel).collect::<Vec<_>>())
+    }
+
     /// Returns the result as JSON.
     ///
     /// # Errors
@@ -120,9 +136,12 @@ pub fn measure(options: &Options<'_>) -> Outcome {
         let started = Instant::now();
         let outcome = built(options, &row).and_then(|objtree| {
             let runtime = meter.measure(&objtree, &workloads)?;
+            let unfinished = runtime.unfinished();
             let record = row.record(&objtree, runtime)?;
             rows::write(&row, results, &record)?;
-            Ok(())
+            let page = kernel_lab::runtime::write_page(arch, results)?;
+            progress::note(&format!("written to {}", page.display()));
+            all_ended(&unfinished)
         });
         let verdict = match outcome {
             Ok(()) => Verdict::Passed,
@@ -131,10 +150,16 @@ pub fn measure(options: &Options<'_>) -> Outcome {
         let seconds = started.elapsed().as_secs();
         book.keep(&test, Some(qemu::SEED), verdict, seconds)?;
         outcome?;
-        let page = kernel_lab::runtime::write_page(arch, results)?;
-        progress::note(&format!("written to {}", page.display()));
     }
     Ok(())
+}
+
+/// Checks that no work is unfinished.
+fn all_ended(unfinished: &[String]) -> Outcome {
+    if unfinished.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Fault(anyhow::Error::msg(unfinished.join("\n"))))
 }
 
 /// Returns the object tree of a row: one of the caller's, or one that is built.

@@ -28,44 +28,6 @@ fn readers_agree_on(workdir: &Path, modes: &[Lto]) -> Outcome {
     Ok(())
 }
 
-/// References to freed code: from a variable with an allowed name, from the same one promoted, and
-/// from one with another name.
-const REFERRING: &str = "\
-.section .init.text,\"ax\"
-freed: ret
-.data
-.globl first_ops, second_ops.llvm.1234, third.llvm.1234
-first_ops: .quad freed
-second_ops.llvm.1234: .quad freed
-third.llvm.1234: .quad freed
-.size first_ops, 8
-.size second_ops.llvm.1234, 8
-.size third.llvm.1234, 8
-";
-
-/// modpost reports only the reference that is not allowed.
-pub fn promoted_names(workdir: &Path) -> Outcome {
-    let dir = tempfile::tempdir().context("a directory for an object")?;
-    let source = dir.path().join("x.s");
-    std::fs::write(&source, REFERRING).with_context(|| source.display().to_string())?;
-    let clang = llvm::bin_dir()?.join("clang");
-    let sh = process::shell_in(dir.path())?;
-    let compile = cmd!(sh, "{clang} --target=aarch64-linux-gnu -c x.s -o vmlinux.o");
-    process::read(compile)?;
-    let objtree = std::path::absolute(built(workdir, Lto::Thin)?)?;
-    let modpost = objtree.join("scripts/mod/modpost");
-    // It may fail because of what it reports.
-    let modpost = cmd!(sh, "{modpost} -o symvers vmlinux.o").ignore_status();
-    let said = modpost.quiet().read_stderr().context("running modpost")?;
-    let found: Vec<&str> = ["first_ops", "second_ops.llvm.1234", "third.llvm.1234"]
-        .into_iter()
-        .filter(|name| said.contains(&format!("the variable {name} to")))
-        .collect();
-    expect(found == ["third.llvm.1234"], || {
-        format!("modpost finds fault with {found:?}: {said}")
-    })
-}
-
 /// Compares the list of disabled objects with a tree.
 pub fn included_files(workdir: &Path) -> Outcome {
     let tree = std::path::absolute(kernel_tree(workdir)?)?;

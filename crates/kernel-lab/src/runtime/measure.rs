@@ -88,16 +88,24 @@ impl Meter {
         workload: &Workload,
         pieces: &[Piece],
     ) -> Result<Vec<Vec<u8>>, Failure> {
-        Ok(self.run(objtree, workload, pieces)?.pieces)
+        let ran = self.run(objtree, workload, pieces)?;
+        match ran.measured.unfinished {
+            None => Ok(ran.pieces),
+            Some(kind) => Err(Failure::Fault(anyhow::anyhow!(
+                "{}: `{kind}` did not end",
+                workload.set.name()
+            ))),
+        }
     }
 
     fn run(&self, objtree: &Path, workload: &Workload, pieces: &[Piece]) -> Result<Ran, Failure> {
         let name = workload.set.name();
         let step = Step::start(format!("measuring {}: {name}", objtree.display()));
         // `make Image` builds no modules.
-        let modules = match objtree.join("modules.order").exists() {
-            true => modules::load_order(objtree)?,
-            false => Vec::new(),
+        let modules = if objtree.join("modules.order").exists() {
+            modules::load_order(objtree)?
+        } else {
+            Vec::new()
         };
         let mut files = workload.files.clone();
         let module = modules
@@ -140,23 +148,21 @@ impl Meter {
             memory: pieces,
         };
         let run = guest.run(&step)?;
-        if let Some(late) = run.late {
-            return Err(Failure::Fault(anyhow::anyhow!("{}: {late}", log.display())));
-        }
         let counts = std::fs::read_to_string(&counts)
             .context("the plugin counted nothing: this QEMU may have been built without plugins")?;
         let counted = counter::parse(&counts)?;
-        let measured = judge(&run.console, &counted.marks).map_err(|error| {
+        let late = run.late.as_deref();
+        let judged = judge(&run.console, &counted.marks, late).map_err(|error| {
             Failure::Fault(error.context(format!("the console is in {}", log.display())))
         })?;
-        step.finish(&format!("{} kinds", measured.1.len()));
-        let (start, kinds) = measured;
+        step.finish(&format!("{} kinds", judged.kinds.len()));
         Ok(Ran {
             memory: memory(&run.console),
             measured: Measured {
                 workload: workload.version.clone(),
-                start,
-                kinds,
+                start: judged.start,
+                unfinished: judged.unfinished,
+                kinds: judged.kinds,
             },
             addresses: counted.addresses,
             pieces: run.memory,
@@ -181,12 +187,22 @@ fn memory(console: &[String]) -> String {
     line.map_or_else(String::new, |(_, text)| text.to_owned())
 }
 
-/// Returns the counts up to the first process and for each kind of work, by the programs' lines on the
-/// console and their marks.
+/// What a guest did.
+struct Judged {
+    /// The counts up to the first process.
+    start: counter::Counts,
+    /// The kinds of work that ended.
+    kinds: Vec<Kind>,
+    /// The kind of work that did not end.
+    unfinished: Option<String>,
+}
+
+/// Returns what the guest did, by the programs' lines on the console and their marks. `late` is the reason why it
+/// was stopped, if it did not end.
 ///
 /// # Errors
-/// The kernel has faults, work failed, or lines and marks do not match.
-fn judge(console: &[String], marks: &[Mark]) -> anyhow::Result<(counter::Counts, Vec<Kind>)> {
+/// The kernel has faults, work failed, it was stopped in no work, or lines and marks do not match.
+fn judge(console: &[String], marks: &[Mark], late: Option<&str>) -> anyhow::Result<Judged> {
     let (first, marks) = marks.split_first().context("no process was started")?;
     anyhow::ensure!(
         first.kind == MarkKind::Started,
@@ -197,6 +213,7 @@ fn judge(console: &[String], marks: &[Mark]) -> anyhow::Result<(counter::Counts,
     let mut times = 0;
     let mut faults = Vec::new();
     let mut is_done = false;
+    let mut unfinished = None;
     for line in console {
         match guest::said(line) {
             Some(Said::Saw(text)) => {
@@ -207,8 +224,10 @@ fn judge(console: &[String], marks: &[Mark]) -> anyhow::Result<(counter::Counts,
             Some(Said::Begin(name)) => {
                 let mark = marks.next().map(|mark| mark.kind);
                 anyhow::ensure!(mark == Some(MarkKind::Kind), "{name}: began without a mark");
+                unfinished = Some(name.to_owned());
             }
             Some(Said::End(name, status)) => {
+                unfinished = None;
                 let begin = marks.next_if(|mark| mark.kind == MarkKind::Begin);
                 let end = marks.next_if(|mark| mark.kind == MarkKind::End);
                 let counts = match (status, begin, end) {
@@ -241,15 +260,21 @@ fn judge(console: &[String], marks: &[Mark]) -> anyhow::Result<(counter::Counts,
             }
         }
     }
-    if !is_done {
-        faults.push("init did not finish in the guest".to_owned());
+    match late {
+        Some(late) if unfinished.is_none() => faults.push(late.to_owned()),
+        None if !is_done => faults.push("init did not finish in the guest".to_owned()),
+        _ => {}
     }
     anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
     anyhow::ensure!(
-        marks.next().is_none(),
+        late.is_some() || marks.next().is_none(),
         "the counter saw marks that no program reported"
     );
-    Ok((first.counts, kinds))
+    Ok(Judged {
+        start: first.counts,
+        kinds,
+        unfinished,
+    })
 }
 
 #[cfg(test)]
@@ -288,9 +313,10 @@ mod tests {
     #[test]
     fn kinds_have_what_is_between_their_marks() {
         let console = console(&format!("{SAID}script 0\nguest done"));
-        let (start, kinds) = judge(&console, &marks(&MARKS[..5])).unwrap();
-        assert_eq!(start.kernel, 1000);
-        let found: Vec<_> = kinds
+        let judged = judge(&console, &marks(&MARKS[..5]), None).unwrap();
+        assert_eq!(judged.start.kernel, 1000);
+        let found: Vec<_> = judged
+            .kinds
             .iter()
             .map(|kind| {
                 (
@@ -306,8 +332,8 @@ mod tests {
     #[test]
     fn what_is_wrong_in_a_guest_is_a_fault() {
         let fault = |said: &str, n_marks| {
-            let error = judge(&console(said), &marks(&MARKS[..n_marks])).unwrap_err();
-            error.to_string()
+            let judged = judge(&console(said), &marks(&MARKS[..n_marks]), None);
+            judged.err().expect("a fault").to_string()
         };
         let done = format!("{SAID}guest done");
         assert!(fault(SAID, 5).contains("init did not finish in the guest"));
@@ -318,7 +344,20 @@ mod tests {
         assert!(fault(&done, 0).contains("no process"));
         let mut said = console(&done);
         said.push("[ 2.0] WARNING: CPU: 0 PID: 1".to_owned());
-        assert!(judge(&said, &marks(&MARKS[..5])).is_err());
+        assert!(judge(&said, &marks(&MARKS[..5]), None).is_err());
+    }
+
+    #[test]
+    fn work_that_does_not_end_is_named_and_what_ended_before_counts() {
+        let late = Some("the guest had not ended after 600 seconds");
+        let console = |said: &str| console(said);
+        let (said, _) = SAID.split_once("end b").unwrap();
+        let judged = judge(&console(said), &marks(&MARKS[..5]), late).unwrap();
+        assert_eq!(judged.unfinished.as_deref(), Some("b"));
+        assert_eq!(judged.kinds.len(), 1);
+        // A guest that hangs outside of all work tells nothing.
+        let error = judge(&console(SAID), &marks(&MARKS[..5]), late).err();
+        assert_eq!(error.expect("a fault").to_string(), late.unwrap());
     }
 
     #[test]

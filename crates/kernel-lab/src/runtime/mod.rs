@@ -29,10 +29,16 @@ pub const TIME: u64 = 600;
 /// Measures the kernel in `objtree` with these sets.
 ///
 /// # Errors
-/// A kernel with faults or failed work is a fault. A set that needs a user's file is an error.
+/// A kernel with faults, and work that failed or did not end, are faults. A set that needs a user's file is an
+/// error.
 pub fn measure(arch: Arch, objtree: &Path, sets: &[Set]) -> Result<Runtime, Failure> {
     let meter = Meter::new(arch, Duration::from_secs(TIME))?;
-    meter.measure(objtree, &workloads(arch, sets, None)?)
+    let runtime = meter.measure(objtree, &workloads(arch, sets, None)?)?;
+    let unfinished = runtime.unfinished();
+    if unfinished.is_empty() {
+        return Ok(runtime);
+    }
+    Err(Failure::Fault(anyhow::Error::msg(unfinished.join("\n"))))
 }
 
 /// Returns the workloads of `sets`; `own` is the user's file for [`Set::Own`].

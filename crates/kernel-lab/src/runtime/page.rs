@@ -146,6 +146,11 @@ fn add_summary<'a>(
             percent(sized),
         )?;
     }
+    for (row, record) in recorded {
+        for fault in record.runtime.unfinished() {
+            writeln!(page, "\n{}: {fault}.", row.title())?;
+        }
+    }
     page.push_str("\nThe command of each row:\n\n```\n");
     for (row, _) in recorded {
         writeln!(page, "{}", row.command())?;
@@ -231,7 +236,13 @@ fn add_kinds<'a>(
             match ratios {
                 Some(ratios) => {
                     let found = ratios.kinds.iter().find(|(name, _)| *name == kind.name);
-                    write!(page, " {} |", percent(found.and_then(|(_, ratio)| *ratio)))?;
+                    match (found, &measured.unfinished) {
+                        (None, Some(unfinished)) if *unfinished == kind.name => {
+                            page.push_str(" did not end |");
+                        }
+                        (None, Some(_)) => page.push_str(" not run |"),
+                        _ => write!(page, " {} |", percent(found.and_then(|(_, ratio)| *ratio)))?,
+                    }
                 }
                 None => write!(page, " {} |", once(measured, index))?,
             }
@@ -306,5 +317,32 @@ mod tests {
             rows.len() - 2
         );
         assert!(missing.contains("row full --arch arm64`"), "{missing}");
+    }
+
+    #[test]
+    fn work_that_did_not_end_is_named() {
+        let results = tempfile::tempdir().unwrap();
+        let rows = rows(Arch::Arm64);
+        let named = |name: &str| rows.iter().find(|row| row.name == name).unwrap();
+        write(named("none"), results.path(), &record(1000)).unwrap();
+        let mut stopped = record(1100);
+        for measured in stopped.runtime.sets.values_mut() {
+            measured.unfinished = Some("TCP".to_owned());
+            measured.kinds.truncate(1);
+        }
+        write(named("thin"), results.path(), &stopped).unwrap();
+        let page = page(Arch::Arm64, results.path()).unwrap();
+        assert!(
+            page.contains("\n| system call | 100 | +10.00 % |\n"),
+            "{page}"
+        );
+        assert!(
+            page.contains("\n| TCP | not in this kernel | did not end |\n"),
+            "{page}"
+        );
+        assert!(
+            page.contains("\nthin: training: `TCP` did not end, so"),
+            "{page}"
+        );
     }
 }

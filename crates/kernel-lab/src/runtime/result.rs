@@ -34,6 +34,9 @@ pub struct Measured {
     pub workload: String,
     /// The counts from the start of the kernel to its first process.
     pub start: Counts,
+    /// The kind of work that did not end in time, if there was one. Those after it were not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<String>,
     /// The measurements of each kind of work.
     pub kinds: Vec<Kind>,
 }
@@ -121,6 +124,18 @@ impl Runtime {
 }
 
 impl Runtime {
+    /// Returns the work that did not end, as faults.
+    pub fn unfinished(&self) -> Vec<String> {
+        let of_set = |(set, measured): (&Set, &Measured)| {
+            let kind = measured.unfinished.as_ref()?;
+            Some(format!(
+                "{}: `{kind}` did not end, so the kinds of work after it were not measured",
+                set.name()
+            ))
+        };
+        self.sets.iter().filter_map(of_set).collect()
+    }
+
     /// Keeps only the usual sets that `other` was also measured with, in the same version.
     pub fn keep_common(&mut self, other: &Self) {
         let same_qemu = self.qemu == other.qemu;
@@ -250,6 +265,7 @@ pub mod tests {
         Measured {
             workload: workload.to_owned(),
             start: Counts::default(),
+            unfinished: None,
             kinds: kinds.collect(),
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use goblin::elf::Elf;
-use goblin::elf::section_header::SHT_GROUP;
+use goblin::elf::section_header::{SHT_GROUP, SectionHeader};
 use goblin::elf::sym::{STB_GLOBAL, STB_LOCAL, STT_FILE};
 use lto_link::{names_path, read_names};
 use test_support::{KERNEL_TARGETS, TestDir};
@@ -60,8 +60,13 @@ fn arguments<'a>(command: &[&'a str]) -> Vec<&'a str> {
 fn place(elf: &Elf, index: usize) -> (String, u64) {
     let symbol = elf.syms.get(index).unwrap();
     let section = &elf.section_headers[symbol.st_shndx];
+    (section_name(elf, section), symbol.st_value)
+}
+
+/// The name of a section, without the suffix of thin LTO, which the linker's own output has.
+fn section_name(elf: &Elf, section: &SectionHeader) -> String {
     let name = elf.shdr_strtab.get_at(section.sh_name).unwrap();
-    (name.to_owned(), symbol.st_value)
+    name.split(".llvm.").next().unwrap().to_owned()
 }
 
 /// Returns the places that all relocations refer to, by section and offset.
@@ -69,11 +74,10 @@ fn references(elf: &Elf) -> BTreeMap<(String, u64), (String, u64, i64)> {
     let mut found = BTreeMap::new();
     for (index, relocations) in &elf.shdr_relocs {
         let target = &elf.section_headers[*index];
-        let name = elf.shdr_strtab.get_at(target.sh_name).unwrap();
         for relocation in relocations {
             let (section, offset) = place(elf, relocation.r_sym);
             let to = (section, offset, relocation.r_addend.unwrap_or(0));
-            found.insert((name.to_owned(), relocation.r_offset), to);
+            found.insert((section_name(elf, target), relocation.r_offset), to);
         }
     }
     assert!(!found.is_empty());

@@ -106,6 +106,6 @@ impl Compare {
             Format::Text => measured.text()?,
         };
         print(format!("{text}\n").as_bytes())?;
-        Ok(())
+        measured.judge()
     }
 }
