@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Tests that the thunks of retpolines are where the kernel looks for them.
 
+use std::fmt::Write as _;
+
 use section_merge::{check_kernel, check_thunks};
 use test_support::{KERNEL_TARGETS, TestDir};
 use tool_io::Files;
@@ -40,10 +42,12 @@ fn kernel(thunks: &str, patterns: &str) -> TestDir {
          __x86_indirect_thunk_rax: jmp *%rax\n__x86_indirect_thunk_r11: jmp *%r11\n"
     );
     for function in FUNCTIONS {
-        source += &format!(
+        writeln!(
+            source,
             ".section .text.{function},\"ax\"\n.globl {function}\n.type {function}, @function\n\
-             {function}: ret\n.size {function}, .-{function}\n"
-        );
+             {function}: ret\n.size {function}, .-{function}"
+        )
+        .unwrap();
     }
     dir.asm("part.o", &source, &[KERNEL_TARGETS[1]]);
     dir.run("ld.lld", &["-r", "part.o", "-o", "vmlinux.o"]);
@@ -88,7 +92,7 @@ fn our_patterns_leave_the_thunks_and_take_every_function() {
     }
 }
 
-/// The patterns of the kernel's own DEAD_CODE_DATA_ELIMINATION.
+/// The patterns of the kernel's own `DEAD_CODE_DATA_ELIMINATION`.
 #[test]
 fn a_pattern_that_takes_the_thunks_is_a_fault() {
     let dir = kernel(SECTIONS[0], ".text .text.[0-9a-zA-Z_]*");
