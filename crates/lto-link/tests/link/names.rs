@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Symbols that LTO renames have their names of the source in the output.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use goblin::elf::Elf;
 use goblin::elf::section_header::{SHT_GROUP, SectionHeader};
 use goblin::elf::sym::{STB_GLOBAL, STB_LOCAL, STT_FILE};
-use lto_link::{names_path, read_names};
+use lto_link::{names_path, read_names, suffixed};
 use test_support::{KERNEL_TARGETS, TestDir};
+use tool_io::Files;
 
 use crate::distributed::{generate, object};
 use crate::support::{LTO, elf, link, run};
@@ -15,7 +16,7 @@ use crate::support::{LTO, elf, link, run};
 /// Static symbols that `IMPORTER` refers to once `entry` is inlined into it.
 const CALLEE: &str = "static int state;\n\
     static __attribute__((noinline)) int helper(int x) { state += x; return state; }\n\
-    void say(const char *); int entry(int x) { say(\"text\"); return helper(x) + 1; }";
+    void say(const char *); int entry(int x) { say(\"text\"); say(\"more\"); return helper(x) + 1; }";
 const IMPORTER: &str = "int entry(int); static int own; int user(int x) { own += x; return entry(x) + own; }\n\
     int *place(void) { return &own; }";
 /// Another static of the same name, which other files refer to, too.
@@ -172,7 +173,12 @@ fn promoted_statics_are_local_again_under_their_names() {
         // A string that has no name in the source has none here either.
         promoted.retain(|name| !name.starts_with(".str"));
         assert!(promoted.len() < n_promoted);
-        assert_eq!(bindings(&restored, ".L.str"), [STB_LOCAL]);
+        assert_eq!(bindings(&restored, ".L.str.1"), [STB_LOCAL]);
+        let files = Files::new();
+        assert_eq!(
+            suffixed(&files.elf(&dir.join("m/m.o")).unwrap()),
+            BTreeSet::new()
+        );
         promoted.sort_unstable();
         let mut listed: Vec<_> = names.iter().map(|name| name.lto_name.as_str()).collect();
         listed.sort_unstable();
