@@ -147,6 +147,8 @@ pub fn sections(tree: &Objtree, against: Option<&Objtree>) -> Finding {
     } else {
         faults.extend(tree.object_fault());
     }
+    let thunk = section_merge::check_thunks(&tree.vmlinux);
+    faults.extend(thunk.map(|fault| format!("{}: {fault}", Artefact::Vmlinux)));
     let figure = format!("{} modules and vmlinux", tree.modules.len());
     Finding::new(figure, faults)
 }

@@ -119,11 +119,15 @@ pub fn needed(sorted: Vec<Module>, wanted: impl Fn(&Module) -> bool) -> Vec<Modu
 }
 
 /// Returns the modules of an object tree in load order: each after the modules whose exports it
-/// uses and after its soft dependencies, else in the order of `modules.order`.
+/// uses and after its soft dependencies, else in the order of `modules.order`. A kernel without
+/// `CONFIG_MODULES` has none.
 ///
 /// # Errors
 /// `modules.order` or a module cannot be read, or the dependencies have a cycle.
 pub fn load_order(objtree: &Path) -> anyhow::Result<Vec<Module>> {
+    if loads_none(objtree) {
+        return Ok(Vec::new());
+    }
     let list = objtree.join("modules.order");
     let text = std::fs::read_to_string(&list)
         .with_context(|| format!("{}: build the kernel first", list.display()))?;
@@ -135,6 +139,13 @@ pub fn load_order(objtree: &Path) -> anyhow::Result<Vec<Module>> {
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     in_order(modules)
+}
+
+/// Returns whether the kernel in an object tree is configured without modules. make then writes no
+/// `modules.order`, and leaves that of an earlier configuration.
+fn loads_none(objtree: &Path) -> bool {
+    let config = std::fs::read_to_string(objtree.join(".config"));
+    config.is_ok_and(|config| !config.lines().any(|line| line == "CONFIG_MODULES=y"))
 }
 
 /// Sorts `modules` by their dependencies; the sort is stable.
@@ -247,6 +258,23 @@ mod tests {
             .into_iter()
             .map(|module| module.name)
             .collect()
+    }
+
+    #[test]
+    fn a_kernel_without_modules_needs_no_list_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join(".config");
+        std::fs::write(&config, "CONFIG_MODULES=y\n").unwrap();
+        let error = load_order(dir.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("modules.order: build the kernel first"),
+            "{error}"
+        );
+        std::fs::write(&config, "# CONFIG_MODULES is not set\n").unwrap();
+        assert!(load_order(dir.path()).unwrap().is_empty());
+        // The list of an earlier configuration does not count.
+        std::fs::write(dir.path().join("modules.order"), "lib/crc7.ko\n").unwrap();
+        assert!(load_order(dir.path()).unwrap().is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use object_model::Input;
 
-use crate::error::{LinkError, io_error};
+use crate::error::{LinkError, NameError, io_error};
 use crate::generate::code::generate_code;
 use crate::generate::folders::remove_dir;
 use crate::generate::link_files::Code;
@@ -24,6 +24,7 @@ use crate::record::usage::Usage;
 use crate::resolve::resolution::Resolution;
 use crate::resolve::resolved::Resolved;
 use crate::source_names::{Restored, RestoredName, with_source_names};
+use crate::string_tables::without_lto_names;
 
 /// Links `inputs` into the output, which is replaced once the link has succeeded. Records of the
 /// inputs and of the cost stay beside it.
@@ -116,6 +117,10 @@ fn finish(
     let Some(Restored { bytes, names }) = restored else {
         return Ok(Vec::new());
     };
+    let bytes = without_lto_names(bytes).map_err(|error| LinkError::Names {
+        output: options.paths().output().to_owned(),
+        source: NameError::Unreadable(error.to_string()),
+    })?;
     fs::write(unfinished, bytes).map_err(io_error(format!("writing {}", unfinished.display())))?;
     Ok(names)
 }

@@ -7,6 +7,7 @@ use object_model::{Elf, SymbolMap, source_name};
 
 use crate::mismatch::referred;
 use crate::names::is_named_after;
+use crate::thunks::{ThunkFault, check_thunks};
 
 /// The prefixes of sections that LTO splits (LLVM, `-ffunction-sections` and `-fdata-sections`).
 const SPLIT: [&str; 4] = [".text.", ".data.", ".rodata.", ".bss."];
@@ -311,10 +312,13 @@ pub enum KernelFault {
     /// See [`check_once`].
     #[error(transparent)]
     Once(#[from] OnceFault),
+    /// See [`check_thunks`].
+    #[error(transparent)]
+    Thunk(#[from] ThunkFault),
 }
 
-/// Checks that the kernel `vmlinux` can have been linked from `object`, and then makes the check of
-/// [`check_once`].
+/// Checks that the kernel `vmlinux` can have been linked from `object`, and then makes the checks of
+/// [`check_once`] and [`check_thunks`]; the first fault counts.
 pub fn check_kernel(vmlinux: &Elf, object: &Elf) -> Option<KernelFault> {
     let (found, expected) = (vmlinux.machine().0, object.machine().0);
     if vmlinux.is_relocatable() {
@@ -324,6 +328,7 @@ pub fn check_kernel(vmlinux: &Elf, object: &Elf) -> Option<KernelFault> {
     } else if !vmlinux.has_symbol_table() {
         Some(KernelFault::NoSymbols)
     } else {
-        check_once(vmlinux, object).map(KernelFault::Once)
+        let once = check_once(vmlinux, object).map(KernelFault::Once);
+        once.or_else(|| check_thunks(vmlinux).map(KernelFault::Thunk))
     }
 }

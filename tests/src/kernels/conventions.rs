@@ -18,7 +18,7 @@ use super::{ARCH, built, ended, expect, kernel_tree};
 const MODES: [Lto; 2] = [Lto::Thin, Lto::ThinDist];
 
 /// A folder of external modules, which is built for the kernel.
-struct Folder {
+pub(super) struct Folder {
     path: PathBuf,
     tree: PathBuf,
     objtree: PathBuf,
@@ -27,17 +27,32 @@ struct Folder {
 impl Folder {
     /// Makes a folder with these files, for the kernel that was built in this mode.
     fn new(workdir: &Path, lto: Lto, sources: &[(&str, &str)]) -> Result<Self, Failure> {
+        Self::of_kernel(workdir, built(workdir, lto)?, sources)
+    }
+
+    /// Makes a folder with these files, for the kernel in an object tree.
+    pub(super) fn of_kernel(
+        workdir: &Path,
+        objtree: PathBuf,
+        sources: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let path = workdir.join("folder");
         files::remove_dir(&path)?;
+        fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         let folder = Self {
             path,
             tree: kernel_tree(workdir)?,
-            objtree: built(workdir, lto)?,
+            objtree,
         };
         for (name, text) in sources {
             folder.write(name, text)?;
         }
         Ok(folder)
+    }
+
+    /// Returns the path of the folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
@@ -47,7 +62,7 @@ impl Folder {
         fs::write(&path, text).with_context(|| path.display().to_string())
     }
 
-    fn read(&self, name: &str) -> anyhow::Result<Vec<u8>> {
+    pub(super) fn read(&self, name: &str) -> anyhow::Result<Vec<u8>> {
         let path = self.path.join(name);
         fs::read(&path).with_context(|| path.display().to_string())
     }
@@ -60,7 +75,7 @@ impl Folder {
     }
 
     /// Calls make, which must succeed.
-    fn made(&self, arguments: &[&str]) -> Outcome {
+    pub(super) fn made(&self, arguments: &[&str]) -> Outcome {
         let (is_good, said) = self.make(arguments)?;
         expect(is_good, || {
             let objtree = self.objtree.display();
@@ -80,7 +95,7 @@ impl Folder {
     }
 
     /// Returns all files in the folder.
-    fn files(&self) -> anyhow::Result<BTreeSet<PathBuf>> {
+    pub(super) fn files(&self) -> anyhow::Result<BTreeSet<PathBuf>> {
         listing(&self.path)
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! They run in the order of [`TESTS`] and use the trees and object trees of earlier tests.
 
+mod anywhere;
 mod broken;
 mod conventions;
 mod dist;
@@ -13,6 +14,7 @@ mod modes;
 mod mutations;
 mod native;
 mod objects;
+mod parts;
 mod profile;
 mod rebuild;
 mod runtime;
@@ -178,7 +180,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 52] = [
+pub const WIDE: [(&str, KernelTest); 58] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -216,6 +218,30 @@ pub const WIDE: [(&str, KernelTest); 52] = [
     (
         "distributed: the same bytes with one job, in another place, after twenty kills",
         distributed::same_bytes,
+    ),
+    (
+        "the same bytes from another tree, place, locale, order of files and number of jobs",
+        anywhere::two_places,
+    ),
+    (
+        "with debug information, two object trees give the same stripped kernel",
+        anywhere::debug_information,
+    ),
+    (
+        "ccache gives the same bytes, and answers the second time",
+        anywhere::with_ccache,
+    ),
+    (
+        "a kernel without modules builds and boots in every mode",
+        anywhere::without_modules,
+    ),
+    (
+        "modules: prebuilt, joined and generated parts, outside of the tree",
+        parts::external,
+    ),
+    (
+        "modules and vmlinux: prebuilt, joined and generated parts, in the tree",
+        parts::in_tree,
     ),
     (
         "dropping: thin LTO in one process",

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use xshell::cmd;
 
 use super::rebuild::{copy_objtree, made};
+use super::tree::headers_lack_the_record;
 use super::{boots, build_for, expect, fault, verified};
 
 pub fn x86_64_6_12_thin(workdir: &Path) -> Outcome {
@@ -232,6 +233,7 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         installer::install(&options)?;
         let again = installer::install(&options)?.report;
         expect(again.is_unchanged(), || format!("{what}: not idempotent"))?;
+        headers_lack_the_record(&tree)?;
         installer::uninstall(&tree, OnChange::Refuse)?;
     }
     // The explanation and the previews must not change anything either.

@@ -40,23 +40,59 @@ pub fn uninstall(workdir: &Path) -> Outcome {
     install(&tree, &[])
 }
 
-/// Checks, by the tree's own command, that a package of headers has the tools, and not the record.
+/// Checks that a package of headers has the tools, and not the record.
 fn headers_have_the_tools_alone(tree: &Path) -> Outcome {
-    let script = read(&tree.join("scripts/package/builddeb"))?;
-    let mut lines = script.lines().map(str::trim_start);
-    let list = lines
-        .find(|line| line.starts_with("find include scripts "))
-        .context("scripts/package/builddeb lists no headers")?;
-    let sh = process::shell_in(tree)?;
-    let listed = process::read(cmd!(sh, "sh -c {list}"))?;
-    let in_record = listed.lines().find(|file| file.contains("/.install/"));
-    expect(in_record.is_none(), || {
-        format!("packages of headers have {in_record:?}")
-    })?;
     let tool = "scripts/lto/bin/lto-link";
-    expect(listed.lines().any(|file| file == tool), || {
-        format!("packages of headers lack {tool}")
-    })
+    for (list, listed) in headers(tree)? {
+        expect(listed.lines().any(|file| file == tool), || {
+            format!("packages of headers lack {tool}, by {list}")
+        })?;
+    }
+    headers_lack_the_record(tree)
+}
+
+/// Checks that no package of headers has a file of the record.
+pub(super) fn headers_lack_the_record(tree: &Path) -> Outcome {
+    for (list, listed) in headers(tree)? {
+        let in_record = listed.lines().find(|file| file.contains("/.install/"));
+        expect(in_record.is_none(), || {
+            format!("packages of headers have {in_record:?}, by {list}")
+        })?;
+    }
+    Ok(())
+}
+
+/// Returns the commands by which the tree lists the files below scripts/ for packages of headers, and what they
+/// print. A kernel may be built in its source tree, so the list of built files counts, too.
+fn headers(tree: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    // Since Linux 6.5, packages for Debian and RPM share a script.
+    let shared = tree.join("scripts/package/install-extmod-build");
+    let (script, n_lists) = if shared.exists() {
+        (read(&shared)?, 1)
+    } else {
+        (read(&tree.join("scripts/package/builddeb"))?, 2)
+    };
+    let function = "find_in_scripts() {";
+    let lists: Vec<String> = if let Some((_, after)) = script.split_once(function) {
+        let (body, _) = after.split_once("\n}").context("a function without end")?;
+        vec![body.to_owned()]
+    } else {
+        let lists = script.lines().map(str::trim_start);
+        let lists =
+            lists.filter(|line| line.starts_with("find ") && line.contains(" include scripts "));
+        lists.map(str::to_owned).collect()
+    };
+    anyhow::ensure!(lists.len() == n_lists, "headers are listed by {lists:?}");
+    let sh = process::shell_in(tree)?;
+    sh.set_var("SRCARCH", "arm64");
+    let mut listed = Vec::new();
+    for list in lists {
+        // Files of a build are missing, which is no fault of the tree.
+        let command = format!("{list}\n:");
+        let files = process::read(cmd!(sh, "sh -c {command}"))?;
+        listed.push((list, files));
+    }
+    Ok(listed)
 }
 
 /// Checks that a tree is as it was before the install.

@@ -149,8 +149,6 @@ fn a_suffixed_name_that_only_one_file_has_is_a_fault() {
         kernel.linked_from(&source(in_vmlinux)).named("names")
     };
     assert_eq!(faults(&check("f.llvm.1", "f.llvm.1")), [""; 0]);
-    // The last link leaves out labels.
-    assert_eq!(faults(&check(".L.str.1", "f")), [""; 0]);
     assert_eq!(
         faults(&check("f.llvm.1", "f")),
         ["vmlinux: lacks f.llvm.1 of vmlinux.o; run make again"]

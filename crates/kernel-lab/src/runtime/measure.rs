@@ -102,9 +102,10 @@ impl Meter {
         let name = workload.set.name();
         let step = Step::start(format!("measuring {}: {name}", objtree.display()));
         // `make Image` builds no modules.
-        let modules = match objtree.join("modules.order").exists() {
-            true => modules::load_order(objtree)?,
-            false => Vec::new(),
+        let modules = if objtree.join("modules.order").exists() {
+            modules::load_order(objtree)?
+        } else {
+            Vec::new()
         };
         let mut files = workload.files.clone();
         let module = modules
@@ -348,7 +349,8 @@ mod tests {
 
     #[test]
     fn work_that_does_not_end_is_named_and_what_ended_before_counts() {
-        let late = Some("the guest had not ended after 600 seconds");
+        let reason = "the guest had not ended after 600 seconds";
+        let late = Some(reason);
         let console = |said: &str| console(said);
         let (said, _) = SAID.split_once("end b").unwrap();
         let judged = judge(&console(said), &marks(&MARKS[..5]), late).unwrap();
@@ -356,7 +358,7 @@ mod tests {
         assert_eq!(judged.kinds.len(), 1);
         // A guest that hangs outside of all work tells nothing.
         let error = judge(&console(SAID), &marks(&MARKS[..5]), late).err();
-        assert_eq!(error.expect("a fault").to_string(), late.unwrap());
+        assert_eq!(error.expect("a fault").to_string(), reason);
     }
 
     #[test]

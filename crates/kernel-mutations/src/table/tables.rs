@@ -215,6 +215,20 @@ pub const MUTATIONS: &[Mutation] = &[
         |kernel| kernel.removed("vmlinux.o"),
     ),
     mutation(
+        "sections",
+        "nothing is between the symbols around the thunks of retpolines",
+        "is not between __indirect_thunk_start and __indirect_thunk_end",
+        |kernel| {
+            let has_thunks = kernel.is_set("RETPOLINE") || kernel.is_set("MITIGATION_RETPOLINE");
+            has_thunks.then(|| {
+                kernel.patched("vmlinux", |patch| {
+                    let start = patch.address("__indirect_thunk_start")?;
+                    patch.set_value("__indirect_thunk_end", start)
+                })
+            })?
+        },
+    ),
+    mutation(
         "section-mismatches",
         "code that stays calls a function that is freed",
         "refers to",

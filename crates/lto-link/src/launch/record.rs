@@ -19,7 +19,7 @@ pub enum Outcome {
     Remote,
     /// Never: a cache had it.
     Cached,
-    /// On this machine, for this reason. A message that may differ from object to object follows [`EXAMPLE`].
+    /// On this machine, for this reason. A message that may differ from object to object follows a tab.
     Local(String),
 }
 

@@ -46,15 +46,15 @@ pub fn read_names(path: &Path) -> io::Result<Vec<RestoredName>> {
     };
     let lines = text.lines().enumerate();
     lines
-        .map(|(index, line)| match line.split_once('\t') {
-            Some((source_name, lto_name)) => Ok(RestoredName {
+        .map(|(index, line)| {
+            let names = line.split_once('\t').ok_or_else(|| {
+                let message = format!("line {}: not two names: {line}", index + 1);
+                io::Error::new(io::ErrorKind::InvalidData, message)
+            });
+            names.map(|(source_name, lto_name)| RestoredName {
                 source_name: source_name.to_owned(),
                 lto_name: lto_name.to_owned(),
-            }),
-            None => {
-                let message = format!("line {}: not two names: {line}", index + 1);
-                Err(io::Error::new(io::ErrorKind::InvalidData, message))
-            }
+            })
         })
         .collect()
 }

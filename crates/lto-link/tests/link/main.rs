@@ -17,6 +17,7 @@ mod logs;
 mod messages;
 mod module;
 mod names;
+mod places;
 mod resolution;
 mod soundness;
 mod support;

@@ -6,3 +6,4 @@ mod mismatch;
 mod module;
 mod once;
 mod support;
+mod thunks;
