@@ -140,7 +140,8 @@ impl Patch {
 
     /// Replaces the end of a symbol's name by `end`, of the same length.
     pub fn end_name(&mut self, symbol: SymbolIndex, end: &str) -> Option<()> {
-        let name = self.elf.symbols().get(symbol.0)?.name;
+        let mut symbols = self.elf.symbols().iter();
+        let name = symbols.find(|found| found.index == symbol)?.name;
         let at = self.symbol_at(symbol)?;
         let position = u32::from_le_bytes(self.get(at)?);
         let mut sections = self.elf.sections().iter();
