@@ -233,7 +233,10 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         installer::install(&options)?;
         let again = installer::install(&options)?.report;
         expect(again.is_unchanged(), || format!("{what}: not idempotent"))?;
-        headers_lack_the_record(&tree)?;
+        // The edits of the lists belong to the file that most plugins add to the kernel's Makefile.
+        if tree.join("scripts/lto/Makefile.top").exists() {
+            headers_lack_the_record(&tree)?;
+        }
         installer::uninstall(&tree, OnChange::Refuse)?;
     }
     // The explanation and the previews must not change anything either.
