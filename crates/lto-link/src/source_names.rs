@@ -152,19 +152,28 @@ pub(crate) fn with_source_names(bytes: &[u8]) -> Result<Option<Restored>, NameEr
     }))
 }
 
+/// The text between a name and the hash that thin LTO appends to it.
+const PROMOTED: &str = ".llvm.";
+
+/// Returns the name of a symbol or section without the suffix of thin LTO, if it has one.
+pub(crate) fn without_hash(name: &str) -> Option<String> {
+    let (before, after) = name.rsplit_once(PROMOTED)?;
+    let n_digits = after.bytes().take_while(u8::is_ascii_digit).count();
+    let (hash, rest) = after.split_at(n_digits);
+    // A part of the function has a further suffix, such as `.cold`.
+    let is_suffix = rest.is_empty() || rest.starts_with('.');
+    let is_promoted = !before.is_empty() && !hash.is_empty() && is_suffix;
+    is_promoted.then(|| format!("{before}{rest}"))
+}
+
 /// Returns the name of `symbol` before LTO, if LTO changed it and it is defined.
 fn name_before_lto(name: &str, symbol: &Sym, endian: Endianness) -> Option<String> {
     let section = symbol.st_shndx.get(endian);
     if section == elf::SHN_UNDEF || section == elf::SHN_COMMON {
         return None;
     }
-    if let Some((before, after)) = name.rsplit_once(".llvm.") {
-        let n_digits = after.bytes().take_while(u8::is_ascii_digit).count();
-        let (hash, rest) = after.split_at(n_digits);
-        // A part of the function has a further suffix, such as `.cold`.
-        let is_suffix = rest.is_empty() || rest.starts_with('.');
-        let is_promoted = !before.is_empty() && !hash.is_empty() && is_suffix;
-        return is_promoted.then(|| format!("{before}{rest}"));
+    if name.contains(PROMOTED) {
+        return without_hash(name);
     }
     let is_static_function =
         symbol.st_bind() == elf::STB_LOCAL && symbol.st_type() == elf::STT_FUNC;

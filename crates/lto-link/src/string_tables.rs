@@ -10,6 +10,8 @@ use std::collections::HashMap;
 
 use object_model::{Elf, ReadError, Section, SectionIndex, elf};
 
+use crate::source_names::without_hash;
+
 /// The places of fields in the structures of a class: offset and size in bytes.
 struct Layout {
     section_table: (usize, usize),
@@ -76,14 +78,7 @@ pub(crate) fn without_lto_names(bytes: Vec<u8>) -> Result<Vec<u8>, ReadError> {
 
 /// Returns the name of a section without the suffix of thin LTO.
 fn section_name(name: &str) -> String {
-    let Some((before, after)) = name.split_once(".llvm.") else {
-        return name.to_owned();
-    };
-    let rest = after.trim_start_matches(|digit: char| digit.is_ascii_digit());
-    if rest.len() == after.len() || !(rest.is_empty() || rest.starts_with('.')) {
-        return name.to_owned();
-    }
-    format!("{before}{rest}")
+    without_hash(name).unwrap_or_else(|| name.to_owned())
 }
 
 /// A change of a file: it is cut after `kept` bytes, and then the parts are written.

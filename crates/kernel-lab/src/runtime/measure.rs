@@ -187,7 +187,7 @@ fn memory(console: &[String]) -> String {
     line.map_or_else(String::new, |(_, text)| text.to_owned())
 }
 
-/// What a guest did.
+/// The results of a guest, from its console and the marks of its programs.
 struct Judged {
     /// The counts up to the first process.
     start: counter::Counts,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Folders for the output files of a linker.
+//! Folders for the output files of a linker, and the removal of files and folders.
 
 use std::ffi::OsString;
 use std::fs;
@@ -27,6 +27,19 @@ pub(crate) fn remove_dir(dir: &Path) -> Result<(), LinkError> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(io_error(format!("removing {}", dir.display()))(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes the file at `path` if it exists.
+///
+/// # Errors
+/// It cannot be removed.
+pub(crate) fn remove_file(path: &Path) -> Result<(), LinkError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error(format!("removing {}", path.display()))(error))
         }
         _ => Ok(()),
     }

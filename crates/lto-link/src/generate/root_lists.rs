@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The lists of kept and dropped definitions, beside the output.
 
-use std::fs;
-use std::io;
-
 use tool_io::WriteError;
 
-use crate::error::{LinkError, io_error};
+use crate::error::LinkError;
+use crate::generate::folders::remove_file;
 use crate::paths::LinkPaths;
 use crate::record::dropped::dropped_listing;
 use crate::resolve::kept::Kept;
@@ -41,12 +39,7 @@ pub(crate) fn write_dropped(
 /// A list cannot be removed.
 pub(crate) fn remove_root_lists(paths: LinkPaths<'_>) -> Result<(), LinkError> {
     for list in [paths.roots(), paths.dropped(), paths.generated_roots()] {
-        match fs::remove_file(&list) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(format!("removing {}", list.display()))(error));
-            }
-            _ => {}
-        }
+        remove_file(&list)?;
     }
     Ok(())
 }

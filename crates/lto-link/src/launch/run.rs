@@ -47,7 +47,7 @@ pub struct LaunchOptions {
 /// The result of a code generation.
 #[derive(Debug)]
 pub struct Launched {
-    /// Where it was done.
+    /// The place where the code was generated.
     pub outcome: Outcome,
     /// The exit code of the compiler.
     pub code: i32,

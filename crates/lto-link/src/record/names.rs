@@ -7,7 +7,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::error::{LinkError, io_error};
+use crate::error::LinkError;
+use crate::generate::folders::remove_file;
 use crate::source_names::RestoredName;
 
 /// Writes the list to `path`, or removes an old one if there is nothing to list.
@@ -16,12 +17,7 @@ use crate::source_names::RestoredName;
 /// The file cannot be written or removed.
 pub(crate) fn write_names(path: &Path, names: &[RestoredName]) -> Result<(), LinkError> {
     if names.is_empty() {
-        return match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(io_error(format!("removing {}", path.display()))(error))
-            }
-            _ => Ok(()),
-        };
+        return remove_file(path);
     }
     let mut text = String::new();
     for RestoredName {
