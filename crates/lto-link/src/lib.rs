@@ -51,11 +51,12 @@ mod source_names;
 
 use std::path::{Path, PathBuf};
 
-pub use actions::action::{Action, ActionInput, ActionOptions, Role, actions};
+pub use actions::action::{Action, ActionInput, ActionOptions, actions};
 pub use actions::check::{Trial, try_actions};
 pub use actions::compiler::{Compiler, CompilerFile, saved_compiler};
 pub use actions::digest::Digest;
 pub use actions::error::{ActionError, CompilerError};
+pub use actions::inputs::Role;
 pub use actions::message::{Command, EnvironmentVariable};
 pub use actions::table::{actions_json, actions_table};
 pub use check::definitions::{Definitions, NATIVE_FORMS, definitions};
