@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use object_model::{Elf, Image, Symbol, SymbolKind, source_name};
+use object_model::{Btf, Elf, Image, Symbol, SymbolKind, source_name};
 
-use super::btf;
 use super::kallsyms_table::{self, AddressFault, Listed};
 
 /// Names that kallsyms leaves out. Sources: `is_ignored_symbol` in `scripts/kallsyms.c` of Linux
@@ -67,7 +66,7 @@ pub fn kernel_names(vmlinux: &Elf) -> KernelNames {
     let mut names = KernelNames::default();
     let image = Image::new(vmlinux);
     let listed = read("kallsyms", kallsyms_table::read(&image), &mut names.faults);
-    let btf = read(".BTF", btf::functions(vmlinux), &mut names.faults);
+    let btf = read(".BTF", btf_functions(vmlinux), &mut names.faults);
     names.n_btf = btf.as_ref().map(BTreeSet::len);
     let Some(listed) = listed else {
         return names;
@@ -107,6 +106,15 @@ pub fn kernel_names(vmlinux: &Elf) -> KernelNames {
             .count();
     }
     names
+}
+
+/// Returns the source names of the functions in the BTF of `elf`; `None` if it has no BTF.
+fn btf_functions<'data>(elf: &Elf<'data>) -> Result<Option<BTreeSet<&'data str>>, String> {
+    let Some(section) = elf.section_by_name(".BTF") else {
+        return Ok(None);
+    };
+    let btf = Btf::parse(section.data, elf.is_big_endian()).map_err(|error| error.to_string())?;
+    Ok(Some(btf.functions.into_iter().map(source_name).collect()))
 }
 
 /// Returns a readable table, or adds the fault.
