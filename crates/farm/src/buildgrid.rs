@@ -193,7 +193,7 @@ mod tests {
             8,
             "NAME",
         );
-        let worker = format!("buildbox-worker {}", worker.join(" "));
+        let worker = format!("buildbox-worker $TLS {}\n", worker.join(" "));
         assert!(page.contains(&worker), "{worker}");
     }
 

@@ -102,6 +102,9 @@ fn actions(record: &Record, workdir: &Path) -> String {
         let (n_files, _) = size(&workdir.join("cache/actioncache/objects"));
         return format!("{n_files} results in the cache of the server");
     }
+    if !record.is_ready {
+        return "none".to_owned();
+    }
     match n_executed(record, workdir) {
         Ok(n_actions) => format!("{n_actions} executed, as the server counts"),
         Err(error) => format!("unknown ({error:#})"),
