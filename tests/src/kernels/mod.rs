@@ -360,6 +360,10 @@ pub const WIDE: [(&str, KernelTest); 58] = [
         "7.3 x86_64: dropping and distributed, by lto-link, modules too",
         native::x86_64_7_3_drops_distributed,
     ),
+    (
+        "7.3 x86_64: dropping by lto-link, with unused exports trimmed",
+        native::x86_64_7_3_trims,
+    ),
     (native::DISTRIBUTED_7_3, native::x86_64_7_3_dist),
     ("7.3 x86_64: adoption", native::adoption_7_3),
     (
