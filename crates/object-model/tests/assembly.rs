@@ -158,7 +158,8 @@ fn groups_have_their_signature_and_their_sections() {
 
 #[test]
 fn strings_are_read_where_the_source_uses_a_section() {
-    let source = "static const char in_it[] __attribute__((used, section(\"names\"))) = \"first_1.\";
+    let source =
+        "static const char in_it[] __attribute__((used, section(\"names\"))) = \"first_1.\";
                   const char *other = \"a string with blanks\\n\", *high = \"\\xff\";
                   const char array[3] = { 'a', 'b', 'c' };";
     for form in FORMS.iter().filter(|form| form.len() > 1) {

@@ -560,7 +560,9 @@ pub fn x86_64_7_3_trims(workdir: &Path) -> Outcome {
         format!("{LISTED} is not exported")
     })?;
     let roots = read("vmlinux.lto-roots")?;
-    let roots = roots.lines().filter_map(|line| line.split_once("\texported\t"));
+    let roots = roots
+        .lines()
+        .filter_map(|line| line.split_once("\texported\t"));
     let unused: Vec<&str> = roots
         .map(|(name, _)| name)
         .filter(|name| !exported.contains(name))

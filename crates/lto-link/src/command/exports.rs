@@ -37,7 +37,5 @@ pub fn run(args: &UsedExportsArgs) -> Result<(), Failure> {
     }
     tool_io::no_faults(&used.faults)?;
     let lines = used.names.iter().map(|name| format!("{name}\n"));
-    Ok(tool_io::write_stdout(
-        lines.collect::<String>().as_bytes(),
-    )?)
+    Ok(tool_io::write_stdout(lines.collect::<String>().as_bytes())?)
 }

@@ -179,7 +179,9 @@ impl Lists<'_> {
         }
         let mut words = Vec::new();
         for word in value.split_ascii_whitespace() {
-            let list = word.strip_prefix("$(").and_then(|word| word.strip_suffix("-y)"));
+            let list = word
+                .strip_prefix("$(")
+                .and_then(|word| word.strip_suffix("-y)"));
             if let Some(list) = list.filter(|list| NAMES.contains(list)) {
                 words.extend(self.values.get(list).cloned().unwrap_or_default());
                 continue;
@@ -215,7 +217,11 @@ fn assignment(line: &str) -> Option<(&str, &str, &str)> {
         '+' => "+=",
         _ => ":=",
     };
-    Some((left.trim_end_matches(['+', ':']).trim_end(), operator, value))
+    Some((
+        left.trim_end_matches(['+', ':']).trim_end(),
+        operator,
+        value,
+    ))
 }
 
 #[cfg(test)]

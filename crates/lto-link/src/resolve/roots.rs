@@ -87,7 +87,9 @@ impl Roots {
                     continue;
                 }
                 // modpost refuses exports of local symbols.
-                let object = defined.get(name).and_then(|&place| resolution.object(place));
+                let object = defined
+                    .get(name)
+                    .and_then(|&place| resolution.object(place));
                 let object = object.map(object_name).unwrap_or_default();
                 roots.add_defined(defined, export, || Reason::Exported(object));
             }

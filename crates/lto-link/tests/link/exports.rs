@@ -21,7 +21,13 @@ const IN_ASSEMBLY: &str = r#"
 "#;
 
 /// Exported functions, of which each has a callee.
-const FUNCTIONS: [&str; 5] = ["by_module", "by_list", "by_name", "by_assembly", "by_nobody"];
+const FUNCTIONS: [&str; 5] = [
+    "by_module",
+    "by_list",
+    "by_name",
+    "by_assembly",
+    "by_nobody",
+];
 
 fn exporting() -> String {
     let mut text = String::new();
@@ -63,7 +69,13 @@ fn parts(kind: &str) -> TestDir {
     );
     dir.write("modules.order", "m.o\n");
     dir.write("list", "by_list\n\nnot_there\n");
-    let arguments = ["used-exports", "--modules", "modules.order", "--list", "list"];
+    let arguments = [
+        "used-exports",
+        "--modules",
+        "modules.order",
+        "--list",
+        "list",
+    ];
     let (code, used, errors) = run(&dir, &arguments);
     assert_eq!(code, Some(0), "{errors}");
     assert_eq!(used, "by_list\nby_module\nmodule_layout\nnot_there\n");
@@ -96,9 +108,7 @@ fn check(dir: &TestDir, kind: &str) {
     );
     let dropped = dir.read_text("x.lto-dropped");
     let dropped = dropped.lines().skip(1);
-    let dropped: Vec<&str> = dropped
-        .filter_map(|line| line.split('\t').next())
-        .collect();
+    let dropped: Vec<&str> = dropped.filter_map(|line| line.split('\t').next()).collect();
     assert_eq!(dropped, ["by_nobody_callee", "by_nobody"], "{kind}");
 }
 
@@ -125,7 +135,15 @@ fn distributed_thin_lto_drops_exports_too() {
     let complete = ["thin-link", "--complete"];
     let complete = [&complete[..], &exports, &INPUTS].concat();
     assert_eq!(link(&dir, &complete), "");
-    let distributed = ["module", "--distributed", "-o", "x.o", "--objs", "a.o", "b.o"];
+    let distributed = [
+        "module",
+        "--distributed",
+        "-o",
+        "x.o",
+        "--objs",
+        "a.o",
+        "b.o",
+    ];
     link(&dir, &distributed);
     check(&dir, "distributed");
 }
