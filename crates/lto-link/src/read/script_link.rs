@@ -68,11 +68,11 @@ impl ScriptLink<'_> {
         let of = |name: &str| lists.values.get(name).cloned().unwrap_or_default();
         let is_dir = |path: &String| path.ends_with('/');
         let with = |paths: &[String], file: &str| -> Vec<PathBuf> {
-            let named = |path: &String| match is_dir(path) {
-                true => format!("{path}{file}").into(),
-                false => path.into(),
-            };
-            paths.iter().map(named).collect()
+            let file_of = |path: &String| if is_dir(path) { file } else { "" };
+            let paths = paths.iter();
+            paths
+                .map(|path| format!("{path}{}", file_of(path)).into())
+                .collect()
         };
         let (dirs, others): (Vec<_>, Vec<_>) = of("libs").into_iter().partition(is_dir);
         let mut objs = with(&of("head"), "");
@@ -155,8 +155,8 @@ impl Lists<'_> {
         let holds = match (word, condition) {
             // External modules, other goals than the kernel, and make calling itself.
             ("ifeq", "($(KBUILD_EXTMOD),)" | "($(need-sub-make),)") => true,
-            ("ifneq", "($(KBUILD_EXTMOD),)" | "($(need-sub-make),)") => false,
-            ("ifdef", "mixed-build" | "config-build" | "single-build" | "need-sub-make") => false,
+            ("ifneq", "($(KBUILD_EXTMOD),)" | "($(need-sub-make),)")
+            | ("ifdef", "mixed-build" | "config-build" | "single-build" | "need-sub-make") => false,
             ("ifdef" | "ifndef", name) => match name.strip_prefix("CONFIG_") {
                 Some(option) => self.is_set(option) == (word == "ifdef"),
                 None => return Block::Unknown,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Links that drop exports that no module uses.
 
+use std::fmt::Write as _;
+
 use object_model::{Elf, Section};
 use test_support::{ARM64, KERNEL_TARGETS, TestDir};
 
@@ -33,10 +35,12 @@ fn exporting() -> String {
     let mut text = String::new();
     for (place, name) in FUNCTIONS.iter().enumerate() {
         let license = ["", "GPL"][place % 2];
-        text += &format!(
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
             "__attribute__((noinline)) int {name}_callee(int x) {{ asm volatile(\"\"); return x * {place}; }}
              int {name}(int x) {{ return {name}_callee(x) + 1; }}
-             __EXPORT_SYMBOL({name}, \"{license}\", \"a\" \"{place}\");\n"
+             __EXPORT_SYMBOL({name}, \"{license}\", \"a\" \"{place}\");"
         );
     }
     text
@@ -160,19 +164,22 @@ fn without_a_list_every_export_is_used() {
     }
 }
 
-/// Bytes of `.export_symbol`, and each label and referenced symbol with its place.
-fn entries(data: &[u8]) -> (Vec<u8>, Vec<(u64, String)>, Vec<(u64, String)>) {
+/// Names by their places.
+type Names = Vec<(u64, String)>;
+
+/// Returns the bytes of `.export_symbol`, and each label and referenced symbol with its place.
+fn entries(data: &[u8]) -> (Vec<u8>, Names, Names) {
     let elf = Elf::parse(data).expect("an object");
     let section: &Section = elf.section_by_name(".export_symbol").expect("exports");
     let labels = elf.symbols().iter();
     let labels = labels.filter(|symbol| symbol.section == Some(section.index));
     let labels = labels.filter(|symbol| symbol.name.starts_with("__export_symbol_"));
-    let mut labels: Vec<(u64, String)> = labels
+    let mut labels: Names = labels
         .map(|symbol| (symbol.value, symbol.name.to_owned()))
         .collect();
     labels.sort();
     let relocations = elf.relocations(section.index).expect("relocations");
-    let mut symbols: Vec<(u64, String)> = relocations
+    let mut symbols: Names = relocations
         .iter()
         .map(|relocation| {
             let symbol = relocation.symbol.and_then(|index| elf.symbol(index));
