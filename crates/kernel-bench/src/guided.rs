@@ -13,7 +13,7 @@ use kernel_lab::variant::{Variant, object_size};
 use kernel_lab::{Failure, Outcome, boot};
 use lto_lab::Lab;
 
-use crate::profile;
+use crate::profile::{self, Trained};
 
 /// The work that the profile contains, and work that it does not contain.
 const SETS: [Set; 2] = [Set::Training, Set::Test];
@@ -50,7 +50,7 @@ struct Kernel {
 pub fn demonstrate(lab: &Lab, variant: Variant) -> Result<Guided, Failure> {
     let timeout = Duration::from_secs(TIME);
     let by_profile = Row::of(variant, true);
-    let profile = profile::of_training(lab, &by_profile, timeout)?;
+    let Trained { profile, .. } = profile::of_training(lab, &by_profile, timeout)?;
     let mut rows = vec![Row::of(variant.without_lto(), false)];
     if variant.lto != Lto::None {
         rows.push(Row::of(variant, false));
@@ -127,7 +127,12 @@ impl Guided {
         let mut faults: Vec<String> = self
             .0
             .iter()
-            .flat_map(|kernel| kernel.faults.iter().map(|fault| format!("{}: {fault}", kernel.title)))
+            .flat_map(|kernel| {
+                kernel
+                    .faults
+                    .iter()
+                    .map(|fault| format!("{}: {fault}", kernel.title))
+            })
             .collect();
         if let [.., without, by_profile] = &self.0[..] {
             let ratio = by_profile.ratio(Set::Training, without)?;
@@ -151,7 +156,9 @@ fn no_gain(title: &str, ratio: Option<f64>) -> Option<String> {
 }
 
 fn size(file: &Path) -> anyhow::Result<u64> {
-    let metadata = file.metadata().with_context(|| file.display().to_string())?;
+    let metadata = file
+        .metadata()
+        .with_context(|| file.display().to_string())?;
     Ok(metadata.len())
 }
 

@@ -45,25 +45,33 @@ pub struct Executed {
     pub in_modules: Option<(u64, u64)>,
 }
 
-/// Builds the kernel that counts for `row`, and makes its profile with the training set. Returns the path of the
-/// profile.
+/// A profile, and the work that it was made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trained {
+    /// The path of the profile.
+    pub profile: PathBuf,
+    /// What the kernel executed.
+    pub executed: Vec<Executed>,
+}
+
+/// Builds the kernel that counts for `row`, and makes its profile with the training set.
 ///
 /// # Errors
 /// The kernel cannot be built; same as [`make`].
-pub fn of_training(lab: &Lab, row: &Row, timeout: Duration) -> Result<PathBuf, Failure> {
+pub fn of_training(lab: &Lab, row: &Row, timeout: Duration) -> Result<Trained, Failure> {
     let arch = row.variant.arch;
     let objtree = lab.row(&row.counting(), None)?;
-    let output = objtree.with_extension("profdata");
-    make(&Options {
+    let profile = objtree.with_extension("profdata");
+    let executed = make(&Options {
         arch,
         objtree: &objtree,
         sets: &[Set::Training],
         own: &[],
         timeout,
-        output: &output,
+        output: &profile,
         keep: None,
     })?;
-    Ok(output)
+    Ok(Trained { profile, executed })
 }
 
 /// Makes the profile.

@@ -128,9 +128,8 @@ fn serve(qemu: UnixStream, pieces: &[(Piece, PathBuf)]) -> anyhow::Result<bool> 
             break;
         }
     }
-    let mut memsave = |address, size, path: &Path| {
-        execute(&memsave(address, size, path)?, &mut send, &mut next)
-    };
+    let mut memsave =
+        |address, size, path: &Path| execute(&memsave(address, size, path)?, &mut send, &mut next);
     let read = pieces
         .iter()
         .try_for_each(|(piece, path)| read_piece(*piece, path, &mut memsave));
@@ -230,7 +229,7 @@ mod tests {
                 let at = command["arguments"]["val"].as_i64().unwrap();
                 // Two words say where a piece is: at 48, with as many bytes as their own address.
                 let content = match size {
-                    WORDS_SIZE => [48_u64, at as u64].map(u64::to_le_bytes).concat(),
+                    WORDS_SIZE => [48_u64, at.cast_unsigned()].map(u64::to_le_bytes).concat(),
                     size => vec![b'x'; size as usize],
                 };
                 std::fs::write(path, content).unwrap();

@@ -106,12 +106,12 @@ impl Layout {
     /// Returns the records in `records`, each with the place of its first counter among all counters, if it has one
     /// among `counters_size` bytes. `counters_from_records` is the distance of the first counter from the first record
     /// in memory.
-    pub(crate) fn records<'data>(
+    pub(crate) fn records(
         self,
-        records: &'data [u8],
+        records: &[u8],
         counters_from_records: u64,
         counters_size: u64,
-    ) -> impl Iterator<Item = (Option<u64>, Record)> + use<'data> {
+    ) -> impl Iterator<Item = (Option<u64>, Record)> {
         let size = self.record_size;
         let records = records.chunks_exact(size as usize).zip(0_u64..);
         records.filter_map(move |(bytes, index)| {

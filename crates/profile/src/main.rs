@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use object_model::InputError;
 use profile::{
-    Collected, CountingKernel, Error, Profraw, Raw, collect, functions, inlined, layout, merge, show, text, text_of,
+    Collected, CountingKernel, Error, Profraw, Raw, collect, functions, inlined, layout, merge,
+    show, text, text_of,
 };
 use tool_io::{Failure, Files};
 

@@ -5,6 +5,8 @@
 //! of the program, records, counters and names, all padded to 8 bytes. (Source: `INSTR_PROF_RAW_HEADER` in LLVM's
 //! `InstrProfData.inc`.) A kernel identifies all parts by the build ID of its vmlinux.
 
+use std::fmt::Write as _;
+
 use object_model::BuildId;
 
 use crate::layout::{COUNTER_SIZE, Header, Layout, MAGIC};
@@ -125,7 +127,11 @@ fn build_id(ids: &[u8]) -> Option<BuildId> {
     let mut ids = Reader(ids);
     let size = ids.word()?;
     let id = ids.0.get(..usize::try_from(size).ok()?)?;
-    let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = id.iter().fold(String::new(), |mut digits, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    });
     BuildId::from_hex(&digits)
 }
 
@@ -142,7 +148,9 @@ impl<'data> Reader<'data> {
     /// Takes `size` bytes, and the padding behind them.
     fn padded(&mut self, size: u64) -> Option<&'data [u8]> {
         let size = usize::try_from(size).ok()?;
-        let (all, rest) = self.0.split_at_checked(size.checked_next_multiple_of(WORD)?)?;
+        let (all, rest) = self
+            .0
+            .split_at_checked(size.checked_next_multiple_of(WORD)?)?;
         self.0 = rest;
         all.get(..size)
     }
@@ -221,10 +229,7 @@ mod tests {
         let mut file = part(&[1; 20]);
         // Padding before the counters.
         file[4 * 8] = 8;
-        assert_eq!(
-            Profraw::parse(&file),
-            Err(ProfrawError::More { part: 0 })
-        );
+        assert_eq!(Profraw::parse(&file), Err(ProfrawError::More { part: 0 }));
         let mut file = part(&[1; 20]);
         file[8] = 9;
         let error = Profraw::parse(&file).unwrap_err().to_string();

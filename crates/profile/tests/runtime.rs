@@ -40,7 +40,11 @@ fn run(dir: &TestDir, name: &str, flags: &[&str]) -> Vec<u8> {
         dir.c(object, source, &[&common[..], more].concat());
     };
     compile("counted.o", COUNTED, &counting);
-    compile("module.o", COUNTED, &[&counting[..], &["-DMODULE"]].concat());
+    compile(
+        "module.o",
+        COUNTED,
+        &[&counting[..], &["-DMODULE"]].concat(),
+    );
     compile("lto_profile.o", RUN_TIME, &plain);
     compile("main.o", MAIN, &[&plain[..], flags].concat());
     let arguments = [
@@ -70,14 +74,18 @@ fn counts(dir: &TestDir, profraw: &[u8]) -> Vec<(String, u64)> {
     let path = dir.write("profraw", profraw);
     let text = text_of(&llvm_profdata(), &path).expect("a file for llvm-profdata");
     let functions = functions(&text).expect("counts");
-    let counts = functions.into_iter().map(|counted| (counted.name, counted.count));
+    let counts = functions
+        .into_iter()
+        .map(|counted| (counted.name, counted.count));
     let mut counts: Vec<_> = counts.collect();
     counts.sort();
     counts
 }
 
 fn expected(counts: &[(&str, u64)]) -> Vec<(String, u64)> {
-    let counts = counts.iter().map(|(name, count)| ((*name).to_owned(), *count));
+    let counts = counts
+        .iter()
+        .map(|(name, count)| ((*name).to_owned(), *count));
     counts.collect()
 }
 

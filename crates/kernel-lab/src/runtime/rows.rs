@@ -142,6 +142,7 @@ impl Row {
 
     /// Returns the row that counts its executed code, to make a profile for this one. With LTO, some functions have
     /// other code on arm64.
+    #[must_use]
     pub fn counting(&self) -> Self {
         let variant = Variant {
             trims: false,
