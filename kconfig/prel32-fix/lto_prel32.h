@@ -32,7 +32,9 @@
  * Many devices share a hook: their stubs jump to it instead of inlining a copy.
  * The attributes have underscores because noinline is a macro of the kernel.
  */
-#if __clang_major__ >= 17 && !defined(__CHECKER__)
+#ifdef __CHECKER__
+#define __lto_tail_call
+#elif __clang_major__ >= 17
 #define __lto_tail_call		[[clang::__noinline__, clang::__musttail__]] return
 #else
 #define __lto_tail_call

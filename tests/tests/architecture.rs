@@ -85,7 +85,7 @@ const FOUNDATION: [(&str, &[&str]); 16] = [
     ),
     ("lto-lab", &["installer", "kernel-lab"]),
     ("link-lab", &[]),
-    ("running-kernel", &["tool-io"]),
+    ("running-kernel", &["object-model", "tool-io"]),
     ("test-support", &[]),
 ];
 

@@ -11,6 +11,7 @@ use kernel_lab::boot;
 use kernel_lab::build::{self, Usage};
 use kernel_lab::config::{Lto, Setting};
 use kernel_lab::files;
+use kernel_lab::table;
 use kernel_lab::variant::{self, Variant};
 use kernel_lab::{Failure, Outcome};
 
@@ -121,7 +122,7 @@ pub fn inlining(
             let variant = Variant { lto, drops, ..none };
             let found = link(variant, std::slice::from_ref(&setting))?;
             let _ = write!(table, " {found} | {} |", percent(found, size_none));
-            curve.push(format!("{:.2}", growth(found, size_none)));
+            curve.push(format!("{:.2}", (ratio(found, size_none) - 1.0) * 100.0));
             if drops {
                 let usage = lto_link::usage_path(&variant.objtree(workdir).join("vmlinux.o"));
                 let usage =
@@ -253,12 +254,8 @@ fn ratio(one: u64, other: u64) -> f64 {
 }
 
 /// Returns by how many percent `one` is larger than `other`.
-fn growth(one: u64, other: u64) -> f64 {
-    (ratio(one, other) - 1.0) * 100.0
-}
-
-fn percent(one: u64, other: u64) -> String {
-    format!("{:+.1} %", growth(one, other))
+pub(crate) fn percent(one: u64, other: u64) -> String {
+    table::percent(ratio(one, other), 1)
 }
 
 #[cfg(test)]

@@ -8,8 +8,10 @@ use kernel_checks::{Checked, Verdict};
 use kernel_lab::config::Lto;
 use kernel_lab::runtime::{self, Set};
 use kernel_lab::variant::Variant;
-use kernel_lab::{Failure, Outcome, boot, build, files};
+use kernel_lab::{Failure, Outcome, boot, build, files, table};
 use lto_lab::Lab;
+
+use crate::dropping::percent;
 
 /// A table: gains first, checks last.
 pub struct Gains(Vec<Row>);
@@ -215,17 +217,13 @@ fn object_row(with: u64, without: Option<u64>, drops: bool) -> Row {
 }
 
 /// Returns a size in bytes, next to the size without LTO.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a percentage of kernel sizes, which are far below 2^52"
-)]
 fn compared(with: u64, without: Option<u64>) -> String {
     match without {
         None => format!("{with} bytes"),
-        Some(without) => {
-            let percent = (with as f64 / without as f64 - 1.0) * 100.0;
-            format!("{with} bytes, {without} without LTO ({percent:+.1} %)")
-        }
+        Some(without) => format!(
+            "{with} bytes, {without} without LTO ({})",
+            percent(with, without)
+        ),
     }
 }
 
@@ -244,8 +242,8 @@ fn executed_row(one: &Kernel, other: &Kernel) -> Result<Row, Failure> {
     Ok(Row::figure(
         "executed instructions",
         format!(
-            "{:+.1} % against no LTO, mean of {n_kinds} kinds of kernel work",
-            (mean - 1.0) * 100.0
+            "{} against no LTO, mean of {n_kinds} kinds of kernel work",
+            table::percent(mean, 1)
         ),
     ))
 }

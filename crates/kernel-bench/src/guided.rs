@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use kernel_lab::config::Lto;
 use kernel_lab::runtime::rows::Row;
+use kernel_lab::runtime::table::percent;
 use kernel_lab::runtime::{Meter, Runtime, Set, TIME, Workload, workloads};
 use kernel_lab::variant::{Variant, object_size};
 use kernel_lab::{Failure, Outcome, boot};
@@ -170,13 +171,6 @@ fn compared(size: u64, base: u64) -> String {
     format!("{size} ({})", percent(Some(size as f64 / base as f64)))
 }
 
-fn percent(ratio: Option<f64>) -> String {
-    ratio.map_or_else(
-        || "-".to_owned(),
-        |ratio| format!("{:+.2} %", (ratio - 1.0) * 100.0),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +178,7 @@ mod tests {
     #[test]
     fn figures_are_compared_with_the_first_kernel() {
         assert_eq!(compared(983, 1000), "983 (-1.70 %)");
-        assert_eq!(percent(None), "-");
+        assert_eq!(percent(None), "not in both");
     }
 
     #[test]

@@ -4,6 +4,11 @@
 use comfy_table::Table;
 use comfy_table::presets;
 
+/// Returns the difference of a ratio from 1 in percent, with `n_digits` digits behind the point: `+1.2 %`.
+pub fn percent(ratio: f64, n_digits: usize) -> String {
+    format!("{:+.n_digits$} %", (ratio - 1.0) * 100.0)
+}
+
 /// Returns a table with `rows`.
 pub fn of<const COLUMNS: usize>(rows: impl IntoIterator<Item = [String; COLUMNS]>) -> Table {
     let mut table = Table::new();

@@ -124,8 +124,8 @@ pub enum LinkError {
 /// The reason why symbols cannot be renamed.
 #[derive(Debug, thiserror::Error)]
 pub enum NameError {
-    /// The linker made something that is no ELF object of 64 bits with one symbol table.
-    #[error("is no relocatable ELF object of 64 bits whose symbol table can be changed: {0}")]
+    /// The linker made something that is no ELF object, or a damaged one. The text is the place and the fault.
+    #[error("is no relocatable ELF object whose symbol table can be changed: {0}")]
     Unreadable(String),
     /// A section contains numbers of symbols in an unknown form.
     #[error(
@@ -138,6 +138,20 @@ pub enum NameError {
         /// Its type.
         kind: u32,
     },
+}
+
+impl NameError {
+    /// Returns the error for a damaged object; `what` is the place in it, and the fault.
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Unreadable(what.into())
+    }
+
+    /// Returns a function that makes an error of the ELF reader's; `what` returns the place.
+    pub(crate) fn reading(
+        what: impl FnOnce() -> String,
+    ) -> impl FnOnce(object::read::Error) -> Self {
+        |error| Self::damaged(format!("{}: {error}", what()))
+    }
 }
 
 /// The messages and the end of a linker that failed.

@@ -10,8 +10,8 @@
 //! 3. **Plan** (`plan/`): linker scripts for initcalls and CRCs, and the linker's command. Nothing is written
 //!    before all faults of the inputs are known.
 //! 4. **Generate code** (`generate/`), in the way that [`CodeGeneration`] says.
-//! 5. **Join**: the linker makes one object, whose symbols then get their names of the source (`source_names.rs`);
-//!    no name that LTO gave remains in it (`string_tables.rs`).
+//! 5. **Join**: the linker makes one object, whose symbols then get their names of the source; no name that LTO gave
+//!    remains in it (`source_names/`).
 //! 6. **Place**: the object replaces the output. Records stay beside it (`record/`).
 //!
 //! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, from which make
@@ -48,15 +48,15 @@ mod read;
 mod record;
 mod resolve;
 mod source_names;
-mod string_tables;
 
 use std::path::{Path, PathBuf};
 
-pub use actions::action::{Action, ActionInput, ActionOptions, Role, actions};
+pub use actions::action::{Action, ActionInput, ActionOptions, actions};
 pub use actions::check::{Trial, try_actions};
 pub use actions::compiler::{Compiler, CompilerFile, saved_compiler};
 pub use actions::digest::Digest;
 pub use actions::error::{ActionError, CompilerError};
+pub use actions::inputs::Role;
 pub use actions::message::{Command, EnvironmentVariable};
 pub use actions::table::{actions_json, actions_table};
 pub use check::definitions::{Definitions, NATIVE_FORMS, definitions};

@@ -5,9 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use object_model::Input;
-
-use crate::error::{LinkError, NameError, io_error};
+use crate::error::{LinkError, io_error};
 use crate::generate::code::generate_code;
 use crate::generate::folders::remove_dir;
 use crate::generate::link_files::Code;
@@ -24,7 +22,6 @@ use crate::record::usage::Usage;
 use crate::resolve::resolution::Resolution;
 use crate::resolve::resolved::Resolved;
 use crate::source_names::{Restored, RestoredName, with_source_names};
-use crate::string_tables::without_lto_names;
 
 /// Links `inputs` into the output, which is replaced once the link has succeeded. Records of the
 /// inputs and of the cost stay beside it.
@@ -107,39 +104,33 @@ fn finish(
         unfinished.display()
     );
     let object = fs::read(unfinished).map_err(io_error(what))?;
-    if code.files.is_some() {
-        check_nothing_missing(unfinished, &object, &code.resolution)?;
-    }
-    let restored = with_source_names(&object).map_err(|source| LinkError::Names {
+    let restored = with_source_names(object);
+    let Restored {
+        bytes,
+        names,
+        undefined,
+    } = restored.map_err(|source| LinkError::Names {
         output: options.paths().output().to_owned(),
         source,
     })?;
-    let Some(Restored { bytes, names }) = restored else {
-        return Ok(Vec::new());
-    };
-    let bytes = without_lto_names(bytes).map_err(|error| LinkError::Names {
-        output: options.paths().output().to_owned(),
-        source: NameError::Unreadable(error.to_string()),
-    })?;
-    fs::write(unfinished, bytes).map_err(io_error(format!("writing {}", unfinished.display())))?;
+    if code.files.is_some() {
+        check_nothing_missing(&undefined, &code.resolution)?;
+    }
+    if let Some(bytes) = bytes {
+        let what = format!("writing {}", unfinished.display());
+        fs::write(unfinished, bytes).map_err(io_error(what))?;
+    }
     Ok(names)
 }
 
-/// Checks that the object `data` at `unfinished` has no undefined symbol that linked bitcode defines.
-fn check_nothing_missing(
-    unfinished: &Path,
-    data: &[u8],
-    resolution: &Resolution,
-) -> Result<(), LinkError> {
-    let linked = Input::parse(unfinished, data);
-    let linked = linked.map_err(|error| LinkError::Natives(error.into()))?;
+/// Checks that no symbol that the joined object leaves `undefined` is defined by linked bitcode.
+fn check_nothing_missing(undefined: &[String], resolution: &Resolution) -> Result<(), LinkError> {
     let droppable = resolution.droppable();
-    let symbols = linked.object.linker_symbols();
-    let mut missing: Vec<String> = symbols
-        .filter(|symbol| symbol.is_undefined())
-        .filter_map(|symbol| {
-            let object = resolution.object(*droppable.get(symbol.name)?)?;
-            Some(format!("{} of {}", symbol.name, object_name(object)))
+    let mut missing: Vec<String> = undefined
+        .iter()
+        .filter_map(|name| {
+            let object = resolution.object(*droppable.get(name.as_str())?)?;
+            Some(format!("{name} of {}", object_name(object)))
         })
         .collect();
     missing.sort();

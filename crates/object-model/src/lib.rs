@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Reads build artefacts: ELF objects, LLVM bitcode and archives, and their symbols, sections and
-//! relocations.
+//! Reads build artefacts: ELF objects, LLVM bitcode and archives, and their symbols, sections,
+//! relocations and BTF.
 //!
 //! **Invariant:** this crate borrows bytes and interprets them. It opens no file (a [`Loader`] hands
 //! it the bytes of thin-archive members), starts no process, reads no `.config`.
@@ -16,6 +16,7 @@
 mod architecture;
 mod archive;
 mod bitcode;
+mod btf;
 mod build_id;
 mod elf_file;
 mod error;
@@ -34,6 +35,7 @@ pub use bitcode::{
     Assembly, Bitcode, FunctionAssembly, GlobalValue, GlobalValueKind, Guid, Linkage, LtoKind,
     Summary, ValueIndex, ValueSummary,
 };
+pub use btf::{Btf, BtfError};
 pub use build_id::BuildId;
 pub use elf_file::Elf;
 /// The numbers of ELF, with the names of the specification: `elf::EM_AARCH64`,

@@ -4,7 +4,6 @@
 //! **Invariant:** this crate reads `/proc`, `/sys` and `/dev/kmsg`. It starts no process, and writes nothing.
 #![warn(missing_docs)]
 
-mod btf;
 mod messages;
 mod symbols;
 
@@ -14,8 +13,8 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
+use object_model::Btf;
 
-use crate::btf::Btf;
 use crate::messages::Messages;
 use crate::symbols::Symbols;
 
@@ -136,7 +135,8 @@ fn btf(root: &Path, symbols: Option<&Symbols>) -> String {
         Ok(bytes) => bytes,
         Err(error) => return format!("/sys/kernel/btf/vmlinux: {error}"),
     };
-    let btf = match Btf::parse(&bytes) {
+    // Kernels that kbuild-lto is for are little-endian.
+    let btf = match Btf::parse(&bytes, false) {
         Ok(btf) => btf,
         Err(reason) => return format!("**wrong**: {reason}"),
     };

@@ -136,11 +136,11 @@ fn compared(base: &Measurement, this: &Measurement, sets: &[Set]) -> anyhow::Res
     Ok(text)
 }
 
-/// Returns the difference of a ratio from 1, in percent.
+/// Returns the difference of a ratio from 1 in percent, if there is a ratio.
 pub fn percent(ratio: Option<f64>) -> String {
     ratio.map_or_else(
         || "not in both".to_owned(),
-        |ratio| format!("{:+.2} %", (ratio - 1.0) * 100.0),
+        |ratio| crate::table::percent(ratio, 2),
     )
 }
 

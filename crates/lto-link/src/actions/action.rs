@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The actions of a link: each code generation with its exact inputs.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use object_model::Faults;
@@ -12,9 +11,8 @@ use crate::actions::codegen_list::CodegenList;
 use crate::actions::compiler::{Compiler, WARNINGS_OFF};
 use crate::actions::digest::{Digest, Digests};
 use crate::actions::error::ActionError;
-use crate::actions::hermetic::{
-    file_of_option, folders_on_the_way, has_absolute_path, normal, place_of_file,
-};
+use crate::actions::hermetic::{has_absolute_path, normal, placed_argument};
+use crate::actions::inputs::{InputFile, Role, input_files, read_imports};
 use crate::actions::message::{Command, EnvironmentVariable, action_digest, root_digest};
 use crate::generate::codegen_flags::{uses_other_assembler, without_frontend_flags};
 use crate::paths::LinkPaths;
@@ -68,32 +66,6 @@ pub struct ActionInput {
     /// Its path on this machine.
     #[serde(skip)]
     pub(crate) source: PathBuf,
-}
-
-/// The reason why an action reads a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The bitcode whose code is generated.
-    Object,
-    /// The index that the thin link wrote for it.
-    Index,
-    /// Bitcode that functions are imported from.
-    Import,
-    /// A file that an option names, such as a profile.
-    Option,
-}
-
-impl Role {
-    /// Returns the words for messages: "fork.o, from which code is imported, …".
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Object => "whose code is generated",
-            Self::Index => "its index",
-            Self::Import => "from which code is imported",
-            Self::Option => "which an option names",
-        }
-    }
 }
 
 impl Action {
@@ -156,8 +128,6 @@ struct Reader<'a> {
     digests: &'a mut Digests,
     inputs: Vec<ActionInput>,
     directories: BTreeSet<String>,
-    /// Places in the root of the files that options name.
-    places: BTreeMap<String, String>,
     faults: Vec<ActionError>,
 }
 
@@ -169,7 +139,6 @@ impl<'a> Reader<'a> {
             digests,
             inputs: Vec::new(),
             directories: BTreeSet::new(),
-            places: BTreeMap::new(),
             faults: Vec::new(),
         }
     }
@@ -179,66 +148,55 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&mut self, paths: LinkPaths<'_>, flags: &[String]) {
-        self.add_below(self.object, Role::Object);
-        self.add_below(&paths.index(self.object), Role::Index);
-        let imports = paths.imports(self.object);
-        match fs::read_to_string(&imports) {
-            Ok(text) => {
-                for import in text.lines() {
-                    self.add_below(Path::new(import), Role::Import);
-                }
-            }
-            Err(source) => self.faults.push(ActionError::Input {
+        let list = paths.imports(self.object);
+        let imports = read_imports(&list).unwrap_or_else(|source| {
+            self.faults.push(ActionError::Input {
                 object: self.name(),
-                path: imports.display().to_string(),
+                path: list.display().to_string(),
                 role: "the list of the objects from which it imports",
                 source,
-            }),
-        }
-        for (_, file) in flags.iter().filter_map(|flag| file_of_option(flag)) {
-            let path = Path::new(file);
-            let place = place_of_file(self.root, path);
-            self.places
-                .insert(file.to_owned(), place.display().to_string());
-            let named = place.display().to_string();
-            self.add(path, &place, named, Role::Option);
+            });
+            Vec::new()
+        });
+        let words = flags.iter().map(String::as_str);
+        for input in input_files(self.object, &paths.index(self.object), imports, words) {
+            self.add(&input);
         }
     }
 
-    /// Adds a file that must be below the root, because the index names it by its path.
-    fn add_below(&mut self, path: &Path, role: Role) {
-        let Some(place) = normal(path) else {
+    fn add(&mut self, input: &InputFile) {
+        let path = input.path.display().to_string();
+        let Some(place) = input.place(self.root) else {
             self.faults.push(ActionError::OutsideRoot {
                 object: self.name(),
-                path: path.display().to_string(),
+                path,
                 root: self.root.to_owned(),
             });
             return;
         };
-        let folders = folders_on_the_way(path).into_iter();
+        let folders = input.folders().into_iter();
         self.directories
             .extend(folders.map(|folder| folder.display().to_string()));
-        self.add(path, &place, path.display().to_string(), role);
-    }
-
-    fn add(&mut self, path: &Path, place: &Path, named: String, role: Role) {
         let place = place.display().to_string();
-        if self.inputs.iter().any(|input| input.path == place) {
+        if self.inputs.iter().any(|known| known.path == place) {
             return;
         }
-        let source = self.root.join(path);
+        let source = self.root.join(&input.path);
         match self.digests.of(&source) {
             Ok(digest) => self.inputs.push(ActionInput {
+                named: match input.role {
+                    Role::Option => place.clone(),
+                    Role::Object | Role::Index | Role::Import => path,
+                },
                 path: place,
-                role,
+                role: input.role,
                 digest,
-                named,
                 source,
             }),
             Err(source) => self.faults.push(ActionError::Input {
                 object: self.name(),
-                path: path.display().to_string(),
-                role: role.words(),
+                path,
+                role: input.role.words(),
                 source,
             }),
         }
@@ -300,15 +258,9 @@ impl<'a> Reader<'a> {
         flags: &[String],
         output: &Path,
     ) -> Vec<String> {
-        let placed = |flag: &String| match file_of_option(flag) {
-            Some((option, file)) => match self.places.get(file) {
-                Some(place) => format!("{option}{place}"),
-                None => flag.clone(),
-            },
-            None => flag.clone(),
-        };
         let mut arguments = vec![compiler.name.clone()];
-        arguments.extend(flags.iter().map(placed));
+        let flags = flags.iter();
+        arguments.extend(flags.map(|flag| placed_argument(self.root, flag)));
         arguments.push("-fno-lto".to_owned());
         arguments.extend(options.flags.iter().cloned());
         arguments.push(WARNINGS_OFF.to_owned());

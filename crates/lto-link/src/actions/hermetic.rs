@@ -26,6 +26,17 @@ pub(crate) fn file_of_option(argument: &str) -> Option<(&'static str, &str)> {
         .filter(|(_, file)| !file.is_empty())
 }
 
+/// Returns `argument` with the place in an action's root of the file that it reads, if it is such an option.
+pub(crate) fn placed_argument(root: &Path, argument: &str) -> String {
+    match file_of_option(argument) {
+        Some((option, file)) => {
+            let place = place_of_file(root, Path::new(file));
+            format!("{option}{}", place.display())
+        }
+        None => argument.to_owned(),
+    }
+}
+
 /// Returns the path of a file in an action's root: its path below `root`, or for a file elsewhere its name in
 /// a folder for such files.
 pub(crate) fn place_of_file(root: &Path, file: &Path) -> PathBuf {

@@ -11,6 +11,7 @@ pub(crate) mod compiler;
 pub(crate) mod digest;
 pub(crate) mod error;
 pub(crate) mod hermetic;
+pub(crate) mod inputs;
 pub(crate) mod message;
 pub(crate) mod run;
 pub(crate) mod table;

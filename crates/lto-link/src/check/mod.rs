@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Checks of objects, of linked files, and of the toolchain.
 
-pub(crate) mod btf;
 pub(crate) mod definitions;
 pub(crate) mod included;
 pub(crate) mod kallsyms;

@@ -3,13 +3,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use object_model::{Architecture, Elf};
 use tool_io::Files;
 
-use crate::actions::hermetic::file_of_option;
+use crate::actions::inputs::{InputFile, input_files, read_imports};
 
 const INDEX_OPTION: &[u8] = b"-fthinlto-index=";
 
@@ -23,7 +23,7 @@ pub(crate) struct Generation {
     /// The native object.
     pub(crate) output: PathBuf,
     /// All files that the compiler reads: object, index, objects that code is imported from, profiles.
-    pub(crate) inputs: Vec<PathBuf>,
+    pub(crate) inputs: Vec<InputFile>,
 }
 
 impl Generation {
@@ -41,15 +41,10 @@ impl Generation {
             .rev()
             .find_map(|word| word.as_bytes().strip_prefix(INDEX_OPTION))?;
         let imports = [index.strip_suffix(b"thinlto.bc")?, b"imports"].concat();
-        let imports = fs::read(OsString::from_vec(imports)).ok()?;
-        let mut inputs = vec![
-            object.clone(),
-            Path::new(OsStr::from_bytes(index)).to_owned(),
-        ];
-        let imports = imports.split(|byte| *byte == b'\n');
-        let imports = imports.filter(|path| !path.is_empty());
-        inputs.extend(imports.map(|path| PathBuf::from(OsStr::from_bytes(path))));
-        inputs.extend(option_files(&command));
+        let imports = read_imports(Path::new(OsStr::from_bytes(&imports))).ok()?;
+        let index = Path::new(OsStr::from_bytes(index));
+        let words = command.iter().filter_map(|word| word.to_str());
+        let inputs = input_files(&object, index, imports, words);
         Some(Self {
             command,
             object,
@@ -63,18 +58,6 @@ impl Generation {
         let words = self.command.iter();
         let n_words = words.take_while(|word| !word.as_bytes().starts_with(b"-"));
         self.command.get(..n_words.count()).unwrap_or_default()
-    }
-
-    /// Returns the files that options name.
-    pub(crate) fn option_files(&self) -> Vec<PathBuf> {
-        option_files(&self.command)
-    }
-
-    /// Returns the other inputs: object, index, objects that code is imported from.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        let of_options = self.option_files();
-        let inputs = self.inputs.iter().map(PathBuf::as_path);
-        inputs.filter(move |input| !of_options.iter().any(|file| file == input))
     }
 
     /// Checks that the output is a whole native object for the machine of the bitcode; returns what it is
@@ -104,15 +87,10 @@ impl Generation {
     }
 }
 
-fn option_files(command: &[OsString]) -> Vec<PathBuf> {
-    let words = command.iter().filter_map(|word| word.to_str());
-    let files = words.filter_map(|word| Some(PathBuf::from(file_of_option(word)?.1)));
-    files.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actions::inputs::Role;
 
     #[test]
     fn the_files_of_a_command_are_found() {
@@ -126,7 +104,14 @@ mod tests {
         let command: Vec<OsString> = words.split(' ').map(OsString::from).collect();
         let generation = Generation::of(command.clone()).expect("a code generation");
         assert_eq!(generation.output, Path::new("a.native.o"));
-        let inputs = ["a.o", &index, "b.o", "c/d.o", "p"].map(PathBuf::from);
+        let inputs = [
+            ("a.o", Role::Object),
+            (&index, Role::Index),
+            ("b.o", Role::Import),
+            ("c/d.o", Role::Import),
+            ("p", Role::Option),
+        ];
+        let inputs = inputs.map(|(path, role)| InputFile::new(path, role));
         assert_eq!(generation.inputs, inputs);
         fs::remove_file(&imports).expect("written");
         assert_eq!(Generation::of(command), None);

@@ -72,7 +72,7 @@ impl Launcher {
                     if contains(&word, "{inputs}") {
                         let inputs = generation.inputs.iter();
                         command.extend(inputs.map(|input| {
-                            let input = input.as_os_str().as_bytes();
+                            let input = input.path.as_os_str().as_bytes();
                             OsString::from_vec(replaced(&word, "{inputs}", input))
                         }));
                     } else {
@@ -155,16 +155,18 @@ fn replaced(word: &[u8], placeholder: &str, value: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
+    use crate::actions::inputs::{InputFile, Role};
 
     fn generation() -> Generation {
         Generation {
             command: vec!["clang".into(), "a b".into()],
             object: "a.o".into(),
             output: "the output.o".into(),
-            inputs: ["a.o", "it's {output}.bc"].map(PathBuf::from).into(),
+            inputs: vec![
+                InputFile::new("a.o", Role::Object),
+                InputFile::new("it's {output}.bc", Role::Index),
+            ],
         }
     }
 

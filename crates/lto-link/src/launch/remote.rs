@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::actions::digest::Digest;
-use crate::actions::hermetic::{
-    file_of_option, folders_on_the_way, has_absolute_path, normal, place_of_file,
-};
+use crate::actions::hermetic::{folders_on_the_way, has_absolute_path, normal, placed_argument};
 use crate::generate::codegen_flags::uses_other_assembler;
 use crate::launch::generation::Generation;
 use crate::launch::record::Outcome;
@@ -89,18 +87,13 @@ impl Remote {
         ];
         let mut places = BTreeSet::new();
         let mut folders = BTreeSet::new();
-        for input in generation.files() {
-            let place = normal(input).ok_or_else(outside)?;
-            folders.extend(folders_on_the_way(input));
-            arguments.push(input_path(input, &place)?);
+        for input in &generation.inputs {
+            let place = input.place(root).ok_or_else(outside)?;
+            folders.extend(input.folders());
+            arguments.push(input_path(&input.path, &place)?);
             places.insert(place);
         }
         folders.extend(folders_on_the_way(&generation.output));
-        for file in generation.option_files() {
-            let place = place_of_file(root, &file);
-            arguments.push(input_path(&file, &place)?);
-            places.insert(place);
-        }
         // A folder that `..` goes through must exist.
         let empty = files.join("empty");
         fs::create_dir_all(&empty).map_err(|error| format!("no file can be made ({error})"))?;
@@ -187,13 +180,7 @@ fn command(generation: &Generation, root: &Path) -> Result<Vec<String>, String> 
     let name = compiler.and_then(|compiler| Path::new(compiler).file_name()?.to_str());
     let mut command = vec![name.ok_or("no compiler is named")?.to_owned()];
     for word in words.into_iter().skip(generation.compiler().len()) {
-        let word = match file_of_option(word) {
-            Some((option, file)) => {
-                let place = place_of_file(root, Path::new(file));
-                format!("{option}{}", place.display())
-            }
-            None => word.to_owned(),
-        };
+        let word = placed_argument(root, word);
         if has_absolute_path(&word) {
             return Err("an argument has an absolute path; `lto-link actions` names it".to_owned());
         }
@@ -208,6 +195,7 @@ fn command(generation: &Generation, root: &Path) -> Result<Vec<String>, String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actions::inputs::{InputFile, Role};
 
     fn generation(words: &str) -> Generation {
         let command: Vec<OsString> = words.split(' ').map(OsString::from).collect();
@@ -215,9 +203,11 @@ mod tests {
             command,
             object: "a/../v/o.o".into(),
             output: "a/../v/o.native.o".into(),
-            inputs: ["a/../v/o.o", "i.bc", "/p/x.profdata"]
-                .map(PathBuf::from)
-                .into(),
+            inputs: vec![
+                InputFile::new("a/../v/o.o", Role::Object),
+                InputFile::new("i.bc", Role::Index),
+                InputFile::new("/p/x.profdata", Role::Option),
+            ],
         }
     }
 

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use object_model::{Archive, Loader, Object, link_order};
+use object_model::{Archive, Btf, Loader, Object, link_order};
 
 /// Reads everything that there is to read in `data`, as object and as archive.
 pub fn read_all(data: &[u8]) {
@@ -34,6 +34,9 @@ pub fn read_all(data: &[u8]) {
                 );
             }
         }
+    }
+    for is_big_endian in [false, true] {
+        let _ = Btf::parse(data, is_big_endian);
     }
     let _ = Archive::parse(data);
     let _ = link_order(&Same(data), &["input"]);
