@@ -384,6 +384,10 @@ pub const WIDE: [(&str, KernelTest); 59] = [
     ),
     ("a kernel by a profile does less work", profile::less_work),
     (
+        "x86_64: a kernel by a profile does less work",
+        profile::less_work_x86_64,
+    ),
+    (
         "every check sees its changes in each kernel that was built",
         mutations::every_kernel,
     ),
