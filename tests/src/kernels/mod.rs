@@ -180,7 +180,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 59] = [
+pub const WIDE: [(&str, KernelTest); 60] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -383,6 +383,10 @@ pub const WIDE: [(&str, KernelTest); 59] = [
         runtime::foreign,
     ),
     ("a kernel by a profile does less work", profile::less_work),
+    (
+        "x86_64: a kernel by a profile does less work",
+        profile::less_work_x86_64,
+    ),
     (
         "every check sees its changes in each kernel that was built",
         mutations::every_kernel,
