@@ -89,7 +89,9 @@ pub fn kernel_names(vmlinux: &Elf) -> KernelNames {
             .or_insert(false) |= is_code;
     }
     names.n_kallsyms = Some(kallsyms.values().filter(|is_code| **is_code).count());
-    let outside = outside_of_text(vmlinux, &kallsyms);
+    let data = listed.iter().filter(|listed| is_data(listed.kind));
+    let data = data.map(|listed| source_name(&listed.name)).collect();
+    let outside = outside_of_text(vmlinux, &data);
     compare(vmlinux, &kallsyms, &outside, &mut names.faults);
     if let Some(btf) = &btf {
         let missing = btf
@@ -150,16 +152,23 @@ fn compare(
 /// `scripts/kallsyms.c`.
 const TEXT: [[&str; 2]; 2] = [["_stext", "_etext"], ["_sinittext", "_einittext"]];
 
-/// Returns the source names of the functions that kallsyms leaves out because of their addresses. If it
-/// lists data, it lists all code, too.
-fn outside_of_text<'data>(
-    vmlinux: &Elf<'data>,
-    kallsyms: &BTreeMap<String, bool>,
-) -> BTreeSet<&'data str> {
+/// Returns whether nm's letter for a symbol stands for data.
+const fn is_data(kind: u8) -> bool {
+    matches!(
+        kind.to_ascii_lowercase(),
+        b'b' | b'd' | b'g' | b'r' | b's'
+    )
+}
+
+/// Returns the source names of the functions that kallsyms leaves out because of their addresses. `data` are the
+/// names that it lists as data: if a variable is among them, it lists all code, too. Marks of the linker script are
+/// not variables, and a function may have the name of a static variable.
+fn outside_of_text<'data>(vmlinux: &Elf<'data>, data: &BTreeSet<&str>) -> BTreeSet<&'data str> {
     let symbols = || vmlinux.symbols().iter();
-    let is_data = |symbol: &&Symbol| symbol.kind == SymbolKind::Data && symbol.section.is_some();
-    let mut data = symbols().filter(is_data);
-    if data.any(|symbol| kallsyms.contains_key(source_name(symbol.name))) {
+    let is_variable =
+        |symbol: &&Symbol| symbol.kind == SymbolKind::Data && symbol.section.is_some();
+    let mut variables = symbols().filter(is_variable);
+    if variables.any(|symbol| data.contains(source_name(symbol.name))) {
         return BTreeSet::new();
     }
     let place = |name: &str| {
@@ -206,28 +215,35 @@ mod tests {
     use test_support::TestDir;
     use tool_io::Files;
 
-    /// Two functions between the marks, one outside, and a variable.
+    /// Two functions between the marks, one outside, a variable, a mark, and a static variable with the name of a function.
     const KERNEL: &str = "\
         .text\n_stext:\n.type inside, %function\n.globl inside\ninside: .quad 0\n_etext:\n\
         .section .init.text, \"ax\"\n_sinittext:\n.type at_start, %function\nat_start: .quad 0\n_einittext:\n\
         .section .exit.text, \"ax\"\n.type at_exit, %function\nat_exit: .quad 0\n\
-        .data\n.type variable, %object\nvariable: .quad 0\n";
+        .data\n.type variable, %object\nvariable: .quad 0\nmark:\n";
+    const STATIC: &str = ".data\n.type at_start, %object\nat_start: .quad 0\n";
 
-    /// Returns the functions that a list with these names lacks.
-    fn missing(listed: &[(&str, bool)]) -> Vec<String> {
+    /// Returns the functions that a list with these letters and names lacks.
+    fn missing(listed: &[(u8, &str)]) -> Vec<String> {
         let dir = TestDir::new();
         dir.asm("kernel.o", KERNEL, &[]);
-        dir.run("ld.lld", &["-e", "inside", "-o", "vmlinux", "kernel.o"]);
+        dir.asm("static.o", STATIC, &[]);
+        dir.run(
+            "ld.lld",
+            &["-e", "inside", "-o", "vmlinux", "kernel.o", "static.o"],
+        );
         let files = Files::new();
         let path = dir.join("vmlinux");
         let vmlinux = files.elf(&path).expect("an ELF file");
-        let listed = listed
-            .iter()
-            .map(|(name, is_code)| ((*name).to_owned(), *is_code))
-            .collect();
+        let data = listed.iter().filter(|(kind, _)| is_data(*kind));
+        let data = data.map(|(_, name)| *name).collect();
+        let listed = listed.iter().map(|(kind, name)| {
+            let is_code = matches!(kind, b't' | b'T');
+            ((*name).to_owned(), is_code)
+        });
         let mut faults = Vec::new();
-        let outside = outside_of_text(&vmlinux, &listed);
-        compare(&vmlinux, &listed, &outside, &mut faults);
+        let outside = outside_of_text(&vmlinux, &data);
+        compare(&vmlinux, &listed.collect(), &outside, &mut faults);
         let missing = faults.into_iter().filter_map(|fault| match fault {
             NameFault::NotInKallsyms(name) => Some(name),
             _ => None,
@@ -273,18 +289,14 @@ mod tests {
 
     #[test]
     fn without_data_the_list_has_what_stands_between_the_marks() {
-        assert_eq!(
-            missing(&[("inside", true), ("at_start", true)]),
-            Vec::<String>::new()
-        );
-        assert_eq!(missing(&[("inside", true)]), ["at_start"]);
+        let code = [(b'T', "inside"), (b't', "at_start"), (b'R', "mark")];
+        assert_eq!(missing(&code), Vec::<String>::new());
+        assert_eq!(missing(&[(b'T', "inside")]), ["at_start"]);
     }
 
     #[test]
     fn with_data_the_list_has_all_functions() {
-        assert_eq!(
-            missing(&[("inside", true), ("at_start", true), ("variable", false)]),
-            ["at_exit"]
-        );
+        let all = [(b'T', "inside"), (b't', "at_start"), (b'd', "variable")];
+        assert_eq!(missing(&all), ["at_exit"]);
     }
 }
