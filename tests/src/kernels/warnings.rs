@@ -23,6 +23,8 @@ fn said(tree: &Path, objtree: &Path, lto: Lto) -> Result<String, Failure> {
         set: &[],
     })?;
     let mut make = make(tree, ARCH, objtree, &llvm::bin_dir()?)?;
+    // Compilers that write at once would break each other's lines.
+    make.arg("--output-sync=target");
     make.arg(format!("-j{}", tool_io::cpus())).args(CHECKS);
     let (is_good, said) = ended(make.arg("all"))?;
     expect(is_good, || {

@@ -154,10 +154,7 @@ const TEXT: [[&str; 2]; 2] = [["_stext", "_etext"], ["_sinittext", "_einittext"]
 
 /// Returns whether nm's letter for a symbol stands for data.
 const fn is_data(kind: u8) -> bool {
-    matches!(
-        kind.to_ascii_lowercase(),
-        b'b' | b'd' | b'g' | b'r' | b's'
-    )
+    matches!(kind.to_ascii_lowercase(), b'b' | b'd' | b'g' | b'r' | b's')
 }
 
 /// Returns the source names of the functions that kallsyms leaves out because of their addresses. `data` are the
