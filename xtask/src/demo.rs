@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use kernel_bench::gains;
+use kernel_bench::{gains, guided};
 use kernel_lab::config::{Lto, Profile};
 use kernel_lab::variant::Variant;
 use kernel_lab::{Arch, table, workspace};
@@ -25,6 +25,7 @@ use crate::values;
   cargo xtask demo
   cargo xtask demo --trim
   cargo xtask demo --lto thin
+  cargo xtask demo --profile-guided
   cargo xtask demo --tree ~/linux-5.10 --lto full --drop --profile wide
 
 The last line is `demo: ok` (exit code 0) or `demo: FAILED: <what>` (exit code 1).")]
@@ -54,6 +55,10 @@ pub struct Args {
     /// instructions become functions on arm64, and functions have a smaller alignment on 64-bit x86.
     #[arg(long)]
     smaller: bool,
+    /// Build the kernel by a profile of the training set, and compare it with the same kernel without the profile
+    /// and without LTO: size, and executed instructions of trained and untrained work.
+    #[arg(long, conflicts_with = "no_measure")]
+    profile_guided: bool,
     /// Measure neither executed instructions nor a rebuild; this saves minutes.
     #[arg(long)]
     no_measure: bool,
@@ -90,6 +95,11 @@ fn demonstrate(args: &Args) -> Outcome {
         smaller: args.smaller,
         ..Variant::new(args.arch, args.profile, lto)
     };
+    if args.profile_guided {
+        let guided = guided::demonstrate(&lab, variant)?;
+        print(format!("{}\n", table::of(guided.cells()?)).as_bytes())?;
+        return guided.judge();
+    }
     let gains = gains::demonstrate(&lab, variant, !args.no_measure)?;
     print(format!("{}\n", table::of(gains.cells())).as_bytes())?;
     gains.judge()

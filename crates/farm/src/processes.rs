@@ -79,10 +79,6 @@ impl Stat {
 impl Process {
     /// Starts `command` in a new session, with its messages appended to `log`. `user` is the user that runs it, if
     /// that is another one.
-    #[expect(
-        clippy::zombie_processes,
-        reason = "it outlives this process, or is ended by its number"
-    )]
     pub(crate) fn start(
         name: &str,
         command: &Command,

@@ -427,7 +427,7 @@ fn random_word() -> anyhow::Result<String> {
     fs::File::open(random)
         .and_then(|mut file| file.read_exact(&mut bytes))
         .context(random)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 pub mod checks;
 pub mod dropping;
 pub mod gains;
+pub mod guided;
 pub mod initcall_script;
 pub mod kernels;
 pub mod link_programs;

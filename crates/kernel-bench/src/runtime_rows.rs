@@ -167,8 +167,8 @@ fn built(options: &Options<'_>, row: &Row) -> Result<PathBuf, Failure> {
     match options.objtree {
         Some(objtree) => row.check(objtree).map(|()| objtree.to_owned()),
         None if row.by_profile => {
-            let profile = profile::of_training(options.lab, row, options.timeout)?;
-            options.lab.row(row, Some(&profile))
+            let trained = profile::of_training(options.lab, row, options.timeout)?;
+            options.lab.row(row, Some(&trained.profile))
         }
         None => options.lab.row(row, None),
     }

@@ -20,7 +20,8 @@ pub fn no_link(tree: &Objtree) -> anyhow::Result<Finding> {
     }
     Ok(match tree.source_has("scripts") {
         Some(_) => Finding::not_applicable(
-            "the source has neither lto-link nor scripts/Makefile.vmlinux_o, which record what vmlinux.o is linked from",
+            "the source has neither lto-link nor scripts/Makefile.vmlinux_o, which record what vmlinux.o is linked from, \
+             nor a known scripts/link-vmlinux.sh",
         ),
         None => Finding::not_run(
             "there is no record of what vmlinux.o was linked from, and no source that tells whether there must be one",

@@ -13,12 +13,26 @@ use serde_json::{Value, json};
 
 /// A piece of a guest's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Its virtual address, for the first processor.
-    pub address: u64,
-    /// Its size in bytes.
-    pub size: u64,
+pub enum Piece {
+    /// A piece whose place is known.
+    At {
+        /// Its virtual address, for the first processor.
+        address: u64,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A piece whose place the guest knows.
+    Behind {
+        /// The virtual address of two words of 8 bytes: the address of the piece, and its size in bytes.
+        address: u64,
+    },
 }
+
+/// The size of the words before a piece.
+const WORDS_SIZE: u64 = 16;
+
+/// The memory of a guest, in bytes; no piece is larger.
+const LARGEST: u64 = 1 << 30;
 
 /// Waits for QEMU, and then for the end of the guest.
 pub(crate) struct Reader {
@@ -39,22 +53,15 @@ impl Reader {
         let dir = tempfile::tempdir().context("cannot create a directory for QEMU's socket")?;
         let listener =
             UnixListener::bind(socket(dir.path())).context("cannot open QEMU's socket")?;
-        let commands: Vec<_> = pieces.iter().zip(0..).collect();
-        let commands = commands.into_iter().map(|(piece, index)| {
-            let path = file(dir.path(), index);
-            let path = path.to_str().context("a path that is not UTF-8")?;
-            // The protocol has signed numbers, and kernels have the upper half of the addresses.
-            let address = piece.address.cast_signed();
-            let arguments = json!({"val": address, "size": piece.size, "filename": path});
-            Ok(json!({"execute": "memsave", "arguments": arguments}))
-        });
-        let commands = commands.collect::<anyhow::Result<Vec<_>>>()?;
+        let pieces = pieces.iter().zip(0..);
+        let pieces = pieces.map(|(piece, index)| (*piece, file(dir.path(), index)));
+        let pieces: Vec<_> = pieces.collect();
+        let n_pieces = pieces.len();
         let thread = std::thread::spawn(move || {
             let (qemu, _) = listener.accept().context("waiting for QEMU")?;
             drop(listener);
-            serve(qemu, &commands)
+            serve(qemu, &pieces)
         });
-        let n_pieces = pieces.len();
         Ok(Self {
             dir,
             thread,
@@ -99,9 +106,9 @@ fn file(dir: &Path, index: usize) -> PathBuf {
     dir.join(index.to_string())
 }
 
-/// Lets QEMU execute `commands` when the guest has ended, and then quit. Returns whether the guest
+/// Lets QEMU write each of `pieces` to its file when the guest has ended, and then quit. Returns whether the guest
 /// ended: QEMU may be stopped before.
-fn serve(qemu: UnixStream, commands: &[Value]) -> anyhow::Result<bool> {
+fn serve(qemu: UnixStream, pieces: &[(Piece, PathBuf)]) -> anyhow::Result<bool> {
     let mut writer = qemu.try_clone().context("cannot open QEMU's socket")?;
     let mut lines = BufReader::new(qemu).lines();
     // A killed QEMU resets the connection instead of closing it.
@@ -121,14 +128,52 @@ fn serve(qemu: UnixStream, commands: &[Value]) -> anyhow::Result<bool> {
             break;
         }
     }
-    let executed = commands
+    let mut memsave =
+        |address, size, path: &Path| execute(&memsave(address, size, path)?, &mut send, &mut next);
+    let read = pieces
         .iter()
-        .try_for_each(|command| execute(command, &mut send, &mut next));
+        .try_for_each(|(piece, path)| read_piece(*piece, path, &mut memsave));
     // A guest that has ended stays until QEMU is told to quit, and QEMU forgets a command whose sender has
     // gone. So wait until it closes the connection.
     send(&json!({"execute": "quit"})).context("ending QEMU")?;
     while next().is_some() {}
-    executed.map(|()| true)
+    read.map(|()| true)
+}
+
+/// Lets `memsave` write a piece to a file.
+fn read_piece(
+    piece: Piece,
+    path: &Path,
+    memsave: &mut impl FnMut(u64, u64, &Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (address, size) = match piece {
+        Piece::At { address, size } => (address, size),
+        Piece::Behind { address } => {
+            memsave(address, WORDS_SIZE, path)?;
+            let words = std::fs::read(path).with_context(|| path.display().to_string())?;
+            let mut words = words.chunks(8).map(|word| Some(*word.first_chunk()?));
+            let mut word = || words.next().flatten().map(u64::from_le_bytes);
+            let place = word().zip(word());
+            place.with_context(|| format!("QEMU wrote fewer than {WORDS_SIZE} bytes"))?
+        }
+    };
+    anyhow::ensure!(
+        size <= LARGEST,
+        "the guest says that {size} bytes are at {address:#x}; its memory has {LARGEST}"
+    );
+    if size == 0 {
+        return std::fs::write(path, []).with_context(|| path.display().to_string());
+    }
+    memsave(address, size, path)
+}
+
+/// Returns the command that writes a piece of memory to a file.
+fn memsave(address: u64, size: u64, path: &Path) -> anyhow::Result<Value> {
+    let path = path.to_str().context("a path that is not UTF-8")?;
+    // The protocol has signed numbers, and kernels have the upper half of the addresses.
+    let address = address.cast_signed();
+    let arguments = json!({"val": address, "size": size, "filename": path});
+    Ok(json!({"execute": "memsave", "arguments": arguments}))
 }
 
 /// Lets QEMU execute a command, and waits for its answer.
@@ -158,11 +203,11 @@ mod tests {
     use super::*;
 
     const PIECES: [Piece; 2] = [
-        Piece {
+        Piece::At {
             address: 0xffff_8000_1000_0000,
             size: 3,
         },
-        Piece {
+        Piece::At {
             address: 16,
             size: 4,
         },
@@ -181,7 +226,13 @@ mod tests {
             let command = parse(&line).unwrap();
             if let Some(path) = command["arguments"]["filename"].as_str() {
                 let size = command["arguments"]["size"].as_u64().unwrap();
-                std::fs::write(path, vec![b'x'; size as usize]).unwrap();
+                let at = command["arguments"]["val"].as_i64().unwrap();
+                // Two words say where a piece is: at 48, with as many bytes as their own address.
+                let content = match size {
+                    WORDS_SIZE => [48_u64, at.cast_unsigned()].map(u64::to_le_bytes).concat(),
+                    size => vec![b'x'; size as usize],
+                };
+                std::fs::write(path, content).unwrap();
             }
             // QEMU answers only while the connection is open, and then ends.
             let is_last = command["execute"] == "quit";
@@ -224,6 +275,29 @@ mod tests {
         assert_eq!(commands[1]["arguments"]["val"], -0x7fff_f000_0000_i64);
         let read = reader.finish().unwrap().unwrap();
         assert_eq!(read, [b"xxx".to_vec(), b"xxxx".to_vec()]);
+    }
+
+    #[test]
+    fn the_guest_says_where_a_piece_is() {
+        let pieces = [5, 0].map(|address| Piece::Behind { address });
+        let reader = Reader::start(&pieces).unwrap();
+        let commands = play(&socket(reader.dir.path()), EVENTS, ANSWER);
+        let places = commands.iter().map(|command| &command["arguments"]["val"]);
+        let places: Vec<_> = places.filter_map(Value::as_i64).collect();
+        assert_eq!(places, [5, 48, 0]);
+        let read = reader.finish().unwrap().unwrap();
+        assert_eq!(read, [b"xxxxx".to_vec(), Vec::new()]);
+    }
+
+    #[test]
+    fn a_piece_that_is_larger_than_the_guest_is_refused() {
+        let pieces = [Piece::Behind {
+            address: LARGEST + 1,
+        }];
+        let reader = Reader::start(&pieces).unwrap();
+        play(&socket(reader.dir.path()), EVENTS, ANSWER);
+        let error = format!("{:#}", reader.finish().unwrap_err());
+        assert!(error.contains("1073741825 bytes are at 0x30"), "{error}");
     }
 
     #[test]

@@ -240,6 +240,9 @@ pub enum RootError {
     /// The file cannot be read.
     #[error("{}", .0.display())]
     Read(PathBuf, #[source] io::Error),
+    /// An object is damaged.
+    #[error(transparent)]
+    Object(InputError),
     /// A line of a file of patterns is malformed.
     #[error("{}: line {line}: {what}; a line is a pattern and, behind it, the reason", path.display())]
     Pattern {

@@ -103,6 +103,11 @@ enum Kind {
     /// scripts/lto/Makefile.codegen calls it. The program's result counts only if the program succeeds within
     /// `LTO_LAUNCHER_TIMEOUT` seconds (300 if it is not set) and leaves a whole object for the right machine.
     Launch(command::launch::LaunchArgs),
+    /// List the exports that modules and lists use, for `--exports`
+    ///
+    /// These are all symbols that the objects of the modules leave undefined or look up by name. Run it in the
+    /// object tree before vmlinux.o is linked.
+    UsedExports(command::exports::UsedExportsArgs),
     /// Print how many objects of a build were generated where, and why on this machine
     Launched(command::launch::LaunchedArgs),
 }
@@ -167,6 +172,10 @@ struct RootArgs {
     /// takes
     #[arg(long, value_name = "FILE", requires = "internalize")]
     last_link: Vec<PathBuf>,
+    /// Drop exports that are variables and that this file does not name, one name on each line: used-exports
+    /// prints it
+    #[arg(long, value_name = "FILE", requires = "internalize")]
+    exports: Option<PathBuf>,
     /// Keep definitions that match a pattern of this file; each line is a pattern and the reason
     #[arg(long, value_name = "FILE", requires = "internalize")]
     keep: Option<PathBuf>,
@@ -178,12 +187,14 @@ impl RootArgs {
             internalize,
             named_in,
             last_link,
+            exports,
             keep,
         } = self;
         internalize.then_some(RootOptions {
             is_module,
             named_in,
             last_link,
+            exports,
             patterns: keep,
         })
     }
@@ -253,6 +264,7 @@ fn run() -> Result<(), Failure> {
         Kind::CheckToolchain { linker, compiler } => try_toolchain(&compiler, &linker),
         Kind::Check(args) => command::check::run(&args),
         Kind::Actions(args) => command::actions::run(args),
+        Kind::UsedExports(args) => command::exports::run(&args),
         Kind::Launch(args) => command::launch::run(args),
         Kind::Launched(args) => command::launch::print(&args),
     }

@@ -4,6 +4,7 @@
 mod assembly;
 mod bitstream;
 mod block_id;
+mod constants;
 mod global_value;
 mod irsymtab;
 mod string_table;
@@ -201,6 +202,16 @@ impl<'data> Bitcode<'data> {
     /// The bitstream of a module is damaged.
     pub fn module_assembly(&self) -> Result<Vec<Vec<u8>>, ReadError> {
         assembly::parse_modules(&self.modules)
+    }
+
+    /// Returns the strings among the constants of the file, without a zero at their end, if its source puts a
+    /// definition into `section`; otherwise none. These are all strings outside of functions, not only those in the
+    /// section.
+    ///
+    /// # Errors
+    /// The bitstream of a module is damaged.
+    pub fn strings_beside(&self, section: &str) -> Result<Vec<Vec<u8>>, ReadError> {
+        constants::strings_beside(&self.modules, section)
     }
 
     /// Returns whether the file was compiled with `-fPIC` or `-fPIE`.

@@ -155,3 +155,26 @@ fn groups_have_their_signature_and_their_sections() {
         .collect();
     assert_eq!(names, [".text.thunk", ".data.thunk"]);
 }
+
+#[test]
+fn strings_are_read_where_the_source_uses_a_section() {
+    let source =
+        "static const char in_it[] __attribute__((used, section(\"names\"))) = \"first_1.\";
+                  const char *other = \"a string with blanks\\n\", *high = \"\\xff\";
+                  const char array[3] = { 'a', 'b', 'c' };";
+    for form in FORMS.iter().filter(|form| form.len() > 1) {
+        let dir = TestDir::new();
+        dir.c("a.o", source, form);
+        let data = dir.read("a.o");
+        let bitcode = Bitcode::parse(&data).unwrap();
+        let strings: BTreeSet<Vec<u8>> = bitcode
+            .strings_beside("names")
+            .unwrap()
+            .into_iter()
+            .collect();
+        let expected: [&[u8]; 4] = [b"first_1.", b"a string with blanks\n", b"\xff", b"abc"];
+        let expected: BTreeSet<Vec<u8>> = expected.map(<[u8]>::to_vec).into();
+        assert!(strings.is_superset(&expected), "{form:?}: {strings:?}");
+        assert!(bitcode.strings_beside("name").unwrap().is_empty());
+    }
+}

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use kernel_facts::command_file;
 use lto_disable::BuiltObject;
-use lto_link::RestoredName;
+use lto_link::{KbuildLink, RestoredName, ScriptLink};
 use object_model::{Elf, Input, InputError, Loader, WithCauses, link_order};
 use tool_io::Files;
 
@@ -117,14 +117,18 @@ impl<'files> Objtree<'files> {
         })
     }
 
-    /// Whether a file is in the source that it was built from; `None` if there is no source.
-    pub fn source_has(&self, path: &str) -> Option<bool> {
+    /// The source that it was built from, if it is there.
+    fn source(&self) -> Option<PathBuf> {
         // In a tree that was built in itself there is no link to the source.
         let roots = [self.root.join("source"), self.root.clone()];
-        let source = roots
-            .iter()
-            .find(|root| root.join("scripts/Makefile.build").exists());
-        source.map(|source| source.join(path).exists())
+        roots
+            .into_iter()
+            .find(|root| root.join("scripts/Makefile.build").exists())
+    }
+
+    /// Whether a file is in the source that it was built from; `None` if there is no source.
+    pub fn source_has(&self, path: &str) -> Option<bool> {
+        self.source().map(|source| source.join(path).exists())
     }
 
     /// Whether the kernel was configured for LTO.
@@ -205,7 +209,12 @@ impl<'files> Objtree<'files> {
             }));
         }
         let command = text_if_there(&command_file(&self.root.join("vmlinux.o")))?;
-        let Some(link) = command.and_then(|text| lto_link::kbuild_link(&text)) else {
+        let by_command = command.and_then(|text| lto_link::kbuild_link(&text));
+        let link = match by_command {
+            Some(link) => Some(link),
+            None => self.script_link()?,
+        };
+        let Some(link) = link else {
             return Ok(None);
         };
         let mut inputs = self.inputs(&link.objs)?;
@@ -216,6 +225,35 @@ impl<'files> Objtree<'files> {
             n_objs,
             by: LinkedBy::Kbuild,
         }))
+    }
+
+    /// Returns the inputs of vmlinux.o where a script of the kernel's source links it with LTO; `None` if the source
+    /// is gone, or does not show them.
+    fn script_link(&self) -> anyhow::Result<Option<KbuildLink>> {
+        let architectures = [("ARM64", "arm64"), ("X86", "x86")];
+        let srcarch = architectures
+            .iter()
+            .find(|(option, _)| self.settings.is_set(option));
+        let (Some(source), Some((_, srcarch)), true) = (self.source(), srcarch, self.has_lto())
+        else {
+            return Ok(None);
+        };
+        let read = |path: &str| text_if_there(&source.join(path));
+        let (Some(script), Some(makefile), Some(arch_makefile)) = (
+            read("scripts/link-vmlinux.sh")?,
+            read("Makefile")?,
+            read(&format!("arch/{srcarch}/Makefile"))?,
+        ) else {
+            return Ok(None);
+        };
+        let link = ScriptLink {
+            script: &script,
+            makefile: &makefile,
+            arch_makefile: &arch_makefile,
+            srcarch,
+            option: &|option| self.settings.get(option).map(str::to_owned),
+        };
+        Ok(link.inputs())
     }
 
     /// Returns the objects that `module` was linked from, read once; `None` if its `.mod` file is

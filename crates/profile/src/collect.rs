@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Makes a file for llvm-profdata of a kernel and its counters.
 
-use crate::kernel::COUNTER_SIZE;
 use crate::layout::Header;
 use crate::{CountingKernel, Error, Raw};
 
@@ -34,16 +33,8 @@ pub fn collect(kernel: &CountingKernel, raw: &Raw) -> Result<Collected, Error> {
             raw: found,
         });
     }
-    let is_executed = |first: u64, n: u64| {
-        let place = |counter: u64| usize::try_from(counter * COUNTER_SIZE).ok();
-        let bytes = place(first).zip(place(first + n));
-        let bytes = bytes.and_then(|(start, end)| raw.counters.get(start..end));
-        bytes.is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0))
-    };
-    let records = kernel.records();
-    let executed = records
-        .filter(|(first, record)| first.is_some_and(|first| is_executed(first, record.n_counters)));
-    let n_executed = executed.count() as u64;
+    let (records, distance) = (kernel.records.bytes, kernel.counters_from_records());
+    let n_executed = kernel.layout.n_executed(records, raw.counters, distance);
     if n_executed == 0 {
         return Err(Error::NothingExecuted);
     }
@@ -60,10 +51,7 @@ fn profraw(kernel: &CountingKernel, raw: &Raw) -> Vec<u8> {
         n_records: kernel.n_records(),
         n_counters: kernel.n_counters(),
         names_size: kernel.names.memory.size,
-        counters_from_records: kernel
-            .counters
-            .address
-            .wrapping_sub(kernel.records.memory.address),
+        counters_from_records: kernel.counters_from_records(),
         names_address: kernel.names.memory.address,
     });
     let mut file: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();

@@ -102,13 +102,58 @@ pub enum Error {
     NothingExecuted,
 }
 
+/// The reason why a file that a kernel has written cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfrawError {
+    /// Something else begins where a part should.
+    #[error("part {part} is not in the format of -fprofile-generate: it is damaged")]
+    Format {
+        /// The place of the part.
+        part: usize,
+    },
+    /// Its version or kind is not known.
+    #[error("part {part}: {error}")]
+    Header {
+        /// The place of the part.
+        part: usize,
+        /// The reason.
+        error: Error,
+    },
+    /// A part has more than counters.
+    #[error("part {part} has bitmaps, tables of virtual functions, or paddings that are not known")]
+    More {
+        /// The place of the part.
+        part: usize,
+    },
+    /// It has been cut.
+    #[error("part {part} is not whole: the file is truncated; copy it again")]
+    Truncated {
+        /// The place of the part.
+        part: usize,
+    },
+    /// It does not say of which kernel it is.
+    #[error("part {part} has no build ID: it was not written by a kernel with the plugin profile")]
+    NoBuildId {
+        /// The place of the part.
+        part: usize,
+    },
+    /// It was joined of files of several kernels.
+    #[error("part {part} is of another kernel than the first: give a file for each kernel")]
+    Kernels {
+        /// The place of the part.
+        part: usize,
+    },
+}
+
 /// The reason why a file has no counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RawError {
     /// It is another file.
     #[error(
-        "is not a file with counters of a kernel, as `cargo xtask kernel profile --keep` leaves it"
+        "is not a file with counters of a kernel, as debugfs has it (lto_profile/profraw) or \
+         `cargo xtask kernel profile --keep` leaves it"
     )]
     Format,
     /// A line of its beginning is missing or wrong.

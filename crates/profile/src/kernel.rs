@@ -4,13 +4,13 @@
 use object_model::{BuildId, Elf, Image, TableName, TablePart};
 
 use crate::Error;
-use crate::layout::{Layout, Record};
-
-/// The size of a counter in bytes.
-pub(crate) const COUNTER_SIZE: u64 = 8;
+use crate::layout::{COUNTER_SIZE, Layout, Record};
 
 /// The variable in which the compiler leaves the version and kind of its counters.
 const RAW_VERSION: &str = "__llvm_profile_raw_version";
+
+/// The variable of the plugin's own run time. Source: `kconfig/profile/lto_profile.c`.
+const MODULES: &str = "lto_profile_modules";
 
 /// A table of clang's, which the linker script puts between these symbols.
 const fn table(section: &'static str, start: &'static str, stop: &'static str) -> TableName {
@@ -65,6 +65,11 @@ pub struct CountingKernel<'data> {
     pub counters: Memory,
     /// The memory that has its notes, with its build ID.
     pub notes: Memory,
+    /// The address of two words, in which the kernel leaves the address and the size of a file ([`Profraw`]) with
+    /// the counters of its modules when it powers off.
+    ///
+    /// [`Profraw`]: crate::Profraw
+    pub modules: Option<u64>,
     pub(crate) raw_version: u64,
     pub(crate) layout: Layout,
     pub(crate) records: Part<'data>,
@@ -88,10 +93,12 @@ impl<'data> CountingKernel<'data> {
         let raw_version = version.map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let layout = Layout::of(raw_version)?;
         let notes = part(&image, NOTES)?;
+        let modules = image.symbols.named(MODULES);
         let kernel = Self {
             build_id: BuildId::in_notes(notes.bytes).ok_or(Error::NoBuildId)?,
             counters: part(&image, COUNTERS)?.memory,
             notes: notes.memory,
+            modules: modules.first().map(|symbol| symbol.value),
             raw_version,
             layout,
             records: part(&image, RECORDS)?,
@@ -103,17 +110,15 @@ impl<'data> CountingKernel<'data> {
 
     /// Returns the records, each with the place of its first counter among all counters.
     pub(crate) fn records(&self) -> impl Iterator<Item = (Option<u64>, Record)> {
-        let size = self.layout.record_size;
-        let start = self.records.memory.address;
-        let records = self.records.bytes.chunks_exact(size as usize);
-        records.zip(0_u64..).filter_map(move |(bytes, index)| {
-            let record = self.layout.record(bytes)?;
-            let address = start.wrapping_add(index * size);
-            let counters = address.wrapping_add(record.counters);
-            let offset = counters.wrapping_sub(self.counters.address);
-            let is_counter = offset < self.counters.size && offset.is_multiple_of(COUNTER_SIZE);
-            Some((is_counter.then_some(offset / COUNTER_SIZE), record))
-        })
+        let distance = self.counters_from_records();
+        let layout = self.layout;
+        layout.records(self.records.bytes, distance, self.counters.size)
+    }
+
+    /// Returns the distance of the counters from the records in memory.
+    pub(crate) fn counters_from_records(&self) -> u64 {
+        let records = self.records.memory.address;
+        self.counters.address.wrapping_sub(records)
     }
 
     /// Returns the number of its records: one for each function that counts.

@@ -6,6 +6,9 @@
 
 use crate::Error;
 
+/// The size of a counter in bytes.
+pub(crate) const COUNTER_SIZE: u64 = 8;
+
 /// The bits of the version that say which kind of counters these are.
 const KIND_BITS: u32 = 8;
 
@@ -100,6 +103,66 @@ impl Layout {
         })
     }
 
+    /// Returns the records in `records`, each with the place of its first counter among all counters, if it has one
+    /// among `counters_size` bytes. `counters_from_records` is the distance of the first counter from the first record
+    /// in memory.
+    pub(crate) fn records(
+        self,
+        records: &[u8],
+        counters_from_records: u64,
+        counters_size: u64,
+    ) -> impl Iterator<Item = (Option<u64>, Record)> {
+        let size = self.record_size;
+        let records = records.chunks_exact(size as usize).zip(0_u64..);
+        records.filter_map(move |(bytes, index)| {
+            let record = self.record(bytes)?;
+            let from_first = record.counters.wrapping_add(index * size);
+            let offset = from_first.wrapping_sub(counters_from_records);
+            let is_counter = offset < counters_size && offset.is_multiple_of(COUNTER_SIZE);
+            Some((is_counter.then_some(offset / COUNTER_SIZE), record))
+        })
+    }
+
+    /// Returns the number of `records` with a counter above zero.
+    pub(crate) fn n_executed(
+        self,
+        records: &[u8],
+        counters: &[u8],
+        counters_from_records: u64,
+    ) -> u64 {
+        let is_executed = |first: u64, n: u64| {
+            let place = |counter: u64| usize::try_from(counter.checked_mul(COUNTER_SIZE)?).ok();
+            let bytes = place(first).zip(first.checked_add(n).and_then(place));
+            let bytes = bytes.and_then(|(start, end)| counters.get(start..end));
+            bytes.is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0))
+        };
+        let records = self.records(records, counters_from_records, counters.len() as u64);
+        let executed = records.filter(|(first, record)| {
+            first.is_some_and(|first| is_executed(first, record.n_counters))
+        });
+        executed.count() as u64
+    }
+
+    /// The place of the size of the identification among the words of a header.
+    pub(crate) const IDS_SIZE: usize = 2;
+
+    /// Returns the values in the words of a header, and the size of the identification.
+    pub(crate) fn header_of(&self, words: &[u64]) -> (Header, u64) {
+        let word = |place: usize| words.get(place).copied().unwrap_or_default();
+        // Version 10 has the size of bitmaps before, and their distance behind the distance of the counters.
+        let names_size_at = if self.bitmap_size_at.is_some() { 9 } else { 7 };
+        let names_at = if self.bitmap_size_at.is_some() { 12 } else { 9 };
+        let header = Header {
+            raw_version: word(1),
+            n_records: word(3),
+            n_counters: word(5),
+            names_size: word(names_size_at),
+            counters_from_records: word(names_size_at + 1),
+            names_address: word(names_at),
+        };
+        (header, word(Self::IDS_SIZE))
+    }
+
     /// Returns the header of a file as the words that it consists of.
     pub(crate) fn header(&self, file: &Header) -> Vec<u64> {
         let Header {
@@ -132,10 +195,10 @@ impl Layout {
 }
 
 /// The first word of a file with 64-bit addresses: `\xfflprofr\x81`.
-const MAGIC: u64 = u64::from_be_bytes(*b"\xfflprofr\x81");
+pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"\xfflprofr\x81");
 
 /// The values in the header of a file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The version and kind, as in `__llvm_profile_raw_version`.
     pub raw_version: u64,
@@ -172,6 +235,9 @@ mod tests {
             counters_from_records: 5,
             names_address: 6,
         };
+        for layout in [EIGHTH, TENTH] {
+            assert_eq!(layout.header_of(&layout.header(&header)), (header, 0));
+        }
         let magic = 0xff6c_7072_6f66_7281;
         assert_eq!(
             EIGHTH.header(&header),

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use object_model::InputError;
 use profile::{
-    CountingKernel, Raw, collect, functions, inlined, layout, merge, show, text, text_of,
+    Collected, CountingKernel, Error, Profraw, Raw, collect, functions, inlined, layout, merge,
+    show, text, text_of,
 };
 use tool_io::{Failure, Files};
 
 const EXAMPLES: &str = "\
 Examples:
-  profile collect --vmlinux build/vmlinux counters.raw -o kernel.profdata
+  profile collect --vmlinux build/vmlinux copy.profraw -o kernel.profdata
   profile collect --vmlinux build/vmlinux --llvm-profdata /usr/lib/llvm-22/bin/llvm-profdata *.raw \\
       -o kernel.profdata
   profile show kernel.profdata
@@ -41,7 +42,8 @@ struct Collect {
     /// The vmlinux of the kernel that counted, with its symbols.
     #[arg(long, value_name = "FILE")]
     vmlinux: PathBuf,
-    /// Files with counters, which are added up; `cargo xtask kernel profile --keep` leaves one.
+    /// Files with counters, which are added up: copies of `lto_profile/profraw` in debugfs, and the files that
+    /// `cargo xtask kernel profile --keep` leaves.
     #[arg(required = true, value_name = "RAW")]
     raws: Vec<PathBuf>,
     /// The profile to write.
@@ -138,6 +140,7 @@ fn run_collect(arguments: &Collect) -> Result<(), Failure> {
     let of_kernel = |error| Failure::fault(format!("{}: {error}", vmlinux.display()));
     let kernel = CountingKernel::read(&elf).map_err(of_kernel)?;
     let mut profraws = Vec::new();
+    let mut all_executed = 0;
     for path in raws {
         let content = files.bytes(path).map_err(|error| InputError {
             name: path.display().to_string(),
@@ -145,17 +148,33 @@ fn run_collect(arguments: &Collect) -> Result<(), Failure> {
         })?;
         let wrong =
             |error: &dyn std::fmt::Display| Failure::fault(format!("{}: {error}", path.display()));
-        let raw = Raw::parse(content).map_err(|error| wrong(&error))?;
-        let collected = collect(&kernel, &raw)
-            .map_err(|error| wrong(&format!("{} {error}", vmlinux.display())))?;
+        let of_both = |error: Error| wrong(&format!("{} {error}", vmlinux.display()));
+        let (profraw, n_executed, n_functions) = if Profraw::is_one(content) {
+            let profraw = Profraw::parse(content).map_err(|error| wrong(&error))?;
+            profraw.check(&kernel).map_err(of_both)?;
+            (content.to_vec(), profraw.n_executed, profraw.n_functions)
+        } else {
+            let raw = Raw::parse(content).map_err(|error| wrong(&error))?;
+            let collected = collect(&kernel, &raw).map_err(of_both)?;
+            let Collected {
+                profraw,
+                n_functions,
+                n_executed,
+            } = collected;
+            (profraw, n_executed, n_functions)
+        };
         let said = format!(
-            "{}: {} of {} functions were executed\n",
-            path.display(),
-            collected.n_executed,
-            collected.n_functions
+            "{}: {n_executed} of {n_functions} functions were executed\n",
+            path.display()
         );
         tool_io::write_stdout(said.as_bytes())?;
-        profraws.push(collected.profraw);
+        profraws.push(profraw);
+        all_executed += n_executed;
+    }
+    if all_executed == 0 {
+        return Err(Failure::fault(
+            "the files say that no function was executed: copy them after the work",
+        ));
     }
     merge(llvm_profdata, &profraws, output).map_err(Failure::cannot_run)
 }

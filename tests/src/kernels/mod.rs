@@ -181,7 +181,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 59] = [
+pub const WIDE: [(&str, KernelTest); 61] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -361,6 +361,10 @@ pub const WIDE: [(&str, KernelTest); 59] = [
         "7.3 x86_64: dropping and distributed, by lto-link, modules too",
         native::x86_64_7_3_drops_distributed,
     ),
+    (
+        "7.3 x86_64: dropping by lto-link, with unused exports trimmed",
+        native::x86_64_7_3_trims,
+    ),
     (native::DISTRIBUTED_7_3, native::x86_64_7_3_dist),
     ("7.3 x86_64: adoption", native::adoption_7_3),
     (
@@ -380,6 +384,10 @@ pub const WIDE: [(&str, KernelTest); 59] = [
         runtime::foreign,
     ),
     ("a kernel by a profile does less work", profile::less_work),
+    (
+        "x86_64: a kernel by a profile does less work",
+        profile::less_work_x86_64,
+    ),
     (
         "every check sees its changes in each kernel that was built",
         mutations::every_kernel,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Trees whose own build knows LTO: the plugins offered to them, and the results of verify.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use kernel_bench::initcall_script::TARGET;
 use kernel_lab::config::{self, Lto, Profile, Setting};
 use kernel_lab::variant::object_size;
-use kernel_lab::{Arch, Failure, Outcome, build, fetch, files, llvm, process, setup};
+use kernel_lab::{Arch, Failure, Outcome, build, fetch, files, llvm, make, process, setup};
 use kernel_tree::OnChange;
 use sha2::{Digest as _, Sha256};
 use xshell::cmd;
@@ -514,4 +514,81 @@ fn drops(
     // Everything in a module of one object is needed.
     dropped("drivers/net/dummy")?;
     Ok(tree)
+}
+
+/// An export that no module of the tree uses, and the sources of a module that does.
+const LISTED: &str = "int_pow";
+const USER: [(&str, &str); 2] = [
+    ("Makefile", "obj-m := later.o\n"),
+    (
+        "later.c",
+        "#include <linux/math.h>\n#include <linux/module.h>\n\
+         static int __init later_init(void)\n{\n\treturn int_pow(2, 10) == 1024 ? 0 : -EINVAL;\n}\n\
+         module_init(later_init);\nMODULE_LICENSE(\"GPL\");\n",
+    ),
+];
+
+/// With lto-link in the tree, exports that no module uses are dropped, although modpost trims them after the link. A
+/// module that is built later can use an export of the list.
+pub fn x86_64_7_3_trims(workdir: &Path) -> Outcome {
+    let kind = &X86_7_3_THIN;
+    let objtree = std::path::absolute(objtree_that_drops(workdir, kind, "trimmed"))
+        .context("the object tree")?;
+    let tree = with_plugin(workdir, kind.version, "lto-link")?;
+    let list = workdir.join("native/used-exports");
+    files::write(&list, format!("{LISTED}\n"))?;
+    let list = std::path::absolute(&list).context("the list")?;
+    let list = format!("UNUSED_KSYMS_WHITELIST={}", list.display());
+    let set = [
+        Setting::on("LTO_CLANG_INTERNALIZE"),
+        Setting::on("TRIM_UNUSED_KSYMS"),
+        list.parse()?,
+    ];
+    kind.make_in(&objtree, &tree, &set)?;
+    real_faults_only(kind, &objtree)?;
+
+    let read = |name: &str| {
+        let path = objtree.join(name);
+        fs::read_to_string(&path).with_context(|| path.display().to_string())
+    };
+    let symvers = read("Module.symvers")?;
+    let exported: BTreeSet<&str> = symvers
+        .lines()
+        .filter_map(|line| line.split('\t').nth(1))
+        .collect();
+    expect(exported.contains(LISTED), || {
+        format!("{LISTED} is not exported")
+    })?;
+    let roots = read("vmlinux.lto-roots")?;
+    let roots = roots
+        .lines()
+        .filter_map(|line| line.split_once("\texported\t"));
+    let unused: Vec<&str> = roots
+        .map(|(name, _)| name)
+        .filter(|name| !exported.contains(name))
+        .collect();
+    expect(unused.is_empty(), || {
+        format!("kept as exports, and not exported: {}", unused.join(" "))
+    })?;
+    let size = |objtree: &Path| object_size(objtree)?.context("no vmlinux.o");
+    let (drops, keeps) = (size(&objtree)?, size(&kind.built(workdir)?)?);
+    expect(drops < keeps - keeps / 20, || {
+        format!("text and data of vmlinux.o: {drops} bytes, {keeps} where nothing is dropped")
+    })?;
+
+    let folder = objtree.join("later");
+    files::remove_dir(&folder)?;
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    for (name, text) in USER {
+        files::write(&folder.join(name), text)?;
+    }
+    let mut make = make(&tree, kind.arch, &objtree, &llvm::bin_dir()?)?;
+    make.arg(format!("M={}", folder.display()));
+    process::output(make.arg("modules"))?;
+    // A boot loads the modules of this list.
+    let order = read("modules.order")? + "later/later.o\n";
+    files::write(&objtree.join("modules.order"), order)?;
+    boots(kind.arch, &objtree)?;
+    installer::uninstall(&tree, OnChange::Refuse)?;
+    Ok(())
 }

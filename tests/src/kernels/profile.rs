@@ -2,18 +2,19 @@
 //! Kernels that count, and kernels that are built by a profile.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kernel_bench::profile;
-use kernel_lab::config::{Lto, Setting};
+use kernel_bench::profile::{self, Trained};
+use kernel_lab::config::{Lto, Profile, Setting};
 use kernel_lab::runtime::{self, Set, rows};
-use kernel_lab::{Failure, Outcome, llvm, make, process};
+use kernel_lab::variant::Variant;
+use kernel_lab::{Arch, Failure, Outcome, llvm, make, process};
 use lto_lab::Lab;
 
 use super::rebuild::made;
-use super::{ARCH, boots, built, configure, ended, expect, fault, fetch_into, verified};
+use super::{ARCH, boots, configure, ended, expect, fault, fetch_into, verified};
 
 /// A kernel counts without LTO only, and does not also use a profile; one with a profile may have any kind of
 /// LTO. A missing profile stops the build before anything is compiled.
@@ -51,24 +52,42 @@ pub fn options(workdir: &Path) -> Outcome {
 /// A kernel by the profile of the training set boots, is right, and does the same work with fewer
 /// instructions. Another profile at the same path compiles again; the same one with a new time stamp does not.
 pub fn less_work(workdir: &Path) -> Outcome {
-    const AT_MOST: f64 = 0.95;
     let lab = Lab::new(workdir);
-    let mut rows = rows::rows(ARCH).into_iter();
+    let (objtree, profile) = does_less_work(&lab, ARCH)?;
+    recompiles_when_changed(&lab, &objtree, &profile)
+}
+
+/// The same on `x86_64`, with objtool and all mitigations.
+pub fn less_work_x86_64(workdir: &Path) -> Outcome {
+    does_less_work(&Lab::new(workdir), Arch::X86_64).map(drop)
+}
+
+/// Makes the profile of the training set, builds the kernel by it, and compares it with the kernel without LTO. The
+/// training set loads modules, and unloads one. Returns the object tree and the profile.
+fn does_less_work(lab: &Lab, arch: Arch) -> Result<(PathBuf, PathBuf), Failure> {
+    const AT_MOST: f64 = 0.95;
+    let mut rows = rows::rows(arch).into_iter();
     let row = rows.find(|row| row.name == "thin-dist-drop-profile");
     let row = row.context("no such row")?;
-    let profile = profile::of_training(&lab, &row, Duration::from_secs(runtime::TIME))?;
+    let trained = profile::of_training(lab, &row, Duration::from_secs(runtime::TIME))?;
+    let Trained { profile, executed } = trained;
+    let mut in_modules = executed.iter().filter_map(|work| work.in_modules);
+    expect(in_modules.any(|(n_executed, _)| n_executed > 0), || {
+        format!("no function of a module was executed: {executed:?}")
+    })?;
     let objtree = lab.row(&row, Some(&profile))?;
-    boots(ARCH, &objtree)?;
+    boots(arch, &objtree)?;
     verified(&kernel_checks::verify(&objtree, None)?)?;
-    let base = runtime::measure(ARCH, &built(workdir, Lto::None)?, &[Set::Training])?;
-    let runtime = runtime::measure(ARCH, &objtree, &[Set::Training])?;
+    let base = lab.kernel(Variant::new(arch, Profile::Ci, Lto::None))?;
+    let base = runtime::measure(arch, &base, &[Set::Training])?;
+    let runtime = runtime::measure(arch, &objtree, &[Set::Training])?;
     let of = |runtime: runtime::Runtime| runtime.sets.into_values().next().context("no result");
     let (measured, base) = (of(runtime)?, of(base)?);
     let ratio = measured.ratios(&base, |counts| counts.kernel)?.mean();
     expect(ratio.is_some_and(|ratio| ratio < AT_MOST), || {
         format!("instructions by a profile: {ratio:?} of those without")
     })?;
-    recompiles_when_changed(&lab, &objtree, &profile)
+    Ok((objtree, profile))
 }
 
 fn recompiles_when_changed(lab: &Lab, objtree: &Path, profile: &Path) -> Outcome {

@@ -15,7 +15,7 @@ use crate::values;
 /// Make a profile of a running kernel, for building an optimized one
 ///
 /// The kernel must be built with `LTO_PROFILE_GENERATE=y`. It runs in QEMU as in `bench runtime`, so two runs give
-/// the same profile, and its counters are read from its memory when it powers off. By default it does the work
+/// the same profile, and its counters and those of its modules are read from its memory when it powers off. By default it does the work
 /// of the training set; the counts of several sets and files are added up. A profile is used by
 /// `LTO_PROFILE_USE="FILE"` in the configuration of the same kernel.
 #[derive(clap::Args)]
@@ -77,11 +77,15 @@ pub fn run(args: &Args) -> Outcome {
     })?;
     let mut text = String::new();
     for work in executed {
-        let _ = writeln!(
+        let _ = write!(
             text,
             "{}: {} of {} functions were executed",
             work.work, work.n_executed, work.n_functions
         );
+        if let Some((n_executed, n_functions)) = work.in_modules {
+            let _ = write!(text, ", and {n_executed} of {n_functions} in modules");
+        }
+        text.push('\n');
     }
     let _ = writeln!(text, "written to {}", output.display());
     Ok(print(text.as_bytes())?)

@@ -31,9 +31,6 @@ pub struct Row {
     pub by_profile: bool,
 }
 
-/// The names of the rows that count their executed code, for kernels without and with LTO.
-const COUNTING: [&str; 2] = ["none-count", "none-count-for-lto"];
-
 /// The option for the profile.
 const PROFILE: &str = "LTO_PROFILE_USE";
 
@@ -94,17 +91,12 @@ pub fn rows(arch: Arch) -> Vec<Row> {
     rows.push(row("thin-dist-drop-trim", Variant { trims, ..drops }, &[]));
     let all = Variant { trims, ..smaller };
     rows.push(row("thin-dist-drop-trim-smaller", all, &[]));
+    let by_profile = [none, drops].map(|variant| Row::of(variant, true));
+    let mut counting: Vec<_> = by_profile.iter().map(Row::counting).collect();
+    counting.dedup_by_key(|row| row.name.clone());
+    rows.extend(counting);
+    rows.extend(by_profile);
     if arch == Arch::Arm64 {
-        let counts = "LTO_PROFILE_GENERATE=y";
-        let for_lto = "LTO_PROFILE_GENERATE_FOR_LTO=y";
-        rows.push(row(COUNTING[0], none, &[counts]));
-        rows.push(row(COUNTING[1], none, &[counts, for_lto]));
-        for (name, variant) in [("none", none), ("thin-dist-drop", drops)] {
-            rows.push(Row {
-                by_profile: true,
-                ..row(&format!("{name}-profile"), variant, &[])
-            });
-        }
         let profile = Profile::Defconfig;
         let none = Variant { profile, ..none };
         rows.push(row("defconfig-none", none, &[]));
@@ -115,6 +107,57 @@ pub fn rows(arch: Arch) -> Vec<Row> {
 }
 
 impl Row {
+    /// Returns the row of a variant.
+    pub fn of(variant: Variant, by_profile: bool) -> Self {
+        let Variant {
+            profile,
+            lto,
+            drops,
+            trims,
+            smaller,
+            ..
+        } = variant;
+        let mut name = match profile {
+            Profile::Ci => String::new(),
+            profile => format!("{}-", profile.name()),
+        };
+        name.push_str(lto.name());
+        for (is_so, part) in [
+            (drops, "-drop"),
+            (trims, "-trim"),
+            (smaller, "-smaller"),
+            (by_profile, "-profile"),
+        ] {
+            if is_so {
+                name.push_str(part);
+            }
+        }
+        Self {
+            name,
+            variant,
+            more: Vec::new(),
+            by_profile,
+        }
+    }
+
+    /// Returns the row that counts its executed code, to make a profile for this one. With LTO, some functions have
+    /// other code on arm64.
+    #[must_use]
+    pub fn counting(&self) -> Self {
+        let variant = Variant {
+            trims: false,
+            ..self.variant.without_lto()
+        };
+        let mut row = Self::of(variant, false);
+        row.name.push_str("-count");
+        row.more.push("LTO_PROFILE_GENERATE=y");
+        if self.variant.lto != Lto::None && variant.arch == Arch::Arm64 {
+            row.name.push_str("-for-lto");
+            row.more.push("LTO_PROFILE_GENERATE_FOR_LTO=y");
+        }
+        row
+    }
+
     /// Returns the name of the row that this one is compared with.
     pub fn base(&self) -> &'static str {
         match (self.variant.profile, self.variant.trims) {
@@ -133,11 +176,6 @@ impl Row {
             arch.name(),
             self.name
         )
-    }
-
-    /// Returns the name of the row that makes the profile, if this one is built by one.
-    pub fn counting(&self) -> &'static str {
-        COUNTING[usize::from(self.variant.lto != Lto::None)]
     }
 
     /// Returns the setting of the profile that it is built by.
@@ -180,7 +218,7 @@ impl Row {
     }
 
     /// Returns the row's title for readers.
-    pub(super) fn title(&self) -> String {
+    pub fn title(&self) -> String {
         let Variant {
             profile,
             lto,
@@ -339,6 +377,27 @@ mod tests {
             names.dedup();
             assert_eq!(names.len(), n);
         }
+    }
+
+    #[test]
+    fn a_row_by_a_profile_names_the_kernel_that_counts_for_it() {
+        let of = |arch| {
+            let rows = rows(arch);
+            let by_profile = rows.iter().filter(|row| row.by_profile);
+            let pairs = by_profile.map(|row| (row.name.clone(), row.counting().name));
+            let pairs: Vec<_> = pairs.collect();
+            for (name, counting) in &pairs {
+                assert!(rows.iter().any(|row| row.name == *counting), "{name}");
+            }
+            pairs
+        };
+        let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+        let none = pair("none-profile", "none-count");
+        let drop = |counting| pair("thin-dist-drop-profile", counting);
+        assert_eq!(of(Arch::Arm64), [none.clone(), drop("none-count-for-lto")]);
+        assert_eq!(of(Arch::X86_64), [none, drop("none-count")]);
+        let tiny = Variant::new(Arch::X86_64, Profile::Tiny, Lto::Thin);
+        assert_eq!(Row::of(tiny, true).counting().name, "tiny-none-count");
     }
 
     #[test]

@@ -3,4 +3,5 @@
 
 pub mod actions;
 pub mod check;
+pub mod exports;
 pub mod launch;

@@ -3,3 +3,4 @@
 
 pub(crate) mod inputs;
 pub(crate) mod kbuild;
+pub(crate) mod script_link;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use object_model::{GlobalValueKind, Linkage, source_name};
 
+use crate::resolve::exports::exported_by;
 use crate::resolve::reach::{Node, Reach, Via};
 use crate::resolve::reason::{EXPORTED, USED};
 use crate::resolve::roots::Roots;
@@ -168,8 +169,12 @@ impl Reach<'_> {
             self.via(*node).is_none()
                 && (self.value(*node).linkage.is_local() || !kept.contains(self.value(*node).name))
         });
-        // Strings have no name in the source.
-        let nodes = nodes.filter(|node| self.value(*node).linkage != Linkage::Private);
+        // Strings have no name in the source. Entries of exports are neither code nor data of the kernel.
+        let nodes = nodes.filter(|node| {
+            let value = self.value(*node);
+            let section = self.section(*node).unwrap_or_default();
+            value.linkage != Linkage::Private && exported_by(value.name, section).is_none()
+        });
         nodes
             .map(|node| {
                 let value = self.value(node);

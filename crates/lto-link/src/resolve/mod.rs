@@ -3,6 +3,7 @@
 
 pub(crate) mod assembly;
 pub(crate) mod explain;
+pub(crate) mod exports;
 pub(crate) mod kept;
 pub(crate) mod reach;
 pub(crate) mod reason;

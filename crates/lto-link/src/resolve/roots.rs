@@ -18,6 +18,7 @@ use object_model::{Binding, Object};
 
 use crate::error::RootError;
 use crate::read::inputs::object_name;
+use crate::resolve::exports::{Used, exported_by};
 use crate::resolve::reach::Reach;
 use crate::resolve::reason::{FREED_CALLERS, Reason};
 use crate::resolve::resolution::{Resolution, is_definition};
@@ -34,6 +35,9 @@ pub struct RootOptions {
     pub named_in: Vec<PathBuf>,
     /// Sources and objects of the last link of vmlinux. The definitions that they name are roots.
     pub last_link: Vec<PathBuf>,
+    /// The list of used exports. Other exports can be dropped, if they are variables of bitcode. Without a list, all
+    /// exports are used.
+    pub exports: Option<PathBuf>,
     /// A file with patterns of names to keep, each with a reason.
     pub patterns: Option<PathBuf>,
 }
@@ -66,6 +70,7 @@ impl Roots {
             is_module,
             named_in,
             last_link,
+            exports,
             patterns,
         } = options;
         let defined = resolution.droppable();
@@ -75,7 +80,19 @@ impl Roots {
         for (name, weak) in reach.behind_weak() {
             roots.add_defined(defined, name, || Reason::BehindWeak(weak.to_owned()));
         }
+        let used = Used::read(exports.as_deref(), resolution)?;
         for (name, section) in reach.in_tables() {
+            if let Some(export) = exported_by(name, section) {
+                if !used.contains(export) {
+                    continue;
+                }
+                // modpost refuses exports of local symbols.
+                let object = defined
+                    .get(name)
+                    .and_then(|&place| resolution.object(place));
+                let object = object.map(object_name).unwrap_or_default();
+                roots.add_defined(defined, export, || Reason::Exported(object));
+            }
             roots.add_defined(defined, name, || Reason::InTable(section.to_owned()));
         }
         for name in LIBRARY_FUNCTIONS {
@@ -107,7 +124,7 @@ impl Roots {
         Ok(roots)
     }
 
-    /// Adds the roots that the symbol tables of linked objects show, and returns the exported names.
+    /// Adds the roots that the symbol tables of linked objects show, and returns the names that assembly exports.
     fn add_from_symbol_tables<'data>(
         &mut self,
         resolution: &Resolution<'_, 'data>,
@@ -131,6 +148,7 @@ impl Roots {
                 Object::Bitcode(bitcode) => {
                     let entries = bitcode.symbols().iter();
                     let exported: HashSet<&str> = entries
+                        .filter(|symbol| symbol.is_from_asm())
                         .filter_map(|symbol| exported_name(symbol.name))
                         .collect();
                     for symbol in bitcode.symbols() {

@@ -17,13 +17,14 @@ const CLEAN: &str = include_str!("../../../../kconfig/lto-link/Makefile.clean");
 const OF_KERNEL: [&str; 2] = ["*.[aios]", ".tmp_*.o.*"];
 
 /// Patterns of files of modversions and this plugin's Makefiles, which lto-link does not write.
-const OF_OTHERS: [&str; 6] = [
+const OF_OTHERS: [&str; 7] = [
     "*.o.symversions",
     ".*.o.lto-native",
     ".lto-flags",
     ".lto-codegen",
     ".lto-launched",
     ".lto-compiler",
+    ".lto-exports",
 ];
 
 /// Returns every file of the link with its bitcode object `object`.
