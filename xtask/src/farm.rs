@@ -16,9 +16,10 @@ use crate::outcome::{Failure, Outcome, print, print_done};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask farm up
-  make LTO_LAUNCHER=remote:127.0.0.1:50051 LTO_REMOTE_JOBS=4 -j2
   cargo xtask farm status
-  cargo xtask farm down")]
+  cargo xtask farm down
+
+`up` prints the variables for make.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -48,7 +49,7 @@ impl WorkdirArgs {
 
 /// Start a farm, and wait until it answers
 ///
-/// It is the server BuildGrid with a PostgreSQL database and two workers, and goes on when the command has ended.
+/// It is the server `BuildGrid` with a `PostgreSQL` database and two workers, and goes on when the command has ended.
 /// The last line of the output is its address, for `LTO_LAUNCHER=remote:ADDRESS`. If the farm is up already,
 /// nothing is started. After an error nothing is left running.
 #[derive(clap::Args)]
