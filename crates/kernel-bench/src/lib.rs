@@ -6,6 +6,7 @@
 
 pub mod checks;
 pub mod dropping;
+pub mod estimate;
 pub mod gains;
 pub mod guided;
 pub mod initcall_script;

@@ -19,6 +19,8 @@
 //! [`actions()`] lists these code generations with their exact inputs (`actions/`), and [`launch()`] has one
 //! of them done by another program (`launch/`).
 //!
+//! Before a link, its time and memory are estimated from the sizes of its inputs (`estimate/`): [`Needs`].
+//!
 //! If the linker fails, a [`FailedLink`] explains its messages (`messages/`).
 //!
 //! [`LinkPaths`] names all files of a link.
@@ -35,6 +37,7 @@
 mod actions;
 mod check;
 mod error;
+mod estimate;
 mod generate;
 mod jobs;
 mod launch;
@@ -70,6 +73,10 @@ pub use error::{
     CodegenError, DefinitionFault, EmbeddedError, IncompatibleObject, LinkError, NameError,
     RootError,
 };
+pub use estimate::model::{Costs, Estimate, Mode, Model, Size, Terms};
+pub use estimate::needs::{ANY_MEMORY, Needs, NewCode, Shortage};
+pub use estimate::sizes::LinkSizes;
+pub use estimate::units::{memory_text, read_memory, time_text};
 pub use generate::distributed::{ThinLinkOptions, complete_thin_link, thin_link};
 pub use jobs::Jobs;
 pub use launch::record::{Outcome, launched_line};

@@ -5,7 +5,6 @@ mod command;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,11 +12,13 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
     Cache, CodeGeneration, FailedLink, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions,
-    LinkPaths, Reach, RootOptions, Roots, ThinLinkOptions, ToolchainError, causes_in_log,
+    LinkPaths, NewCode, Reach, RootOptions, Roots, ThinLinkOptions, ToolchainError,
     check_toolchain, complete_thin_link, file_directives, link, named_in_assembly, read_record,
     thin_link,
 };
 use tool_io::{Failure, Files};
+
+use crate::command::estimate::before_link;
 
 #[derive(Parser)]
 #[command(version, about = "Links LLVM bitcode into a native, relocatable object of the kernel",
@@ -36,6 +37,7 @@ Examples:
       -- ld.lld -maarch64elf
   lto-link check vmlinux --objs vmlinux.a --emit-suffix-map vmlinux.names
   lto-link actions --format json > actions.json
+  lto-link estimate --jobs 8
 
 Exit codes: 0 linked, 1 a fault was found or the link failed, 2 could not run.";
 
@@ -59,11 +61,17 @@ enum Kind {
     ///
     /// Run it in the object tree of a kernel that was linked with --internalize.
     Why(WhyArgs),
+    /// Estimate time and memory of a link, with thin, distributed thin and full LTO
+    ///
+    /// Run it in the object tree of a kernel that lto-link linked, or name the objects. Each link makes the same
+    /// estimate before it starts. A link of a minute or more prints it, and a link stops if less memory is free on the
+    /// machine or in its control groups. `LTO_MEMORY` in the environment sets another amount (16G), or `any`.
+    Estimate(command::estimate::EstimateArgs),
     /// Explain messages of ld.lld, clang and modpost in the log of a build
     ///
     /// Links by lto-link explain their messages themselves. This is for the messages of other programs: the last
     /// link of vmlinux, a compiler, modpost.
-    Explain(ExplainArgs),
+    Explain(command::explain::ExplainArgs),
     /// List the symbols that the assembly in bitcode names, and the first object that names each
     ///
     /// Run it in the object tree of a kernel that lto-link linked.
@@ -119,19 +127,6 @@ struct WhyArgs {
     /// The output of the link: vmlinux.o, or the object of a module
     #[arg(short, default_value = "vmlinux.o")]
     output: PathBuf,
-}
-
-#[derive(Args)]
-struct ExplainArgs {
-    /// The log
-    #[arg(default_value = "/dev/stdin")]
-    log: PathBuf,
-    /// The object whose code was generated, for messages that name none
-    #[arg(long)]
-    object: Option<String>,
-    /// The exit code of the program that wrote the log
-    #[arg(long, value_name = "CODE")]
-    status: Option<i32>,
 }
 
 #[derive(Args)]
@@ -258,7 +253,8 @@ fn run() -> Result<(), Failure> {
         Kind::Module(args) => run_link(LinkKind::Module, args),
         Kind::ThinLink(args) => run_thin_link(args, arguments),
         Kind::Why(args) => print_why(&args),
-        Kind::Explain(args) => print_explanations(&args),
+        Kind::Explain(args) => command::explain::run(&args),
+        Kind::Estimate(args) => command::estimate::run(args),
         Kind::AssemblyNames(args) => print_assembly_names(&args),
         Kind::Included { object } => print_included(&object),
         Kind::CheckToolchain { linker, compiler } => try_toolchain(&compiler, &linker),
@@ -319,6 +315,8 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         };
         show_progress(&options.output, &inputs, &jobs)?;
     }
+    let new_code = NewCode::of(&options);
+    before_link(options.paths(), &inputs, new_code, options.jobs)?;
     let result = link(&options, &inputs);
     let link = FailedLink::new(&options.linker, &options.output, &inputs);
     exit_result(result, link)
@@ -361,6 +359,10 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
     };
     let files = Files::new();
     let inputs = Inputs::read(&&files, &objs, &libs)?;
+    if !complete {
+        let paths = LinkPaths::with_shared(&options.output, &options.shared);
+        before_link(paths, &inputs, NewCode::ObjectByObject, options.jobs)?;
+    }
     let result = if complete {
         complete_thin_link(&options, &&files, &inputs)
     } else {
@@ -376,7 +378,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
 
 /// Prints the line that make shows for the link of vmlinux.o, unless make is silent.
 fn show_progress(output: &Path, inputs: &Inputs, jobs: &str) -> Result<(), Failure> {
-    if std::env::var_os("quiet").is_none_or(|quiet| quiet != "silent_") {
+    if !is_silent() {
         let line = format!(
             "  LTO     {} ({} bitcode, {} native objects, {jobs})\n",
             output.display(),
@@ -386,6 +388,11 @@ fn show_progress(output: &Path, inputs: &Inputs, jobs: &str) -> Result<(), Failu
         tool_io::write_stdout(line.as_bytes())?;
     }
     Ok(())
+}
+
+/// Returns whether make prints only errors.
+fn is_silent() -> bool {
+    std::env::var_os("quiet").is_some_and(|quiet| quiet == "silent_")
 }
 
 /// Tells failures of a link by their exit codes, and explains the linker's messages.
@@ -477,23 +484,4 @@ fn print_why(args: &WhyArgs) -> Result<(), Failure> {
     let lines = fates.iter().flat_map(|fate| fate.lines(symbol, &listing));
     let text = lines.map(|line| line + "\n").collect::<String>();
     Ok(tool_io::write_stdout(text.as_bytes())?)
-}
-
-fn print_explanations(args: &ExplainArgs) -> Result<(), Failure> {
-    let ExplainArgs {
-        log,
-        object,
-        status,
-    } = args;
-    let name = log.display();
-    let log = fs::read(log).map_err(|error| Failure::cannot_run(format!("{name}: {error}")))?;
-    let log = String::from_utf8_lossy(&log);
-    let causes = causes_in_log(&log, object.as_deref(), *status);
-    if causes.is_empty() {
-        return Err(Failure::fault(format!(
-            "{name}: has no message that lto-link can explain"
-        )));
-    }
-    let text = causes.iter().map(|cause| format!("{cause}\n"));
-    Ok(tool_io::write_stdout(text.collect::<String>().as_bytes())?)
 }

@@ -4,7 +4,7 @@
 use kernel_bench::kernels::{checks_of, initcalls};
 
 use super::kernels::{Built, KernelArgs};
-use super::runtime;
+use super::{estimate, runtime};
 use crate::outcome::Outcome;
 
 /// A measurement.
@@ -74,6 +74,7 @@ pub enum Command {
         #[command(flatten)]
         built: Built,
     },
+    Estimate(estimate::Args),
     Runtime(Box<runtime::Args>),
 }
 
@@ -85,6 +86,7 @@ impl Command {
     )]
     pub fn run(&self) -> Outcome {
         match self {
+            Self::Estimate(args) => estimate::run(args),
             Self::Runtime(args) => runtime::run(args),
             Self::Rebuilds {
                 kernels,

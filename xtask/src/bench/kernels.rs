@@ -69,11 +69,13 @@ impl Built {
     }
 }
 
-fn results_dir(results: Option<&Path>) -> PathBuf {
+/// Returns the directory for results.
+pub fn results_dir(results: Option<&Path>) -> PathBuf {
     results.map_or_else(|| workspace::root().join("docs/results"), Path::to_owned)
 }
 
-fn shown(kept: &Kept) -> Outcome {
+/// Prints a measurement that was kept.
+pub fn shown(kept: &Kept) -> Outcome {
     let Kept { table, page } = kept;
     let text = format!("{table}\nwritten to {}\n", page.display());
     Ok(print(text.as_bytes())?)

@@ -3,5 +3,7 @@
 
 pub mod actions;
 pub mod check;
+pub mod estimate;
+pub mod explain;
 pub mod exports;
 pub mod launch;

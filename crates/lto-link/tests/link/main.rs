@@ -8,6 +8,7 @@ mod capture;
 mod codegen;
 mod conflicts;
 mod distributed;
+mod estimate;
 mod exports;
 mod failures;
 mod internalize;

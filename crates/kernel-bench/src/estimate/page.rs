@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//! The page about estimates.
+
+use std::fmt::Write as _;
+
+use anyhow::Context as _;
+use lto_link::{LinkSizes, Mode, Model, Size, memory_text, time_text};
+
+use super::links::Links;
+use super::model::{CHOSEN, Choice, Figure, Fitted, error, fitted};
+
+/// Sets of sizes to compare.
+const CHOICES: [(&str, Choice); 4] = [
+    ("bytes of functions and of metadata (used)", CHOSEN),
+    (
+        "instructions and bytes of metadata",
+        Choice {
+            code: &[Size::Instructions, Size::MetadataBytes],
+        },
+    ),
+    (
+        "bytes of bitcode",
+        Choice {
+            code: &[Size::BitcodeBytes],
+        },
+    ),
+    (
+        "bytes of functions alone",
+        Choice {
+            code: &[Size::FunctionBytes],
+        },
+    ),
+];
+
+/// The numbers of jobs in the table of kernels.
+const JOBS: [usize; 2] = [2, 16];
+
+/// Returns a table of the errors of each mode, in Markdown.
+pub fn errors_table(fitted: &Fitted) -> String {
+    let mut table = String::from(
+        "| | links | CPU time: mean error | largest | memory: mean error | largest |\n\
+         |---|---:|---:|---:|---:|---:|\n",
+    );
+    for mode in fitted.model.modes.keys() {
+        let Errors { n, time, memory } = Errors::of(fitted, Some(*mode));
+        let _ = writeln!(table, "| {} | {n} | {time} | {memory} |", mode.name());
+    }
+    table
+}
+
+/// Mean and largest errors, as cells of a table.
+struct Errors {
+    n: usize,
+    time: String,
+    memory: String,
+}
+
+impl Errors {
+    fn of(fitted: &Fitted, mode: Option<Mode>) -> Self {
+        let figures = fitted.figures.iter();
+        let figures = figures.filter(|figure| mode.is_none_or(|mode| mode == figure.mode));
+        let figures: Vec<&Figure> = figures.collect();
+        let cells = |pair: fn(&Figure) -> Option<(f64, f64)>| {
+            let pairs = figures.iter().filter_map(|figure| pair(figure));
+            let errors: Vec<f64> = pairs.map(|pair| error(pair).abs() * 100.0).collect();
+            if errors.is_empty() {
+                return "–".to_owned() + " | –";
+            }
+            let n = u32::try_from(errors.len()).unwrap_or(u32::MAX);
+            let mean = errors.iter().sum::<f64>() / f64::from(n);
+            let largest = errors.into_iter().fold(0.0, f64::max);
+            format!("{mean:.0} % | {largest:.0} %")
+        };
+        Self {
+            n: figures.len(),
+            time: cells(Figure::long_seconds),
+            memory: cells(|figure| Some(figure.bytes)),
+        }
+    }
+}
+
+/// Returns the page.
+///
+/// # Errors
+/// There are links of too few kernels.
+pub fn page(links: &Links, fitted: &Fitted) -> anyhow::Result<String> {
+    let mut choices = String::from(
+        "| sizes | CPU time: mean error | largest | memory: mean error | largest |\n\
+         |---|---:|---:|---:|---:|\n",
+    );
+    for (name, choice) in CHOICES {
+        let of_choice = self::fitted(&links.link, choice).context("another set of sizes")?;
+        let Errors { time, memory, .. } = Errors::of(&of_choice, None);
+        writeln!(choices, "| {name} | {time} | {memory} |")?;
+    }
+    Ok(format!(
+        "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n\
+         # Estimates of links\n\n\
+         `lto-link estimate` and the line before a long link say what the link will take. This page says how far such\n\
+         estimates were from links that were measured. Made by these commands; the second fits the model and writes this\n\
+         page, the first adds a kernel to [links.toml](estimate/links.toml):\n\n\
+         ```\n\
+         cargo xtask bench estimate --measure OBJTREE --name NAME --share N\n\
+         cargo xtask bench estimate\n\
+         ```\n\n\
+         - machine: {}\n- compiler: {}\n\n\
+         ## The model\n\
+         Time and memory are sums of sizes, each with a coefficient (`crates/lto-link/src/estimate/model.toml`): the number of\n\
+         bitcode objects, the bytes of the bodies of their functions, the bytes of metadata beside the functions, which are\n\
+         debug information if there is any, and for joins the bytes of native code. Least squares find the coefficients; errors\n\
+         count as shares, so that small links count as much as large ones. The time from start to end is the time of what one\n\
+         job does (thin link, join) and that of code generation, divided by the number of jobs. Other machines are faster or\n\
+         slower: the estimate knows nothing of yours, and multiplies no time by its speed.\n\n\
+         {}\n\
+         ## Errors\n\
+         Each kernel is estimated by a model that was fitted to the other kernels only. *Part* 6 means: the objects of every sixth\n\
+         directory of the kernel.\n\n{}\n{}\n\
+         ## Which sizes tell most\n\
+         The same, with other sizes of bitcode:\n\n{choices}\n\
+         ## What whole kernels need\n\
+         Estimates of the fitted model, for kernels of which only the sizes were read (peak memory of all processes of the link\n\
+         at a time, CPU time):\n\n{}",
+        links.machine,
+        links.compiler,
+        coefficients_table(&fitted.model),
+        errors_table(fitted),
+        figures_table(&fitted.figures),
+        kernels_table(links, &fitted.model),
+    ))
+}
+
+fn coefficients_table(model: &Model) -> String {
+    let mut table = String::from("| mode | | sum |\n|---|---|---|\n");
+    for (mode, costs) in &model.modes {
+        for (what, terms) in [
+            ("seconds, shared by the jobs", &costs.parallel_seconds),
+            ("seconds of one job", &costs.serial_seconds),
+            ("bytes of memory", &costs.memory_bytes),
+            ("bytes for each job", &costs.job_bytes),
+        ] {
+            let terms = terms.0.iter().map(|(size, coefficient)| match size {
+                Size::Constant => format!("{coefficient:.3e}"),
+                size => format!("{coefficient:.3e} × {}", words(*size)),
+            });
+            let terms = terms.collect::<Vec<_>>().join(" + ");
+            if !terms.is_empty() {
+                let _ = writeln!(table, "| {} | {what} | {terms} |", mode.name());
+            }
+        }
+    }
+    table
+}
+
+fn words(size: Size) -> &'static str {
+    match size {
+        Size::Constant => "1",
+        Size::BitcodeObjects => "objects",
+        Size::BitcodeBytes => "bytes of bitcode",
+        Size::Functions => "functions",
+        Size::FunctionBytes => "bytes of functions",
+        Size::Instructions => "instructions",
+        Size::MetadataBytes => "bytes of metadata",
+        Size::NativeBytes => "bytes of native code",
+        Size::LargestBytes => "bytes of the largest object",
+    }
+}
+
+fn figures_table(figures: &[Figure]) -> String {
+    let mut table = String::from(
+        "| kernel | part | link | objects | functions | metadata | CPU time | estimated | | memory | estimated | |\n\
+         |---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for figure in figures {
+        let Figure {
+            kernel,
+            share,
+            mode,
+            sizes,
+            seconds,
+            bytes,
+        } = figure;
+        let time = seconds.map_or_else(
+            || "– | | |".to_owned(),
+            |pair| {
+                let error = error(pair) * 100.0;
+                format!("{:.2} s | {:.2} s | {error:+.0} % |", pair.0, pair.1)
+            },
+        );
+        let _ = writeln!(
+            table,
+            "| {kernel} | {share} | {} | {} | {} | {} | {time} {} | {} | {:+.0} % |",
+            mode.name(),
+            sizes.bitcode_objects,
+            memory_text(sizes.function_bytes),
+            memory_text(sizes.metadata_bytes),
+            memory(bytes.0),
+            memory(bytes.1),
+            error(*bytes) * 100.0,
+        );
+    }
+    table
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes are whole and not negative"
+)]
+fn memory(bytes: f64) -> String {
+    memory_text(bytes as u64)
+}
+
+fn kernels_table(links: &Links, model: &Model) -> String {
+    let mut table = String::from("| kernel | objects | |");
+    for jobs in JOBS {
+        let _ = write!(table, " {jobs} jobs: time | memory |");
+    }
+    let _ = writeln!(table, "\n|---|---:|---|{}", "---:|---:|".repeat(JOBS.len()));
+    for (kernel, sizes) in &links.kernels {
+        for mode in Mode::CHOICES {
+            let LinkSizes {
+                bitcode_objects, ..
+            } = sizes;
+            let _ = write!(table, "| {kernel} | {bitcode_objects} | {} |", mode.name());
+            for jobs in JOBS {
+                let estimate = model.estimate(mode, sizes, sizes, jobs);
+                let (time, memory) = (estimate.wall_seconds, estimate.memory_bytes);
+                let _ = write!(table, " {} | {} |", time_text(time), memory_text(memory));
+            }
+            table.push('\n');
+        }
+    }
+    table
+}
