@@ -18,7 +18,7 @@ pub struct Choice {
 
 /// The sizes that lto-link uses.
 pub const CHOSEN: Choice = Choice {
-    code: &[Size::FunctionBytes, Size::MetadataBytes],
+    code: &[Size::FunctionBytes, Size::BitcodeBytes],
 };
 
 impl Choice {
@@ -178,8 +178,7 @@ impl<'links> Part<'links> {
                 match self.step(Step::Generate) {
                     Some(generate) => {
                         let seconds = generate.cpu_seconds + self.serial_seconds()?;
-                        let in_jobs = bytes(generate) * number(generate.jobs);
-                        (generate, Some(seconds), in_jobs.max(bytes(join)))
+                        (generate, Some(seconds), bytes(generate).max(bytes(join)))
                     }
                     // In a whole kernel, the join needs most.
                     None => (join, None, bytes(join)),
@@ -195,7 +194,9 @@ impl<'links> Part<'links> {
         } else {
             self.sizes
         };
-        let estimate = model.estimate(mode, sizes, sizes, link.jobs);
+        // With distributed thin LTO, the largest process was measured.
+        let jobs = if mode == Mode::ThinDist { 1 } else { link.jobs };
+        let estimate = model.estimate(mode, sizes, sizes, jobs);
         #[expect(clippy::cast_precision_loss, reason = "estimates need few digits")]
         Some(Figure {
             kernel: self.kernel.to_owned(),
@@ -232,11 +233,17 @@ fn fit(parts: &[Part], choice: Choice) -> Model {
         .iter()
         .filter_map(|part| Some((*part.sizes, part.serial_seconds()?)));
     let serial = terms(time, serial);
+    let joined = terms(
+        memory,
+        join.iter().map(|(part, link)| (*part.sizes, bytes(link))),
+    );
+    // The compiler and the linker have the same libraries, which are in memory once.
+    let program = joined.constant();
     let job = terms(
         JOB,
         generate
             .iter()
-            .map(|(part, link)| (*part.sizes, bytes(link))),
+            .map(|(part, link)| (*part.sizes, bytes(link) - program)),
     );
     let thread = Terms(
         job.0
@@ -268,10 +275,7 @@ fn fit(parts: &[Part], choice: Choice) -> Model {
                 .map(|(part, link)| (*part.sizes, link.cpu_seconds)),
         ),
         serial_seconds: serial,
-        memory_bytes: terms(
-            memory,
-            join.iter().map(|(part, link)| (*part.sizes, bytes(link))),
-        ),
+        memory_bytes: joined,
         job_bytes: job,
         ..Costs::default()
     };

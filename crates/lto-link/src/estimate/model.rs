@@ -89,6 +89,11 @@ impl Size {
 pub struct Terms(pub BTreeMap<Size, f64>);
 
 impl Terms {
+    /// Returns the part of the sum that does not depend on sizes.
+    pub fn constant(&self) -> f64 {
+        self.0.get(&Size::Constant).copied().unwrap_or_default()
+    }
+
     /// Returns the sum for `sizes`.
     pub fn of(&self, sizes: &LinkSizes) -> f64 {
         let terms = self.0.iter();
@@ -108,7 +113,8 @@ pub struct Costs {
     pub serial_seconds: Terms,
     /// Bytes of memory of the largest process that exists once.
     pub memory_bytes: Terms,
-    /// Bytes of memory of each job, in addition to that process, or with distributed thin LTO instead of it.
+    /// Bytes of memory of each job, in addition to that process; with distributed thin LTO in addition to the program, which
+    /// is the constant part of that process.
     pub job_bytes: Terms,
     /// The largest error of an estimated time in kernels that were not used for fitting, as a share of the time.
     pub time_error: f64,
@@ -168,8 +174,8 @@ impl Model {
         let once = costs.memory_bytes.of(sizes).max(0.0);
         let in_jobs = jobs * costs.job_bytes.of(sizes).max(0.0);
         let memory = match mode {
-            // Code is generated before the join.
-            Mode::ThinDist => once.max(in_jobs),
+            // Code is generated before the join. The program and its libraries are in memory once for all jobs.
+            Mode::ThinDist => once.max(costs.memory_bytes.constant() + in_jobs),
             Mode::Thin | Mode::Full | Mode::Join => once + in_jobs,
         };
         #[expect(clippy::cast_sign_loss, reason = "it is not negative")]
@@ -206,7 +212,7 @@ mod tests {
              memory-bytes = { constant = 1000, function-bytes = 2.5 }\n\
              job-bytes = { largest-bytes = 3 }\n\
              [thin-dist]\n\
-             memory-bytes = { constant = 1000 }\n\
+             memory-bytes = { constant = 1000, bitcode-objects = 10 }\n\
              job-bytes = { constant = 300 }\n",
         )
         .expect("a model");
@@ -235,12 +241,12 @@ mod tests {
             model.estimate(Mode::Thin, &sizes, &changed, 4).cpu_seconds,
             2.5,
         );
-        // Code is generated before the join.
+        // Code is generated before the join, and the program is in memory once.
         let memory = |jobs| {
             model
                 .estimate(Mode::ThinDist, &sizes, &sizes, jobs)
                 .memory_bytes
         };
-        assert_eq!([1, 3, 4, 500].map(memory), [1000, 1000, 1200, 30_000]);
+        assert_eq!([1, 3, 4, 500].map(memory), [2000, 2000, 2200, 31_000]);
     }
 }

@@ -20,7 +20,7 @@ pub struct LinkSizes {
     pub functions: u64,
     /// The bytes of the bodies of these functions.
     pub function_bytes: u64,
-    /// The LLVM instructions of these functions, as their summaries count them.
+    /// The LLVM instructions of these functions, as their summaries count them. The model does not use them.
     pub instructions: u64,
     /// The bytes of metadata beside the functions, which are debug information, if there is any.
     pub metadata_bytes: u64,
@@ -81,7 +81,7 @@ impl LinkSizes {
                     bitcode_bytes: bytes,
                     functions,
                     function_bytes,
-                    instructions: instructions(bitcode, function_bytes)?,
+                    instructions: instructions(bitcode)?,
                     metadata_bytes,
                     largest_bytes: bytes,
                     ..Self::default()
@@ -91,18 +91,11 @@ impl LinkSizes {
     }
 }
 
-/// Bytes of a function's body for each instruction, in bitcode without debug information.
-const BYTES_PER_INSTRUCTION: u64 = 5;
-
-/// Returns the number of instructions of a bitcode file, by its summary. Without a summary, it is guessed.
-fn instructions(bitcode: &Bitcode, function_bytes: u64) -> Result<u64, ReadError> {
-    let Some(summary) = bitcode.summary()? else {
-        return Ok(function_bytes / BYTES_PER_INSTRUCTION);
-    };
-    let summaries = summary
-        .values
-        .iter()
-        .filter_map(|value| value.summary.as_ref());
+/// Returns the number of instructions of a bitcode file, by its summary; none if it has no summary.
+fn instructions(bitcode: &Bitcode) -> Result<u64, ReadError> {
+    let summary = bitcode.summary()?;
+    let values = summary.iter().flat_map(|summary| &summary.values);
+    let summaries = values.filter_map(|value| value.summary.as_ref());
     Ok(summaries.filter_map(|summary| summary.instructions).sum())
 }
 
