@@ -56,11 +56,11 @@ fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
     let n = rows.len();
     // Sizes differ by many orders of magnitude; each is scaled to the root of its square sum.
     let scales: Vec<f64> = (0..n).map(|i| rows[i][i].sqrt()).collect();
-    for i in 0..n {
-        for j in 0..=n {
+    for (i, row) in rows.iter_mut().enumerate() {
+        for (j, cell) in row.iter_mut().enumerate() {
             let scale = scales[i] * scales.get(j).copied().unwrap_or(1.0);
             if scale > 0.0 {
-                rows[i][j] /= scale;
+                *cell /= scale;
             }
         }
     }
@@ -72,10 +72,11 @@ fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
         let Some(pivot) = best.filter(|&row| rows[row][column].abs() > 1e-9) else {
             continue;
         };
-        for row in (0..n).filter(|&row| row != pivot) {
-            let factor = rows[row][column] / rows[pivot][column];
-            for j in 0..=n {
-                rows[row][j] -= factor * rows[pivot][j];
+        let of_pivot = rows[pivot].clone();
+        for (_, row) in rows.iter_mut().enumerate().filter(|(row, _)| *row != pivot) {
+            let factor = row[column] / of_pivot[column];
+            for (cell, of_pivot) in row.iter_mut().zip(&of_pivot) {
+                *cell -= factor * of_pivot;
             }
         }
         pivots.push((pivot, column));
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(expected) {
             assert!(
-                (found - expected).abs() < 1e-6 * (1.0 + expected),
+                (found - expected).abs() <= 1e-6 * expected.abs(),
                 "{found} {expected}"
             );
         }

@@ -9,28 +9,38 @@ use lto_link::{Costs, LinkSizes, Mode, Model, Size, Terms};
 use super::fit::{Sample, coefficients};
 use super::links::{Link, Step};
 
-/// The sizes that explain time and memory.
+/// The sizes that explain time and memory, beside a constant or the number of objects.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice {
-    /// The sizes of code and debug information.
-    pub code: &'static [Size],
+    /// Those for time.
+    pub time: &'static [Size],
+    /// Those for the memory of native code, which a linker with thin LTO holds.
+    pub native: &'static [Size],
+    /// Those for the memory of bitcode that was read, which a linker with full LTO holds.
+    pub bitcode: &'static [Size],
 }
 
 /// The sizes that lto-link uses.
 pub const CHOSEN: Choice = Choice {
-    code: &[Size::FunctionBytes, Size::BitcodeBytes],
+    time: &[Size::FunctionBytes, Size::BitcodeBytes],
+    native: &[Size::Instructions, Size::MetadataBytes],
+    bitcode: &[Size::FunctionBytes, Size::BitcodeBytes],
 };
 
 impl Choice {
-    /// Returns the sizes that explain CPU time: what is done for each object, and for its content.
-    fn time(self) -> Vec<Size> {
-        [&[Size::BitcodeObjects], self.code].concat()
+    /// Returns a choice of the same sizes for everything.
+    pub const fn same(sizes: &'static [Size]) -> Self {
+        Self {
+            time: sizes,
+            native: sizes,
+            bitcode: sizes,
+        }
     }
+}
 
-    /// Returns the sizes that explain the memory of a process that has all code.
-    fn memory(self) -> Vec<Size> {
-        [&[Size::Constant], self.code].concat()
-    }
+/// Returns `sizes` with `first` before them.
+fn with(first: Size, sizes: &[Size]) -> Vec<Size> {
+    [&[first], sizes].concat()
 }
 
 /// The sizes that explain what one compiler or one thread needs.
@@ -220,7 +230,9 @@ fn number(count: usize) -> f64 {
 
 /// Fits a model to `parts`.
 fn fit(parts: &[Part], choice: Choice) -> Model {
-    let (time, memory) = (&choice.time(), &choice.memory());
+    let time = &with(Size::BitcodeObjects, choice.time);
+    let native = &with(Size::Constant, choice.native);
+    let bitcode = &with(Size::Constant, choice.bitcode);
     let of_step = |step: Step| {
         let found = parts
             .iter()
@@ -234,7 +246,7 @@ fn fit(parts: &[Part], choice: Choice) -> Model {
         .filter_map(|part| Some((*part.sizes, part.serial_seconds()?)));
     let serial = terms(time, serial);
     let joined = terms(
-        memory,
+        native,
         join.iter().map(|(part, link)| (*part.sizes, bytes(link))),
     );
     // The compiler and the linker have the same libraries, which are in memory once.
@@ -263,7 +275,7 @@ fn fit(parts: &[Part], choice: Choice) -> Model {
                 .map(|(part, link)| (*part.sizes, link.cpu_seconds - serial.of(part.sizes))),
         ),
         serial_seconds: serial.clone(),
-        memory_bytes: terms(memory, in_process),
+        memory_bytes: terms(native, in_process),
         job_bytes: thread,
         ..Costs::default()
     };
@@ -286,7 +298,7 @@ fn fit(parts: &[Part], choice: Choice) -> Model {
                 .map(|(part, link)| (*part.sizes, link.cpu_seconds)),
         ),
         memory_bytes: terms(
-            memory,
+            bitcode,
             full.iter().map(|(part, link)| (*part.sizes, bytes(link))),
         ),
         ..Costs::default()

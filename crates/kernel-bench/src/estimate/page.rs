@@ -10,26 +10,21 @@ use super::links::Links;
 use super::model::{CHOSEN, Choice, Figure, Fitted, error, fitted};
 
 /// Sets of sizes to compare.
-const CHOICES: [(&str, Choice); 4] = [
-    ("bytes of functions, and of bitcode (used)", CHOSEN),
+const CHOICES: [(&str, Choice); 5] = [
+    ("those of the model", CHOSEN),
     (
-        "instructions, and bytes of metadata",
-        Choice {
-            code: &[Size::Instructions, Size::MetadataBytes],
-        },
-    ),
-    (
-        "bytes of bitcode",
-        Choice {
-            code: &[Size::BitcodeBytes],
-        },
+        "bytes of functions, and of bitcode",
+        Choice::same(&[Size::FunctionBytes, Size::BitcodeBytes]),
     ),
     (
         "bytes of functions, and of metadata",
-        Choice {
-            code: &[Size::FunctionBytes, Size::MetadataBytes],
-        },
+        Choice::same(&[Size::FunctionBytes, Size::MetadataBytes]),
     ),
+    (
+        "instructions, and bytes of metadata",
+        Choice::same(&[Size::Instructions, Size::MetadataBytes]),
+    ),
+    ("bytes of bitcode", Choice::same(&[Size::BitcodeBytes])),
 ];
 
 /// The numbers of jobs in the table of kernels.
@@ -42,7 +37,7 @@ pub fn errors_table(fitted: &Fitted) -> String {
          |---|---:|---:|---:|---:|---:|\n",
     );
     for mode in fitted.model.modes.keys() {
-        let Errors { n, time, memory } = Errors::of(fitted, Some(*mode));
+        let Errors { n, time, memory } = Errors::of(fitted, &[*mode]);
         let _ = writeln!(table, "| {} | {n} | {time} | {memory} |", mode.name());
     }
     table
@@ -56,9 +51,9 @@ struct Errors {
 }
 
 impl Errors {
-    fn of(fitted: &Fitted, mode: Option<Mode>) -> Self {
+    fn of(fitted: &Fitted, modes: &[Mode]) -> Self {
         let figures = fitted.figures.iter();
-        let figures = figures.filter(|figure| mode.is_none_or(|mode| mode == figure.mode));
+        let figures = figures.filter(|figure| modes.contains(&figure.mode));
         let figures: Vec<&Figure> = figures.collect();
         let cells = |pair: fn(&Figure) -> Option<(f64, f64)>| {
             let pairs = figures.iter().filter_map(|figure| pair(figure));
@@ -85,13 +80,16 @@ impl Errors {
 /// There are links of too few kernels.
 pub fn page(links: &Links, fitted: &Fitted) -> anyhow::Result<String> {
     let mut choices = String::from(
-        "| sizes | CPU time: mean error | largest | memory: mean error | largest |\n\
-         |---|---:|---:|---:|---:|\n",
+        "| sizes | CPU time: mean error | largest | memory, thin: mean error | largest | memory, full: mean error | largest |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n",
     );
     for (name, choice) in CHOICES {
         let of_choice = self::fitted(&links.link, choice).context("another set of sizes")?;
-        let Errors { time, memory, .. } = Errors::of(&of_choice, None);
-        writeln!(choices, "| {name} | {time} | {memory} |")?;
+        let of = |modes: &[Mode]| Errors::of(&of_choice, modes);
+        let time = of(&Mode::CHOICES).time;
+        let [thin, full] =
+            [&[Mode::Thin, Mode::ThinDist][..], &[Mode::Full]].map(|modes| of(modes).memory);
+        writeln!(choices, "| {name} | {time} | {thin} | {full} |")?;
     }
     Ok(format!(
         "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n\
@@ -106,9 +104,12 @@ pub fn page(links: &Links, fitted: &Fitted) -> anyhow::Result<String> {
          - machine: {}\n- compiler: {}\n\n\
          ## The model\n\
          Time and memory are sums of sizes, each with a coefficient (`crates/lto-link/src/estimate/model.toml`): the number of\n\
-         bitcode objects, the bytes of the bodies of their functions, all bytes of bitcode, and for joins the bytes of native\n\
-         code. Debug information makes bitcode three to six times as large, and bodies of functions twice as large; so both sizes\n\
-         count it. Least squares find the coefficients; errors count as shares, so that small links count as much as large ones.\n\
+         bitcode objects, the bytes of bitcode, of the bodies of functions and of the metadata beside them, which is debug\n\
+         information, and the LLVM instructions (from the summaries). Native code and its debug information, which the linker\n\
+         holds with thin LTO, follow from instructions and metadata; the bitcode that full LTO holds follows from its bytes. With\n\
+         `DEBUG_INFO`, bitcode has six times as many bytes or more, and bodies of functions two to three times as many. Joins are also\n\
+         estimated when code was generated, by the bytes of native code. Least squares find the coefficients; errors count as\n\
+         shares, so that small links count as much as large ones.\n\
          No coefficient is negative. The time from start to end is the time of what one job does (thin link, join), and that of\n\
          code generation divided by the number of jobs. Seconds are CPU seconds of the machine above: other machines are faster\n\
          or slower, and the estimate does not know by how much. Memory depends on the inputs and the version of LLVM, and hardly\n\
@@ -119,13 +120,20 @@ pub fn page(links: &Links, fitted: &Fitted) -> anyhow::Result<String> {
          directory of the kernel. Full LTO was measured with the same bitcode, without the summary of thin LTO (`opt`): for 22\n\
          objects that were compiled with `-flto=full`, ld.lld took 188 MiB and 2.45 s, and for the same ones that were compiled with\n\
          `-flto=thin` and lost the summary, 189 MiB and 2.62 s. Their bytes of bitcode differ by 1 %. The\n\
-         memory of distributed thin LTO is that of its largest process, a compiler or the join, and is estimated for one job. Joins of whole kernels, and the link of a whole kernel with LLVM 14, are those of their builds. Times below a second are\n\
+         memory of distributed thin LTO is that of its largest process, a compiler or the join, and is estimated for one job.\n\
+         Joins of whole kernels, and the link of a whole kernel with LLVM 14, are those of their builds. Times below a second are\n\
          not counted as errors.\n\n{}\n{}\n\
          ## Which sizes tell most\n\
          The same, with other sizes of bitcode:\n\n{choices}\n\
          ## What whole kernels need\n\
-         Estimates of the fitted model, for kernels of which only the sizes were read (peak memory of all processes of the link\n\
-         at a time, CPU time):\n\n{}",
+         Estimates of the fitted model, from the sizes of whole kernels: the time from start to end, and the memory of all\n\
+         processes of the link at a time.\n\n{}\n\
+         Some of it was measured in builds, on another machine: thin LTO of arm64 `ci` took 350 MiB\n\
+         ([rebuilds-arm64-5.10-ci.md](rebuilds-arm64-5.10-ci.md)), and the join of arm64's defconfig with debug information 2,484 MiB\n\
+         ([memory-arm64-5.10-defconfig.md](memory-arm64-5.10-defconfig.md)).\n\n\
+         ## Not tried\n\
+         - Thin LTO and full LTO of a whole kernel with debug information; the largest part had a sixth of the directories.\n\
+         - Random configurations, other kernels than 5.10, links with more than two jobs, and links with `LTO_CLANG_INTERNALIZE`.\n",
         links.machine,
         links.compiler,
         coefficients_table(&fitted.model),
@@ -173,8 +181,8 @@ fn words(size: Size) -> &'static str {
 
 fn figures_table(figures: &[Figure]) -> String {
     let mut table = String::from(
-        "| kernel | part | link | objects | functions | bitcode | CPU time | estimated | | memory | estimated | |\n\
-         |---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        "| kernel | part | link | objects | instructions | bitcode | metadata | CPU time | estimated | | memory | estimated | |\n\
+         |---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for figure in figures {
         let Figure {
@@ -194,11 +202,12 @@ fn figures_table(figures: &[Figure]) -> String {
         );
         let _ = writeln!(
             table,
-            "| {kernel} | {share} | {} | {} | {} | {} | {time} {} | {} | {:+.0} % |",
+            "| {kernel} | {share} | {} | {} | {} | {} | {} | {time} {} | {} | {:+.0} % |",
             mode.name(),
             sizes.bitcode_objects,
-            memory_text(sizes.function_bytes),
+            sizes.instructions,
             memory_text(sizes.bitcode_bytes),
+            memory_text(sizes.metadata_bytes),
             memory(bytes.0),
             memory(bytes.1),
             error(*bytes) * 100.0,

@@ -20,7 +20,7 @@ pub struct LinkSizes {
     pub functions: u64,
     /// The bytes of the bodies of these functions.
     pub function_bytes: u64,
-    /// The LLVM instructions of these functions, as their summaries count them. The model does not use them.
+    /// The LLVM instructions of these functions, as their summaries count them.
     pub instructions: u64,
     /// The bytes of metadata beside the functions, which are debug information, if there is any.
     pub metadata_bytes: u64,

@@ -21,8 +21,8 @@ pub fn time_text(seconds: f64) -> String {
         seconds if seconds < 90.0 * 60.0 => ((seconds / 60.0).round(), "minute"),
         seconds => ((seconds / 360.0).round() / 10.0, "hour"),
     };
-    #[expect(clippy::float_cmp, reason = "it is rounded")]
-    let plural = if number == 1.0 { "" } else { "s" };
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
     format!("{number} {unit}{plural}")
 }
 
