@@ -208,9 +208,9 @@ mod tests {
         FreeMemory::read(root.path())
     }
 
-    fn in_group(bytes: u64, dir: &str) -> Option<FreeMemory> {
+    fn in_group(bytes: u64, dir: &str) -> FreeMemory {
         let bound = MemoryBound::Cgroup(dir.into());
-        Some(FreeMemory { bytes, bound })
+        FreeMemory { bytes, bound }
     }
 
     #[test]
@@ -256,11 +256,11 @@ mod tests {
         // 1,000,000 less 600,000 in use, of which 200,000 can be dropped.
         assert_eq!(
             free(&files("max\n")),
-            in_group(600_000, "/sys/fs/cgroup/user.slice")
+            Some(in_group(600_000, "/sys/fs/cgroup/user.slice"))
         );
         assert_eq!(
             free(&files("500000\n")),
-            in_group(499_000, "/sys/fs/cgroup/user.slice/job")
+            Some(in_group(499_000, "/sys/fs/cgroup/user.slice/job"))
         );
     }
 
@@ -298,7 +298,7 @@ mod tests {
             let dir = Path::new("/sys/fs/cgroup/memory").join(dir);
             assert_eq!(
                 free(&all),
-                in_group(900_000, dir.to_str().unwrap()),
+                Some(in_group(900_000, dir.to_str().unwrap())),
                 "{root}"
             );
         }
@@ -313,6 +313,6 @@ mod tests {
             ("sys/fs/cgroup/memory.max", "1000\n"),
             ("sys/fs/cgroup/memory.current", "1200\n"),
         ];
-        assert_eq!(free(&files), in_group(0, "/sys/fs/cgroup"));
+        assert_eq!(free(&files), Some(in_group(0, "/sys/fs/cgroup")));
     }
 }

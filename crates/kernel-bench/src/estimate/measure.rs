@@ -3,6 +3,7 @@
 //! read.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -146,7 +147,11 @@ impl<'a> Copied<'a> {
             .objects
             .iter()
             .map(|object| Path::new(folder).join(&object.path));
-        let text: String = paths.map(|path| format!("{}\n", path.display())).collect();
+        let mut text = String::new();
+        for path in paths {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{}", path.display());
+        }
         files::write(&self.dir.path().join(list), text)?;
         let Kernel { lto_link, jobs, .. } = self.kernel;
         let linker = &self.linker;

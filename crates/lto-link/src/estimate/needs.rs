@@ -141,12 +141,17 @@ impl Estimate {
             time_error: error,
             ..
         } = *self;
-        format!(
-            "{} ({} to {})",
-            time_text(seconds),
-            time_text(seconds / (1.0 + error)),
-            time_text(seconds * (1.0 + error))
-        )
+        let [low, high] = [seconds / (1.0 + error), seconds * (1.0 + error)].map(time_text);
+        // "4 to 5 minutes" reads better than with the unit twice.
+        let unit = |text: &str| {
+            text.split_once(' ')
+                .map(|(_, unit)| unit.trim_end_matches('s').to_owned())
+        };
+        let low = match low.split_once(' ') {
+            Some((number, _)) if unit(&low) == unit(&high) => number.to_owned(),
+            _ => low,
+        };
+        format!("{} ({low} to {high})", time_text(seconds))
     }
 }
 
