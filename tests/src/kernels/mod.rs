@@ -10,6 +10,7 @@ mod dist;
 mod distributed;
 mod dropping;
 mod farm;
+mod farm_kernel;
 mod llvm;
 mod modes;
 mod mutations;
@@ -185,7 +186,7 @@ pub const TESTS: [(&str, KernelTest); 39] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 60] = [
+pub const WIDE: [(&str, KernelTest); 62] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -395,6 +396,14 @@ pub const WIDE: [(&str, KernelTest); 60] = [
     (
         "a farm on this machine gives the same code, and ends",
         farm::generates_code,
+    ),
+    (
+        "a farm on this machine gives the same kernel, whatever is killed",
+        farm_kernel::arm64_ci,
+    ),
+    (
+        "a farm on this machine gives the same large kernel, whatever is killed",
+        farm_kernel::arm64_wide,
     ),
 ];
 
