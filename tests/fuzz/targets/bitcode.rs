@@ -14,6 +14,7 @@ fuzz_target!(|data: &[u8]| {
     let _ = bitcode.lto_kind();
     let _ = bitcode.summary_kind();
     let _ = bitcode.summary();
+    let _ = bitcode.part_sizes();
     let _ = bitcode.assembly();
     let _ = bitcode.module_assembly();
     let _ = bitcode.strings_beside(".modinfo");
