@@ -6,6 +6,7 @@
 mod anywhere;
 mod broken;
 mod conventions;
+mod debug_info;
 mod dist;
 mod distributed;
 mod dropping;
@@ -181,7 +182,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 61] = [
+pub const WIDE: [(&str, KernelTest); 63] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -227,6 +228,14 @@ pub const WIDE: [(&str, KernelTest); 61] = [
     (
         "with debug information, two object trees give the same stripped kernel",
         anywhere::debug_information,
+    ),
+    (
+        "DWARF 4 and BTF: debuggers, bpftool and pahole see what they see without LTO",
+        debug_info::dwarf_4_and_btf,
+    ),
+    (
+        "compressed DWARF of the compiler's default version: debuggers see what they see without LTO",
+        debug_info::compressed,
     ),
     (
         "ccache gives the same bytes, and answers the second time",
