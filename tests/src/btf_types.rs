@@ -71,7 +71,9 @@ pub fn compare(objtree: &Path, none: &Path) -> anyhow::Result<Compared> {
 fn exported(objtree: &Path) -> anyhow::Result<BTreeSet<String>> {
     let path = objtree.join("Module.symvers");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let fields = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let fields = text
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>());
     let of_vmlinux = fields.filter(|fields| fields.get(2) == Some(&"vmlinux"));
     Ok(of_vmlinux
         .filter_map(|fields| fields.get(1).map(|name| (*name).to_owned()))
@@ -81,7 +83,9 @@ fn exported(objtree: &Path) -> anyhow::Result<BTreeSet<String>> {
 /// Returns the prototype of each function, as pahole's pfunct prints it from BTF.
 fn prototypes(objtree: &Path) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
     let mut pfunct = Command::new("pfunct");
-    pfunct.args(["-F", "btf", "-P"]).arg(objtree.join("vmlinux"));
+    pfunct
+        .args(["-F", "btf", "-P"])
+        .arg(objtree.join("vmlinux"));
     let text = process::output(&mut pfunct).context("pfunct, of Debian's package dwarves")?;
     let mut prototypes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in text.lines() {
@@ -90,7 +94,11 @@ fn prototypes(objtree: &Path) -> anyhow::Result<BTreeMap<String, BTreeSet<String
         let of_name = prototypes.entry(name.to_owned()).or_default();
         of_name.insert(line.to_owned());
     }
-    anyhow::ensure!(!prototypes.is_empty(), "{}: pfunct finds no function", objtree.display());
+    anyhow::ensure!(
+        !prototypes.is_empty(),
+        "{}: pfunct finds no function",
+        objtree.display()
+    );
     Ok(prototypes)
 }
 
@@ -124,7 +132,9 @@ fn list<'a>(of: &'a Value, key: &str) -> &'a [Value] {
 impl Types {
     fn read(objtree: &Path) -> anyhow::Result<Self> {
         let mut bpftool = Command::new(setup::BPFTOOL);
-        bpftool.args(["-j", "btf", "dump", "file"]).arg(objtree.join("vmlinux"));
+        bpftool
+            .args(["-j", "btf", "dump", "file"])
+            .arg(objtree.join("vmlinux"));
         let text = process::output(&mut bpftool).context("bpftool, of Debian's package bpftool")?;
         let dump: Value = serde_json::from_str(&text).context("the output of bpftool")?;
         let mut types = Self {
@@ -139,7 +149,11 @@ impl Types {
             }
             types.by_id.insert(id, found.clone());
         }
-        anyhow::ensure!(!types.functions.is_empty(), "{}: bpftool finds no function", objtree.display());
+        anyhow::ensure!(
+            !types.functions.is_empty(),
+            "{}: bpftool finds no function",
+            objtree.display()
+        );
         Ok(types)
     }
 
@@ -213,6 +227,11 @@ impl Types {
         if of.get("type_id").is_some() {
             parts.push(self.short(number(of, "type_id"), open));
         }
-        format!("{} {} {{{}}}", text(of, "kind"), number(of, "size"), parts.join("; "))
+        format!(
+            "{} {} {{{}}}",
+            text(of, "kind"),
+            number(of, "size"),
+            parts.join("; ")
+        )
     }
 }

@@ -90,7 +90,13 @@ pub struct Compared {
 }
 
 impl Compared {
-    fn expect<T: PartialEq + std::fmt::Debug>(&mut self, who: &str, address: u64, found: &T, expected: &T) {
+    fn expect<T: PartialEq + std::fmt::Debug>(
+        &mut self,
+        who: &str,
+        address: u64,
+        found: &T,
+        expected: &T,
+    ) {
         self.n_answers += 1;
         if found != expected {
             self.differences.push(format!(
@@ -140,7 +146,8 @@ impl File {
             *n_named.entry(&function.name).or_default() += 1;
         }
         let functions = info.functions.iter();
-        let functions = functions.filter(|function| n_named.get(function.name.as_ref()) == Some(&1));
+        let functions =
+            functions.filter(|function| n_named.get(function.name.as_ref()) == Some(&1));
         let functions = functions
             .map(|function| (function.name.to_string(), function.address))
             .collect();
@@ -164,7 +171,9 @@ impl File {
         for site in self.some(N_LISTED) {
             writeln!(addresses, "{:#x}", site.address)?;
         }
-        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).context(name.to_owned());
+        let write = |name: &str, text: &str| {
+            fs::write(dir.path().join(name), text).context(name.to_owned())
+        };
         write("addresses", &addresses)?;
         write("gdb.py", GDB_SCRIPT)?;
         write("drgn.py", DRGN_SCRIPT)?;
@@ -206,13 +215,24 @@ impl File {
         }
         if let Some(python) = drgn {
             let mut functions = String::new();
-            for (name, address) in self.functions.iter().step_by(self.functions.len() / N_LISTED + 1) {
+            for (name, address) in self
+                .functions
+                .iter()
+                .step_by(self.functions.len() / N_LISTED + 1)
+            {
                 writeln!(functions, "{name} {address:#x}")?;
             }
             write("functions", &functions)?;
             let elf = Elf::parse(&self.bytes)?;
-            let code = elf.sections().iter().filter(|section| section.is_allocated());
-            let start = code.clone().map(|section| section.address).filter(|start| *start != 0).min();
+            let code = elf
+                .sections()
+                .iter()
+                .filter(|section| section.is_allocated());
+            let start = code
+                .clone()
+                .map(|section| section.address)
+                .filter(|start| *start != 0)
+                .min();
             let end = code.map(|section| section.address + section.size).max();
             let range = [start, end].map(|address| format!("{:#x}", address.unwrap_or_default()));
             let mut drgn = command(python, &["drgn.py"]);
@@ -221,7 +241,10 @@ impl File {
                 let places = |frames: &[Frame]| -> Vec<String> {
                     frames.iter().map(|frame| frame.place.clone()).collect()
                 };
-                let found = found.get(address).map(|frames| places(frames)).unwrap_or_default();
+                let found = found
+                    .get(address)
+                    .map(|frames| places(frames))
+                    .unwrap_or_default();
                 compared.expect("drgn", *address, &found, &places(expected));
             }
         }
@@ -245,40 +268,65 @@ impl File {
                 asked.push((symbol.to_owned(), site));
             }
         }
-        anyhow::ensure!(!asked.is_empty(), "{}: no call in a function with a name of its own", self.name);
+        anyhow::ensure!(
+            !asked.is_empty(),
+            "{}: no call in a function with a name of its own",
+            self.name
+        );
         let source = self.objtree.join("source");
         let names = asked.iter().map(|(symbol, _)| symbol.as_str());
         let mut script = Command::new(source.join("scripts/faddr2line"));
-        script.env("CROSS_COMPILE", CROSS).current_dir(&self.objtree);
+        script
+            .env("CROSS_COMPILE", CROSS)
+            .current_dir(&self.objtree);
         let said = output(script.arg(&self.name).args(names), "")?;
         for (symbol, site) in &asked {
-            let block = said.split(&format!("{symbol}:\n")).nth(1).or_else(|| {
-                said.split(&format!("{symbol}/")).nth(1)
-            });
+            let block = said
+                .split(&format!("{symbol}:\n"))
+                .nth(1)
+                .or_else(|| said.split(&format!("{symbol}/")).nth(1));
             let mut lines = block.unwrap_or_default().lines();
             let found = lines.find(|line| line.contains(" at ")).unwrap_or_default();
             let (function, place) = found.split_once(" at ").unwrap_or_default();
             let found = format!("{} {}", function.trim(), without_folders(place));
-            let expected = format!("{} {}", site.function, without_folders(&site.place.to_string()));
+            let expected = format!(
+                "{} {}",
+                site.function,
+                without_folders(&site.place.to_string())
+            );
             compared.expect("faddr2line", site.address, &found, &expected);
         }
         let mut script = Command::new(source.join("scripts/decode_stacktrace.sh"));
-        script.env("CROSS_COMPILE", CROSS).current_dir(&self.objtree);
+        script
+            .env("CROSS_COMPILE", CROSS)
+            .current_dir(&self.objtree);
         script.args([Path::new("vmlinux"), &self.objtree, &self.objtree]);
-        let module = Path::new(&self.name).file_stem().and_then(|name| name.to_str());
+        let module = Path::new(&self.name)
+            .file_stem()
+            .and_then(|name| name.to_str());
         let module = module.filter(|_| self.name != "vmlinux");
         let module = module.map(|name| format!(" [{}]", name.replace('-', "_")));
         let mut trace = String::new();
         for (symbol, _) in &asked {
-            writeln!(trace, "[    1.000000]  {symbol}/0x10000{}", module.as_deref().unwrap_or_default())?;
+            writeln!(
+                trace,
+                "[    1.000000]  {symbol}/0x10000{}",
+                module.as_deref().unwrap_or_default()
+            )?;
         }
         let said = output(&mut script, &trace)?;
-        let lines: Vec<_> = said.lines().filter(|line| line.contains("1.000000]")).collect();
+        let lines: Vec<_> = said
+            .lines()
+            .filter(|line| line.contains("1.000000]"))
+            .collect();
         anyhow::ensure!(lines.len() == asked.len(), "decode_stacktrace.sh: {said}");
         for ((_, site), line) in asked.iter().zip(lines) {
             let places = line.split_once('(').map_or("", |(_, places)| places);
             let first = places.split([' ', ')']).next().unwrap_or_default();
-            let (found, expected) = (without_folders(first), without_folders(&site.place.to_string()));
+            let (found, expected) = (
+                without_folders(first),
+                without_folders(&site.place.to_string()),
+            );
             compared.expect("decode_stacktrace.sh", site.address, &found, &expected);
         }
         Ok(())
@@ -291,7 +339,10 @@ fn kernel_scripts_of_gdb(objtree: &Path) -> anyhow::Result<()> {
     gdb.current_dir(objtree).args(["-batch", "-nx", "vmlinux"]);
     gdb.args(["-ex", "source vmlinux-gdb.py", "-ex", "lx-version"]);
     let said = output(&mut gdb, "")?;
-    anyhow::ensure!(said.contains("Linux version "), "lx-version of vmlinux-gdb.py said: {said}");
+    anyhow::ensure!(
+        said.contains("Linux version "),
+        "lx-version of vmlinux-gdb.py said: {said}"
+    );
     Ok(())
 }
 
@@ -304,7 +355,12 @@ fn output(command: &mut Command, input: &str) -> anyhow::Result<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("{}: cannot run; `cargo xtask setup --tests` installs it", named()))?;
+        .with_context(|| {
+            format!(
+                "{}: cannot run; `cargo xtask setup --tests` installs it",
+                named()
+            )
+        })?;
     let mut stdin = child.stdin.take().context("a pipe")?;
     let input = input.to_owned();
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
@@ -312,7 +368,12 @@ fn output(command: &mut Command, input: &str) -> anyhow::Result<String> {
     // A program that ended early is told by its status.
     drop(writer.join());
     let said = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "{}: {}: {said}", named(), output.status);
+    anyhow::ensure!(
+        output.status.success(),
+        "{}: {}: {said}",
+        named(),
+        output.status
+    );
     anyhow::ensure!(!said.contains("function "), "{}: {said}", named());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -324,7 +385,9 @@ fn answers(text: &str) -> Answers {
     let mut address = 0;
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let number = line.strip_prefix("0x").map(|digits| u64::from_str_radix(digits, 16));
+        let number = line
+            .strip_prefix("0x")
+            .map(|digits| u64::from_str_radix(digits, 16));
         if let Some(Ok(number)) = number {
             address = number;
             answers.entry(address).or_default();
@@ -332,7 +395,10 @@ fn answers(text: &str) -> Answers {
         }
         let place = without_folders(lines.next().unwrap_or_default());
         let function = line.to_owned();
-        answers.entry(address).or_default().push(Frame { function, place });
+        answers
+            .entry(address)
+            .or_default()
+            .push(Frame { function, place });
     }
     answers
 }

@@ -15,7 +15,10 @@ const AGAINST_VARIABLE: &str = "KBUILD_LTO_AGAINST";
 
 fn objtree(variable: &str) -> PathBuf {
     let objtree = env::var_os(variable);
-    objtree.map_or_else(|| panic!("this test needs a built kernel: set {variable}"), PathBuf::from)
+    objtree.map_or_else(
+        || panic!("this test needs a built kernel: set {variable}"),
+        PathBuf::from,
+    )
 }
 
 #[test]
@@ -48,8 +51,12 @@ fn debuggers_agree_with_the_debug_information() {
 
 #[test]
 fn types_of_exported_functions_are_those_without_lto() {
-    let compared = btf_types::compare(&objtree(OBJTREE_VARIABLE), &objtree(AGAINST_VARIABLE)).unwrap();
-    println!("{} functions, {} types", compared.n_functions, compared.n_types);
+    let compared =
+        btf_types::compare(&objtree(OBJTREE_VARIABLE), &objtree(AGAINST_VARIABLE)).unwrap();
+    println!(
+        "{} functions, {} types",
+        compared.n_functions, compared.n_types
+    );
     assert!(compared.n_functions > 0);
     assert_eq!(compared.differences, [""; 0]);
 }

@@ -111,7 +111,10 @@ mod tests {
         for (word, expected) in [
             (0x9400_0001, Some(Target::Address(0x1004))),
             (0x97ff_ffff, Some(Target::Address(0xffc))),
-            (0x9600_0000, Some(Target::Address(0x1000_u64.wrapping_sub(0x800_0000)))),
+            (
+                0x9600_0000,
+                Some(Target::Address(0x1000_u64.wrapping_sub(0x800_0000))),
+            ),
             // blr x8, blraaz x8, blraa x8, x9
             (0xd63f_0100, Some(Target::Pointer)),
             (0xd63f_091f, Some(Target::Pointer)),

@@ -295,10 +295,7 @@ fn shared(names: &mut HashMap<String, Rc<str>>, text: &str) -> Rc<str> {
 }
 
 /// Returns the entry that has the name and the place of this one.
-fn reference(
-    unit: &Unit<Reader<'_>>,
-    entry: &Entry<'_, '_, '_>,
-) -> Result<Option<Offset>, Error> {
+fn reference(unit: &Unit<Reader<'_>>, entry: &Entry<'_, '_, '_>) -> Result<Option<Offset>, Error> {
     for attribute in [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification] {
         let offset = match entry.attr_value(attribute)? {
             Some(AttributeValue::UnitRef(offset)) => offset.to_debug_info_offset(&unit.header),

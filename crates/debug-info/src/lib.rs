@@ -159,8 +159,12 @@ impl DebugInfo {
 
     /// Returns whether code from C is at this address.
     fn is_compiled(&self, address: u64) -> bool {
-        let behind = self.compiled.partition_point(|range| range.start <= address);
-        let before = behind.checked_sub(1).and_then(|index| self.compiled.get(index));
+        let behind = self
+            .compiled
+            .partition_point(|range| range.start <= address);
+        let before = behind
+            .checked_sub(1)
+            .and_then(|index| self.compiled.get(index));
         before.is_some_and(|range| range.contains(&address))
     }
 }

@@ -43,11 +43,7 @@ impl Files {
     }
 
     /// Notes the place of each call whose address the line program of `unit` knows.
-    pub(crate) fn mark(
-        &self,
-        unit: &Unit<Reader<'_>>,
-        calls: &mut CodeCalls,
-    ) -> Result<(), Error> {
+    pub(crate) fn mark(&self, unit: &Unit<Reader<'_>>, calls: &mut CodeCalls) -> Result<(), Error> {
         let Some(program) = unit.line_program.clone() else {
             return Ok(());
         };
@@ -126,7 +122,10 @@ mod tests {
     fn paths_of_the_source_and_of_the_object_tree_are_relative() {
         let prefixes = ["/b/objtree".to_owned(), "/b".to_owned()];
         for (path, expected) in [
-            ("/b/objtree/./include/generated/x.h", "include/generated/x.h"),
+            (
+                "/b/objtree/./include/generated/x.h",
+                "include/generated/x.h",
+            ),
             ("/b/mm/../lib/sort.c", "lib/sort.c"),
             ("/bb/mm.c", "/bb/mm.c"),
             ("/usr/include/x.h", "/usr/include/x.h"),

@@ -86,7 +86,10 @@ fn uncompressed<'data>(
         return Err(fault(section, "ends in the header of its compression"));
     };
     if kind != ZLIB {
-        return Err(fault(section, format!("is compressed in an unknown way ({kind}); only zlib (1) is known")));
+        return Err(fault(
+            section,
+            format!("is compressed in an unknown way ({kind}); only zlib (1) is known"),
+        ));
     }
     let mut content = Vec::new();
     flate2::read::ZlibDecoder::new(packed)
@@ -94,7 +97,10 @@ fn uncompressed<'data>(
         .map_err(|error| fault(section, error.to_string()))?;
     if content.len() as u64 != size {
         let found = content.len();
-        return Err(fault(section, format!("expected {size} bytes, found {found}")));
+        return Err(fault(
+            section,
+            format!("expected {size} bytes, found {found}"),
+        ));
     }
     Ok(Cow::Owned(content))
 }
@@ -114,7 +120,12 @@ fn relocate(
         let size = match relocation.kind {
             elf::R_AARCH64_ABS64 | elf::R_X86_64_64 => 8,
             elf::R_AARCH64_ABS32 | elf::R_X86_64_32 => 4,
-            other => return Err(fault(section, format!("has a relocation of type {}", other.0))),
+            other => {
+                return Err(fault(
+                    section,
+                    format!("has a relocation of type {}", other.0),
+                ));
+            }
         };
         // A relocation without a symbol belongs to code that the linker left out.
         let target = image.target(&relocation).unwrap_or_default();

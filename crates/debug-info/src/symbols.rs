@@ -34,7 +34,11 @@ impl DebugInfo {
     pub fn symbol_faults(&self, elf: &Elf<'_>) -> (usize, Vec<SymbolFault>) {
         let image = Image::new(elf);
         let mut symbols: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
-        for symbol in elf.symbols().iter().filter(|symbol| elf.is_function(symbol)) {
+        for symbol in elf
+            .symbols()
+            .iter()
+            .filter(|symbol| elf.is_function(symbol))
+        {
             let address = image.address(symbol);
             symbols.entry(address).or_default().insert(symbol.name);
         }

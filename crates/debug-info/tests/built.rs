@@ -63,7 +63,11 @@ fn read(bytes: &[u8]) -> DebugInfo {
 /// Returns the directory that the file was compiled in.
 fn prefixes(elf: &Elf<'_>) -> Vec<String> {
     let info = DebugInfo::read(elf, &[]).expect("good debug information");
-    let (_, file) = info.iter().flat_map(|info| info.definitions.keys()).next().expect("a file");
+    let (_, file) = info
+        .iter()
+        .flat_map(|info| info.definitions.keys())
+        .next()
+        .expect("a file");
     let (dir, _) = file.rsplit_once('/').expect("an absolute path");
     vec![dir.to_owned()]
 }

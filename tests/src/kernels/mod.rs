@@ -234,7 +234,7 @@ pub const WIDE: [(&str, KernelTest); 63] = [
         debug_info::dwarf_4_and_btf,
     ),
     (
-        "compressed DWARF of the compiler's default version: debuggers see what they see without LTO",
+        "compressed DWARF of the compiler's default version, and BTF: the same",
         debug_info::compressed,
     ),
     (
