@@ -94,9 +94,8 @@ impl<'p> Entries<'p> {
             }
             self.subprograms.insert(offset, subprogram);
             parents.push((depth, offset));
-            let mut ranges = dwarf.die_ranges(unit, entry)?;
-            while let Some(range) = ranges.next()? {
-                for call in calls.within(&(range.begin..range.end)) {
+            for range in ranges(dwarf, unit, entry)? {
+                for call in calls.within(&range) {
                     if call.inner.is_none_or(|inner| inner.depth < depth) {
                         let entry = offset;
                         call.inner = Some(Inner { depth, entry });
@@ -118,12 +117,9 @@ impl<'p> Entries<'p> {
         if language == Some(AttributeValue::Language(gimli::DW_LANG_Mips_Assembler)) {
             return Ok(());
         }
-        let mut ranges = dwarf.die_ranges(unit, root)?;
-        while let Some(range) = ranges.next()? {
-            if range.begin < range.end {
-                self.compiled.push(range.begin..range.end);
-            }
-        }
+        let found = ranges(dwarf, unit, root)?.into_iter();
+        self.compiled
+            .extend(found.filter(|range| range.start < range.end));
         Ok(())
     }
 
@@ -292,6 +288,36 @@ fn shared(names: &mut HashMap<String, Rc<str>>, text: &str) -> Rc<str> {
     let name: Rc<str> = Rc::from(text);
     names.insert(text.to_owned(), Rc::clone(&name));
     name
+}
+
+/// Returns the addresses of an entry's code.
+fn ranges(
+    dwarf: &Dwarf<Reader<'_>>,
+    unit: &Unit<Reader<'_>>,
+    entry: &Entry<'_, '_, '_>,
+) -> Result<Vec<Range<u64>>, Error> {
+    let mut found = Vec::new();
+    if let Some(value) = entry.attr_value(gimli::DW_AT_ranges)? {
+        if let Some(mut list) = dwarf.attr_ranges(unit, value)? {
+            while let Some(range) = list.next()? {
+                found.push(range.begin..range.end);
+            }
+        }
+        return Ok(found);
+    }
+    let start = entry.attr_value(gimli::DW_AT_low_pc)?;
+    let end = entry.attr_value(gimli::DW_AT_high_pc)?;
+    if let (Some(start), Some(end)) = (start, end)
+        && let Some(start) = dwarf.attr_address(unit, start)?
+    {
+        // From DWARF 4 on, the end is usually a number of bytes.
+        let end = match end.udata_value() {
+            Some(size) => start.checked_add(size),
+            None => dwarf.attr_address(unit, end)?,
+        };
+        found.extend(end.map(|end| start..end));
+    }
+    Ok(found)
 }
 
 /// Returns the entry that has the name and the place of this one.

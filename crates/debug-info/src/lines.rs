@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use gimli::{Dwarf, LineProgramHeader, Unit};
+use gimli::{Dwarf, LineInstruction, LineProgramHeader, Unit};
 
 use crate::calls::CodeCalls;
 use crate::sections::Reader;
@@ -43,26 +43,101 @@ impl Files {
     }
 
     /// Notes the place of each call whose address the line program of `unit` knows.
+    ///
+    /// The addresses of a sequence go back where assembly has `.subsection`, as alternatives of arm64 have, so gimli's
+    /// own rows, which must not go back, cannot be used.
     pub(crate) fn mark(&self, unit: &Unit<Reader<'_>>, calls: &mut CodeCalls) -> Result<(), Error> {
-        let Some(program) = unit.line_program.clone() else {
+        let Some(program) = &unit.line_program else {
             return Ok(());
         };
-        let mut rows = program.rows();
-        let mut start: Option<(u64, Option<Place>)> = None;
-        while let Some((_, row)) = rows.next_row()? {
+        let header = program.header();
+        let mut instructions = header.instructions();
+        let mut row = Row::default();
+        let mut before: Option<(u64, Option<Place>)> = None;
+        while let Some(instruction) = instructions.next_instruction(header)? {
+            let Some(is_end) = row.execute(&instruction, header) else {
+                continue;
+            };
             // Code that the linker left out is at 0.
-            if let Some((address, place)) = start.take().filter(|(address, _)| *address != 0) {
-                for call in calls.within(&(address..row.address())) {
+            if let Some((address, place)) = before.take().filter(|(address, _)| *address != 0) {
+                for call in calls.within(&(address..row.address)) {
                     call.place.clone_from(&place);
                 }
             }
-            if !row.end_sequence() {
-                let line = row.line().map(std::num::NonZeroU64::get);
-                start = Some((row.address(), self.place(Some(row.file_index()), line)));
+            if is_end {
+                row = Row::default();
+            } else {
+                before = Some((row.address, self.place(Some(row.file), Some(row.line))));
             }
         }
         Ok(())
     }
+}
+
+/// The registers of a line program that matter here.
+#[derive(Debug)]
+struct Row {
+    address: u64,
+    file: u64,
+    line: u64,
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Self {
+            address: 0,
+            file: 1,
+            line: 1,
+        }
+    }
+}
+
+impl Row {
+    /// Executes an instruction. Returns whether the sequence ends, if the instruction makes a row. Source: DWARF 5,
+    /// 6.2.5.
+    fn execute(
+        &mut self,
+        instruction: &LineInstruction<Reader<'_>>,
+        header: &LineProgramHeader<Reader<'_>>,
+    ) -> Option<bool> {
+        match *instruction {
+            LineInstruction::Special(opcode) => {
+                let (lines, addresses) = special(opcode, header)?;
+                self.line = self.line.wrapping_add_signed(lines);
+                self.advance(addresses, header);
+                return Some(false);
+            }
+            LineInstruction::Copy => return Some(false),
+            LineInstruction::EndSequence => return Some(true),
+            LineInstruction::AdvancePc(by) => self.advance(by, header),
+            LineInstruction::ConstAddPc => {
+                let (_, addresses) = special(u8::MAX, header)?;
+                self.advance(addresses, header);
+            }
+            LineInstruction::FixedAddPc(by) => {
+                self.address = self.address.wrapping_add(by.into());
+            }
+            LineInstruction::AdvanceLine(by) => self.line = self.line.wrapping_add_signed(by),
+            LineInstruction::SetAddress(address) => self.address = address,
+            LineInstruction::SetFile(file) => self.file = file,
+            _ => {}
+        }
+        None
+    }
+
+    fn advance(&mut self, by: u64, header: &LineProgramHeader<Reader<'_>>) {
+        let bytes = by.wrapping_mul(header.minimum_instruction_length().into());
+        self.address = self.address.wrapping_add(bytes);
+    }
+}
+
+/// Returns by how many lines and instructions a special opcode advances. A damaged header has a range of 0.
+fn special(opcode: u8, header: &LineProgramHeader<Reader<'_>>) -> Option<(i64, u64)> {
+    let adjusted = opcode.checked_sub(header.opcode_base())?;
+    let range = header.line_range();
+    let lines = adjusted.checked_rem(range)?;
+    let lines = i64::from(header.line_base()) + i64::from(lines);
+    Some((lines, adjusted.checked_div(range)?.into()))
 }
 
 fn path(

@@ -120,6 +120,8 @@ fn relocate(
         let size = match relocation.kind {
             elf::R_AARCH64_ABS64 | elf::R_X86_64_64 => 8,
             elf::R_AARCH64_ABS32 | elf::R_X86_64_32 => 4,
+            // Of code that the linker left out; the number is the same on all machines.
+            elf::R_AARCH64_NONE => continue,
             other => {
                 return Err(fault(
                     section,

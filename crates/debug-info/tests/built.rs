@@ -37,7 +37,7 @@ int entry(int x)
 }
 void _start(void)
 {
-	base = entry(base);
+	base = entry(base); asm volatile(\".subsection 1\\n nop\\n .previous\");
 }
 ";
 

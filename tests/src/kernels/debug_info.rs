@@ -23,14 +23,8 @@ const MODES: [Mode; 6] = [
     (Lto::Full, false),
 ];
 
-/// The options of all kernels here: a module of several objects, names for faddr2line, and scripts for gdb.
-const ALWAYS: [&str; 5] = [
-    "DEBUG_KERNEL=y",
-    "DEBUG_INFO=y",
-    "GDB_SCRIPTS=y",
-    "KALLSYMS=y",
-    "XZ_DEC=m",
-];
+/// The options of all kernels here: a module of several objects, and names for faddr2line.
+const ALWAYS: [&str; 4] = ["DEBUG_KERNEL=y", "DEBUG_INFO=y", "KALLSYMS=y", "XZ_DEC=m"];
 
 /// BTF, and users of its labels: the verifier names functions that nothing else refers to.
 const BTF: &str = "DEBUG_INFO_BTF=y";
