@@ -211,6 +211,7 @@ impl File {
             let found = found.get(address).cloned().unwrap_or_default();
             compared.expect(&program, *address, &found, expected);
         }
+        let mut n_silent = 0;
         let mut gdb = command(Path::new(GDB), &["-batch", "-nx", "-x", "ask_gdb.py"]);
         let found = answers(&output(gdb.arg(&file), "")?);
         for (address, expected) in &first {
@@ -219,9 +220,18 @@ impl File {
             for frame in expected.iter_mut().skip(1) {
                 "?:0".clone_into(&mut frame.place);
             }
-            let found = found.get(address).cloned().unwrap_or_default();
-            compared.expect(GDB, *address, &found, &expected);
+            let Some(found) = found.get(address).filter(|frames| !frames.is_empty()) else {
+                n_silent += 1;
+                continue;
+            };
+            compared.expect(GDB, *address, found, &expected);
         }
+        // gdb finds no block for a few addresses of kernels without LTO, too.
+        anyhow::ensure!(
+            n_silent * 50 <= first.len(),
+            "{GDB}: no function at {n_silent} of {} addresses",
+            first.len()
+        );
         if let Some(python) = drgn {
             let mut functions = String::new();
             for (name, address) in self
@@ -401,7 +411,9 @@ fn answers(text: &str) -> Answers {
 fn without_folders(place: &str) -> String {
     let place = place.split_once(" (").map_or(place, |(place, _)| place);
     let name = place.rsplit_once('/').map_or(place, |(_, name)| name);
-    name.to_owned()
+    // GNU's sign for line 0.
+    name.strip_suffix(":?")
+        .map_or_else(|| name.to_owned(), |file| format!("{file}:0"))
 }
 
 #[cfg(test)]

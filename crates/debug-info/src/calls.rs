@@ -92,8 +92,8 @@ impl CodeCalls {
 /// Returns what the instruction `word` at `address` calls, if it is `BL` or one of the forms of `BLR`.
 fn called(word: u32, address: u64) -> Option<Target> {
     if word >> 26 == 0b10_0101 {
-        // 26 bits with a sign, in instructions.
-        let distance = i64::from((word << 6).cast_signed() >> 6) * INSTRUCTION as i64;
+        // 26 bits with a sign, in instructions of 4 bytes.
+        let distance = i64::from((word << 6).cast_signed() >> 4);
         return Some(Target::Address(address.wrapping_add_signed(distance)));
     }
     // BLR, BLRAA and BLRAB with a key or zero.

@@ -33,7 +33,7 @@ const USERS_OF_BTF: [&str; 2] = ["BPF_SYSCALL=y", "SECURITY=y"];
 const DWARF_4: &str = "DEBUG_INFO_DWARF4=y";
 const COMPRESSED: &str = "DEBUG_INFO_COMPRESSED=y";
 
-/// What resolve_btfids prints of a label that it cannot resolve.
+/// What `resolve_btfids` prints of a label that it cannot resolve.
 const UNRESOLVED: &str = "resolve_btfids: unresolved symbol";
 
 /// The kernels of one test.
