@@ -7,5 +7,6 @@ pub mod debuggers;
 pub mod imports;
 pub mod kernels;
 pub mod object_differential;
+pub mod readers;
 pub mod steps;
 pub mod suite;

@@ -16,6 +16,7 @@ pub mod plugins;
 pub mod profile;
 pub mod rebuilds;
 pub mod runtime_rows;
+pub mod scaling;
 
 use kernel_lab::build::{Options, Usage};
 

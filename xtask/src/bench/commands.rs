@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The commands of `cargo xtask bench`.
 
-use kernel_bench::kernels::{checks_of, initcalls};
+use kernel_bench::kernels::{checks_of, initcalls, scaling};
 
 use super::kernels::{Built, KernelArgs};
 use super::runtime;
@@ -74,6 +74,15 @@ pub enum Command {
         #[command(flatten)]
         built: Built,
     },
+    /// Measure each code generation of a kernel with distributed thin LTO, and simulate farms of several sizes
+    ///
+    /// Generates the code once more, one object after the other, and links vmlinux again.
+    #[command(after_help = "Example:
+  cargo xtask bench scaling /build/thin-dist --results /tmp")]
+    Scaling {
+        #[command(flatten)]
+        built: Built,
+    },
     Runtime(Box<runtime::Args>),
 }
 
@@ -96,6 +105,7 @@ impl Command {
             Self::Inlining { kernels } => kernels.measure(|kernels| kernels.inlining()),
             Self::Initcalls { built } => built.measure(initcalls),
             Self::Checks { built } => built.measure(checks_of),
+            Self::Scaling { built } => built.measure(scaling),
         }
     }
 }

@@ -54,7 +54,7 @@ impl KernelArgs {
 /// A built kernel.
 #[derive(clap::Args)]
 pub struct Built {
-    /// The object tree of a kernel that was built with LTO from a tree with its own LTO.
+    /// The object tree of a built kernel; `initcalls` and `checks` take one from a tree with its own LTO.
     pub objtree: PathBuf,
     /// The directory for the result [default: docs/results of this repository].
     #[arg(long, value_name = "DIR")]
