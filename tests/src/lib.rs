@@ -2,6 +2,8 @@
 //! The tests that build kernels, the steps of `cargo xtask test`, and helpers for tests over several crates.
 #![warn(missing_docs)]
 
+pub mod btf_types;
+pub mod debuggers;
 pub mod imports;
 pub mod kernels;
 pub mod object_differential;

@@ -14,8 +14,9 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 17] = [
+const FOUNDATION: [(&str, &[&str]); 18] = [
     ("object-model", &[]),
+    ("debug-info", &["object-model"]),
     ("tool-io", &["object-model"]),
     ("kernel-facts", &[]),
     ("kernel-tree", &["kernel-facts"]),
@@ -34,6 +35,7 @@ const FOUNDATION: [(&str, &[&str]); 17] = [
     (
         "kernel-checks",
         &[
+            "debug-info",
             "kernel-facts",
             "object-model",
             "tool-io",

@@ -9,6 +9,7 @@ mod branch;
 mod call_sites;
 mod checks;
 mod crcs;
+mod debug_info;
 mod files;
 mod functions;
 mod got;
@@ -49,7 +50,7 @@ const fn check(name: &'static str, title: &'static str, run: Run) -> Check {
 const FILES: &str = "files";
 
 /// All checks in the order in which they are done and printed.
-pub const CHECKS: [Check; 19] = [
+pub const CHECKS: [Check; 20] = [
     check(FILES, "files of one build", |tree, against| {
         Ok(files::check(tree, against)?.finding)
     }),
@@ -72,6 +73,7 @@ pub const CHECKS: [Check; 19] = [
     }),
     check("names", "names", |tree, _| checks::names(tree)),
     check("kallsyms", "kallsyms", |tree, _| Ok(checks::kallsyms(tree))),
+    check("debug-info", "debug information", debug_info::check),
     check("got", "GOT references", |tree, _| got::got(tree)),
     check("read-once", "read-once", read_once::read_once),
     check("mcount", "functions traced", traced::mcount),

@@ -2,6 +2,7 @@
 //! The system packages that building and booting a kernel needs.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context as _;
 use xshell::cmd;
@@ -58,6 +59,17 @@ const TESTS: [Need; 3] = [
     need("chromium", "chromium"),
     USER_MODE_EMULATION,
 ];
+
+/// Programs that read debug information and BTF of kernels, for one of the tests.
+const DEBUGGERS: [Need; 4] = [
+    need("gdb-multiarch", "gdb-multiarch"),
+    need("aarch64-linux-gnu-addr2line", "binutils-aarch64-linux-gnu"),
+    need("pahole", "dwarves"),
+    need(BPFTOOL, "bpftool"),
+];
+
+/// The program that reads BTF. Debian has it outside of the search path of users.
+pub const BPFTOOL: &str = "/usr/sbin/bpftool";
 
 /// Runs small programs linked for either architecture. The package contains both emulators.
 const USER_MODE_EMULATION: Need = need("qemu-aarch64-static", "qemu-user-static");
@@ -123,6 +135,29 @@ pub fn ensure_user_mode_emulation() -> anyhow::Result<()> {
     }
     install_packages(&packages)?;
     found(&absent(&[USER_MODE_EMULATION], in_search_path))
+}
+
+/// Makes programs that read debug information and BTF available, and drgn in the directory `dir`. Returns the Python that
+/// has drgn.
+///
+/// # Errors
+/// Same as [`ensure`]; Python or its package index cannot be used.
+pub fn ensure_debuggers(dir: &Path) -> anyhow::Result<PathBuf> {
+    let packages = absent(&DEBUGGERS, in_search_path);
+    if !packages.is_empty() {
+        install_packages(&packages)?;
+        found(&absent(&DEBUGGERS, in_search_path))?;
+    }
+    let python = dir.join("bin/python");
+    if !dir.join("bin/drgn").exists() {
+        progress::note("installing drgn");
+        let mut venv = Command::new("python3");
+        process::output(venv.args(["-m", "venv"]).arg(dir))
+            .context("this needs python3 and Debian's package python3-venv")?;
+        let mut pip = Command::new(&python);
+        process::output(pip.args(["-m", "pip", "install", "--quiet", "drgn"]))?;
+    }
+    Ok(python)
 }
 
 /// Makes LLVM of this version available beside the default one, and returns the directory of its tools.

@@ -6,6 +6,7 @@
 mod anywhere;
 mod broken;
 mod conventions;
+mod debug_info;
 mod dist;
 mod distributed;
 mod dropping;
@@ -186,7 +187,7 @@ pub const TESTS: [(&str, KernelTest); 39] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 62] = [
+pub const WIDE: [(&str, KernelTest); 64] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -232,6 +233,14 @@ pub const WIDE: [(&str, KernelTest); 62] = [
     (
         "with debug information, two object trees give the same stripped kernel",
         anywhere::debug_information,
+    ),
+    (
+        "DWARF 4 and BTF: debuggers, bpftool and pahole see what they see without LTO",
+        debug_info::dwarf_4_and_btf,
+    ),
+    (
+        "compressed DWARF of the compiler's default version, and BTF: the same",
+        debug_info::compressed,
     ),
     (
         "ccache gives the same bytes, and answers the second time",

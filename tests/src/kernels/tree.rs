@@ -193,7 +193,8 @@ const RECORDERS: [&str; 4] = [
 ];
 
 /// Options that do not work with LTO and can be chosen without it, and the options that exclude them.
-const CONFLICTS: [&[&str]; 4] = [
+const CONFLICTS: [&[&str]; 5] = [
+    &["DEBUG_INFO_SPLIT=y", "DEBUG_INFO=y"],
     &["KASAN=y"],
     &["KCOV=y"],
     &["GCOV_KERNEL=y"],

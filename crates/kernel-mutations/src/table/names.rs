@@ -81,7 +81,28 @@ pub const MUTATIONS: &[Mutation] = &[
             })
         },
     ),
+    mutation(
+        "debug-info",
+        "a function with debug information has no symbol",
+        "debug information has function start_kernel at ",
+        |kernel| debug_info(kernel, |patch| patch.unname_one("start_kernel")),
+    ),
+    mutation(
+        "debug-info",
+        "the debug information is gone",
+        "has no debug information",
+        |kernel| {
+            debug_info(kernel, |patch| {
+                patch.rename_section(".debug_info", ".debug_gone")
+            })
+        },
+    ),
 ];
+
+fn debug_info(kernel: &Kernel, change: impl Fn(&mut Patch) -> Option<()>) -> Option<Changes> {
+    let is_there = kernel.is_set("DEBUG_INFO") && !kernel.is_set("DEBUG_INFO_SPLIT");
+    is_there.then(|| kernel.patched("vmlinux", change))?
+}
 
 /// Changes the first global symbol that is made for assembly to name it.
 fn named_in_assembly(

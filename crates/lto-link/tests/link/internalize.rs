@@ -21,6 +21,7 @@ const PARTS: [(&str, &str); 3] = [
          int unreached_too(int x) { return unreached(x) * 2; }
          int by_assembly(void) { return 1; }
          int by_module_assembly(void) { return 2; }
+         int by_btf_label(void) { return 6; }
          int by_native(void) { return 3; }
          int in_script(void) { return 4; }
          int wanted(void) { return 5; }",
@@ -34,7 +35,13 @@ const PARTS: [(&str, &str); 3] = [
          }
          __attribute__((used, section(\"table\"))) static int (*in_table)(int) = entry;",
     ),
-    ("c.o", "asm(\".quad by_module_assembly\");"),
+    (
+        "c.o",
+        // BTF_ID(func, by_btf_label) of include/linux/btf_ids.h.
+        "asm(\".quad by_module_assembly\");
+         asm(\".pushsection .BTF_ids,\\\"a\\\"; .local __BTF_ID__func__by_btf_label__7; \"
+             \"__BTF_ID__func__by_btf_label__7: .zero 4; .popsection\");",
+    ),
 ];
 
 const INPUTS: [&str; 10] = [
@@ -99,6 +106,7 @@ fn what_no_root_reaches_is_dropped() {
         linked(&dir),
         [
             "by_assembly",
+            "by_btf_label",
             "by_module_assembly",
             "by_native",
             "in_script",
@@ -110,6 +118,7 @@ fn what_no_root_reaches_is_dropped() {
     for line in [
         "by_assembly\tinline-assembly\tb.o",
         "by_module_assembly\tmodule-assembly\tc.o",
+        "by_btf_label\tmodule-assembly\tc.o",
         "by_native\tnative\tn.o",
         "in_script\tnamed-in\tx.lds",
     ] {
@@ -449,6 +458,7 @@ fn a_link_in_one_process_drops_what_no_root_reaches() {
         kept.retain(|name| name != "reached");
         let roots = [
             "by_assembly",
+            "by_btf_label",
             "by_module_assembly",
             "by_native",
             "in_script",
