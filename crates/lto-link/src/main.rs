@@ -5,7 +5,6 @@ mod command;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,9 +12,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
     Cache, CodeGeneration, FailedLink, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions,
-    LinkPaths, Reach, RootOptions, Roots, ThinLinkOptions, ToolchainError, causes_in_log,
-    check_toolchain, complete_thin_link, file_directives, link, named_in_assembly, read_record,
-    thin_link,
+    LinkPaths, Reach, RootOptions, Roots, ThinLinkOptions, ToolchainError, check_toolchain,
+    complete_thin_link, file_directives, link, named_in_assembly, read_record, thin_link,
 };
 use tool_io::{Failure, Files};
 
@@ -63,7 +61,7 @@ enum Kind {
     ///
     /// Links by lto-link explain their messages themselves. This is for the messages of other programs: the last
     /// link of vmlinux, a compiler, modpost.
-    Explain(ExplainArgs),
+    Explain(command::explain::ExplainArgs),
     /// List the symbols that the assembly in bitcode names, and the first object that names each
     ///
     /// Run it in the object tree of a kernel that lto-link linked.
@@ -110,6 +108,8 @@ enum Kind {
     UsedExports(command::exports::UsedExportsArgs),
     /// Print how many objects of a build were generated where, and why on this machine
     Launched(command::launch::LaunchedArgs),
+    /// Look at the cache of generated code on this machine, which `LTO_LAUNCHER=cache` uses, or clear it
+    Cache(command::cache::CacheArgs),
 }
 
 #[derive(Args)]
@@ -119,19 +119,6 @@ struct WhyArgs {
     /// The output of the link: vmlinux.o, or the object of a module
     #[arg(short, default_value = "vmlinux.o")]
     output: PathBuf,
-}
-
-#[derive(Args)]
-struct ExplainArgs {
-    /// The log
-    #[arg(default_value = "/dev/stdin")]
-    log: PathBuf,
-    /// The object whose code was generated, for messages that name none
-    #[arg(long)]
-    object: Option<String>,
-    /// The exit code of the program that wrote the log
-    #[arg(long, value_name = "CODE")]
-    status: Option<i32>,
 }
 
 #[derive(Args)]
@@ -258,7 +245,7 @@ fn run() -> Result<(), Failure> {
         Kind::Module(args) => run_link(LinkKind::Module, args),
         Kind::ThinLink(args) => run_thin_link(args, arguments),
         Kind::Why(args) => print_why(&args),
-        Kind::Explain(args) => print_explanations(&args),
+        Kind::Explain(args) => command::explain::print(&args),
         Kind::AssemblyNames(args) => print_assembly_names(&args),
         Kind::Included { object } => print_included(&object),
         Kind::CheckToolchain { linker, compiler } => try_toolchain(&compiler, &linker),
@@ -267,6 +254,7 @@ fn run() -> Result<(), Failure> {
         Kind::UsedExports(args) => command::exports::run(&args),
         Kind::Launch(args) => command::launch::run(args),
         Kind::Launched(args) => command::launch::print(&args),
+        Kind::Cache(args) => command::cache::run(args),
     }
 }
 
@@ -477,23 +465,4 @@ fn print_why(args: &WhyArgs) -> Result<(), Failure> {
     let lines = fates.iter().flat_map(|fate| fate.lines(symbol, &listing));
     let text = lines.map(|line| line + "\n").collect::<String>();
     Ok(tool_io::write_stdout(text.as_bytes())?)
-}
-
-fn print_explanations(args: &ExplainArgs) -> Result<(), Failure> {
-    let ExplainArgs {
-        log,
-        object,
-        status,
-    } = args;
-    let name = log.display();
-    let log = fs::read(log).map_err(|error| Failure::cannot_run(format!("{name}: {error}")))?;
-    let log = String::from_utf8_lossy(&log);
-    let causes = causes_in_log(&log, object.as_deref(), *status);
-    if causes.is_empty() {
-        return Err(Failure::fault(format!(
-            "{name}: has no message that lto-link can explain"
-        )));
-    }
-    let text = causes.iter().map(|cause| format!("{cause}\n"));
-    Ok(tool_io::write_stdout(text.collect::<String>().as_bytes())?)
 }

@@ -181,7 +181,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 61] = [
+pub const WIDE: [(&str, KernelTest); 62] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -231,6 +231,10 @@ pub const WIDE: [(&str, KernelTest); 61] = [
     (
         "ccache gives the same bytes, and answers the second time",
         anywhere::with_ccache,
+    ),
+    (
+        "a second build in another place finds generated code and compilations in caches",
+        anywhere::found_again,
     ),
     (
         "a kernel without modules builds and boots in every mode",

@@ -2,6 +2,9 @@
 //! Commands of the tool, a file each.
 
 pub mod actions;
+pub mod cache;
 pub mod check;
+pub mod environment;
+pub mod explain;
 pub mod exports;
 pub mod launch;
