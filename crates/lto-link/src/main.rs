@@ -34,6 +34,7 @@ Examples:
       -- ld.lld -maarch64elf
   lto-link check vmlinux --objs vmlinux.a --emit-suffix-map vmlinux.names
   lto-link actions --format json > actions.json
+  lto-link cache status --format json
 
 Exit codes: 0 linked, 1 a fault was found or the link failed, 2 could not run.";
 

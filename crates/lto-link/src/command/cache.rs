@@ -77,13 +77,12 @@ pub fn run(args: CacheArgs) -> Result<(), Failure> {
 
 fn open(place: Place) -> Result<(CodeCache, PathBuf), Failure> {
     let Place { dir } = place;
-    let dir = match dir {
-        Some(dir) => dir,
-        None => {
-            let launcher = variable("LTO_LAUNCHER").unwrap_or_default();
-            let named = cache_of_launcher(&launcher.to_string_lossy());
-            cache_dir(named.as_deref()).map_err(Failure::cannot_run)?
-        }
+    let dir = if let Some(dir) = dir {
+        dir
+    } else {
+        let launcher = variable("LTO_LAUNCHER").unwrap_or_default();
+        let named = cache_of_launcher(&launcher.to_string_lossy());
+        cache_dir(named.as_deref()).map_err(Failure::cannot_run)?
     };
     let cache = CodeCache::new(dir.clone(), cache_limit()?);
     Ok((cache, dir))
@@ -105,8 +104,7 @@ fn text(status: &CacheStatus) -> String {
         hits,
         misses,
     } = status;
-    let asked = hits + misses;
-    let rate = if asked == 0 { 0 } else { 100 * hits / asked };
+    let rate = (100 * hits).checked_div(hits + misses).unwrap_or(0);
     format!(
         "directory  {}\nsize       {} of {} MiB\nentries    {entries}\nhits       {hits} ({rate} %)\n\
          misses     {misses}\n",
