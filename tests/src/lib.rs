@@ -5,5 +5,6 @@
 pub mod imports;
 pub mod kernels;
 pub mod object_differential;
+pub mod readers;
 pub mod steps;
 pub mod suite;

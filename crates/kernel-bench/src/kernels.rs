@@ -12,7 +12,7 @@ use lto_lab::Lab;
 
 use crate::initcall_script::{self, Compared};
 use crate::page::{arguments, head, kernel_name, page_name, release};
-use crate::{BuildApart, checks, dropping, plugins, rebuilds};
+use crate::{BuildApart, checks, dropping, plugins, rebuilds, scaling};
 
 /// A measurement that was kept.
 #[derive(Debug)]
@@ -216,6 +216,27 @@ pub fn checks_of(objtree: &Path, results: &Path) -> Result<Kept, Failure> {
     let table = checks::measure(objtree, installer::built_tool)?;
     let page = results.join(format!("checks-{release}.md"));
     let text = format!("{}{table}", head(&title, "bench checks OBJTREE")?);
+    write(&page, &text)?;
+    Ok(Kept { table, page })
+}
+
+/// The CPU time that an action takes on the client, in seconds: lto-link with trexe, measured with the farm
+/// of one machine (docs/scaling.md).
+const CLIENT_CPU: f64 = 0.03;
+
+/// Measures the code generations of the kernel of `objtree`, and simulates farms of several sizes.
+///
+/// # Errors
+/// The kernel was not built with distributed thin LTO, a program fails, or the page cannot be written.
+pub fn scaling(objtree: &Path, results: &Path) -> Result<Kept, Failure> {
+    let release = release(objtree)?;
+    let lto_link = installer::built_tool("lto-link")?;
+    let measured = scaling::measure(objtree, &lto_link)?;
+    let table = measured.page(CLIENT_CPU, tool_io::cpus().get());
+    let name = objtree.file_name().unwrap_or_default().to_string_lossy();
+    let page = results.join(format!("scaling-{name}.md"));
+    let title = format!("Code generation on several machines: Linux {release}, {name}");
+    let text = format!("{}{table}", head(&title, "bench scaling OBJTREE")?);
     write(&page, &text)?;
     Ok(Kept { table, page })
 }

@@ -6,6 +6,7 @@
 
 pub mod checks;
 pub mod dropping;
+pub mod estimate;
 pub mod gains;
 pub mod guided;
 pub mod initcall_script;
@@ -16,6 +17,7 @@ pub mod plugins;
 pub mod profile;
 pub mod rebuilds;
 pub mod runtime_rows;
+pub mod scaling;
 
 use kernel_lab::build::{Options, Usage};
 

@@ -99,7 +99,7 @@ pub fn build(options: Options<'_>) -> Result<Usage, Failure> {
     let usage = Usage {
         wall_seconds: started.elapsed().as_secs_f64(),
         cpu_seconds: children_seconds()? - before,
-        peak_rss_kib: children_usage()?.max_rss().try_into().unwrap_or_default(),
+        peak_rss_kib: children_peak_kib()?,
         jobs,
         built,
     };
@@ -141,6 +141,11 @@ fn children_usage() -> anyhow::Result<Rusage> {
 /// Returns the CPU time of all programs that were started and have ended, in seconds.
 pub fn children_seconds() -> anyhow::Result<f64> {
     Ok(tool_io::cpu_seconds(&children_usage()?))
+}
+
+/// Returns the memory of the largest program that was started and has ended, in KiB.
+pub fn children_peak_kib() -> anyhow::Result<u64> {
+    Ok(children_usage()?.max_rss().try_into().unwrap_or_default())
 }
 
 /// Returns the CPU time of this program itself, in seconds.

@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use xshell::cmd;
 
 use crate::arch::Arch;
-use crate::{apt, llvm, progress};
+use crate::{apt, llvm, process, progress, workspace};
 
 /// The packages to check for, and whether to install them.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +136,34 @@ pub fn ensure_llvm(version: u32) -> anyhow::Result<PathBuf> {
         llvm::complete(&dir)?;
     }
     Ok(dir)
+}
+
+/// The version of cargo-fuzz that is installed.
+const CARGO_FUZZ: &str = "0.13.2";
+
+/// Makes cargo-fuzz available below `target/tools`, and returns its program.
+///
+/// # Errors
+/// cargo cannot install it.
+pub fn ensure_cargo_fuzz() -> anyhow::Result<PathBuf> {
+    let tools = workspace::root().join("target/tools");
+    let program = tools.join("bin/cargo-fuzz");
+    if !program.is_file() {
+        let step = progress::Step::start("installing cargo-fuzz");
+        let sh = process::shell()?;
+        let cargo = process::cargo();
+        process::read(cmd!(
+            sh,
+            "{cargo} install cargo-fuzz --locked --version {CARGO_FUZZ} --root {tools}"
+        ))?;
+        anyhow::ensure!(
+            program.is_file(),
+            "{}: cargo left no such file",
+            program.display()
+        );
+        step.finish("installed");
+    }
+    Ok(program)
 }
 
 fn install_packages(packages: &[String]) -> anyhow::Result<()> {

@@ -19,6 +19,8 @@
 //! [`actions()`] lists these code generations with their exact inputs (`actions/`), and [`launch()`] has one
 //! of them done by another program, or takes its result from a [`CodeCache`] (`launch/`, `cache/`).
 //!
+//! Before a link, its time and memory are estimated from the sizes of its inputs (`estimate/`): [`Needs`].
+//!
 //! If the linker fails, a [`FailedLink`] explains its messages (`messages/`).
 //!
 //! [`LinkPaths`] names all files of a link.
@@ -36,6 +38,7 @@ mod actions;
 mod cache;
 mod check;
 mod error;
+mod estimate;
 mod generate;
 mod jobs;
 mod launch;
@@ -73,6 +76,10 @@ pub use error::{
     CodegenError, DefinitionFault, EmbeddedError, IncompatibleObject, LinkError, NameError,
     RootError,
 };
+pub use estimate::model::{Costs, Estimate, Mode, Model, Size, Terms};
+pub use estimate::needs::{ANY_MEMORY, Needs, NewCode, Shortage};
+pub use estimate::sizes::LinkSizes;
+pub use estimate::units::{memory_text, read_memory, time_text};
 pub use generate::distributed::{ThinLinkOptions, complete_thin_link, thin_link};
 pub use jobs::Jobs;
 pub use launch::launcher::cache_of_launcher;

@@ -12,10 +12,13 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
     Cache, CodeGeneration, FailedLink, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions,
-    LinkPaths, Reach, RootOptions, Roots, ThinLinkOptions, ToolchainError, check_toolchain,
-    complete_thin_link, file_directives, link, named_in_assembly, read_record, thin_link,
+    LinkPaths, NewCode, Reach, RootOptions, Roots, ThinLinkOptions, ToolchainError,
+    check_toolchain, complete_thin_link, file_directives, link, named_in_assembly, read_record,
+    thin_link,
 };
 use tool_io::{Failure, Files};
+
+use crate::command::estimate::before_link;
 
 #[derive(Parser)]
 #[command(version, about = "Links LLVM bitcode into a native, relocatable object of the kernel",
@@ -35,6 +38,7 @@ Examples:
   lto-link check vmlinux --objs vmlinux.a --emit-suffix-map vmlinux.names
   lto-link actions --format json > actions.json
   lto-link cache status --format json
+  lto-link estimate --jobs 8
 
 Exit codes: 0 linked, 1 a fault was found or the link failed, 2 could not run.";
 
@@ -58,6 +62,12 @@ enum Kind {
     ///
     /// Run it in the object tree of a kernel that was linked with --internalize.
     Why(WhyArgs),
+    /// Estimate time and memory of a link, with thin, distributed thin and full LTO
+    ///
+    /// Run it in the object tree of a kernel that lto-link linked, or name the objects. Each link makes the same
+    /// estimate before it starts. A link of a minute or more prints it, and a link stops if less memory is free on the
+    /// machine or in its control groups. `LTO_MEMORY` in the environment sets another amount (16G), or `any`.
+    Estimate(command::estimate::EstimateArgs),
     /// Explain messages of ld.lld, clang and modpost in the log of a build
     ///
     /// Links by lto-link explain their messages themselves. This is for the messages of other programs: the last
@@ -246,7 +256,8 @@ fn run() -> Result<(), Failure> {
         Kind::Module(args) => run_link(LinkKind::Module, args),
         Kind::ThinLink(args) => run_thin_link(args, arguments),
         Kind::Why(args) => print_why(&args),
-        Kind::Explain(args) => command::explain::print(&args),
+        Kind::Explain(args) => command::explain::run(&args),
+        Kind::Estimate(args) => command::estimate::run(args),
         Kind::AssemblyNames(args) => print_assembly_names(&args),
         Kind::Included { object } => print_included(&object),
         Kind::CheckToolchain { linker, compiler } => try_toolchain(&compiler, &linker),
@@ -308,6 +319,8 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         };
         show_progress(&options.output, &inputs, &jobs)?;
     }
+    let new_code = NewCode::of(&options);
+    before_link(options.paths(), &inputs, new_code, options.jobs)?;
     let result = link(&options, &inputs);
     let link = FailedLink::new(&options.linker, &options.output, &inputs);
     exit_result(result, link)
@@ -350,6 +363,10 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
     };
     let files = Files::new();
     let inputs = Inputs::read(&&files, &objs, &libs)?;
+    if !complete {
+        let paths = LinkPaths::with_shared(&options.output, &options.shared);
+        before_link(paths, &inputs, NewCode::ObjectByObject, options.jobs)?;
+    }
     let result = if complete {
         complete_thin_link(&options, &&files, &inputs)
     } else {
@@ -365,7 +382,7 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
 
 /// Prints the line that make shows for the link of vmlinux.o, unless make is silent.
 fn show_progress(output: &Path, inputs: &Inputs, jobs: &str) -> Result<(), Failure> {
-    if std::env::var_os("quiet").is_none_or(|quiet| quiet != "silent_") {
+    if !is_silent() {
         let line = format!(
             "  LTO     {} ({} bitcode, {} native objects, {jobs})\n",
             output.display(),
@@ -375,6 +392,11 @@ fn show_progress(output: &Path, inputs: &Inputs, jobs: &str) -> Result<(), Failu
         tool_io::write_stdout(line.as_bytes())?;
     }
     Ok(())
+}
+
+/// Returns whether make prints only errors.
+fn is_silent() -> bool {
+    std::env::var_os("quiet").is_some_and(|quiet| quiet == "silent_")
 }
 
 /// Tells failures of a link by their exit codes, and explains the linker's messages.

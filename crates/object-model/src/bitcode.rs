@@ -7,6 +7,7 @@ mod block_id;
 mod constants;
 mod global_value;
 mod irsymtab;
+mod sizes;
 mod string_table;
 mod summary;
 mod types;
@@ -19,6 +20,7 @@ pub use assembly::{Assembly, FunctionAssembly};
 pub use global_value::{
     GlobalValue, GlobalValueKind, Guid, Linkage, Summary, ValueIndex, ValueSummary,
 };
+pub use sizes::PartSizes;
 
 /// The record that contains the table, in a symbol table or string table block.
 const BLOB_RECORD: u64 = 1;
@@ -212,6 +214,14 @@ impl<'data> Bitcode<'data> {
     /// The bitstream of a module is damaged.
     pub fn strings_beside(&self, section: &str) -> Result<Vec<Vec<u8>>, ReadError> {
         constants::strings_beside(&self.modules, section)
+    }
+
+    /// Returns the sizes of the parts of the file. Bodies of functions are skipped by their length.
+    ///
+    /// # Errors
+    /// The bitstream of a module is damaged.
+    pub fn part_sizes(&self) -> Result<PartSizes, ReadError> {
+        sizes::measure(&self.modules)
     }
 
     /// Returns whether the file was compiled with `-fPIC` or `-fPIE`.

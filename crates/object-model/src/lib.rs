@@ -33,7 +33,7 @@ pub use architecture::Architecture;
 pub use archive::{Archive, Member, MemberContent};
 pub use bitcode::{
     Assembly, Bitcode, FunctionAssembly, GlobalValue, GlobalValueKind, Guid, Linkage, LtoKind,
-    Summary, ValueIndex, ValueSummary,
+    PartSizes, Summary, ValueIndex, ValueSummary,
 };
 pub use btf::{Btf, BtfError};
 pub use build_id::BuildId;

@@ -24,13 +24,15 @@ impl Sizes {
             .iter()
             .filter(|section| section.is_allocated())
         {
-            if section.is_executable() || !section.is_writable() {
-                sizes.text += section.size;
+            let sum = if section.is_executable() || !section.is_writable() {
+                &mut sizes.text
             } else if section.data.is_empty() {
-                sizes.bss += section.size;
+                &mut sizes.bss
             } else {
-                sizes.data += section.size;
-            }
+                &mut sizes.data
+            };
+            // A damaged file may have any size.
+            *sum = sum.saturating_add(section.size);
         }
         sizes
     }

@@ -152,7 +152,8 @@ pub fn lost(vmlinux: &Elf, object: &Elf) -> Vec<Fault> {
         };
         let of_table = object.sections().iter();
         let of_table = of_table.filter(|s| s.is_allocated() && is_of_table(s.name));
-        let expected = of_table.map(|section| section.size).sum::<u64>() / stride;
+        let size = of_table.fold(0, |sum: u64, section| sum.saturating_add(section.size));
+        let expected = size / stride;
         let found = tables.iter().filter(|found| is_table(&found.name));
         let found = found.map(|table| table.entries.len() as u64).sum();
         if found < expected {

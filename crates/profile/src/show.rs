@@ -74,7 +74,8 @@ pub struct Amount {
 impl Amount {
     fn add(&mut self, size: u64) {
         self.n += 1;
-        self.bytes += size;
+        // A damaged object may have any size.
+        self.bytes = self.bytes.saturating_add(size);
     }
 }
 
@@ -279,6 +280,14 @@ mod tests {
         let shown = show(&[counted("a", 0)], 9);
         assert_eq!((shown.n_executed, shown.hottest), (0, Vec::new()));
         assert_eq!(shown.functions_for, [(50, 0), (90, 0), (99, 0)]);
+    }
+
+    #[test]
+    fn sizes_of_a_damaged_object_do_not_overflow() {
+        let mut amount = Amount::default();
+        amount.add(u64::MAX);
+        amount.add(2);
+        assert_eq!((amount.n, amount.bytes), (2, u64::MAX));
     }
 
     #[test]

@@ -199,7 +199,7 @@ pub fn check_once(vmlinux: &Elf, object: &Elf) -> Option<OnceFault> {
     let is_once = |name: &str| [".data.once", ".data..once"].contains(&name);
     let once = object.sections().iter();
     let once = once.filter(|section| is_once(section.name));
-    let expected: u64 = once.map(|section| section.size).sum();
+    let expected = once.fold(0, |sum: u64, section| sum.saturating_add(section.size));
     if expected == 0 {
         return None;
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The commands of `cargo xtask bench`.
 
-use kernel_bench::kernels::{checks_of, initcalls};
+use kernel_bench::kernels::{checks_of, initcalls, scaling};
 
 use super::kernels::{Built, KernelArgs};
-use super::runtime;
+use super::{estimate, runtime};
 use crate::outcome::Outcome;
 
 /// A measurement.
@@ -74,6 +74,16 @@ pub enum Command {
         #[command(flatten)]
         built: Built,
     },
+    Estimate(estimate::Args),
+    /// Measure each code generation of a kernel with distributed thin LTO, and simulate farms of several sizes
+    ///
+    /// Generates the code once more, one object after the other, and links vmlinux again.
+    #[command(after_help = "Example:
+  cargo xtask bench scaling /build/thin-dist --results /tmp")]
+    Scaling {
+        #[command(flatten)]
+        built: Built,
+    },
     Runtime(Box<runtime::Args>),
 }
 
@@ -85,6 +95,7 @@ impl Command {
     )]
     pub fn run(&self) -> Outcome {
         match self {
+            Self::Estimate(args) => estimate::run(args),
             Self::Runtime(args) => runtime::run(args),
             Self::Rebuilds {
                 kernels,
@@ -96,6 +107,7 @@ impl Command {
             Self::Inlining { kernels } => kernels.measure(|kernels| kernels.inlining()),
             Self::Initcalls { built } => built.measure(initcalls),
             Self::Checks { built } => built.measure(checks_of),
+            Self::Scaling { built } => built.measure(scaling),
         }
     }
 }

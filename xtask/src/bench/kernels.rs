@@ -54,7 +54,7 @@ impl KernelArgs {
 /// A built kernel.
 #[derive(clap::Args)]
 pub struct Built {
-    /// The object tree of a kernel that was built with LTO from a tree with its own LTO.
+    /// The object tree of a built kernel; `initcalls` and `checks` take one from a tree with its own LTO.
     pub objtree: PathBuf,
     /// The directory for the result [default: docs/results of this repository].
     #[arg(long, value_name = "DIR")]
@@ -69,11 +69,13 @@ impl Built {
     }
 }
 
-fn results_dir(results: Option<&Path>) -> PathBuf {
+/// Returns the directory for results.
+pub fn results_dir(results: Option<&Path>) -> PathBuf {
     results.map_or_else(|| workspace::root().join("docs/results"), Path::to_owned)
 }
 
-fn shown(kept: &Kept) -> Outcome {
+/// Prints a measurement that was kept.
+pub fn shown(kept: &Kept) -> Outcome {
     let Kept { table, page } = kept;
     let text = format!("{table}\nwritten to {}\n", page.display());
     Ok(print(text.as_bytes())?)

@@ -2,6 +2,7 @@
 //! `cargo xtask bench`: measures the cost of the plugins, as ratios to the steps that they replace.
 
 mod commands;
+mod estimate;
 mod kernels;
 mod old;
 mod runtime;
@@ -27,7 +28,8 @@ use crate::outcome::Outcome;
   cargo xtask bench levers --trim --profile ci
   cargo xtask bench inlining --profile ci
   cargo xtask bench initcalls /build/6.12-thin
-  cargo xtask bench checks /build/6.12-thin")]
+  cargo xtask bench checks /build/6.12-thin
+  cargo xtask bench estimate")]
 pub struct Args {
     #[command(flatten)]
     kernels: KernelArgs,

@@ -2,18 +2,29 @@
 //! `cargo xtask fuzz`: tries random inputs.
 
 mod links;
+mod readers;
 
 use clap::Subcommand;
 
 use crate::outcome::Outcome;
 
 /// Try random inputs, and compare the results with the expected ones
+///
+/// Without a subcommand, gives arbitrary bytes to every reader, by cargo-fuzz: none may panic, loop or take all
+/// memory.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  cargo xtask fuzz links --seeds 0..1000")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  cargo xtask fuzz --minutes 10
+  cargo xtask fuzz --minutes 10 --target elf
+  cargo xtask fuzz links --seeds 0..1000"
+)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    readers: readers::Readers,
 }
 
 #[derive(Subcommand)]
@@ -24,6 +35,7 @@ enum Command {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     match &args.command {
-        Command::Links(args) => links::run(args),
+        Some(Command::Links(args)) => links::run(args),
+        None => readers::run(&args.readers),
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! `lto-link explain`: explanations of the messages in a log.
+//! `lto-link explain`: explains the messages in the log of a build.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,8 +22,8 @@ pub struct ExplainArgs {
     status: Option<i32>,
 }
 
-/// Prints the explanations of the messages in a log.
-pub fn print(args: &ExplainArgs) -> Result<(), Failure> {
+/// Prints the explanations.
+pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let ExplainArgs {
         log,
         object,

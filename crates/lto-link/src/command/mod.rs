@@ -5,6 +5,7 @@ pub mod actions;
 pub mod cache;
 pub mod check;
 pub mod environment;
+pub mod estimate;
 pub mod explain;
 pub mod exports;
 pub mod launch;

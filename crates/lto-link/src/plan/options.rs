@@ -69,7 +69,7 @@ pub struct LinkOptions {
 
 impl LinkOptions {
     /// Returns the names of the link's files.
-    pub(crate) fn paths(&self) -> LinkPaths<'_> {
+    pub fn paths(&self) -> LinkPaths<'_> {
         match &self.code {
             CodeGeneration::Distributed { shared } => LinkPaths::with_shared(&self.output, shared),
             CodeGeneration::InLinker { .. } | CodeGeneration::Dropping(_) => {

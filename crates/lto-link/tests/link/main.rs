@@ -9,6 +9,7 @@ mod code_cache;
 mod codegen;
 mod conflicts;
 mod distributed;
+mod estimate;
 mod exports;
 mod failures;
 mod internalize;

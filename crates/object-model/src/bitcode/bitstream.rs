@@ -129,6 +129,11 @@ impl<'data> Bitstream<'data> {
 }
 
 impl<'data> Block<'data> {
+    /// Returns the length of the content in bytes.
+    pub fn n_bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
     /// Returns a reader of the content from its start, which keeps the text of records.
     pub fn items(&self) -> Items<'data> {
         Items {
