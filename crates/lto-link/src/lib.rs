@@ -17,7 +17,7 @@
 //! With distributed LTO, [`thin_link()`] comes first: it writes an index per object, from which make
 //! generates code object by object. [`complete_thin_link()`] adds the roots that only generated code shows.
 //! [`actions()`] lists these code generations with their exact inputs (`actions/`), and [`launch()`] has one
-//! of them done by another program (`launch/`).
+//! of them done by another program, or takes its result from a [`CodeCache`] (`launch/`, `cache/`).
 //!
 //! Before a link, its time and memory are estimated from the sizes of its inputs (`estimate/`): [`Needs`].
 //!
@@ -35,6 +35,7 @@
 #![warn(missing_docs)]
 
 mod actions;
+mod cache;
 mod check;
 mod error;
 mod estimate;
@@ -62,6 +63,8 @@ pub use actions::error::{ActionError, CompilerError};
 pub use actions::inputs::Role;
 pub use actions::message::{Command, EnvironmentVariable};
 pub use actions::table::{actions_json, actions_table};
+pub use cache::settings::{DEFAULT_CACHE_LIMIT, cache_dir, parse_size};
+pub use cache::store::{CacheStatus, CodeCache};
 pub use check::definitions::{Definitions, NATIVE_FORMS, definitions};
 pub use check::included::file_directives;
 pub use check::kallsyms::{KernelNames, NameFault, is_listed, kernel_names};
@@ -79,6 +82,7 @@ pub use estimate::sizes::LinkSizes;
 pub use estimate::units::{memory_text, read_memory, time_text};
 pub use generate::distributed::{ThinLinkOptions, complete_thin_link, thin_link};
 pub use jobs::Jobs;
+pub use launch::launcher::cache_of_launcher;
 pub use launch::record::{Outcome, launched_line};
 pub use launch::run::{LaunchError, LaunchOptions, Launched, launch};
 pub use launch::slots::Slots;

@@ -9,6 +9,7 @@ use crate::error::{LinkError, io_error};
 use crate::generate::code::generate_code;
 use crate::generate::folders::remove_dir;
 use crate::generate::link_files::Code;
+use crate::generate::lld_cache::forget_other_options;
 use crate::generate::root_lists::remove_root_lists;
 use crate::linker::Linker;
 use crate::lock::OutputLock;
@@ -54,8 +55,13 @@ fn write_scripts(options: &LinkOptions, plan: &LinkPlan) -> Result<(), LinkError
         tool_io::write_if_changed(path, text.as_bytes())?;
     }
     remove_dir(&options.paths().code_dir())?;
-    match options.code {
-        CodeGeneration::InLinker { .. } => remove_root_lists(options.paths()),
+    match &options.code {
+        CodeGeneration::InLinker { cache } => {
+            if let Some(cache) = cache {
+                forget_other_options(&cache.dir, &options.linker)?;
+            }
+            remove_root_lists(options.paths())
+        }
         // Code generation replaces the lists; with distributed LTO, the thin link has done so.
         CodeGeneration::Dropping(_) | CodeGeneration::Distributed { .. } => Ok(()),
     }

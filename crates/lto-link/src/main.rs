@@ -37,6 +37,7 @@ Examples:
       -- ld.lld -maarch64elf
   lto-link check vmlinux --objs vmlinux.a --emit-suffix-map vmlinux.names
   lto-link actions --format json > actions.json
+  lto-link cache status --format json
   lto-link estimate --jobs 8
 
 Exit codes: 0 linked, 1 a fault was found or the link failed, 2 could not run.";
@@ -118,6 +119,8 @@ enum Kind {
     UsedExports(command::exports::UsedExportsArgs),
     /// Print how many objects of a build were generated where, and why on this machine
     Launched(command::launch::LaunchedArgs),
+    /// Look at the cache of generated code on this machine, which `LTO_LAUNCHER=cache` uses, or clear it
+    Cache(command::cache::CacheArgs),
 }
 
 #[derive(Args)]
@@ -263,6 +266,7 @@ fn run() -> Result<(), Failure> {
         Kind::UsedExports(args) => command::exports::run(&args),
         Kind::Launch(args) => command::launch::run(args),
         Kind::Launched(args) => command::launch::print(&args),
+        Kind::Cache(args) => command::cache::run(args),
     }
 }
 

@@ -2,6 +2,7 @@
 //! Builds small kernels in unusual surroundings: in other places, with ccache, with debug information, without
 //! modules. Builds of one configuration have the same bytes everywhere.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -9,10 +10,10 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::config::{self, Lto, Profile, Setting};
-use kernel_lab::{Failure, Outcome, boot, files, llvm, make, process};
+use kernel_lab::{Failure, Outcome, boot, build, files, llvm, make, process, progress};
 use object_model::Elf;
 
-use super::{ARCH, REPRODUCIBLE, expect, kernel_tree};
+use super::{ARCH, REPRODUCIBLE, expect, fault, kernel_tree};
 
 /// A mode of linking a kernel, and whether the link drops unreferenced definitions.
 type Mode = (Lto, bool);
@@ -104,6 +105,41 @@ impl Kernel {
         })?;
         process::output(self.make()?.args(["-s", "all"]))?;
         Ok(())
+    }
+
+    /// Runs the saved commands of all code generations again, with this launcher. Returns the CPU time in seconds.
+    fn generate(&self, launcher: &str) -> anyhow::Result<f64> {
+        let mut script = String::new();
+        for entry in walkdir::WalkDir::new(&self.objtree) {
+            let path = entry?.into_path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if let Some(name) = name.strip_prefix('.')
+                && name.ends_with(".native.o.cmd")
+            {
+                let text = fs::read_to_string(&path)?;
+                let line = text.lines().next().unwrap_or_default();
+                let command = line.split_once(" := ").context("no saved command")?.1;
+                let command = command.replace("$(pound)", "#").replace("$$", "$");
+                // Writing to a string does not fail.
+                let _ = writeln!(script, "({command}) || exit");
+                fs::remove_file(path.with_file_name(name.trim_end_matches(".cmd")))?;
+            }
+        }
+        let file = self.objtree.join("generate.sh");
+        fs::write(&file, script)?;
+        let before = build::children_seconds()?;
+        let path = std::env::join_paths([llvm::bin_dir()?, "/usr/bin".into(), "/bin".into()])?;
+        process::output(
+            Command::new("sh")
+                .arg(&file)
+                .current_dir(&self.objtree)
+                .env("PATH", path)
+                .env("LTO_LAUNCHER", launcher)
+                .env("LTO_LAUNCHED", self.objtree.join(".lto-launched"))
+                .env("LTO_TOOLS", self.tree.join("scripts/lto/bin"))
+                .envs(self.environment.iter().map(|(name, value)| (name, value))),
+        )?;
+        Ok(build::children_seconds()? - before)
     }
 
     fn read(&self, file: &str) -> anyhow::Result<Vec<u8>> {
@@ -311,6 +347,56 @@ pub fn with_ccache(workdir: &Path) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// A second build in another object tree finds its generated code in the cache, and its compilations in ccache.
+pub fn found_again(workdir: &Path) -> Outcome {
+    let tree = kernel_tree(workdir)?;
+    let caches = workdir.join("anywhere/caches");
+    files::remove_dir(&caches)?;
+    let launcher = |name: &str| format!("cache:{}", caches.join(name).display());
+    let arguments = [
+        format!("-j{}", tool_io::cpus()),
+        "CC=ccache clang".to_owned(),
+        format!("LTO_LAUNCHER={}", launcher("code")),
+    ];
+    let arguments = arguments.each_ref().map(String::as_str);
+    let mut kernels = Vec::new();
+    let mut builds = Vec::new();
+    for name in ["found/first", "found/in/another/place"] {
+        let ccache = caches.join("ccache").display().to_string();
+        let kernel = Kernel::new(tree.clone(), workdir, name, &arguments)?
+            .with("CCACHE_DIR", ccache)
+            .with("CCACHE_NOHASHDIR", "1");
+        let before = build::children_seconds()?;
+        kernel.build(THIN_MODES[0], &["MODVERSIONS=y"])?;
+        builds.push(build::children_seconds()? - before);
+        kernels.push(kernel);
+    }
+    let [first, second] = &kernels[..] else {
+        return Err(fault("two kernels were not built"));
+    };
+    same("code from the cache", [first, second], &FILES, Kernel::read)?;
+    let record = second.read(".lto-launched")?;
+    let record = String::from_utf8_lossy(&record);
+    let others: Vec<&str> = record.lines().filter(|line| *line != "cached").collect();
+    expect(others.is_empty() && !record.is_empty(), || {
+        format!("the second build generated code: {others:?}")
+    })?;
+    let whole = builds[1] / builds[0];
+    let generated = [
+        first.generate(&launcher("empty"))?,
+        second.generate(&launcher("code"))?,
+    ];
+    let code = generated[1] / generated[0];
+    progress::note(&format!(
+        "the second build takes {whole:.2} times the CPU of the first, its code generation {code:.3} times \
+         ({} objects)",
+        record.lines().count()
+    ));
+    expect(whole <= 0.25 && code <= 0.1, || {
+        format!("CPU of builds: {builds:?} s, of code generation: {generated:?} s")
+    })
 }
 
 /// A kernel that cannot load modules builds and boots in every mode.

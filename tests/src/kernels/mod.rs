@@ -187,7 +187,7 @@ pub const TESTS: [(&str, KernelTest); 39] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 64] = [
+pub const WIDE: [(&str, KernelTest); 65] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -245,6 +245,10 @@ pub const WIDE: [(&str, KernelTest); 64] = [
     (
         "ccache gives the same bytes, and answers the second time",
         anywhere::with_ccache,
+    ),
+    (
+        "a second build in another place finds generated code and compilations in caches",
+        anywhere::found_again,
     ),
     (
         "a kernel without modules builds and boots in every mode",

@@ -121,6 +121,27 @@ pub fn actions(
     Faults::check(actions, faults)
 }
 
+/// Returns the command of an action that runs `arguments` by the compiler with this digest, and makes `output`; and the
+/// digest of the action in this root.
+pub(crate) fn action_of(
+    arguments: Vec<String>,
+    output: &Path,
+    compiler: &Digest,
+    input_root: &Digest,
+) -> (Command, Digest) {
+    let command = Command {
+        arguments,
+        environment_variables: vec![EnvironmentVariable {
+            name: COMPILER_VARIABLE.to_owned(),
+            value: compiler.to_string(),
+        }],
+        output_files: vec![output.display().to_string()],
+        working_directory: String::new(),
+    };
+    let digest = action_digest(&command.digest(), input_root);
+    (command, digest)
+}
+
 /// Collects the inputs of one action, and all of its faults.
 struct Reader<'a> {
     root: &'a Path,
@@ -226,22 +247,13 @@ impl<'a> Reader<'a> {
             return Err(self.faults);
         }
         let output = normal(&output).unwrap_or(output);
-        let command = Command {
-            arguments,
-            environment_variables: vec![EnvironmentVariable {
-                name: COMPILER_VARIABLE.to_owned(),
-                value: compiler.digest.to_string(),
-            }],
-            output_files: vec![output.display().to_string()],
-            working_directory: String::new(),
-        };
         let files = self.inputs.iter();
         let files = files.map(|input| (input.path.as_str(), &input.digest));
         let input_root_digest = root_digest(files, &self.directories);
-        let command_digest = command.digest();
+        let (command, digest) = action_of(arguments, &output, &compiler.digest, &input_root_digest);
         Ok(Action {
-            digest: action_digest(&command_digest, &input_root_digest),
-            command_digest,
+            digest,
+            command_digest: command.digest(),
             input_root_digest,
             command,
             inputs: self.inputs,

@@ -4,14 +4,14 @@
 //! clang is a small program beside two large libraries, in the packages of distributions. All of them decide
 //! what code is generated; other libraries, such as the C library, do not.
 //!
-//! Source: `ld.so(8)`, `LD_TRACE_LOADED_OBJECTS`.
+//! Source: `ld.so(8)`, `LD_TRACE_LOADED_OBJECTS`; the manual of clang, "Configuration files" (`clang --version` names
+//! those that it reads; they may differ by target).
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,10 +21,17 @@ use serde::{Deserialize, Serialize};
 use crate::actions::codegen_list::CodegenList;
 use crate::actions::digest::Digest;
 use crate::actions::error::CompilerError;
+use crate::actions::state::FileState;
 use crate::paths::LinkPaths;
 
 /// The beginnings of the file names of libraries that generate code.
 const LIBRARIES: [&str; 2] = ["libLLVM", "libclang"];
+
+/// The variable that decides which libraries a program loads.
+pub(crate) const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
+/// The option that decides which configuration files clang reads.
+const TARGET: &str = "--target=";
 
 /// A compiler: its name in commands, and its files.
 #[derive(Clone, Debug, Serialize)]
@@ -83,67 +90,115 @@ impl Compiler {
     }
 }
 
-/// The files of a compiler by their states, and the digest that they had.
-#[derive(Serialize, Deserialize)]
-struct Known {
+/// A compiler that code is generated with, as far as a cache or another machine must know it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KnownCompiler {
     name: String,
+    target: Vec<String>,
+    library_path: Option<String>,
     states: Vec<(PathBuf, FileState)>,
-    digest: Digest,
+    /// The digest over its files.
+    pub(crate) digest: Digest,
+    /// The reason why its files do not decide alone what code it generates.
+    pub(crate) not_alone: Option<String>,
 }
 
-/// Inode, size, and times of content and inode in nanoseconds. A changed file has another state.
-#[derive(PartialEq, Eq, Serialize, Deserialize)]
-struct FileState(u64, u64, i64, i64, i64, i64);
+impl KnownCompiler {
+    /// Returns the path by which this machine runs it.
+    pub(crate) fn program(&self) -> &Path {
+        self.states.first().map_or(Path::new(""), |(path, _)| path)
+    }
 
-impl FileState {
-    fn of(path: &Path) -> io::Result<Self> {
-        let file = fs::metadata(path)?;
-        Ok(Self(
-            file.ino(),
-            file.len(),
-            file.mtime(),
-            file.mtime_nsec(),
-            file.ctime(),
-            file.ctime_nsec(),
-        ))
+    /// Returns whether its files are as they were when they were read.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        let mut states = self.states.iter();
+        states.all(|(path, state)| FileState::of(path).is_ok_and(|now| now == *state))
     }
 }
 
-/// Returns the digest of the compiler `name`. The file `known` saves reading its libraries, which have hundreds of
-/// megabytes, once for each object.
+/// Returns the compiler `name`. `words` are the arguments of a code generation. The file `known` saves reading its
+/// libraries, which have hundreds of megabytes, once for each object.
 ///
 /// # Errors
 /// There is no such program, or a file cannot be read.
-pub(crate) fn compiler_digest(name: &str, known: Option<&Path>) -> Result<Digest, CompilerError> {
+pub(crate) fn known_compiler(
+    name: &str,
+    words: &[OsString],
+    known: Option<&Path>,
+) -> Result<KnownCompiler, CompilerError> {
+    let words = words.iter().filter_map(|word| word.to_str());
+    let target: Vec<String> = words
+        .filter(|word| word.starts_with(TARGET))
+        .map(str::to_owned)
+        .collect();
+    let library_path = env::var(LIBRARY_PATH).ok();
     let text = known.and_then(|known| fs::read(known).ok());
-    let known_before = text.and_then(|text| serde_json::from_slice::<Known>(&text).ok());
+    let known_before = text.and_then(|text| serde_json::from_slice::<KnownCompiler>(&text).ok());
     if let Some(before) = known_before
         && before.name == name
-        && in_path(name).as_ref() == before.states.first().map(|(path, _)| path)
-        && before
-            .states
-            .iter()
-            .all(|(path, state)| FileState::of(path).is_ok_and(|now| now == *state))
+        && before.target == target
+        && before.library_path == library_path
+        && in_path(name).as_deref() == Some(before.program())
+        && before.is_unchanged()
     {
-        return Ok(before.digest);
+        return Ok(before);
     }
     let compiler = Compiler::read(&[name.to_owned()])?;
     let states = compiler.files.iter().map(|file| {
         let path = PathBuf::from(&file.path);
-        Some((path.clone(), FileState::of(&path).ok()?))
+        let state = FileState::of(&path);
+        let state = state.map_err(|source| CompilerError::Read(path.clone(), source))?;
+        Ok((path, state))
     });
-    if let (Some(known), Some(states)) = (known, states.collect()) {
-        let now = Known {
-            name: name.to_owned(),
-            states,
-            digest: compiler.digest.clone(),
-        };
-        // Without the file, the next object takes longer.
-        if let Ok(text) = serde_json::to_vec(&now) {
-            let _ = tool_io::write_atomic(known, &text);
-        }
+    let now = KnownCompiler {
+        name: name.to_owned(),
+        states: states.collect::<Result<_, CompilerError>>()?,
+        digest: compiler.digest,
+        not_alone: reads_more(&compiler.program, &target),
+        target,
+        library_path,
+    };
+    // Without the file, the next object takes longer.
+    if let Some(known) = known
+        && let Ok(text) = serde_json::to_vec(&now)
+    {
+        let _ = tool_io::write_atomic(known, &text);
     }
-    Ok(compiler.digest)
+    Ok(now)
+}
+
+/// Returns what decides besides the files of `program` what code it generates: another program that it runs, or a
+/// configuration file.
+fn reads_more(program: &Path, target: &[String]) -> Option<String> {
+    let output = Command::new(program)
+        .args(target)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output();
+    let said = output.map(|output| output.stdout).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let value = |name: &str| said.lines().find_map(|line| line.strip_prefix(name));
+    if let Some(file) = value("Configuration file: ") {
+        return Some(format!("clang reads the configuration file {file}"));
+    }
+    // A script, or ccache by the name of clang, prints where the clang that it runs is.
+    let own = fs::canonicalize(program).ok();
+    let own = own.as_deref().and_then(Path::parent);
+    let installed = value("InstalledDir: ").and_then(|dir| fs::canonicalize(dir).ok());
+    if own.is_none() || own != installed.as_deref() || !is_elf(program) {
+        let program = program.display();
+        return Some(format!(
+            "{program} is not clang, but runs it; name clang itself (CC)"
+        ));
+    }
+    None
+}
+
+fn is_elf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let file = fs::File::open(path);
+    let read = file.and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"\x7fELF"
 }
 
 /// Returns the compiler and its flags of code generation, from the command that make saved for the first native
@@ -248,19 +303,56 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let [program, known] = ["cc", "known"].map(|name| dir.path().join(name));
         let name = program.display().to_string();
+        let digest = |known| {
+            let compiler = known_compiler(&name, &[], known).expect("a compiler");
+            compiler.digest
+        };
         fs::write(&program, "one").expect("written");
-        let one = compiler_digest(&name, Some(&known)).expect("a digest");
-        assert_eq!(compiler_digest(&name, Some(&known)).expect("a digest"), one);
-        assert_eq!(compiler_digest(&name, None).expect("a digest"), one);
+        let one = digest(Some(&known));
+        assert_eq!(digest(Some(&known)), one);
+        assert_eq!(digest(None), one);
         fs::write(&program, "another").expect("written");
-        let other = compiler_digest(&name, Some(&known)).expect("a digest");
+        let other = digest(Some(&known));
         assert_ne!(other, one);
         // The file is believed as long as the compiler has the same state.
         let text = fs::read_to_string(&known).expect("written");
         fs::write(&known, text.replace(&other.hash, &one.hash)).expect("written");
+        assert_eq!(digest(Some(&known)).hash, one.hash);
+        // Another target may have other configuration files.
+        let target = ["--target=x".into()];
+        let of_target = known_compiler(&name, &target, Some(&known)).expect("a compiler");
+        assert_eq!(of_target.digest, other);
+    }
+
+    #[test]
+    fn a_program_that_runs_clang_is_not_clang() {
+        let clang = test_support::llvm_tool("clang");
         assert_eq!(
-            compiler_digest(&name, Some(&known)).expect("a digest").hash,
-            one.hash
+            reads_more(&clang, &["--target=x86_64-linux-gnu".into()]),
+            None
+        );
+        let dir = tempfile::tempdir().expect("a directory");
+        let script = dir.path().join("clang");
+        // Another process writes the program: a file that this one has open for writing cannot be run.
+        let write = format!(
+            "printf '#!/bin/sh\\nexec {} \"$@\"\\n' > {script}; chmod 755 {script}",
+            clang.display(),
+            script = script.display()
+        );
+        test_support::stdout(Command::new("sh").args(["-c", &write]));
+        let said = reads_more(&script, &[]).expect("a reason");
+        assert!(
+            said.ends_with("is not clang, but runs it; name clang itself (CC)"),
+            "{said}"
+        );
+        let said = reads_more(Path::new("/no/such/clang"), &[]).expect("a reason");
+        assert!(said.contains("is not clang"), "{said}");
+        fs::write(dir.path().join("own.cfg"), "-O1\n").expect("written");
+        let config = format!("--config={}/own.cfg", dir.path().display());
+        let said = reads_more(&clang, &[config]).expect("a reason");
+        assert!(
+            said.starts_with("clang reads the configuration file "),
+            "{said}"
         );
     }
 

@@ -47,6 +47,20 @@ pub(crate) fn place_of_file(root: &Path, file: &Path) -> PathBuf {
     }
 }
 
+/// Returns the place of a file outside of `root` that keeps apart files of the same name in different folders.
+pub(crate) fn place_outside(root: &Path, file: &Path) -> PathBuf {
+    let mut place = PathBuf::from(OUTSIDE);
+    for part in root.join(file).components() {
+        match part {
+            Component::Normal(name) => place.push(name),
+            // The name stays, so that no other path has this place.
+            Component::ParentDir => place.push(".lto-parent"),
+            _ => {}
+        }
+    }
+    place
+}
+
 /// Returns `path` without `.` and `..`, or nothing if it is absolute or leads out of the folder that it is in.
 pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
     let mut normal = PathBuf::new();
@@ -127,6 +141,13 @@ mod tests {
             ("../p.profdata", ".lto-outside/p.profdata"),
         ] {
             let place = place_of_file(Path::new("/tree"), Path::new(file));
+            assert_eq!(place, Path::new(expected), "{file}");
+        }
+        for (file, expected) in [
+            ("/m/a.o", ".lto-outside/m/a.o"),
+            ("../m/a.o", ".lto-outside/tree/.lto-parent/m/a.o"),
+        ] {
+            let place = place_outside(Path::new("/tree"), Path::new(file));
             assert_eq!(place, Path::new(expected), "{file}");
         }
     }

@@ -14,4 +14,5 @@ pub(crate) mod hermetic;
 pub(crate) mod inputs;
 pub(crate) mod message;
 pub(crate) mod run;
+pub(crate) mod state;
 pub(crate) mod table;

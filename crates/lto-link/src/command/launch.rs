@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `lto-link launch` and `launched`: code generation by another program, and where it was done.
 
-use std::env;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use lto_link::{LaunchOptions, Slots, launch, launched_line};
+use lto_link::{DEFAULT_CACHE_LIMIT, LaunchOptions, Slots, launch, launched_line};
 use tool_io::Failure;
+
+use crate::command::environment::{cache_limit, variable};
 
 /// The time that a launcher has for one code generation, in seconds.
 const TIMEOUT: u64 = 300;
@@ -30,11 +31,6 @@ pub struct LaunchedArgs {
     record: PathBuf,
 }
 
-/// Returns the value of a variable of the environment, unless it is empty.
-fn variable(name: &str) -> Option<OsString> {
-    env::var_os(name).filter(|value| !value.is_empty())
-}
-
 /// Generates code, and ends the process with the exit code of the compiler.
 pub fn run(args: LaunchArgs) -> Result<(), Failure> {
     // This comes first: see Slots::of_make.
@@ -53,6 +49,7 @@ pub fn run(args: LaunchArgs) -> Result<(), Failure> {
         timeout: Duration::from_secs(timeout.unwrap_or(TIMEOUT)),
         record: variable("LTO_LAUNCHED").map(PathBuf::from),
         trexe: text("LTO_TREXE").unwrap_or_else(|| "trexe".to_owned()),
+        cache_limit: cache_limit()?.unwrap_or(DEFAULT_CACHE_LIMIT),
     };
     let launched = launch(&options, &slots).map_err(Failure::cannot_run)?;
     // If nobody reads the messages, the code is right nevertheless.

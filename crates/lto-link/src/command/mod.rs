@@ -2,7 +2,9 @@
 //! Commands of the tool, a file each.
 
 pub mod actions;
+pub mod cache;
 pub mod check;
+pub mod environment;
 pub mod estimate;
 pub mod explain;
 pub mod exports;

@@ -8,5 +8,6 @@ pub(crate) mod distributed;
 mod dropping;
 pub(crate) mod folders;
 pub(crate) mod link_files;
+pub(crate) mod lld_cache;
 pub(crate) mod references;
 pub(crate) mod root_lists;

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use object_model::{Architecture, Elf};
 use tool_io::Files;
 
+use crate::actions::hermetic::placed_argument;
 use crate::actions::inputs::{InputFile, input_files, read_imports};
+use crate::generate::codegen_flags::uses_other_assembler;
 
 const INDEX_OPTION: &[u8] = b"-fthinlto-index=";
 
@@ -58,6 +60,31 @@ impl Generation {
         let words = self.command.iter();
         let n_words = words.take_while(|word| !word.as_bytes().starts_with(b"-"));
         self.command.get(..n_words.count()).unwrap_or_default()
+    }
+
+    /// Returns the words after the compiler.
+    pub(crate) fn arguments(&self) -> &[OsString] {
+        let n_words = self.compiler().len();
+        self.command.get(n_words..).unwrap_or_default()
+    }
+
+    /// Returns the command as an action has it: the compiler by its name, and files of options at their places below
+    /// `root`.
+    ///
+    /// # Errors
+    /// The reason why the command is not that of an action.
+    pub(crate) fn placed_command(&self, root: &Path) -> Result<Vec<String>, String> {
+        let name = self.compiler().last();
+        let name = name.and_then(|compiler| Path::new(compiler).file_name()?.to_str());
+        let mut command = vec![name.ok_or("no compiler is named")?.to_owned()];
+        for word in self.arguments() {
+            let word = word.to_str().ok_or("an argument is not UTF-8")?;
+            command.push(placed_argument(root, word));
+        }
+        if uses_other_assembler(&command) {
+            return Err("another program than clang assembles the code".to_owned());
+        }
+        Ok(command)
     }
 
     /// Checks that the output is a whole native object for the machine of the bitcode; returns what it is

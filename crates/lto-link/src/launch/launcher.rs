@@ -6,13 +6,16 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::launch::generation::Generation;
 use crate::launch::record::Outcome;
 
 /// The file to which a launcher may write what it did: `remote`, `cached` or `local`.
 const RESULT_VARIABLE: &str = "LTO_LAUNCH_RESULT";
+
+/// The word for lto-link's own cache.
+const CACHE: &str = "cache";
 
 /// The reason that ccache gives in its counters, and words for it.
 const CCACHE_REASONS: [(&str, &str); 2] = [
@@ -30,8 +33,18 @@ pub(crate) enum Launcher {
     Ccache(String),
     /// A server of the Remote Execution API, by its address.
     Remote(String),
+    /// lto-link's own cache, in this directory or in that of the user.
+    Cache(Option<PathBuf>),
     /// Another program and its arguments, with placeholders.
     Words(Vec<String>),
+}
+
+/// Returns the directory of the cache that `text`, the value of `LTO_LAUNCHER`, names. `None` if it names none.
+pub fn cache_of_launcher(text: &str) -> Option<PathBuf> {
+    match Launcher::parse(text) {
+        Some(Launcher::Cache(dir)) => dir,
+        _ => None,
+    }
 }
 
 impl Launcher {
@@ -42,6 +55,14 @@ impl Launcher {
             let has_scheme = address.contains("://");
             let scheme = if has_scheme { "" } else { "http://" };
             return (!address.is_empty()).then(|| Self::Remote(format!("{scheme}{address}")));
+        }
+        if text.trim() == CACHE {
+            return Some(Self::Cache(None));
+        }
+        if let Some(dir) = text.trim().strip_prefix(CACHE)
+            && let Some(dir) = dir.strip_prefix(':')
+        {
+            return (!dir.is_empty()).then(|| Self::Cache(Some(dir.into())));
         }
         let words = shlex::split(text)?;
         let first = words.first()?;
@@ -60,8 +81,8 @@ impl Launcher {
         let mut command = Vec::new();
         match self {
             Self::Ccache(program) => command.push(program.into()),
-            // trexe gets another command: see Remote::new.
-            Self::Remote(_) => {}
+            // trexe gets another command: see Remote::new. The cache is no program.
+            Self::Remote(_) | Self::Cache(_) => {}
             Self::Words(words) => {
                 for word in words {
                     let word = replaced(
@@ -93,7 +114,7 @@ impl Launcher {
                 ("CCACHE_STATSLOG", report.into()),
                 ("CCACHE_NOHASHDIR", "1".into()),
             ],
-            Self::Remote(_) => Vec::new(),
+            Self::Remote(_) | Self::Cache(_) => Vec::new(),
             Self::Words(_) => vec![(RESULT_VARIABLE, report.into())],
         }
     }
@@ -122,7 +143,7 @@ impl Launcher {
                         .to_owned(),
                 )
             }
-            Self::Remote(_) | Self::Words(_) => match lines.next() {
+            Self::Remote(_) | Self::Cache(_) | Self::Words(_) => match lines.next() {
                 Some("cached") => Outcome::Cached,
                 Some("local") => Outcome::Local("the launcher chose to".to_owned()),
                 _ => Outcome::Remote,
@@ -202,6 +223,17 @@ mod tests {
             let expected = Launcher::Remote(address.to_owned());
             assert_eq!(Launcher::parse(text), Some(expected));
         }
+        for (text, dir) in [
+            ("cache", None),
+            (" cache ", None),
+            ("cache:/a b", Some("/a b")),
+        ] {
+            let expected = Launcher::Cache(dir.map(PathBuf::from));
+            assert_eq!(Launcher::parse(text), Some(expected));
+        }
+        let program = Launcher::Words(vec!["cache-client".to_owned()]);
+        assert_eq!(Launcher::parse("cache-client"), Some(program));
+        assert_eq!(Launcher::parse("cache:"), None);
         assert_eq!(Launcher::parse("remote:"), None);
         assert_eq!(Launcher::parse("'farm"), None);
         assert_eq!(Launcher::parse(" "), None);

@@ -4,6 +4,7 @@
 //! Whatever that program does, the object is right: its result counts only if it is a whole object for the right
 //! machine, and otherwise clang generates the code here.
 
+pub(crate) mod cached;
 pub(crate) mod generation;
 pub(crate) mod launcher;
 pub(crate) mod record;

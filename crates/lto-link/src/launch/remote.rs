@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::actions::digest::Digest;
-use crate::actions::hermetic::{folders_on_the_way, has_absolute_path, normal, placed_argument};
-use crate::generate::codegen_flags::uses_other_assembler;
+use crate::actions::hermetic::{folders_on_the_way, has_absolute_path, normal};
 use crate::launch::generation::Generation;
 use crate::launch::record::Outcome;
 
@@ -171,23 +170,11 @@ fn input_path(local: &Path, place: &Path) -> Result<OsString, String> {
     }
 }
 
-/// Returns the command of `generation` for another machine: the compiler by its name, and paths from `root`.
+/// Returns the command of `generation` for another machine: without absolute paths.
 fn command(generation: &Generation, root: &Path) -> Result<Vec<String>, String> {
-    let words = generation.command.iter();
-    let words: Option<Vec<&str>> = words.map(|word| word.to_str()).collect();
-    let words = words.ok_or("an argument is not UTF-8")?;
-    let compiler = generation.compiler().last();
-    let name = compiler.and_then(|compiler| Path::new(compiler).file_name()?.to_str());
-    let mut command = vec![name.ok_or("no compiler is named")?.to_owned()];
-    for word in words.into_iter().skip(generation.compiler().len()) {
-        let word = placed_argument(root, word);
-        if has_absolute_path(&word) {
-            return Err("an argument has an absolute path; `lto-link actions` names it".to_owned());
-        }
-        command.push(word);
-    }
-    if uses_other_assembler(&command) {
-        return Err("another program than clang assembles the code".to_owned());
+    let command = generation.placed_command(root)?;
+    if command.iter().any(|word| has_absolute_path(word)) {
+        return Err("an argument has an absolute path; `lto-link actions` names it".to_owned());
     }
     Ok(command)
 }

@@ -13,7 +13,10 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use wait_timeout::ChildExt as _;
 
-use crate::actions::compiler::compiler_digest;
+use crate::actions::compiler::{KnownCompiler, known_compiler};
+use crate::cache::settings::cache_dir;
+use crate::cache::store::CodeCache;
+use crate::launch::cached::from_cache;
 use crate::launch::generation::Generation;
 use crate::launch::launcher::Launcher;
 use crate::launch::record::{EXAMPLE, Outcome, append};
@@ -42,6 +45,8 @@ pub struct LaunchOptions {
     pub record: Option<PathBuf>,
     /// The client of servers of the Remote Execution API, a command as for a shell.
     pub trexe: String,
+    /// The limit of the cache on this machine, in bytes.
+    pub cache_limit: u64,
 }
 
 /// The result of a code generation.
@@ -90,7 +95,7 @@ pub enum LaunchError {
 /// # Errors
 /// The compiler cannot be run here either, or the record cannot be written.
 pub fn launch(options: &LaunchOptions, slots: &Slots) -> Result<Launched, LaunchError> {
-    let launched = match by_launcher(options) {
+    let launched = match by_launcher(options, slots) {
         Ok(launched) => launched,
         Err(reason) => {
             let code = compile_here(options, slots)?;
@@ -111,18 +116,28 @@ pub fn launch(options: &LaunchOptions, slots: &Slots) -> Result<Launched, Launch
 }
 
 /// Runs the launcher, and checks what it leaves. Returns the reason why its result does not count.
-fn by_launcher(options: &LaunchOptions) -> Result<Launched, String> {
+fn by_launcher(options: &LaunchOptions, slots: &Slots) -> Result<Launched, String> {
     let launcher = Launcher::parse(&options.launcher)
         .ok_or("LTO_LAUNCHER is no command: its quotes do not end")?;
     let generation = Generation::of(options.command.clone())
         .ok_or("the list of the objects that code is imported from cannot be read")?;
+    if let Launcher::Cache(dir) = &launcher {
+        let compiler = compiler(&generation, options)?;
+        let cache = CodeCache::new(cache_dir(dir.as_deref())?, Some(options.cache_limit));
+        let (outcome, said) = from_cache(&cache, &generation, &compiler, slots)?;
+        return Ok(Launched {
+            outcome,
+            code: 0,
+            said,
+        });
+    }
     let no_file = |error| format!("no file for the launcher's messages can be made ({error})");
     let files = tempfile::tempdir().map_err(no_file)?;
     let said = files.path().join("said");
     let report = files.path().join("report");
     let remote = match &launcher {
         Launcher::Remote(address) => Some(request(&generation, address, files.path(), options)?),
-        Launcher::Ccache(_) | Launcher::Words(_) => None,
+        Launcher::Ccache(_) | Launcher::Cache(_) | Launcher::Words(_) => None,
     };
     let command = match &remote {
         None => launcher.command(&generation),
@@ -179,12 +194,18 @@ fn request(
     options: &LaunchOptions,
 ) -> Result<Remote, String> {
     let root = std::env::current_dir().map_err(|error| format!("no directory ({error})"))?;
+    let compiler = compiler(generation, options)?;
+    Remote::new(generation, address, &root, files, &compiler.digest)
+}
+
+/// Returns the compiler of `generation`.
+fn compiler(generation: &Generation, options: &LaunchOptions) -> Result<KnownCompiler, String> {
     let compiler = generation.compiler().last().cloned().unwrap_or_default();
-    let compiler = compiler.to_string_lossy().into_owned();
+    let compiler = compiler.to_string_lossy();
     let known = options.record.as_deref();
     let known = known.map(|record| record.with_file_name(KNOWN_COMPILER));
-    let digest = compiler_digest(&compiler, known.as_deref()).map_err(|error| error.to_string())?;
-    Remote::new(generation, address, &root, files, &digest)
+    known_compiler(&compiler, generation.arguments(), known.as_deref())
+        .map_err(|error| error.to_string())
 }
 
 /// Waits for the launcher. After `timeout`, ends it with all processes that it started.

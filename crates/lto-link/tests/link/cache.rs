@@ -3,7 +3,7 @@
 
 use test_support::{ARM64, TestDir};
 
-use crate::support::{elf, files, link, logged, logging_linker, lto_link};
+use crate::support::{elf, files, ld_lld, link, logged, logging_linker, lto_link};
 
 const CACHED: [&str; 10] = [
     "module",
@@ -80,6 +80,24 @@ fn the_second_link_takes_code_from_the_cache() {
     link(&dir, &CACHED);
     let listing = dir.run("llvm-objdump", &["-d", "m.o"]);
     assert!(listing.contains("0x1267"), "{listing}");
+}
+
+/// The keys of LLVM 14 do not have these options: code of other options would be taken.
+#[test]
+fn code_of_other_options_is_not_taken() {
+    let dir = objects();
+    link(&dir, &CACHED);
+    let first = entries(&dir);
+    let linker = ld_lld();
+    let options = ["--", &linker, "-mllvm", "-align-all-functions=7"];
+    let with_options = [&CACHED[..], &options].concat();
+    test_support::stdout(&mut lto_link(&dir, &with_options));
+    let second = entries(&dir);
+    assert_eq!(second.len(), 2);
+    assert!(first.iter().all(|entry| !second.contains(entry)));
+    // Links with the same options, such as those of modules, leave each other's entries.
+    test_support::stdout(&mut lto_link(&dir, &with_options));
+    assert_eq!(entries(&dir), second);
 }
 
 #[test]

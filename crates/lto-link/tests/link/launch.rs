@@ -10,10 +10,25 @@ use test_support::{KERNEL_TARGETS, TestDir};
 
 use crate::actions::{SOURCES, linked};
 use crate::codegen::{clang, make_with};
-use crate::support::run;
+use crate::support::{run, without_make};
 
 /// A launcher in shell. Its arguments end with `--`, and the command of code generation follows.
 const FARM: &str = "while [ \"$1\" != -- ]; do echo \"$1\" >> said; shift; done; shift\n";
+
+const FRAGMENT: &str = include_str!("../../../../kconfig/lto-link/Makefile.launch");
+
+/// The goals of a kernel's top Makefile that the fragment adds to. Code is generated for vmlinux and for modules.
+const TOP: &str = "PHONY :=\n__all:\n\
+generate = @sleep 0.1; echo cached >> $(LTO_LAUNCHED)\n\
+ifeq ($(KBUILD_EXTMOD),)\n__all: all\nall: vmlinux modules Image\nelse\n__all: modules\nendif\n\
+prepare archprepare:\n\
+vmlinux: prepare\n\t$(generate)\n\
+modules: prepare $(if $(KBUILD_EXTMOD),,vmlinux)\n\t$(generate)\n\
+Image: vmlinux\n\t@:\n\
+Image.%: Image\n\t@:\n\
+CONFIG_LTO_CLANG_THIN_DIST := y\nCONFIG_MODULES := y\n\
+include Makefile.launch\n\
+.PHONY: $(PHONY) __all all prepare archprepare vmlinux modules Image\n";
 
 /// Returns the native objects and the saved commands.
 fn made(dir: &TestDir) -> BTreeMap<String, (Vec<u8>, String)> {
@@ -282,5 +297,36 @@ fn code_that_is_generated_here_takes_the_slots_of_make() {
             .lines()
             .map(|line| line.trim().parse::<usize>().expect("a number"));
         assert_eq!(counts.max(), Some(most), "{jobs}: {busy}");
+    }
+}
+
+/// A line that came before the end would not count all code; two lines would confuse.
+#[test]
+fn the_line_comes_once_when_all_code_of_the_goals_is_generated() {
+    let dir = TestDir::new();
+    dir.write("Makefile", TOP);
+    dir.write("Makefile.launch", FRAGMENT);
+    let tools = PathBuf::from(env!("CARGO_BIN_EXE_lto-link"));
+    let tools = tools.parent().expect("a folder").display();
+    for (goals, n_cached) in [
+        ("", 2),
+        ("all", 2),
+        ("Image modules", 2),
+        ("modules Image.gz Image", 2),
+        ("all Image", 2),
+        ("Image", 1),
+        ("KBUILD_EXTMOD=.", 1),
+    ] {
+        for jobs in ["-j1", "-j8"] {
+            let mut make = Command::new("make");
+            without_make(&mut make);
+            make.current_dir(dir.path())
+                .args(["-s", jobs, "LTO_LAUNCHER=cache"])
+                .arg(format!("LTO_TOOLS={tools}"))
+                .args(goals.split_whitespace());
+            let said = test_support::stdout(&mut make);
+            let expected = format!("  LAUNCH  0 remote, {n_cached} cached, 0 local\n");
+            assert_eq!(said, expected, "{goals} {jobs}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod actions;
 mod built;
 mod cache;
 mod capture;
+mod code_cache;
 mod codegen;
 mod conflicts;
 mod distributed;
