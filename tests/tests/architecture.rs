@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 16] = [
+const FOUNDATION: [(&str, &[&str]); 17] = [
     ("object-model", &[]),
     ("tool-io", &["object-model"]),
     ("kernel-facts", &[]),
@@ -84,6 +84,7 @@ const FOUNDATION: [(&str, &[&str]); 16] = [
         &["kernel-lab", "kernel-tree", "object-model", "plugin-table"],
     ),
     ("lto-lab", &["installer", "kernel-lab"]),
+    ("farm", &["kernel-lab"]),
     ("link-lab", &[]),
     ("running-kernel", &["object-model", "tool-io"]),
     ("test-support", &[]),

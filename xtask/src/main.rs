@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod dist;
+mod farm;
 mod fuzz;
 mod install;
 mod kernel;
@@ -52,6 +53,7 @@ enum Command {
     Bench(Box<bench::Args>),
     Test(test::Args),
     Mutate(mutate::Args),
+    Farm(farm::Args),
     Fuzz(fuzz::Args),
 }
 
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Mutate(args) => mutate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Farm(args) => farm::run(args),
         Command::Fuzz(args) => fuzz::run(&args),
     })
 }

@@ -148,12 +148,17 @@ impl Guided {
 
 /// Returns a fault, unless the ratio to the kernel without the profile is below one.
 fn no_gain(title: &str, ratio: Option<f64>) -> Option<String> {
-    let is_gain = ratio.is_some_and(|ratio| ratio < 1.0);
-    let fault = format!(
-        "{title}: executes {} instructions for the work of its own profile",
-        percent(ratio)
-    );
-    (!is_gain).then_some(fault)
+    match ratio {
+        Some(ratio) if ratio < 1.0 => None,
+        Some(_) => Some(format!(
+            "{title}: executes {} instructions for the work of its own profile",
+            percent(ratio)
+        )),
+        None => Some(format!(
+            "{title}: this configuration supports no work of the training set, so there is nothing to learn; choose \
+             another one with `--profile`"
+        )),
+    }
 }
 
 fn size(file: &Path) -> anyhow::Result<u64> {
@@ -184,9 +189,15 @@ mod tests {
     #[test]
     fn a_profile_that_saves_nothing_is_a_fault() {
         assert_eq!(no_gain("kernel", Some(0.9)), None);
-        for ratio in [Some(1.0), Some(1.2), None] {
-            let fault = no_gain("kernel", ratio).expect("a fault");
-            assert!(fault.starts_with("kernel: executes "), "{fault}");
+        for (ratio, percent) in [(1.0, "+0.00 %"), (1.2, "+20.00 %")] {
+            let fault = no_gain("kernel", Some(ratio)).expect("a fault");
+            let expected = format!("kernel: executes {percent} instructions");
+            assert!(fault.starts_with(&expected), "{fault}");
         }
+        let fault = no_gain("kernel", None).expect("a fault");
+        assert!(
+            fault.ends_with("choose another one with `--profile`"),
+            "{fault}"
+        );
     }
 }

@@ -143,7 +143,7 @@ impl Suites {
     }
 
     /// Returns the options as words of a command.
-    fn options(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn options(&self) -> impl Iterator<Item = &str> {
         self.options.iter().flat_map(|option| ["-o", option])
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Unpacks Debian packages for a guest without installing them.
+//! Unpacks Debian packages without installing them, for a guest or from another suite.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use xshell::cmd;
 
 use super::arch::Arch;
+use crate::apt::Suites;
 use crate::progress::Step;
 use crate::{apt, process};
 
@@ -61,22 +62,49 @@ pub fn unpack(
         (download, work.clone())
     };
     process::read(download.args(packages))?;
-    let downloaded = downloaded(&from)?;
+    let root = work.join("root");
+    let n_packages = unpack_all(&from, &named, &root)?;
+    step.finish(&format!("{n_packages} packages"));
+    Ok(Unpacked {
+        _work: temporary,
+        root,
+    })
+}
+
+/// Downloads packages of `suites` and all packages that they depend on, and unpacks them below the existing directory
+/// `root`. `dir` is the directory that the suites were read into.
+///
+/// # Errors
+/// apt cannot download a package.
+pub fn unpack_from(
+    suites: &Suites,
+    packages: &[&str],
+    dir: &Path,
+    root: &Path,
+) -> anyhow::Result<()> {
+    let (sh, options) = (apt::shell()?, suites.options());
+    // The packages installed on this machine do not matter.
+    let whole = ["-o", "Dir::State::Status=/dev/null", "--download-only"];
+    let install = ["install", "--yes", "--no-install-recommends"];
+    let download = cmd!(sh, "apt-get -q {options...} {whole...} {install...}");
+    process::read(download.args(packages))?;
+    let from = dir.join("cache/archives");
+    unpack_all(&from, &packages.join(", "), root).map(|_| ())
+}
+
+/// Unpacks all packages in `from`, which were downloaded for `named`, below `root`. Returns their number.
+fn unpack_all(from: &Path, named: &str, root: &Path) -> anyhow::Result<usize> {
+    let downloaded = downloaded(from)?;
     anyhow::ensure!(
         !downloaded.is_empty(),
         "{}: apt-get left no package of {named}",
         from.display()
     );
-    let root = work.join("root");
     let sh = process::shell()?;
     for package in &downloaded {
         process::read(cmd!(sh, "dpkg-deb -x {package} {root}"))?;
     }
-    step.finish(&format!("{} packages", downloaded.len()));
-    Ok(Unpacked {
-        _work: temporary,
-        root,
-    })
+    Ok(downloaded.len())
 }
 
 /// Returns the options of apt-get for packages of another architecture, with separate lists in `dir`.

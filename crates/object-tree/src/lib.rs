@@ -25,6 +25,17 @@ pub use artefact::Artefact;
 pub use settings::Settings;
 pub use sizes::Sizes;
 
+/// The builds that leave a record: a file of their source, a file of their object tree, and the record.
+const LEFT_BY: [(&str, &str, &str); 2] = [
+    (
+        "scripts/lto/bin/lto-link",
+        ".lto-flags",
+        "vmlinux.o.lto-inputs",
+    ),
+    // Linux 5.19 and later.
+    ("scripts/Makefile.vmlinux_o", "vmlinux.a", ".vmlinux.o.cmd"),
+];
+
 /// A built kernel.
 pub struct Objtree<'files> {
     /// The directory.
@@ -189,7 +200,17 @@ impl<'files> Objtree<'files> {
         }
     }
 
-    /// Returns the inputs of vmlinux.o, read once; `None` if the tree has no record of them.
+    /// Returns the record of the inputs of vmlinux.o that the build leaves with LTO; `None` if it leaves none.
+    pub fn due_record(&self) -> Option<&'static str> {
+        let mut builds = LEFT_BY.iter();
+        let build = builds.find(|(source, built, _)| {
+            self.source_has(source) == Some(true) || self.root.join(built).exists()
+        });
+        build.map(|(.., record)| *record)
+    }
+
+    /// Returns the inputs of vmlinux.o, read once; `None` if the tree has no record of them, and must have one or
+    /// does not show them otherwise.
     pub fn link(&self) -> anyhow::Result<Option<&Link<'files>>> {
         if self.link.get().is_none() {
             let link = self.read_link().context("what vmlinux.o was linked from")?;
@@ -212,7 +233,8 @@ impl<'files> Objtree<'files> {
         let by_command = command.and_then(|text| lto_link::kbuild_link(&text));
         let link = match by_command {
             Some(link) => Some(link),
-            None => self.script_link()?,
+            None if self.due_record().is_none() => self.script_link()?,
+            None => None,
         };
         let Some(link) = link else {
             return Ok(None);

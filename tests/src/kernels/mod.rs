@@ -9,6 +9,7 @@ mod conventions;
 mod dist;
 mod distributed;
 mod dropping;
+mod farm;
 mod llvm;
 mod modes;
 mod mutations;
@@ -180,7 +181,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 60] = [
+pub const WIDE: [(&str, KernelTest); 61] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -390,6 +391,10 @@ pub const WIDE: [(&str, KernelTest); 60] = [
     (
         "every check sees its changes in each kernel that was built",
         mutations::every_kernel,
+    ),
+    (
+        "a farm on this machine gives the same code, and ends",
+        farm::generates_code,
     ),
 ];
 
