@@ -265,12 +265,13 @@ fn a_series_by_maintainer_applies_step_by_step() {
         .map(|patch| patch.file_name.as_str())
         .collect();
     let of_arch = |name: &&&str| name.contains("-arm64-lto-") || name.contains("-x86-lto-");
+    // Both architectures offer LTO, and x86 keeps counters out of its early code.
     assert_eq!(
         names.iter().rev().take_while(of_arch).count(),
-        2,
+        3,
         "{names:?}"
     );
-    assert_eq!(names.iter().filter(of_arch).count(), 2, "{names:?}");
+    assert_eq!(names.iter().filter(of_arch).count(), 3, "{names:?}");
     for tree in ["asm-generic", "compiler", "kbuild", "PCI", "objtool"] {
         let start = format!("-{tree}-lto-");
         assert!(
