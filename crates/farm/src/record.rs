@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use kernel_lab::files;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,7 @@ impl Record {
         }
     }
 
-    /// Returns the record in `workdir`; `None` if there is none.
+    /// Returns the record of the farm in `workdir`, or `None` if no farm was started there.
     pub(crate) fn read(workdir: &Path) -> anyhow::Result<Option<Self>> {
         let file = workdir.join(FILE);
         if !file.exists() {
@@ -67,10 +68,8 @@ impl Record {
     /// Writes the record, as a whole.
     pub(crate) fn write(&self, workdir: &Path) -> anyhow::Result<()> {
         let file = workdir.join(FILE);
-        let part = workdir.join(".farm.json");
         let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(&part, text).with_context(|| part.display().to_string())?;
-        fs::rename(&part, &file).with_context(|| file.display().to_string())
+        Ok(files::write_atomic(&file, text.as_bytes())?)
     }
 
     /// Returns whether a process is its own, and runs.

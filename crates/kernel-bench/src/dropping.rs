@@ -249,7 +249,7 @@ fn object_size(variant: Variant, workdir: &Path) -> anyhow::Result<u64> {
 const LIMIT: &str = "LTO_CLANG_FULL_INLINE_LIMIT";
 
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
-fn ratio(one: u64, other: u64) -> f64 {
+pub(crate) fn ratio(one: u64, other: u64) -> f64 {
     one as f64 / other as f64
 }
 

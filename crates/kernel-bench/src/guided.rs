@@ -10,10 +10,11 @@ use kernel_lab::config::Lto;
 use kernel_lab::runtime::rows::Row;
 use kernel_lab::runtime::table::percent;
 use kernel_lab::runtime::{Meter, Runtime, Set, TIME, Workload, workloads};
-use kernel_lab::variant::{Variant, object_size};
+use kernel_lab::variant::{Variant, image_size, object_size};
 use kernel_lab::{Failure, Outcome, boot};
 use lto_lab::Lab;
 
+use crate::dropping::ratio;
 use crate::profile::{self, Trained};
 
 /// The work that the profile contains, and work that it does not contain.
@@ -79,7 +80,7 @@ impl Kernel {
         Ok(Self {
             title: row.title(),
             object: object.with_context(|| format!("{}: no vmlinux.o", objtree.display()))?,
-            image: size(&image)?,
+            image: image_size(&image)?,
             runtime,
             modules: (boot.loaded(), boot.modules.len()),
             faults,
@@ -161,19 +162,8 @@ fn no_gain(title: &str, ratio: Option<f64>) -> Option<String> {
     }
 }
 
-fn size(file: &Path) -> anyhow::Result<u64> {
-    let metadata = file
-        .metadata()
-        .with_context(|| file.display().to_string())?;
-    Ok(metadata.len())
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a percentage of kernel sizes, which are far below 2^52"
-)]
 fn compared(size: u64, base: u64) -> String {
-    format!("{size} ({})", percent(Some(size as f64 / base as f64)))
+    format!("{size} ({})", percent(Some(ratio(size, base))))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub struct Executed {
 pub struct Trained {
     /// The path of the profile.
     pub profile: PathBuf,
-    /// What the kernel executed.
+    /// The numbers of executed functions, one entry for each set of work.
     pub executed: Vec<Executed>,
 }
 

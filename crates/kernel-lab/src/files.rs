@@ -7,6 +7,8 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+pub use tool_io::write_atomic;
+
 /// Removes a directory with its contents, if it exists.
 ///
 /// # Errors

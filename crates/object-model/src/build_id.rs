@@ -33,6 +33,11 @@ impl BuildId {
         None
     }
 
+    /// Returns the build ID with these bytes, or `None` if there are none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        (!bytes.is_empty()).then(|| Self(bytes.to_vec()))
+    }
+
     /// Returns the build ID with these hexadecimal digits.
     pub fn from_hex(digits: &str) -> Option<Self> {
         let digits = digits.as_bytes();

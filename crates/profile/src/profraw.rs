@@ -5,8 +5,6 @@
 //! of the program, records, counters and names, all padded to 8 bytes. (Source: `INSTR_PROF_RAW_HEADER` in LLVM's
 //! `InstrProfData.inc`.) A kernel identifies all parts by the build ID of its vmlinux.
 
-use std::fmt::Write as _;
-
 use object_model::BuildId;
 
 use crate::layout::{COUNTER_SIZE, Header, Layout, MAGIC};
@@ -126,13 +124,7 @@ impl Part {
 fn build_id(ids: &[u8]) -> Option<BuildId> {
     let mut ids = Reader(ids);
     let size = ids.word()?;
-    let id = ids.0.get(..usize::try_from(size).ok()?)?;
-    let digits = id.iter().fold(String::new(), |mut digits, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    });
-    BuildId::from_hex(&digits)
+    BuildId::from_bytes(ids.0.get(..usize::try_from(size).ok()?)?)
 }
 
 /// Bytes that are read from the start.

@@ -96,7 +96,7 @@ struct Lists<'a> {
     values: HashMap<String, Vec<String>>,
 }
 
-/// What a conditional block of a Makefile says.
+/// How the lines of a conditional block (`ifdef` and so on) are treated: they count, they do not, or nobody knows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Block {
     Read,

@@ -38,7 +38,7 @@ pub(crate) fn exported_by<'data>(name: &'data str, section: &str) -> Option<&'da
 #[derive(Debug)]
 pub(crate) enum Used {
     All,
-    /// Those with these names.
+    /// Only the exports with these names.
     Some(HashSet<String>),
 }
 

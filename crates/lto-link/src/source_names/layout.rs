@@ -36,7 +36,7 @@ pub(super) struct SymbolNames<'data> {
     pub(super) all: Vec<Cow<'data, [u8]>>,
     /// The numbers of the symbols that LTO renamed, ascending.
     pub(super) changed: Vec<usize>,
-    /// Those of them that have a name without LTO.
+    /// Both names of each renamed symbol, without those that are only labels without LTO.
     pub(super) restored: Vec<RestoredName>,
     /// The names of the undefined symbols.
     pub(super) undefined: Vec<String>,

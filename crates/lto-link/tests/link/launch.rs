@@ -266,7 +266,8 @@ fn more_jobs_than_those_of_make_run_elsewhere() {
 fn code_that_is_generated_here_takes_the_slots_of_make() {
     let dir = linked("");
     let clang = clang();
-    let busy = "mkdir $$.busy; ls -d *.busy | wc -l >> busy; sleep 0.2; ";
+    // The shell counts the names itself: another job may take its own away while `ls` looks.
+    let busy = "mkdir $$.busy; printf '%s\\n' *.busy | wc -l >> busy; sleep 0.2; ";
     dir.write(
         "cc",
         format!("{busy}{clang} \"$@\"; code=$?; rmdir $$.busy; exit $code\n"),

@@ -48,7 +48,7 @@ pub fn strings_beside(modules: &[Block<'_>], section: &str) -> Result<Vec<Vec<u8
     Ok(strings)
 }
 
-/// Returns the bytes in a record; `None` if a number is none.
+/// Returns the numbers of a record as bytes, or `None` if one is larger than a byte.
 fn bytes(record: &Record<'_>) -> Option<Vec<u8>> {
     let bytes = record.numbers.iter().map(|&number| u8::try_from(number));
     bytes.collect::<Result<_, _>>().ok()
