@@ -10,6 +10,7 @@ mod dist;
 mod distributed;
 mod dropping;
 mod farm;
+mod farm_kernel;
 mod llvm;
 mod modes;
 mod mutations;
@@ -40,7 +41,7 @@ use lto_lab::Lab;
 pub type KernelTest = fn(&Path) -> Outcome;
 
 /// All tests except [`WIDE`].
-pub const TESTS: [(&str, KernelTest); 38] = [
+pub const TESTS: [(&str, KernelTest); 39] = [
     ("thin LTO against none", thin),
     ("make again rebuilds nothing", rebuild::nothing),
     (
@@ -163,6 +164,10 @@ pub const TESTS: [(&str, KernelTest); 38] = [
     ),
     ("x86_64: a small kernel with thin LTO", x86_64::small),
     (
+        "x86_64: a tree built without LTO, with it, and without",
+        modes::x86_64_there_and_back,
+    ),
+    (
         "x86_64: a changed objtool annotates again and compiles nothing",
         x86_64::changed_objtool,
     ),
@@ -181,7 +186,7 @@ pub const TESTS: [(&str, KernelTest); 38] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 61] = [
+pub const WIDE: [(&str, KernelTest); 62] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -278,10 +283,6 @@ pub const WIDE: [(&str, KernelTest); 61] = [
     (
         "arm64: each subset of plugins leaves a kernel without LTO as it was",
         subsets::arm64,
-    ),
-    (
-        "x86_64: a tree built without LTO, with it, and without",
-        modes::x86_64_there_and_back,
     ),
     (
         "x86_64: every switch between modes gives a clean build",
@@ -395,6 +396,14 @@ pub const WIDE: [(&str, KernelTest); 61] = [
     (
         "a farm on this machine gives the same code, and ends",
         farm::generates_code,
+    ),
+    (
+        "a farm on this machine gives the same kernel, whatever is killed",
+        farm_kernel::arm64_ci,
+    ),
+    (
+        "a farm on this machine gives the same large kernel, whatever is killed",
+        farm_kernel::arm64_wide,
     ),
 ];
 

@@ -86,6 +86,9 @@ impl Kernel {
         let built = variant.objtree(workdir);
         if !mode.drops && built.join("vmlinux").exists() {
             copy_objtree(&built, &objtree)?;
+            // It has the time of its build, and no rule of kbuild sees that the time has changed.
+            let archive = objtree.join("usr/initramfs_data.cpio");
+            fs::remove_file(&archive).with_context(|| archive.display().to_string())?;
         }
         Ok(Self {
             arch,
