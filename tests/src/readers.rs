@@ -25,7 +25,7 @@ const MEMORY: &str = "-rss_limit_mb=2048";
 /// The longest input in bytes.
 const LONGEST: &str = "-max_len=65536";
 
-/// What was tried of a target.
+/// The result of a run of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
     /// The target.

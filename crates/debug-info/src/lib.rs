@@ -129,7 +129,8 @@ pub struct DebugInfo {
     pub sites: Vec<Site>,
     /// The number of call instructions. 0 on machines whose calls are not known.
     pub n_call_instructions: usize,
-    /// The number of call instructions without a line: the compiler made one of several, or there is none in the source.
+    /// The number of call instructions without a line. The compiler has merged several calls into one, or has made a call
+    /// that the source does not have.
     pub n_without_line: usize,
     /// The addresses of code from C.
     compiled: Vec<Range<u64>>,

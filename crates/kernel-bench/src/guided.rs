@@ -10,7 +10,7 @@ use kernel_lab::config::Lto;
 use kernel_lab::runtime::rows::Row;
 use kernel_lab::runtime::table::percent;
 use kernel_lab::runtime::{Meter, Runtime, Set, TIME, Workload, workloads};
-use kernel_lab::variant::{Variant, image_size, object_size};
+use kernel_lab::variant::{Variant, file_size, object_size};
 use kernel_lab::{Failure, Outcome, boot};
 use lto_lab::Lab;
 
@@ -80,7 +80,7 @@ impl Kernel {
         Ok(Self {
             title: row.title(),
             object: object.with_context(|| format!("{}: no vmlinux.o", objtree.display()))?,
-            image: image_size(&image)?,
+            image: file_size(&image)?,
             runtime,
             modules: (boot.loaded(), boot.modules.len()),
             faults,

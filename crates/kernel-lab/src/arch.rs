@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::files;
+
 /// An architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
@@ -16,6 +18,16 @@ pub enum Arch {
 impl Arch {
     /// All architectures.
     pub const ALL: [Self; 2] = [Self::Arm64, Self::X86_64];
+
+    /// Returns the architecture that an object tree is configured for.
+    ///
+    /// # Errors
+    /// Its configuration cannot be read.
+    pub fn of_objtree(objtree: &Path) -> anyhow::Result<Self> {
+        let config = files::read(&objtree.join(".config"))?;
+        let is_arm = config.lines().any(|line| line == "CONFIG_ARM64=y");
+        Ok(if is_arm { Self::Arm64 } else { Self::X86_64 })
+    }
 
     /// Returns the value of make's `ARCH=`.
     pub fn name(self) -> &'static str {

@@ -37,7 +37,7 @@ pub mod workspace;
 pub use arch::Arch;
 pub use failure::{Failure, Outcome};
 pub use guest_memory::Piece;
-pub use make::make;
+pub use make::{make, path_with};
 
 /// The version of the default kernel, which has no LTO in its own tree.
 pub const KERNEL: &str = "5.10";

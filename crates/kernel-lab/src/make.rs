@@ -71,7 +71,10 @@ fn assigned(variable: &str, value: &OsString) -> OsString {
 }
 
 /// Returns the search path with `first` in front: trees before 5.18 know only `LLVM=1`.
-fn path_with(first: &Path) -> anyhow::Result<OsString> {
+///
+/// # Errors
+/// `first` cannot be a part of a search path.
+pub fn path_with(first: &Path) -> anyhow::Result<OsString> {
     let rest = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::iter::once(first.to_owned()).chain(std::env::split_paths(&rest));
     std::env::join_paths(dirs).with_context(|| format!("{} in PATH", first.display()))

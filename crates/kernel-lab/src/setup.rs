@@ -120,8 +120,7 @@ pub fn ensure_for_tests(install: bool) -> anyhow::Result<()> {
     }
     let named = format!("missing packages: {}", packages.join(" "));
     anyhow::ensure!(install, named);
-    install_packages(&packages)?;
-    found(&absent(&TESTS, in_search_path))
+    provide(&TESTS)
 }
 
 /// Checks that QEMU's user mode emulation is available, which runs programs of another architecture.
@@ -129,12 +128,7 @@ pub fn ensure_for_tests(install: bool) -> anyhow::Result<()> {
 /// # Errors
 /// Same as [`ensure`].
 pub fn ensure_user_mode_emulation() -> anyhow::Result<()> {
-    let packages = absent(&[USER_MODE_EMULATION], in_search_path);
-    if packages.is_empty() {
-        return Ok(());
-    }
-    install_packages(&packages)?;
-    found(&absent(&[USER_MODE_EMULATION], in_search_path))
+    provide(&[USER_MODE_EMULATION])
 }
 
 /// Makes programs that read debug information and BTF available, and drgn in the directory `dir`. Returns the Python that
@@ -143,11 +137,7 @@ pub fn ensure_user_mode_emulation() -> anyhow::Result<()> {
 /// # Errors
 /// Same as [`ensure`]; Python or its package index cannot be used.
 pub fn ensure_debuggers(dir: &Path) -> anyhow::Result<PathBuf> {
-    let packages = absent(&DEBUGGERS, in_search_path);
-    if !packages.is_empty() {
-        install_packages(&packages)?;
-        found(&absent(&DEBUGGERS, in_search_path))?;
-    }
+    provide(&DEBUGGERS)?;
     let python = dir.join("bin/python");
     if !dir.join("bin/drgn").exists() {
         progress::note("installing drgn");
@@ -199,6 +189,16 @@ pub fn ensure_cargo_fuzz() -> anyhow::Result<PathBuf> {
         step.finish("installed");
     }
     Ok(program)
+}
+
+/// Installs the packages of those needs that are not met.
+fn provide(needs: &[Need]) -> anyhow::Result<()> {
+    let packages = absent(needs, in_search_path);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    install_packages(&packages)?;
+    found(&absent(needs, in_search_path))
 }
 
 fn install_packages(packages: &[String]) -> anyhow::Result<()> {

@@ -43,13 +43,13 @@ pub fn object_size(objtree: &Path) -> anyhow::Result<Option<u64>> {
     Ok(Some(sizes.text + sizes.data))
 }
 
-/// Returns the size of the file `image`, in bytes.
+/// Returns the size of a file, in bytes.
 ///
 /// # Errors
 /// It is missing.
-pub fn image_size(image: &Path) -> anyhow::Result<u64> {
-    let metadata = image.metadata();
-    Ok(metadata.with_context(|| image.display().to_string())?.len())
+pub fn file_size(path: &Path) -> anyhow::Result<u64> {
+    let metadata = path.metadata();
+    Ok(metadata.with_context(|| path.display().to_string())?.len())
 }
 
 /// A variant of a kernel, with an object tree below a working directory.
@@ -124,7 +124,7 @@ impl Variant {
     /// # Errors
     /// The file is missing.
     pub fn image_size(self, workdir: &Path) -> anyhow::Result<u64> {
-        image_size(&self.arch.image(&self.objtree(workdir)))
+        file_size(&self.arch.image(&self.objtree(workdir)))
     }
 
     /// Returns its settings besides profile and kind of LTO.

@@ -52,6 +52,7 @@ mod read;
 mod record;
 mod resolve;
 mod source_names;
+mod units;
 
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,7 @@ pub use actions::error::{ActionError, CompilerError};
 pub use actions::inputs::Role;
 pub use actions::message::{Command, EnvironmentVariable};
 pub use actions::table::{actions_json, actions_table};
-pub use cache::settings::{DEFAULT_CACHE_LIMIT, cache_dir, parse_size};
+pub use cache::settings::{DEFAULT_CACHE_LIMIT, cache_dir};
 pub use cache::store::{CacheStatus, CodeCache};
 pub use check::definitions::{Definitions, NATIVE_FORMS, definitions};
 pub use check::included::file_directives;
@@ -79,7 +80,6 @@ pub use error::{
 pub use estimate::model::{Costs, Estimate, Mode, Model, Size, Terms};
 pub use estimate::needs::{ANY_MEMORY, Needs, NewCode, Shortage};
 pub use estimate::sizes::LinkSizes;
-pub use estimate::units::{memory_text, read_memory, time_text};
 pub use generate::distributed::{ThinLinkOptions, complete_thin_link, thin_link};
 pub use jobs::Jobs;
 pub use launch::launcher::cache_of_launcher;
@@ -104,6 +104,7 @@ pub use resolve::reach::Reach;
 pub use resolve::resolution::Resolution;
 pub use resolve::roots::{RootOptions, Roots};
 pub use source_names::RestoredName;
+pub use units::{memory_text, parse_size, read_memory, time_text};
 
 /// Returns the path of the record of inputs of the link of `output`.
 pub fn inputs_path(output: &Path) -> PathBuf {

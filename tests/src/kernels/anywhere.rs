@@ -9,28 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
-use kernel_lab::config::{self, Lto, Profile, Setting};
+use kernel_lab::config::{self, Lto, Profile};
 use kernel_lab::{Failure, Outcome, boot, build, files, llvm, make, process, progress};
 use object_model::Elf;
 
+use super::mode::{Mode, WITH_LTO};
 use super::{ARCH, REPRODUCIBLE, expect, fault, kernel_tree};
 
-/// A mode of linking a kernel, and whether the link drops unreferenced definitions.
-type Mode = (Lto, bool);
-
 /// The modes whose names of statics depend on the content of objects.
-const THIN_MODES: [Mode; 2] = [(Lto::ThinDist, true), (Lto::Thin, true)];
-
-/// All modes; the next to each other share most of their work.
-const ALL_MODES: [Mode; 7] = [
-    (Lto::ThinDist, true),
-    (Lto::ThinDist, false),
-    (Lto::Thin, false),
-    (Lto::Thin, true),
-    (Lto::Full, true),
-    (Lto::Full, false),
-    (Lto::None, false),
-];
+const THIN_MODES: [Mode; 2] = [Mode::dropping(Lto::ThinDist), Mode::dropping(Lto::Thin)];
 
 /// The compared files of a build.
 const FILES: [&str; 6] = [
@@ -87,21 +74,14 @@ impl Kernel {
     }
 
     /// Configures it in this mode and with these settings, and builds it.
-    fn build(&self, (lto, drops): Mode, settings: &[&str]) -> Outcome {
-        let drops: &[&str] = if drops {
-            &["LTO_CLANG_INTERNALIZE=y"]
-        } else {
-            &[]
-        };
-        let set = settings.iter().chain(drops).map(|setting| setting.parse());
-        let set: Vec<Setting> = set.collect::<anyhow::Result<_>>()?;
+    fn build(&self, mode: Mode, settings: &[&str]) -> Outcome {
         config::configure(config::Options {
             tree: &self.tree,
             arch: ARCH,
             objtree: &self.objtree,
             profile: Profile::Tiny,
-            lto,
-            set: &set,
+            lto: mode.lto,
+            set: &mode.with(settings)?,
         })?;
         process::output(self.make()?.args(["-s", "all"]))?;
         Ok(())
@@ -199,10 +179,6 @@ fn same(
     })
 }
 
-fn mode_name((lto, drops): Mode) -> String {
-    format!("{}{}", lto.name(), if drops { "-drop" } else { "" })
-}
-
 /// Copies a folder; the entries of each folder are made in the reverse order of their names.
 fn copy_in_reverse(from: &Path, to: &Path) -> anyhow::Result<()> {
     let named = |path: &Path| path.display().to_string();
@@ -244,7 +220,7 @@ pub fn two_places(workdir: &Path) -> Outcome {
         for kernel in [&here, &there] {
             kernel.build(mode, &["MODVERSIONS=y"])?;
         }
-        same(&mode_name(mode), [&here, &there], &FILES, Kernel::read)?;
+        same(&mode.name(), [&here, &there], &FILES, Kernel::read)?;
     }
     Ok(())
 }
@@ -265,12 +241,7 @@ pub fn debug_information(workdir: &Path) -> Outcome {
         expect(is_debugged, || {
             "vmlinux has no debug information".to_owned()
         })?;
-        same(
-            &mode_name(mode),
-            [&one, &other],
-            &STRIPPED,
-            Kernel::stripped,
-        )?;
+        same(&mode.name(), [&one, &other], &STRIPPED, Kernel::stripped)?;
     }
     Ok(())
 }
@@ -403,14 +374,14 @@ pub fn found_again(workdir: &Path) -> Outcome {
 pub fn without_modules(workdir: &Path) -> Outcome {
     let jobs = format!("-j{}", tool_io::cpus());
     let kernel = Kernel::new(kernel_tree(workdir)?, workdir, "no-modules", &[&jobs])?;
-    for mode in ALL_MODES {
+    for mode in WITH_LTO.into_iter().chain([Mode::keeping(Lto::None)]) {
         kernel.build(mode, &["MODULES=n", "CRC7=y"])?;
         let report = boot::boot_built(ARCH, &kernel.objtree)?;
         report
             .outcome(&kernel.objtree)
             .map_err(|failure| located(mode, failure))?;
         expect(report.loaded() == 0, || {
-            format!("{}: modules were loaded", mode_name(mode))
+            format!("{}: modules were loaded", mode.name())
         })?;
     }
     Ok(())
@@ -418,7 +389,7 @@ pub fn without_modules(workdir: &Path) -> Outcome {
 
 fn located(mode: Mode, failure: Failure) -> Failure {
     match failure {
-        Failure::Fault(error) => Failure::Fault(error.context(mode_name(mode))),
-        Failure::CannotRun(error) => Failure::CannotRun(error.context(mode_name(mode))),
+        Failure::Fault(error) => Failure::Fault(error.context(mode.name())),
+        Failure::CannotRun(error) => Failure::CannotRun(error.context(mode.name())),
     }
 }

@@ -4,24 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use kernel_lab::config::{self, Lto, Profile, Setting};
+use kernel_lab::config::{self, Lto, Profile};
 use kernel_lab::{Failure, Outcome, files, progress, setup};
 
+use super::mode::{Mode, WITH_LTO};
 use super::{ARCH, boots, build, expect, kernel_tree, mutations, verified};
 use crate::{btf_types, debuggers};
-
-/// A mode of linking a kernel, and whether the link drops unreferenced definitions.
-type Mode = (Lto, bool);
-
-/// The modes; those next to each other share compiled objects.
-const MODES: [Mode; 6] = [
-    (Lto::ThinDist, true),
-    (Lto::ThinDist, false),
-    (Lto::Thin, true),
-    (Lto::Thin, false),
-    (Lto::Full, true),
-    (Lto::Full, false),
-];
 
 /// The options of all kernels here: a module of several objects, and names for faddr2line.
 const ALWAYS: [&str; 4] = ["DEBUG_KERNEL=y", "DEBUG_INFO=y", "KALLSYMS=y", "XZ_DEC=m"];
@@ -58,27 +46,15 @@ impl Kernels {
     }
 
     /// Builds a kernel, and returns its object tree and the labels of BTF that could not be resolved.
-    fn build(
-        &self,
-        name: &str,
-        (lto, drops): Mode,
-    ) -> Result<(PathBuf, BTreeSet<String>), Failure> {
+    fn build(&self, name: &str, mode: Mode) -> Result<(PathBuf, BTreeSet<String>), Failure> {
         let objtree = self.dir.join(name);
-        let drops: &[&str] = if drops {
-            &["LTO_CLANG_INTERNALIZE=y"]
-        } else {
-            &[]
-        };
-        let set = self.settings.iter().chain(drops);
-        let set = set.map(|setting| setting.parse());
-        let set: Vec<Setting> = set.collect::<anyhow::Result<_>>()?;
         config::configure(config::Options {
             tree: &self.tree,
             arch: ARCH,
             objtree: &objtree,
             profile: Profile::Tiny,
-            lto,
-            set: &set,
+            lto: mode.lto,
+            set: &mode.with(&self.settings)?,
         })?;
         let log = build(&self.tree, &objtree, None)?;
         let unresolved = log.into_iter().filter(|line| line.contains(UNRESOLVED));
@@ -87,12 +63,11 @@ impl Kernels {
 
     /// Compares kernels in these modes with one without LTO.
     fn compare(&self, modes: &[Mode]) -> Outcome {
-        let (none, known) = self.build("none", (Lto::None, false))?;
+        let (none, known) = self.build("none", Mode::keeping(Lto::None))?;
         self.read(&none, None)?;
         for &mode in modes {
             let (objtree, unresolved) = self.build("lto", mode)?;
-            let (lto, drops) = mode;
-            progress::note(&format!("{}, drops: {drops}", lto.name()));
+            progress::note(&mode.name());
             let new: Vec<_> = unresolved.difference(&known).collect();
             expect(new.is_empty(), || format!("new warnings: {new:?}"))?;
             self.read(&objtree, Some(&none))?;
@@ -133,10 +108,11 @@ impl Kernels {
 
 /// All modes, with DWARF 4 and BTF.
 pub fn dwarf_4_and_btf(workdir: &Path) -> Outcome {
-    Kernels::new(workdir, "dwarf-4", DWARF_4)?.compare(&MODES)
+    Kernels::new(workdir, "dwarf-4", DWARF_4)?.compare(&WITH_LTO)
 }
 
 /// The version of DWARF that the compiler writes by itself, compressed.
 pub fn compressed(workdir: &Path) -> Outcome {
-    Kernels::new(workdir, "compressed", COMPRESSED)?.compare(&[MODES[0], MODES[2]])
+    Kernels::new(workdir, "compressed", COMPRESSED)?
+        .compare(&[Mode::dropping(Lto::ThinDist), Mode::dropping(Lto::Thin)])
 }

@@ -111,7 +111,7 @@ fn single(objects: &Objects, run: &Path) -> Outcome {
     end(run, &status)
 }
 
-fn start(run: &Path, is_single: bool) -> anyhow::Result<Up> {
+pub(super) fn start(run: &Path, is_single: bool) -> anyhow::Result<Up> {
     // Each kind of server has other files.
     let workdir = run.to_owned();
     if is_single {

@@ -9,15 +9,16 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-use ::farm::{self, Options, Up};
+use ::farm::{self, Up};
 use anyhow::Context as _;
 use kernel_lab::config::{self, Lto, Profile};
+use kernel_lab::runtime::image_hash;
 use kernel_lab::{Arch, Outcome, files, llvm, make, process};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sha2::{Digest as _, Sha256};
 use walkdir::WalkDir;
 
+use super::farm::start;
 use super::{REPRODUCIBLE, expect, kernel_tree};
 
 /// The number of code generations at a time.
@@ -51,7 +52,7 @@ fn by_farm(workdir: &Path, arch: Arch, profile: Profile, run: &Path) -> Outcome 
     let expected = local.digests()?;
     let kernel = Kernel::configured(workdir, arch, profile, name("farm"))?;
 
-    let up = start(run)?;
+    let up = start(run, false)?;
     kernel.build_remotely(&llvm::bin_dir()?, &up, run)?;
     kernel.is(&expected, "by the farm")?;
 
@@ -67,7 +68,7 @@ fn by_farm(workdir: &Path, arch: Arch, profile: Profile, run: &Path) -> Outcome 
     for (victim, goes_on) in [("worker-1", true), ("server", false)] {
         farm::down(run)?;
         files::remove_dir(run)?;
-        let up = start(run)?;
+        let up = start(run, false)?;
         kernel.forget_code()?;
         let said = kernel.build(&llvm::bin_dir()?, Some((&up, Some(pid(run, victim)?))))?;
         let [remote, cached, here] = counted(&said)?;
@@ -77,15 +78,6 @@ fn by_farm(workdir: &Path, arch: Arch, profile: Profile, run: &Path) -> Outcome 
         kernel.is(&expected, &format!("with {victim} killed"))?;
     }
     Ok(())
-}
-
-fn start(run: &Path) -> anyhow::Result<Up> {
-    farm::up(&Options {
-        workdir: run.to_owned(),
-        is_single: false,
-        port: 0,
-        installs_packages: true,
-    })
 }
 
 /// Returns the process of a part of the farm.
@@ -240,16 +232,14 @@ impl Kernel {
     }
 
     /// Returns the digests of the kernel and its modules.
-    fn digests(&self) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    fn digests(&self) -> anyhow::Result<BTreeMap<PathBuf, String>> {
         let mut digests = BTreeMap::new();
         for file in WalkDir::new(&self.objtree) {
             let file = file?;
             let is_module = file.path().extension().is_some_and(|suffix| suffix == "ko");
             if is_module || file.path() == self.objtree.join("vmlinux") {
-                let path = file.path();
-                let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-                let name = path.strip_prefix(&self.objtree)?.to_owned();
-                digests.insert(name, Sha256::digest(bytes).to_vec());
+                let name = file.path().strip_prefix(&self.objtree)?.to_owned();
+                digests.insert(name, image_hash(file.path())?);
             }
         }
         anyhow::ensure!(
@@ -261,7 +251,7 @@ impl Kernel {
     }
 
     /// Checks that kernel and modules are these.
-    fn is(&self, expected: &BTreeMap<PathBuf, Vec<u8>>, how: &str) -> Outcome {
+    fn is(&self, expected: &BTreeMap<PathBuf, String>, how: &str) -> Outcome {
         let found = self.digests()?;
         let other = expected.keys().chain(found.keys());
         let other = other.filter(|name| expected.get(*name) != found.get(*name));

@@ -13,6 +13,7 @@ mod dropping;
 mod farm;
 mod farm_kernel;
 mod llvm;
+mod mode;
 mod modes;
 mod mutations;
 mod native;

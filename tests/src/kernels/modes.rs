@@ -5,28 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use kernel_lab::config::{self, Lto, Profile, Setting};
+use kernel_lab::config::{self, Lto, Profile};
 use kernel_lab::variant::Variant;
 use kernel_lab::{Arch, Failure, Outcome, files, llvm, make, process};
 
+use super::mode::Mode;
 use super::rebuild::copy_objtree;
 use super::{REPRODUCIBLE, expect, kernel_tree};
-
-/// A mode of linking a kernel, and whether the link drops unreferenced definitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mode {
-    lto: Lto,
-    drops: bool,
-}
 
 const NONE: Mode = Mode::keeping(Lto::None);
 const THIN: Mode = Mode::keeping(Lto::Thin);
 const FULL: Mode = Mode::keeping(Lto::Full);
 const DISTRIBUTED: Mode = Mode::keeping(Lto::ThinDist);
-const DROPPING: Mode = Mode {
-    drops: true,
-    ..DISTRIBUTED
-};
+const DROPPING: Mode = Mode::dropping(Lto::ThinDist);
 
 /// A sequence of five modes with each switch from one mode to another once: all switches between
 /// three of them, then to and from each further one.
@@ -53,17 +44,6 @@ const EVERY_SWITCH: [Mode; 21] = [
     DROPPING,
     NONE,
 ];
-
-impl Mode {
-    const fn keeping(lto: Lto) -> Self {
-        Self { lto, drops: false }
-    }
-
-    fn name(self) -> String {
-        let drops = if self.drops { "-drop" } else { "" };
-        format!("{}{drops}", self.lto.name())
-    }
-}
 
 /// The compared files.
 const FILES: [&str; 2] = ["vmlinux", "lib/crc7.ko"];
@@ -99,10 +79,7 @@ impl Kernel {
 
     /// Builds it in `mode`; returns vmlinux and the module.
     fn built(&self, mode: Mode) -> Result<[Vec<u8>; 2], Failure> {
-        let drops = mode
-            .drops
-            .then(|| "LTO_CLANG_INTERNALIZE=y".parse::<Setting>());
-        let set: Vec<Setting> = drops.into_iter().collect::<anyhow::Result<_>>()?;
+        let set = mode.with(&[])?;
         config::configure(config::Options {
             tree: &self.tree,
             arch: self.arch,

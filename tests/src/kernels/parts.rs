@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use kernel_lab::config::{self, Lto, Profile, Setting};
+use kernel_lab::config::{self, Profile};
 use kernel_lab::variant::Variant;
 use kernel_lab::{Outcome, boot, build, files, llvm, process};
 use object_model::Elf;
@@ -14,6 +14,7 @@ use test_support::ARM64;
 use xshell::cmd;
 
 use super::conventions::Folder;
+use super::mode::WITH_LTO;
 use super::{ARCH, PROFILE, built_variant, expect, kernel_tree};
 
 const MAKEFILE: &str = r"
@@ -99,20 +100,6 @@ fn write_sources(folder: &Path, objects: &str, prefix: &str) -> anyhow::Result<(
     fs::remove_file(&source).with_context(|| source.display().to_string())
 }
 
-/// The modes of the kernels for which the modules are built.
-const MODES: [(Lto, bool); 6] = [
-    (Lto::Thin, false),
-    (Lto::ThinDist, false),
-    (Lto::Full, false),
-    (Lto::Thin, true),
-    (Lto::ThinDist, true),
-    (Lto::Full, true),
-];
-
-fn mode_name(lto: Lto, drops: bool) -> String {
-    format!("{}{}", lto.name(), if drops { "-drop" } else { "" })
-}
-
 /// Checks that a module has the code of both parts, needs neither of them from elsewhere, and exports its
 /// function with a CRC.
 fn is_whole(module: &str, function: &str, bytes: &[u8]) -> Outcome {
@@ -134,10 +121,10 @@ fn is_whole(module: &str, function: &str, bytes: &[u8]) -> Outcome {
 
 /// As external modules, for kernels of every mode with symbol versions.
 pub fn external(workdir: &Path) -> Outcome {
-    for (lto, drops) in MODES {
+    for mode in WITH_LTO {
         let variant = Variant {
-            drops,
-            ..Variant::new(ARCH, PROFILE, lto)
+            drops: mode.drops,
+            ..Variant::new(ARCH, PROFILE, mode.lto)
         };
         let objtree = built_variant(workdir, variant)?;
         let folder = Folder::of_kernel(workdir, objtree, &[])?;
@@ -154,7 +141,7 @@ pub fn external(workdir: &Path) -> Outcome {
         folder.made(&["clean"])?;
         let left: Vec<_> = folder.files()?.difference(&before).cloned().collect();
         expect(left.is_empty(), || {
-            format!("{}: make clean left {left:?}", mode_name(lto, drops))
+            format!("{}: make clean left {left:?}", mode.name())
         })?;
     }
     Ok(())
@@ -185,18 +172,14 @@ pub fn in_tree(workdir: &Path) -> Outcome {
     let text = files::read(&makefile)? + "\nobj-y += parts/ inside/\n";
     files::write(&makefile, text)?;
     let objtree = workdir.join("parts/build");
-    for (lto, drops) in MODES {
-        let mut set: Vec<Setting> = vec!["MODVERSIONS=y".parse()?];
-        if drops {
-            set.push(Setting::on("LTO_CLANG_INTERNALIZE"));
-        }
+    for mode in WITH_LTO {
         config::configure(config::Options {
             tree: &tree,
             arch: ARCH,
             objtree: &objtree,
             profile: Profile::Tiny,
-            lto,
-            set: &set,
+            lto: mode.lto,
+            set: &mode.with(&["MODVERSIONS=y"])?,
         })?;
         build::build(build::Options {
             tree: &tree,
@@ -213,7 +196,7 @@ pub fn in_tree(workdir: &Path) -> Outcome {
             // Once in vmlinux, once as a module.
             let times = log.matches(&line).count();
             expect(times == 2, || {
-                let mode = mode_name(lto, drops);
+                let mode = mode.name();
                 format!(
                     "{mode}: `{line}` is {times} times in boot.log of {}",
                     objtree.display()

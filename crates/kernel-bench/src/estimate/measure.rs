@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
-use kernel_lab::{build, files, llvm, process, progress, workspace};
+use kernel_lab::variant::file_size;
+use kernel_lab::{Arch, build, files, llvm, process, progress, workspace};
 use lto_link::{InputKind, Inputs, LinkSizes, RecordedInput, inputs_path, read_record, read_usage};
 use object_model::LtoKind;
 use tool_io::Files;
@@ -92,11 +93,9 @@ impl<'a> Copied<'a> {
                     .with_context(|| from.display().to_string())?;
             }
         }
-        let config = files::read(&objtree.join(".config"))?;
-        let emulation: &[&str] = if config.contains("\nCONFIG_ARM64=y\n") {
-            &["-EL", "-maarch64elf"]
-        } else {
-            &["-m", "elf_x86_64"]
+        let emulation: &[&str] = match Arch::of_objtree(objtree)? {
+            Arch::Arm64 => &["-EL", "-maarch64elf"],
+            Arch::X86_64 => &["-m", "elf_x86_64"],
         };
         let flags = files::read(&objtree.join(".lto-flags"))?;
         let flags = flags.lines().next().unwrap_or_default();
@@ -240,8 +239,7 @@ impl<'a> Copied<'a> {
                 InputKind::Bitcode => path.with_extension("native.o"),
                 InputKind::Elf => path,
             };
-            let bytes = path.metadata().map(|native| native.len());
-            bytes.with_context(|| path.display().to_string())
+            file_size(&path)
         });
         let native_bytes = native.sum::<anyhow::Result<u64>>()?;
         let sizes = LinkSizes {

@@ -9,14 +9,14 @@ use lto_link::{Costs, LinkSizes, Mode, Model, Size, Terms};
 use super::fit::{Sample, coefficients};
 use super::links::{Link, Step};
 
-/// The sizes that explain time and memory, beside a constant or the number of objects.
+/// The sizes by which time and memory are estimated, beside a constant or the number of objects.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice {
-    /// Those for time.
+    /// The sizes that give the time.
     pub time: &'static [Size],
-    /// Those for the memory of native code, which a linker with thin LTO holds.
+    /// With thin LTO, the linker keeps native code in memory. These sizes give its bytes.
     pub native: &'static [Size],
-    /// Those for the memory of bitcode that was read, which a linker with full LTO holds.
+    /// With full LTO, the linker keeps all bitcode in memory. These sizes give its bytes.
     pub bitcode: &'static [Size],
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! What code generation on other machines can gain: measures each code generation of a built kernel, and
-//! simulates farms of several sizes.
+//! Measures each code generation of a built kernel, and simulates how much time farms of several sizes save.
 
 pub mod simulation;
 
@@ -8,15 +7,16 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::Context as _;
 use kernel_lab::progress::Step;
-use kernel_lab::{Arch, Failure, build, llvm, make, process};
+use kernel_lab::variant::file_size;
+use kernel_lab::{Arch, Failure, llvm, make, path_with, process};
 use serde::Deserialize;
 use xshell::cmd;
 
 use self::simulation::{Farm, Task};
+use crate::initcall_script::cost_of;
 
 /// The numbers of code generations at a time.
 const WORKERS: [usize; 4] = [2, 10, 100, 1000];
@@ -31,7 +31,7 @@ const BYTES_PER_SECOND: f64 = 125e6;
 /// by two workers of `BuildGrid` (docs/scaling.md).
 const LATENCY: f64 = 0.4;
 
-/// What `lto-link actions --format json` prints, as far as it matters here.
+/// The fields of `lto-link actions --format json` that are used here.
 #[derive(Debug, Deserialize)]
 struct Listed {
     actions: Vec<Action>,
@@ -60,7 +60,7 @@ struct Digest {
     size_bytes: u64,
 }
 
-/// What was measured of a kernel.
+/// The measured costs of a kernel's code generations and links.
 #[derive(Debug)]
 pub struct Measured {
     tasks: Vec<Task>,
@@ -77,7 +77,7 @@ pub fn measure(objtree: &Path, lto_link: &Path) -> Result<Measured, Failure> {
     let objtree = fs::canonicalize(objtree).with_context(|| objtree.display().to_string())?;
     let sh = process::shell_in(&objtree)?;
     let bin = llvm::bin_dir()?;
-    sh.set_var("PATH", search_path(&bin)?);
+    sh.set_var("PATH", path_with(&bin)?);
     let listed = process::read(cmd!(sh, "{lto_link} actions --format json"))?;
     let Listed { actions } = serde_json::from_str(&listed).context("the list of actions")?;
     let dir = tempfile::tempdir().context("a directory for code")?;
@@ -96,7 +96,7 @@ pub fn measure(objtree: &Path, lto_link: &Path) -> Result<Measured, Failure> {
         tasks.push(Task {
             cpu,
             inputs: inputs.collect(),
-            output: size(&output)?,
+            output: file_size(&output)?,
         });
     }
     step.finish(&format!("{} measured", tasks.len()));
@@ -104,13 +104,6 @@ pub fn measure(objtree: &Path, lto_link: &Path) -> Result<Measured, Failure> {
         tasks,
         rest: link_again(&objtree, &bin)?,
     })
-}
-
-/// Returns the search path with LLVM's tools in front.
-fn search_path(bin: &Path) -> anyhow::Result<std::ffi::OsString> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let all = std::iter::once(bin.to_owned()).chain(std::env::split_paths(&path));
-    std::env::join_paths(all).context("PATH")
 }
 
 /// Runs a code generation, whose code goes to `output`; returns its CPU time in seconds.
@@ -125,24 +118,13 @@ fn generate(objtree: &Path, clang: &Path, command: &Command, output: &Path) -> a
             clang.arg(word);
         }
     }
-    let before = build::children_seconds()?;
-    process::output(&mut clang)?;
-    Ok(build::children_seconds()? - before)
-}
-
-fn size(path: &Path) -> anyhow::Result<u64> {
-    let metadata = fs::metadata(path).with_context(|| path.display().to_string())?;
-    Ok(metadata.len())
+    let cost = cost_of(1, || process::output(&mut clang).map(drop))?;
+    Ok(cost.cpu)
 }
 
 /// Links vmlinux again, whose code is there; returns how long that takes in seconds.
 fn link_again(objtree: &Path, bin: &Path) -> Result<f64, Failure> {
-    let config = kernel_lab::files::read(&objtree.join(".config"))?;
-    let arch = if config.lines().any(|line| line == "CONFIG_ARM64=y") {
-        Arch::Arm64
-    } else {
-        Arch::X86_64
-    };
+    let arch = Arch::of_objtree(objtree)?;
     let tree = objtree.join("source");
     let tree = fs::canonicalize(&tree).with_context(|| tree.display().to_string())?;
     let command = || -> anyhow::Result<std::process::Command> {
@@ -151,15 +133,13 @@ fn link_again(objtree: &Path, bin: &Path) -> Result<f64, Failure> {
         Ok(make)
     };
     let step = Step::start("link");
-    // What this machine has to do first, such as building a changed tool, does not count.
+    // The first make brings everything up to date, such as a changed tool. Only the second is timed.
     process::output(&mut command()?)?;
     for made in ["vmlinux", "vmlinux.o"] {
         let made = objtree.join(made);
         fs::remove_file(&made).with_context(|| made.display().to_string())?;
     }
-    let started = Instant::now();
-    process::output(&mut command()?)?;
-    let seconds = started.elapsed().as_secs_f64();
+    let seconds = cost_of(1, || process::output(&mut command()?).map(drop))?.wall;
     step.finish(&format!("{seconds:.1} s"));
     Ok(seconds)
 }
@@ -179,7 +159,6 @@ impl Measured {
         for workers in WORKERS {
             let farm = Farm {
                 workers,
-                keeps_files: false,
                 bytes_per_second: BYTES_PER_SECOND,
                 latency: LATENCY,
                 client_cpu,

@@ -23,8 +23,6 @@ pub struct Task {
 pub struct Farm {
     /// The number of code generations that run at a time.
     pub workers: usize,
-    /// Whether a worker keeps the files that it has read once.
-    pub keeps_files: bool,
     /// The speed of each network connection, in bytes per second.
     pub bytes_per_second: f64,
     /// The time in seconds that an action waits for server and worker, however idle they are.
@@ -35,7 +33,7 @@ pub struct Farm {
     pub client_cpus: usize,
 }
 
-/// What no farm of these machines can be faster than.
+/// The part of a farm that limits its speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// The number of workers.
@@ -98,7 +96,6 @@ impl Farm {
     pub fn run(&self, tasks: &[Task]) -> Run {
         let mut client = vec![Busy::default(); self.client_cpus.max(1)];
         let mut workers = vec![Busy::default(); self.workers.max(1)];
-        let mut kept = vec![HashSet::new(); workers.len()];
         let mut sent = HashSet::new();
         let [mut to_server, mut to_client, mut to_workers] = [Busy::default(); 3];
         let (mut read_bytes, mut seconds) = (0, 0.0_f64);
@@ -108,10 +105,7 @@ impl Farm {
             let new = task.inputs.iter().filter(|(file, _)| sent.insert(*file));
             let there = to_server.work(asked, self.transfer(size(new)));
             let worker = first_free(&mut workers);
-            let kept = &mut kept[worker];
-            let missing = task.inputs.iter();
-            let missing = missing.filter(|(file, _)| !self.keeps_files || kept.insert(*file));
-            let bytes = size(missing);
+            let bytes = size(task.inputs.iter());
             read_bytes += bytes;
             let started = there.max(workers[worker].until) + self.latency;
             let read = to_workers.work(started, self.transfer(bytes));
@@ -165,7 +159,6 @@ mod tests {
     /// Machines of which only the workers take time.
     const IDEAL: Farm = Farm {
         workers: 2,
-        keeps_files: false,
         bytes_per_second: f64::INFINITY,
         latency: 0.0,
         client_cpu: 0.0,
@@ -236,20 +229,6 @@ mod tests {
         let run = farm.run(&tasks);
         assert_eq!((run.seconds, run.read_bytes), (10.5, 60));
         assert_eq!(run.limit, Limit::Network);
-    }
-
-    /// One worker that keeps file 1: the second action reads 10 bytes, from 7 s on.
-    #[test]
-    fn a_worker_that_keeps_files_reads_each_once() {
-        let farm = Farm {
-            bytes_per_second: 10.0,
-            keeps_files: true,
-            workers: 1,
-            ..IDEAL
-        };
-        let tasks = [reads(&[(1, 20), (2, 10)], 0), reads(&[(1, 20), (3, 10)], 0)];
-        let run = farm.run(&tasks);
-        assert_eq!((run.seconds, run.read_bytes), (9.0, 40));
     }
 
     #[test]

@@ -13,9 +13,6 @@ pub const DEFAULT_CACHE_LIMIT: u64 = 5 << 30;
 /// The cache's name in the user's directory for caches.
 const NAME: &str = "lto-link";
 
-/// The units of sizes, and their powers of two.
-const UNITS: [(char, u32); 4] = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
-
 /// Returns the directory of the cache that `LTO_LAUNCHER=cache:DIR` names, or for `None` the user's own.
 ///
 /// # Errors
@@ -54,25 +51,6 @@ fn dir_of(
         })
 }
 
-/// Returns the size that `text` gives, in bytes: a number, with one of the units K, M, G and T (powers of 1024).
-///
-/// # Errors
-/// It is no such text.
-pub fn parse_size(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let unit = UNITS
-        .iter()
-        .find(|(unit, _)| text.ends_with([*unit, unit.to_ascii_lowercase()]));
-    let digits = unit.map_or(text, |_| text.get(..text.len() - 1).unwrap_or_default());
-    let shift = unit.map_or(0, |(_, shift)| *shift);
-    let number = digits.parse::<u64>().ok();
-    number
-        .and_then(|number| number.checked_mul(1 << shift))
-        .ok_or_else(|| {
-            format!("{text} is no size; it is a number of bytes, or with K, M, G, T: 5G")
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,22 +73,6 @@ mod tests {
                 home.map(OsString::from),
             );
             assert_eq!(dir.ok(), expected.map(PathBuf::from), "{named:?}");
-        }
-    }
-
-    #[test]
-    fn sizes_have_units() {
-        for (text, expected) in [
-            ("5G", Some(5 << 30)),
-            ("300k", Some(300 << 10)),
-            ("12", Some(12)),
-            ("", None),
-            ("G", None),
-            ("5 G", None),
-            ("-1", None),
-            ("99999999999999T", None),
-        ] {
-            assert_eq!(parse_size(text).ok(), expected, "{text}");
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct CodeCache {
 pub(crate) enum Found {
     /// The entry.
     Entry(Entry),
-    /// There is none.
+    /// The cache has no such entry.
     Nothing,
     /// There was one that somebody had changed, or that was not whole; it is removed.
     Damaged,
@@ -260,7 +260,7 @@ fn is_hexadecimal(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Returns what is in the directory `path`: nothing if there is none.
+/// Returns the entries of the directory `path`; none if it does not exist.
 fn files_in(path: &Path) -> io::Result<Vec<fs::DirEntry>> {
     match fs::read_dir(path) {
         Ok(files) => files.collect(),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! `lto-link estimate`, and the estimate before each link.
 
-use std::env;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -13,6 +12,8 @@ use lto_link::{
 };
 use serde::Serialize;
 use tool_io::{Failure, Files, FreeMemory, MemoryBound};
+
+use crate::command::environment::variable;
 
 /// The inputs of the link to estimate.
 #[derive(Args)]
@@ -142,7 +143,7 @@ fn table(
 /// Returns the memory that a link may use: that of `LTO_MEMORY`, else that of the system. `None` if it may use any
 /// amount, or the system does not tell.
 fn free_memory() -> Result<Option<FreeMemory>, Failure> {
-    let Some(allowed) = env::var_os("LTO_MEMORY").filter(|value| !value.is_empty()) else {
+    let Some(allowed) = variable("LTO_MEMORY") else {
         return Ok(FreeMemory::of_system());
     };
     let allowed = allowed.to_string_lossy();
@@ -167,8 +168,7 @@ pub fn before_link(
     jobs: usize,
 ) -> Result<(), Failure> {
     let free = free_memory()?;
-    let launcher = env::var_os("LTO_LAUNCHER").filter(|program| !program.is_empty());
-    if new_code == NewCode::ObjectByObject && launcher.is_some() {
+    if new_code == NewCode::ObjectByObject && variable("LTO_LAUNCHER").is_some() {
         // Another program generates the code, perhaps elsewhere.
         return Ok(());
     }

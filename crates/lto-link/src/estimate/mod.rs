@@ -4,4 +4,3 @@
 pub(crate) mod model;
 pub(crate) mod needs;
 pub(crate) mod sizes;
-pub(crate) mod units;

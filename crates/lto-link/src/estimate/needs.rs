@@ -10,10 +10,10 @@ use tool_io::FreeMemory;
 
 use crate::estimate::model::{Estimate, Mode, Model};
 use crate::estimate::sizes::LinkSizes;
-use crate::estimate::units::{memory_text, time_text};
 use crate::paths::LinkPaths;
 use crate::plan::options::{Cache, CodeGeneration, LinkOptions};
 use crate::read::inputs::{Inputs, is_bitcode};
+use crate::units::{memory_text, time_text};
 
 /// Seconds from which on a link is announced.
 const LONG: f64 = 60.0;
@@ -72,19 +72,20 @@ impl Needs {
         let Some(kind) = lto_kind(inputs) else {
             return Ok(None);
         };
-        let mut sizes = LinkSizes::of(inputs)?;
+        let last_link = modified(&paths.usage());
+        let (mut sizes, mut changed) =
+            LinkSizes::of_all_and_those(inputs, |input| match new_code {
+                NewCode::All | NewCode::Nothing => true,
+                NewCode::NotCached => is_newer(input, last_link),
+                NewCode::ObjectByObject => {
+                    let native = input.path.as_deref().map(|path| paths.native(path));
+                    is_newer(input, native.and_then(|native| modified(&native)))
+                }
+            })?;
         if new_code == NewCode::Nothing {
             sizes.native_bytes += generated_bytes(paths, inputs);
+            changed = sizes;
         }
-        let last_link = modified(&paths.usage());
-        let changed = match new_code {
-            NewCode::All | NewCode::Nothing => sizes,
-            NewCode::NotCached => LinkSizes::of_those(inputs, |input| is_newer(input, last_link))?,
-            NewCode::ObjectByObject => LinkSizes::of_those(inputs, |input| {
-                let native = input.path.as_deref().map(|path| paths.native(path));
-                is_newer(input, native.and_then(|native| modified(&native)))
-            })?,
-        };
         let mode = match (new_code, kind) {
             (NewCode::Nothing, _) => Mode::Join,
             (NewCode::ObjectByObject, _) => Mode::ThinDist,

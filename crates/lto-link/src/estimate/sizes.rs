@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The sizes of the inputs of a link, from which its cost follows.
 
-use std::iter::Sum;
 use std::ops::Add;
 
 use object_model::{Bitcode, Faults, Input, InputError, Object, PartSizes, ReadError};
@@ -38,28 +37,32 @@ impl LinkSizes {
     /// # Errors
     /// Every object whose bitcode is damaged.
     pub fn of(inputs: &Inputs) -> Result<Self, Faults<InputError>> {
-        Self::of_those(inputs, |_| true)
+        let (all, _) = Self::of_all_and_those(inputs, |_| false)?;
+        Ok(all)
     }
 
-    /// Measures those objects of `inputs` for which `counts` is true.
+    /// Measures each object of `inputs` once. Returns the sizes of all, and of those for which `counts` is true.
     ///
     /// # Errors
     /// As [`of`](Self::of).
-    pub fn of_those(
+    pub(crate) fn of_all_and_those(
         inputs: &Inputs,
         counts: impl Fn(&Input) -> bool,
-    ) -> Result<Self, Faults<InputError>> {
+    ) -> Result<(Self, Self), Faults<InputError>> {
         let mut faults = Vec::new();
-        let objects = inputs.objects.iter().filter(|input| counts(input));
-        let sizes = objects.filter_map(|input| match Self::of_object(input) {
-            Ok(sizes) => Some(sizes),
-            Err(error) => {
-                faults.push(input.locate(error));
-                None
+        let [mut all, mut those] = [Self::default(); 2];
+        for input in &inputs.objects {
+            match Self::of_object(input) {
+                Ok(sizes) => {
+                    all = all + sizes;
+                    if counts(input) {
+                        those = those + sizes;
+                    }
+                }
+                Err(error) => faults.push(input.locate(error)),
             }
-        });
-        let sum = sizes.sum();
-        Faults::check(sum, faults)
+        }
+        Faults::check((all, those), faults)
     }
 
     fn of_object(input: &Input) -> Result<Self, ReadError> {
@@ -114,11 +117,5 @@ impl Add for LinkSizes {
             native_bytes: self.native_bytes + other.native_bytes,
             largest_bytes: self.largest_bytes.max(other.largest_bytes),
         }
-    }
-}
-
-impl Sum for LinkSizes {
-    fn sum<I: Iterator<Item = Self>>(sizes: I) -> Self {
-        sizes.fold(Self::default(), Add::add)
     }
 }

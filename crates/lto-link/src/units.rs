@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! Times and amounts of memory in words, and amounts as users write them.
+//! Times and amounts of memory in words, and sizes as users write them.
 
 const KIB: f64 = 1024.0;
+
+/// The units of sizes, and their powers of two.
+const UNITS: [(char, u32); 4] = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
 
 /// Returns an amount of memory in words, such as `1.4 GiB` or `350 MiB`.
 pub fn memory_text(bytes: u64) -> String {
@@ -26,20 +29,34 @@ pub fn time_text(seconds: f64) -> String {
     format!("{number} {unit}{plural}")
 }
 
-/// Reads an amount of memory, such as `16G`, `900M` or `1048576`: a number of bytes, or with a unit of powers of
+/// Reads an amount of memory, such as `16G`, `900MiB` or `1048576`: a number of bytes, or with a unit of powers of
 /// 1024. Returns `None` for any other text.
 pub fn read_memory(text: &str) -> Option<u64> {
     let text = text.trim();
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit: u64 = match text.get(digits.len()..)?.to_ascii_uppercase().as_str() {
-        "" => 1,
-        "K" | "KIB" => 1 << 10,
-        "M" | "MIB" => 1 << 20,
-        "G" | "GIB" => 1 << 30,
-        "T" | "TIB" => 1 << 40,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(unit)
+    let end = text.len().saturating_sub("iB".len());
+    let short = text.split_at_checked(end).filter(|(number, end)| {
+        end.eq_ignore_ascii_case("iB") && number.ends_with(|unit: char| unit.is_ascii_alphabetic())
+    });
+    parse_size(short.map_or(text, |(number, _)| number)).ok()
+}
+
+/// Returns the size that `text` gives, in bytes: a number, with one of the units K, M, G and T (powers of 1024).
+///
+/// # Errors
+/// It is no such text.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let unit = UNITS
+        .iter()
+        .find(|(unit, _)| text.ends_with([*unit, unit.to_ascii_lowercase()]));
+    let digits = unit.map_or(text, |_| text.get(..text.len() - 1).unwrap_or_default());
+    let shift = unit.map_or(0, |(_, shift)| *shift);
+    let number = digits.parse::<u64>().ok();
+    number
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| {
+            format!("{text} is no size; it is a number of bytes, or with K, M, G, T: 5G")
+        })
 }
 
 #[cfg(test)]
@@ -72,6 +89,22 @@ mod tests {
             "99999999999T",
         ] {
             assert_eq!(read_memory(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, expected) in [
+            ("5G", Some(5 << 30)),
+            ("300k", Some(300 << 10)),
+            ("12", Some(12)),
+            ("", None),
+            ("G", None),
+            ("5 G", None),
+            ("-1", None),
+            ("99999999999999T", None),
+        ] {
+            assert_eq!(parse_size(text).ok(), expected, "{text}");
         }
     }
 }
