@@ -12,8 +12,9 @@ use kernel_lab::{setup, workspace};
 use xshell::cmd;
 
 /// The targets of `tests/fuzz/Cargo.toml`.
-pub const TARGETS: [&str; 7] = [
-    "elf", "bitcode", "archive", "btf", "counters", "texts", "edits",
+pub const TARGETS: [&str; 10] = [
+    "elf", "bitcode", "archive", "btf", "counters", "texts", "edits", "records", "symtab",
+    "summary",
 ];
 
 /// The time in seconds after which one input counts as a loop.
@@ -34,8 +35,22 @@ pub struct Tried {
     pub executions: u64,
     /// The number of edges of its code that they reached.
     pub coverage: u64,
+    /// The number of edges of all its code, with that of libraries which no input can reach.
+    pub edges: u64,
     /// The input on which it failed, and the last lines of its output.
     pub failure: Option<(PathBuf, String)>,
+}
+
+impl Tried {
+    /// Returns what happened, if it failed.
+    pub fn told(&self) -> Option<String> {
+        let (input, said) = self.failure.as_ref()?;
+        Some(format!(
+            "{}: fails on {}:\n{said}",
+            self.target,
+            input.display()
+        ))
+    }
 }
 
 /// Tries inputs for `time` in all: each of `targets` gets an equal part. Inputs that reach new code are kept in
@@ -90,8 +105,11 @@ fn try_inputs(
         .args([LOOP, MEMORY, LONGEST, "-print_final_stats=1"])
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/", failed.display()))
-        .arg(&found)
-        .arg(&seeds);
+        .arg(&found);
+    // Some targets begin with nothing.
+    if seeds.exists() {
+        program.arg(&seeds);
+    }
     let step = Step::start(format!("inputs for {target}"));
     let mut said = String::new();
     let end = process::follow(program, None, |line| {
@@ -115,6 +133,12 @@ fn result(target: &'static str, said: &str, good: bool) -> Tried {
         let (_, rest) = line.split_once(" cov: ")?;
         rest.split_whitespace().next()?.parse().ok()
     });
+    // INFO: Loaded 1 modules   (4000 inline 8-bit counters): …
+    let edges = said.lines().find_map(|line| {
+        let (_, rest) = line.split_once("modules ")?;
+        let (count, _) = rest.split_once(" inline 8-bit counters")?;
+        count.trim().strip_prefix('(')?.parse().ok()
+    });
     let written = said.lines().rev().find_map(|line| {
         let (_, path) = line.split_once("Test unit written to ")?;
         Some(PathBuf::from(path.trim()))
@@ -125,6 +149,7 @@ fn result(target: &'static str, said: &str, good: bool) -> Tried {
             .and_then(|count| count.trim().parse().ok())
             .unwrap_or_default(),
         coverage: coverage.unwrap_or_default(),
+        edges: edges.unwrap_or_default(),
         failure: (!good).then(|| (written.unwrap_or_default(), process::last_lines(said))),
     }
 }
@@ -135,12 +160,13 @@ mod tests {
 
     #[test]
     fn the_output_of_a_target_is_read() {
-        let said = "#2\tINITED cov: 10 ft: 11 corp: 1/1b\n#99\tDONE   cov: 171 ft: 300 corp: 9/90b\n\
+        let said = "INFO: Loaded 1 modules   (4000 inline 8-bit counters): 4000 [0x1, 0x2), \n#2\tINITED cov: 10 ft: 11 corp: 1/1b\n#99\tDONE   cov: 171 ft: 300 corp: 9/90b\n\
                     stat::number_of_executed_units: 4096\nstat::average_exec_per_sec:     2048\n";
         let expected = Tried {
             target: "elf",
             executions: 4096,
             coverage: 171,
+            edges: 4000,
             failure: None,
         };
         assert_eq!(result("elf", said, true), expected);

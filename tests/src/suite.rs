@@ -2,12 +2,13 @@
 //! All checks that a change must pass: the steps that cargo runs, and the tests that build kernels.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kernel_lab::ledger::{Book, Entry, Resume, Shard, Verdict};
 use kernel_lab::{Arch, Failure, Outcome, disk_space, fetch, progress, setup, table, workspace};
 
 use crate::kernels::{KernelTest, TESTS, WIDE};
+use crate::readers::{self, Tried};
 use crate::steps::{self, Step};
 
 /// The disk space that the tests of all crates need from scratch, in GiB.
@@ -16,10 +17,13 @@ const ROOM_FOR_TESTS: u64 = 5;
 /// The disk space that these tests and the kernels without `--wide` need, in GiB.
 const ROOM_FOR_KERNELS: u64 = 14;
 
+/// The time in which every reader gets arbitrary bytes.
+const TIME_FOR_READERS: Duration = Duration::from_secs(30);
+
 /// The tests to run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether no kernel is built.
+    /// Whether no kernel is built, and readers get no arbitrary bytes.
     pub quick: bool,
     /// Whether the tests that take hours run, too.
     pub wide: bool,
@@ -60,6 +64,9 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Step>> {
     let mut done = Vec::new();
     if options.only.is_none() && has(0) {
         done.extend(of_cargo()?);
+        if !quick {
+            done.push(of_readers()?);
+        }
     }
     let asked = kernel_tests.into_iter().enumerate();
     let asked = asked.filter(|(position, _)| has(*position));
@@ -96,6 +103,28 @@ fn of_cargo() -> anyhow::Result<Vec<Step>> {
     commands
         .map(|(name, command)| steps::cargo_step(name, command))
         .collect()
+}
+
+/// Gives arbitrary bytes to every reader.
+fn of_readers() -> anyhow::Result<Step> {
+    let started = Instant::now();
+    let tried = readers::attack(&readers::TARGETS, TIME_FOR_READERS)?;
+    for failure in tried.iter().filter_map(Tried::told) {
+        progress::note(&failure);
+    }
+    Ok(step_of_readers(&tried, started.elapsed()))
+}
+
+/// Returns the outcome; a target without an input has failed.
+fn step_of_readers(tried: &[Tried], took: Duration) -> Step {
+    let is_good = |tried: &&Tried| tried.failure.is_none() && tried.executions > 0;
+    let passed = tried.iter().filter(is_good).count();
+    Step {
+        name: "arbitrary bytes for every reader".to_owned(),
+        passed,
+        failed: tried.len() - passed,
+        took,
+    }
 }
 
 /// Runs tests that build kernels, except those that `book` lets skip, and keeps the results there.
@@ -188,7 +217,7 @@ pub fn judge(steps: &[Step]) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::path::PathBuf;
 
     use kernel_lab::ledger::Ledger;
 
@@ -226,6 +255,29 @@ mod tests {
         };
         let error = run(&options).unwrap_err();
         assert_eq!(error.to_string(), "--resume and --shard need --wide");
+    }
+
+    #[test]
+    fn a_reader_that_fails_or_reads_nothing_fails_the_step() {
+        let good = Tried {
+            target: "elf",
+            executions: 7,
+            coverage: 3,
+            edges: 30,
+            failure: None,
+        };
+        let failed = Tried {
+            failure: Some((PathBuf::from("crash-1"), "panicked".to_owned())),
+            ..good.clone()
+        };
+        let idle = Tried {
+            executions: 0,
+            ..good.clone()
+        };
+        assert_eq!(failed.told().unwrap(), "elf: fails on crash-1:\npanicked");
+        let step = step_of_readers(&[good, failed, idle], Duration::ZERO);
+        assert_eq!((step.passed, step.failed), (1, 2));
+        assert!(judge(&[step]).is_err());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::resume::Resume;
 
 /// Run the checks and tests of this repository
 ///
-/// Runs format, lints, documentation and the tests of every crate. Then it builds kernels with LTO
-/// and without, boots and compares them. Missing system packages are installed first.
+/// Runs format, lints, documentation and the tests of every crate, and gives arbitrary bytes to every reader
+/// for 30 seconds. Then it builds kernels with LTO and without, boots and compares them. Missing system packages are installed first.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask test --quick
@@ -18,7 +18,7 @@ use crate::resume::Resume;
   cargo xtask test --wide --only '6.12 x86_64'
   cargo xtask test --wide --resume --shard 1/4")]
 pub struct Args {
-    /// Build no kernel.
+    /// Build no kernel, and give readers no arbitrary bytes.
     #[arg(long)]
     quick: bool,
     /// Also run the tests that take hours: a clean build with -j1, and kernels of trees with their

@@ -28,6 +28,8 @@ fuzz_target!(|data: &[u8]| {
     let _ = initcall_order::Tables::of_kernel(&elf);
     let _ = mcount_loc::sites(&elf);
     let _ = mcount_loc::check(&elf);
+    let _ = (lto_link::kernel_names(&elf), lto_link::suffixed(&elf));
+    let _ = debug_info::DebugInfo::read(&elf, &["/tree/".to_owned()]);
     let _ = (profile::layout(&elf), object_tree::Sizes::of(&elf));
     // What mcount-loc writes is an object, with a table that its own check takes.
     if let Ok(Some(records)) = mcount_loc::plan(&elf)

@@ -27,7 +27,7 @@ pub fn run(args: &Readers) -> Outcome {
     let targets: Vec<&'static str> = TARGETS.into_iter().filter(|target| asked(target)).collect();
     let tried = attack(&targets, Duration::from_secs(args.minutes * 60))?;
     print(format!("{}\n", table::of(tried.iter().map(cells))).as_bytes())?;
-    let failed: Vec<String> = tried.iter().filter_map(told).collect();
+    let failed: Vec<String> = tried.iter().filter_map(Tried::told).collect();
     if failed.is_empty() {
         return Ok(());
     }
@@ -38,7 +38,7 @@ fn cells(tried: &Tried) -> [String; 4] {
     [
         tried.target.to_owned(),
         format!("{} inputs", tried.executions),
-        format!("{} edges", tried.coverage),
+        format!("{} of {} edges", tried.coverage, tried.edges),
         if tried.failure.is_some() {
             "FAILED"
         } else {
@@ -46,14 +46,4 @@ fn cells(tried: &Tried) -> [String; 4] {
         }
         .to_owned(),
     ]
-}
-
-/// Returns what happened to a target that failed.
-fn told(tried: &Tried) -> Option<String> {
-    let (input, said) = tried.failure.as_ref()?;
-    Some(format!(
-        "{}: fails on {}:\n{said}",
-        tried.target,
-        input.display()
-    ))
 }

@@ -3,7 +3,7 @@
 //! nobody put into blocks would hardly ever come so far.
 #![no_main]
 
-#[path = "../../tests/support/write_bitcode.rs"]
+#[path = "../../../crates/object-model/tests/support/write_bitcode.rs"]
 #[expect(dead_code, reason = "the modules of this target are empty")]
 mod write_bitcode;
 

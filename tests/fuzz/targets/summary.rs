@@ -2,11 +2,11 @@
 //! Any records in a module, its block info and its summary, in bitcode whose blocks are sound.
 #![no_main]
 
-#[path = "../../tests/support/read_all.rs"]
+#[path = "../../../crates/object-model/tests/support/read_all.rs"]
 mod read_all;
-#[path = "../../tests/support/write_bitcode.rs"]
+#[path = "../../../crates/object-model/tests/support/write_bitcode.rs"]
 mod write_bitcode;
-#[path = "../../tests/support/write_summary.rs"]
+#[path = "../../../crates/object-model/tests/support/write_summary.rs"]
 mod write_summary;
 
 use libfuzzer_sys::fuzz_target;
