@@ -70,7 +70,7 @@ fn dropping(arch: Arch, lto: Lto) -> Variant {
 }
 
 /// The time limit of a guest with the kernel's own tests.
-const SELFTEST_TIME: Duration = Duration::from_secs(600);
+pub(super) const SELFTEST_TIME: Duration = Duration::from_secs(600);
 
 /// The source that is added to the kernel: a function that only inline assembly names, and one that nothing names.
 const SOURCE: &str = "lib/dropping_test.c";

@@ -12,6 +12,7 @@ mod distributed;
 mod dropping;
 mod farm;
 mod farm_kernel;
+mod hardening;
 mod llvm;
 mod mode;
 mod modes;
@@ -188,7 +189,7 @@ pub const TESTS: [(&str, KernelTest); 39] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 65] = [
+pub const WIDE: [(&str, KernelTest); 67] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -250,6 +251,14 @@ pub const WIDE: [(&str, KernelTest); 65] = [
     (
         "a second build in another place finds generated code and compilations in caches",
         anywhere::found_again,
+    ),
+    (
+        "arm64: what hardens a kernel works as without LTO",
+        hardening::arm64,
+    ),
+    (
+        "x86_64: the sanitizers of races and undefined behaviour work as without LTO",
+        hardening::x86_64_sanitizers,
     ),
     (
         "a kernel without modules builds and boots in every mode",

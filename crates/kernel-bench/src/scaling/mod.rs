@@ -68,8 +68,8 @@ pub struct Measured {
     rest: f64,
 }
 
-/// Measures the code generations of the kernel in `objtree`, one after the other, and the rest of its links.
-/// `lto_link` is the program; the kernel is linked again.
+/// Links the kernel in `objtree` again, and then measures its code generations, one after the other. `lto_link` is the
+/// program.
 ///
 /// # Errors
 /// The object tree is not a finished build with distributed thin LTO, or a program fails.
@@ -78,6 +78,8 @@ pub fn measure(objtree: &Path, lto_link: &Path) -> Result<Measured, Failure> {
     let sh = process::shell_in(&objtree)?;
     let bin = llvm::bin_dir()?;
     sh.set_var("PATH", path_with(&bin)?);
+    // A kernel that cannot be linked must not cost the long measurement that follows.
+    let rest = link_again(&objtree, &bin)?;
     let listed = process::read(cmd!(sh, "{lto_link} actions --format json"))?;
     let Listed { actions } = serde_json::from_str(&listed).context("the list of actions")?;
     let dir = tempfile::tempdir().context("a directory for code")?;
@@ -100,10 +102,7 @@ pub fn measure(objtree: &Path, lto_link: &Path) -> Result<Measured, Failure> {
         });
     }
     step.finish(&format!("{} measured", tasks.len()));
-    Ok(Measured {
-        tasks,
-        rest: link_again(&objtree, &bin)?,
-    })
+    Ok(Measured { tasks, rest })
 }
 
 /// Runs a code generation, whose code goes to `output`; returns its CPU time in seconds.

@@ -116,10 +116,16 @@ const CRASHER: &str = "lkdtm";
 
 /// Its crash types that end only the process that triggers them. Warnings come first, because a
 /// kernel may warn of anything after an oops.
-const OOPSES: [&str; 15] = [
+const OOPSES: [&str; 22] = [
     "WARNING",
     "REFCOUNT_INC_OVERFLOW",
     "REFCOUNT_DEC_ZERO",
+    "ARRAY_BOUNDS",
+    "CORRUPT_LIST_ADD",
+    "CORRUPT_LIST_DEL",
+    "CFI_FORWARD_PROTO",
+    "USERCOPY_HEAP_SIZE_TO",
+    "USERCOPY_KERNEL",
     "BUG",
     "EXCEPTION",
     "EXEC_DATA",
@@ -129,6 +135,7 @@ const OOPSES: [&str; 15] = [
     "EXEC_RODATA",
     "EXEC_USERSPACE",
     "EXEC_NULL",
+    "ACCESS_NULL",
     "WRITE_RO",
     "WRITE_RO_AFTER_INIT",
     "WRITE_KERN",
