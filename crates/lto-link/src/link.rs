@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::error::{LinkError, io_error};
 use crate::generate::code::generate_code;
-use crate::generate::folders::remove_dir;
+use crate::generate::folders::{remove_dir, removed_on_failure};
 use crate::generate::link_files::Code;
 use crate::generate::lld_cache::forget_other_options;
 use crate::generate::root_lists::remove_root_lists;
@@ -36,16 +36,18 @@ pub fn link(options: &LinkOptions, inputs: &Inputs) -> Result<Usage, LinkError> 
     let resolved = Resolved::of(options, inputs)?;
     let plan = LinkPlan::of(options, inputs, &resolved.resolution)?;
     write_scripts(options, &plan)?;
-    let code = generate_code(options, inputs, resolved)?;
-    let Joined { unfinished, names } = join(options, &plan, &code)?;
-    write_names(&options.paths().names(), &names)?;
-    tool_io::write_if_changed(
-        &options.paths().inputs(),
-        input_record(&code.resolution).as_bytes(),
-    )?;
-    let usage = Usage::since(started, options.jobs)?;
-    place(options, &unfinished, usage)?;
-    Ok(usage)
+    removed_on_failure(&options.paths().code_dir(), || {
+        let code = generate_code(options, inputs, resolved)?;
+        let Joined { unfinished, names } = join(options, &plan, &code)?;
+        write_names(&options.paths().names(), &names)?;
+        tool_io::write_if_changed(
+            &options.paths().inputs(),
+            input_record(&code.resolution).as_bytes(),
+        )?;
+        let usage = Usage::since(started, options.jobs)?;
+        place(options, &unfinished, usage)?;
+        Ok(usage)
+    })
 }
 
 /// Begins to generate code: writes the linker scripts, and removes files of an earlier link that could be

@@ -13,7 +13,7 @@ use object_model::Loader;
 
 use crate::error::{LinkError, reading};
 use crate::generate::codegen_list::{codegen_list, write_completion};
-use crate::generate::folders::{IndexDir, remove_dir};
+use crate::generate::folders::{IndexDir, remove_dir, removed_on_failure};
 use crate::generate::link_files::{LinkFiles, ObjectFiles};
 use crate::generate::references::{read_natives, update_generated_roots};
 use crate::generate::root_lists::{remove_root_lists, write_dropped, write_roots};
@@ -130,31 +130,34 @@ fn write_indexes(options: &ThinLinkOptions, inputs: &Inputs) -> Result<(), LinkE
         }
     }
     let dir = paths.index_dir();
-    let indexes = IndexDir::make(&dir, inputs)?;
-    let files = ObjectFiles::write_members(inputs, &dir, is_elf)?;
-    let own_file = |_, path: &Path| path.to_owned();
-    let files = LinkFiles::object_by_object(inputs, &resolution, &files, own_file);
-    arguments.push_str(&files.map_err(LinkError::Embedded)?.response());
-    linker.argv.push(format!("--threads={jobs}").into());
-    linker.argv.push("--thinlto-index-only".into());
-    linker.argv.push("--thinlto-emit-imports-files".into());
-    linker.argv.push(indexes.prefix_option());
-    linker.argv.extend(["-o".into(), paths.unfinished().into()]);
-    linker.respond(paths.response(), &arguments)?;
-    linker.run(".index")?;
-    // lld names the files of all objects like those of objects that are not shared.
-    let of_lld = LinkPaths::new(output);
-    let bitcode = inputs.objects.iter().filter(|input| is_bitcode(input));
-    for object in bitcode.filter_map(|input| input.path.as_deref()) {
-        let made = indexes.place(object);
-        for (from, to) in [
-            (of_lld.index(&made), paths.index(object)),
-            (of_lld.imports(&made), paths.imports(object)),
-        ] {
-            let content = fs::read(&from).map_err(reading(&from))?;
-            tool_io::write_if_changed(&to, &content)?;
+    removed_on_failure(&dir, || {
+        let indexes = IndexDir::make(&dir, inputs)?;
+        let files = ObjectFiles::write_members(inputs, &dir, is_elf)?;
+        let own_file = |_, path: &Path| path.to_owned();
+        let files = LinkFiles::object_by_object(inputs, &resolution, &files, own_file);
+        arguments.push_str(&files.map_err(LinkError::Embedded)?.response());
+        linker.argv.push(format!("--threads={jobs}").into());
+        linker.argv.push("--thinlto-index-only".into());
+        linker.argv.push("--thinlto-emit-imports-files".into());
+        linker.argv.push(indexes.prefix_option());
+        linker.argv.extend(["-o".into(), paths.unfinished().into()]);
+        linker.respond(paths.response(), &arguments)?;
+        linker.run(".index")?;
+        // lld names the files of all objects like those of objects that are not shared.
+        let of_lld = LinkPaths::new(output);
+        let bitcode = inputs.objects.iter().filter(|input| is_bitcode(input));
+        for object in bitcode.filter_map(|input| input.path.as_deref()) {
+            let made = indexes.place(object);
+            for (from, to) in [
+                (of_lld.index(&made), paths.index(object)),
+                (of_lld.imports(&made), paths.imports(object)),
+            ] {
+                let content = fs::read(&from).map_err(reading(&from))?;
+                tool_io::write_if_changed(&to, &content)?;
+            }
         }
-    }
+        Ok(())
+    })?;
     remove_dir(&dir)?;
     tool_io::write_if_changed(&paths.codegen_list(), list.as_bytes())?;
     Ok(())

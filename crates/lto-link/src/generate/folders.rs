@@ -32,6 +32,22 @@ pub(crate) fn remove_dir(dir: &Path) -> Result<(), LinkError> {
     }
 }
 
+/// Does `work`, and removes the folder `dir` if it fails: a failed link leaves no object that looks finished.
+///
+/// # Errors
+/// Those of `work`.
+pub(crate) fn removed_on_failure<T>(
+    dir: &Path,
+    work: impl FnOnce() -> Result<T, LinkError>,
+) -> Result<T, LinkError> {
+    let result = work();
+    if result.is_err() {
+        // Only the first error helps.
+        let _ = remove_dir(dir);
+    }
+    result
+}
+
 /// Removes the file at `path` if it exists.
 ///
 /// # Errors

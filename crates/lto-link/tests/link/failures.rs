@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Each kind of failure: the message, the exit code, and that no file is left.
 
+use std::path::Path;
+
+use lto_link::LinkPaths;
 use test_support::{ARM64, TestDir};
 
 use crate::support::{LTO, export, fake_linker, files, initcall, ld_lld, run};
@@ -322,5 +325,42 @@ fn wrong_arguments_end_with_2() {
     ] {
         let (code, stdout, _) = run(&dir, arguments);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?}");
+    }
+}
+
+/// lld makes an empty file for native code before it finds that objects do not go together.
+#[test]
+fn a_failing_link_leaves_no_folder_of_code() {
+    let empty =
+        "for word; do case $word in --lto-obj-path=*) : > \"${word#*=}\" ;; esac; done; exit 1";
+    for command in [
+        &["module", "-o", "x.o", "--internalize"][..],
+        &["module", "-o", "x.o", "--distributed"],
+        &["thin-link", "-o", "x.o"],
+        &["thin-link", "-o", "x.o", "--internalize", "--module"],
+    ] {
+        for lto in LTO {
+            let is_full = lto == "-flto=full";
+            if is_full && command != ["module", "-o", "x.o", "--internalize"] {
+                continue;
+            }
+            let dir = TestDir::new();
+            let source = "int g(int); int init_module(void) { return g(1); }";
+            dir.c("a.o", source, &[ARM64, "-O2", lto]);
+            // Only native code is joined.
+            let native = ["a.native.o", "b.native.o"];
+            dir.c(native[0], source, &[ARM64, "-O2"]);
+            dir.c("b.o", "int g(int x) { return x; }", &[ARM64, "-O2", lto]);
+            dir.c(native[1], "int g(int x) { return x; }", &[ARM64, "-O2"]);
+            fake_linker(&dir, empty);
+            let objects = ["--objs", "a.o", "b.o", "--", "sh", "fake-ld"];
+            let (code, _, errors) = run(&dir, &[command, &objects].concat());
+            assert_eq!(code, Some(1), "{command:?} {lto}: {errors}");
+            let paths = LinkPaths::new(Path::new("x.o"));
+            for folder in [paths.code_dir(), paths.index_dir()] {
+                let left = dir.join(&folder).exists();
+                assert!(!left, "{command:?} {lto}: {}", folder.display());
+            }
+        }
     }
 }
