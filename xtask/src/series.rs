@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use installer::SeriesOptions;
+use installer::{Patches, SeriesOptions};
 
 use crate::outcome::{Outcome, print};
 
@@ -20,13 +20,16 @@ use crate::outcome::{Outcome, print};
 /// make Kconfig offer LTO, come last.
 ///
 /// For a tree with its own LTO, writes one independent patch per plugin, which applies to the
-/// unchanged tree, and no cover letter.
+/// unchanged tree, and no cover letter. With --in-order, each patch there applies on top of those
+/// before it: for the patch folder of a build system that takes several plugins.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches
   cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches \\
       --author 'A Maintainer <a@example.org>'
-  cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches --by-maintainer")]
+  cargo xtask series --tree ~/linux-5.10 --into ~/lto-patches --by-maintainer
+  cargo xtask series --tree ~/linux-6.12 --into ~/lto-patches \\
+      --plugins lto-link,initcall-order --in-order")]
 pub struct Args {
     /// The kernel tree.
     #[arg(long, value_name = "DIR")]
@@ -41,8 +44,11 @@ pub struct Args {
     #[arg(long, value_name = "NAME <MAIL>")]
     author: Option<String>,
     /// Split the patches by the trees of maintainers, and add who gets them.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "in_order")]
     by_maintainer: bool,
+    /// Write patches that apply one after the other, in a tree with its own LTO, too.
+    #[arg(long)]
+    in_order: bool,
 }
 
 /// Runs the command.
@@ -53,6 +59,7 @@ pub fn run(args: Args) -> Outcome {
         plugins,
         author,
         by_maintainer,
+        in_order,
     } = args;
     let author = match author {
         Some(author) => author,
@@ -63,7 +70,11 @@ pub fn run(args: Args) -> Outcome {
         into: &into,
         plugins: &plugins,
         sender: &author,
-        by_maintainer,
+        patches: match (by_maintainer, in_order) {
+            (true, _) => Patches::ByMaintainer,
+            (false, true) => Patches::InOrder,
+            (false, false) => Patches::PerPlugin,
+        },
     })?;
     let lines: Vec<_> = written
         .iter()

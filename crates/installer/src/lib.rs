@@ -29,7 +29,7 @@ pub use install::{Installed, Options, install, previewed};
 pub use llvm::check_llvm;
 pub use offers::{explanation, offered};
 pub use plugin_table::names as plugin_names;
-pub use series::{SeriesOptions, author_of, write_series};
+pub use series::{Patches, SeriesOptions, author_of, write_series};
 pub use status::{Found, found, recover, status_text, version_text};
 pub use tools::built_tool;
 pub use uninstall::{given_back, uninstall, uninstall_by_text};

@@ -14,6 +14,17 @@ use crate::explain::not_offered;
 use crate::install::missing_for_lto;
 use crate::recipients::recipients;
 
+/// How the changes are divided into patches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patches {
+    /// One patch per plugin. In a tree whose own build knows LTO, each applies to the unchanged tree.
+    PerPlugin,
+    /// One patch per plugin, each on top of those before it, as in the patch folder of a build system.
+    InOrder,
+    /// The patches of the plugins are split by maintainers, and name them.
+    ByMaintainer,
+}
+
 /// The options of a series.
 #[derive(Clone, Copy, Debug)]
 pub struct SeriesOptions<'a> {
@@ -25,8 +36,8 @@ pub struct SeriesOptions<'a> {
     pub plugins: &'a [String],
     /// The sender, as `NAME <MAIL>`.
     pub sender: &'a str,
-    /// Whether the patches are split by maintainers, and name them.
-    pub by_maintainer: bool,
+    /// How the changes are divided.
+    pub patches: Patches,
 }
 
 /// Writes the patches, and returns their paths. Patches that an earlier call wrote into the directory are
@@ -46,7 +57,7 @@ fn write_with(table: &Table, options: &SeriesOptions<'_>) -> anyhow::Result<Vec<
         into,
         plugins,
         sender,
-        by_maintainer,
+        patches: division,
     } = *options;
     check_sender(sender)?;
     let author = Author {
@@ -60,10 +71,11 @@ fn write_with(table: &Table, options: &SeriesOptions<'_>) -> anyhow::Result<Vec<
     if let Some(text) = not_offered(&missing_for_lto(table, &names, &tree)?) {
         progress::note(&format!("{}: {text}", into.display()));
     }
-    let division = if by_maintainer {
-        Division::Maintainers(plugin_table::maintained_trees()?)
-    } else {
-        Division::Plugins
+    let by_maintainer = division == Patches::ByMaintainer;
+    let division = match division {
+        Patches::PerPlugin => Division::Plugins,
+        Patches::InOrder => Division::InOrder,
+        Patches::ByMaintainer => Division::Maintainers(plugin_table::maintained_trees()?),
     };
     let prose = plugin_table::prose();
     let version = plugin_table::VERSION;
@@ -243,7 +255,7 @@ mod tests {
             into,
             plugins: &[],
             sender: SENDER,
-            by_maintainer: false,
+            patches: Patches::PerPlugin,
         }
     }
 
@@ -318,7 +330,7 @@ mod tests {
         let (tree, into) = (repository(), tempfile::tempdir().unwrap());
         let script = tree.path().join("scripts/get_maintainer.pl");
         let options = SeriesOptions {
-            by_maintainer: true,
+            patches: Patches::ByMaintainer,
             ..options(tree.path(), into.path())
         };
         let write = || write_with(&sample::table(), &options);

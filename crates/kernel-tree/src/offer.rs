@@ -415,6 +415,22 @@ mod tests {
                 "-perl objects\n+solo objects\n",
             ],
         );
+        let patches = written(&Division::InOrder).unwrap().patches;
+        let [patch] = &patches[..] else {
+            panic!("{} patches", patches.len())
+        };
+        assert_eq!(
+            patch.file_name,
+            "0001-kbuild-lto-stand-alone-in-a-tree-with-LTO.patch"
+        );
+        assert_says(
+            &String::from_utf8_lossy(&patch.text),
+            &[
+                "Subject: [PATCH 1/1] kbuild: lto: stand alone in a tree with LTO\n",
+                "\tcargo build --release -p solo\n",
+                "-perl objects\n+solo objects\n",
+            ],
+        );
         let trees = MaintainedTrees::parse("[[tree]]\nname = 'kbuild'\n").unwrap();
         let error = written(&Division::Maintainers(trees)).unwrap_err();
         assert_says(&error.to_string(), &["not split by maintainers"]);

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use self::mail::{COVER_LETTER, SIGNATURE};
-use self::step::Step;
+use self::step::{Cover, Step};
 use crate::diff;
 use crate::edits::Adoption;
 use crate::error::{Error, Result};
@@ -36,8 +36,10 @@ pub struct Prose {
 /// The unit of a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Division {
-    /// One patch per plugin.
+    /// One patch per plugin. In a tree whose own build knows LTO, each applies to the unchanged tree.
     Plugins,
+    /// One patch per plugin, which applies to the tree with those before it, whatever its own build knows.
+    InOrder,
     /// One patch per plugin and maintainer's tree, in the order of the trees.
     Maintainers(MaintainedTrees),
 }
@@ -55,8 +57,8 @@ pub struct Series {
 /// MAINTAINERS. The first n patches together make the plan of the first n plugins, without the binaries.
 /// Divided by maintainers, only all patches together make the plan.
 ///
-/// For a tree whose own build knows LTO, each plugin gets an independent patch that applies to the
-/// unchanged tree.
+/// For a tree whose own build knows LTO, there is neither a cover letter nor documentation, and each plugin gets
+/// an independent patch that applies to the unchanged tree, unless the division is [`Division::InOrder`].
 ///
 /// Errors: as for [`Plan::new`], for each of these plans; a division by maintainers for a tree whose own build
 /// knows LTO.
@@ -70,22 +72,7 @@ pub fn series(
 ) -> Result<Series> {
     let alone = selection.each_alone();
     if !alone.is_empty() {
-        if *division != Division::Plugins {
-            return Err(Error::Selection(format!(
-                "{}: its own build knows LTO, and each plugin is one independent patch there, which is not split \
-                 by maintainers",
-                tree.dir().display()
-            )));
-        }
-        let steps = alone
-            .iter()
-            .map(|selection| steps(tree, selection, version));
-        let steps = steps.collect::<Result<Vec<_>>>()?.concat();
-        let patches = steps.iter().map(|step| step.to_patch(None, author));
-        return Ok(Series {
-            patches: patches.collect(),
-            edited: edited(&steps),
-        });
+        return native_series(tree, selection, &alone, version, division, author);
     }
     let mut steps = steps(tree, selection, version)?;
     steps.extend(documentation(tree, prose.page, author)?);
@@ -96,9 +83,46 @@ pub fn series(
     let total = steps.len();
     let mut patches = vec![cover_letter(tree, &steps, version, prose, division, author)];
     for (index, step) in steps.iter().enumerate() {
-        patches.push(step.to_patch(Some((index + 1, total)), author));
+        patches.push(step.to_patch(Some((index + 1, total)), Cover::Letter, author));
     }
     Ok(Series { patches, edited })
+}
+
+/// Makes the patches for a tree whose own build knows LTO.
+fn native_series(
+    tree: &Tree,
+    selection: &Selection<'_>,
+    alone: &[Selection<'_>],
+    version: &str,
+    division: &Division,
+    author: &Author,
+) -> Result<Series> {
+    let steps = match division {
+        Division::Plugins => {
+            let steps = alone
+                .iter()
+                .map(|selection| steps(tree, selection, version));
+            steps.collect::<Result<Vec<_>>>()?.concat()
+        }
+        Division::InOrder => steps(tree, selection, version)?,
+        Division::Maintainers(_) => {
+            return Err(Error::Selection(format!(
+                "{}: its own build knows LTO, and each plugin is one independent patch there, which is not split \
+                 by maintainers",
+                tree.dir().display()
+            )));
+        }
+    };
+    let total = steps.len();
+    let place = |index: usize| (*division == Division::InOrder).then_some((index + 1, total));
+    let patches = steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| step.to_patch(place(index), Cover::None, author));
+    Ok(Series {
+        patches: patches.collect(),
+        edited: edited(&steps),
+    })
 }
 
 /// Returns the files that the steps edit, with git's names of their contents before the first step.
@@ -214,7 +238,7 @@ fn cover_letter(
         let _ = write!(text, "{cover}\n\n");
     }
     let order = match division {
-        Division::Plugins => {
+        Division::Plugins | Division::InOrder => {
             "Each patch is one plugin; the tree builds after each. Kconfig offers LTO once\n\
              the last plugin that it needs is there."
         }
@@ -232,7 +256,7 @@ fn cover_letter(
          of kbuild-lto with\n\n\
          \tcargo build --release{}\n\n\
          and give make the directory with LTO_TOOLS=<checkout>/target/release, or copy\n\
-         them to {LTO_DIR}/bin.\n\n",
+         them to {LTO_DIR}/bin. A release of the same version has them in bin.\n\n",
         tree.version(),
         packages.concat(),
     );

@@ -3,7 +3,7 @@
 
 mod command;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -89,9 +89,9 @@ enum Kind {
     ///
     /// Compiles a small source, reads the bitcode, and links it. One line says what does not work.
     CheckToolchain {
-        /// The linker
-        #[arg(long, value_name = "PROGRAM")]
-        linker: OsString,
+        /// The linker and its flags, in one argument
+        #[arg(long, value_name = "COMMAND")]
+        linker: String,
         /// The compiler and its flags
         #[arg(last = true, required = true)]
         compiler: Vec<OsString>,
@@ -424,8 +424,10 @@ fn print_included(object: &Path) -> Result<(), Failure> {
     Ok(tool_io::write_stdout(lines.collect::<String>().as_bytes())?)
 }
 
-fn try_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Failure> {
-    match check_toolchain(compiler, linker) {
+fn try_toolchain(compiler: &[OsString], linker: &str) -> Result<(), Failure> {
+    // Kconfig gives make's $(LD), which may have flags.
+    let linker: Vec<OsString> = linker.split_whitespace().map(OsString::from).collect();
+    match check_toolchain(compiler, &linker) {
         Ok(()) => Ok(()),
         Err(error @ ToolchainError::Write(_)) => Err(Failure::cannot_run(error)),
         Err(error) => Err(Failure::fault(error)),

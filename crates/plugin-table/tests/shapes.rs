@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use kernel_tree::{OnChange, Plan, Tree, install, uninstall};
+use kernel_tree::{Author, Division, OnChange, Plan, Prose, Tree, install, series, uninstall};
 use test_support::TestDir;
 
 /// Returns the shapes: the name of each, and its files.
@@ -149,6 +150,86 @@ fn every_shape_is_given_back() {
         uninstall(&tree, OnChange::Refuse).expect("an uninstall");
         assert_eq!(content(dir.path()), before, "{name}");
     }
+}
+
+/// A folder of patches for several plugins: each applies to the tree with those before it, in the order of the
+/// names, and all together are the install.
+#[test]
+fn patches_in_order_apply_one_after_the_other() {
+    let table = plugin_table::table().expect("the table");
+    let author = Author {
+        name_and_mail: "A Tester <tester@example.org>".into(),
+        date: "Fri, 2 Jan 2026 03:04:05 +0000".into(),
+    };
+    for (shape, files) in shapes() {
+        let dir = made(&files);
+        let tree = Tree::open(dir.path()).expect("a kernel tree");
+        let selection = table.choose::<&str>(&tree, &[]).expect("a selection");
+        let plan = Plan::new(&tree, &selection, "1.0").expect("a plan");
+        let (prose, division) = (Prose::default(), Division::InOrder);
+        let series = series(&tree, &selection, "1.0", prose, &division, &author);
+        let mut patches = series.expect("a series").patches;
+        assert!(patches.len() > 1, "{shape}");
+        patches.sort_by(|one, other| one.file_name.cmp(&other.file_name));
+        let mails = TestDir::new();
+        for patch in patches {
+            let text = String::from_utf8_lossy(&patch.text).into_owned();
+            mails.write(&patch.file_name, &text);
+            let mut apply = Command::new("git");
+            apply
+                .args(["apply", "--whitespace=nowarn"])
+                .arg(mails.path().join(&patch.file_name))
+                .current_dir(dir.path())
+                .env("GIT_CEILING_DIRECTORIES", std::env::temp_dir());
+            test_support::stdout(&mut apply);
+        }
+        let patched = content(dir.path());
+        let edited = plan.edited.iter().map(|(path, file)| (path, &file.text));
+        let created = plan.created.iter().map(|(path, file)| (path, &file.text));
+        for (path, text) in edited.chain(created) {
+            let text = String::from_utf8_lossy(text);
+            assert_eq!(patched[path], text, "{shape}: {path}");
+        }
+    }
+}
+
+/// The first second of a build without tools says what to do, in a tree with an install and in a patched one.
+#[test]
+fn a_build_without_tools_says_where_they_come_from() {
+    let shapes = shapes();
+    let dir = made(&shapes["vmlinux-o"]);
+    let tree = Tree::open(dir.path()).expect("a kernel tree");
+    let table = plugin_table::table().expect("the table");
+    let selection = table.choose(&tree, &["modversions"]).expect("a plugin");
+    let plan = Plan::new(&tree, &selection, "1.0").expect("a plan");
+    let text = |path: &str| String::from_utf8_lossy(&plan.created[path].text).into_owned();
+    for path in ["scripts/lto/Makefile.top", "scripts/lto/VERSION"] {
+        dir.write(path, text(path));
+    }
+    let said = || {
+        let output = Command::new("make")
+            .args(["-f", "scripts/lto/Makefile.top", "lto-tools-check"])
+            .args(["srctree=.", "CONFIG_MODVERSIONS=y", "CONFIG_LTO_CLANG=y"])
+            .current_dir(dir.path())
+            .env_remove("LTO_TOOLS")
+            .output()
+            .expect("this test needs make");
+        assert!(!output.status.success(), "the build goes on");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let patched = said();
+    assert!(
+        patched.contains("expects modversions 1.0 in ./scripts/lto/bin")
+            && patched.contains("make LTO_TOOLS=DIR"),
+        "{patched}"
+    );
+    assert!(!patched.contains("xtask install"), "{patched}");
+    dir.write("scripts/lto/.install/manifest.json", "{}");
+    let installed = said();
+    assert!(
+        installed.contains("cargo xtask install --tree "),
+        "{installed}"
+    );
 }
 
 /// A command that the plugins would replace was changed in the tree: what depends on it is withheld, and named.

@@ -256,7 +256,7 @@ fn adoption_of(workdir: &Path, version: &str) -> Outcome {
         into: &patches,
         plugins: &[],
         sender: "A Tester <tester@example.org>",
-        by_maintainer: false,
+        patches: installer::Patches::PerPlugin,
     })?;
     expect(written.len() == offered.len(), || {
         format!("{} patches for {} plugins", written.len(), offered.len())

@@ -19,7 +19,7 @@ pub fn by_maintainer(workdir: &Path) -> Outcome {
         into: &patches,
         plugins: &[],
         sender: "A Tester <tester@example.org>",
-        by_maintainer: true,
+        patches: installer::Patches::ByMaintainer,
     })?;
     let patches = written
         .iter()

@@ -25,6 +25,15 @@ pub struct Step<'a> {
     pub changes: Vec<FileChange>,
 }
 
+/// Whether a cover letter goes with a patch, and says how to build the tools.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cover {
+    /// The patch is of a series with a cover letter.
+    Letter,
+    /// The patch speaks for itself.
+    None,
+}
+
 /// The change of one file.
 #[derive(Clone)]
 pub struct FileChange {
@@ -76,7 +85,7 @@ impl<'a> Step<'a> {
     }
 
     /// Returns the patch with its `place` in a series; without `place`, as a single patch.
-    pub fn to_patch(&self, place: Option<(usize, usize)>, author: &Author) -> Patch {
+    pub fn to_patch(&self, place: Option<(usize, usize)>, cover: Cover, author: &Author) -> Patch {
         let (_, body) = self.message;
         let subject = self.subject();
         let mut head = mail::head(&subject, place, author);
@@ -94,7 +103,8 @@ impl<'a> Step<'a> {
         let is_whole = self.subsystem == KBUILD;
         // A tree whose own build knows LTO already has these patches.
         let upstream = self.plugin.as_ref().map(|(plugin, _)| &plugin.upstream);
-        let upstream = upstream.filter(|titles| is_whole && place.is_some() && !titles.is_empty());
+        let upstream =
+            upstream.filter(|titles| is_whole && cover == Cover::Letter && !titles.is_empty());
         if let Some(titles) = upstream {
             head.push_str("Stands for these patches that were mailed:\n\n");
             for title in titles {
@@ -103,14 +113,14 @@ impl<'a> Step<'a> {
             head.push('\n');
         }
         let tools = self.tools();
-        if place.is_none() && !tools.is_empty() {
+        if cover == Cover::None && !tools.is_empty() {
             let _ = write!(
                 head,
                 "The tool is not part of the patch, because it is a binary. Build it in a\n\
                  checkout of kbuild-lto, with no network if its dependencies are there,\n\n\
                  \tcargo build --release -p {}\n\n\
                  and give make the directory with LTO_TOOLS=<checkout>/target/release, or copy\n\
-                 it to {LTO_DIR}/bin.\n\n",
+                 it to {LTO_DIR}/bin. A release of the same version has it in bin.\n\n",
                 tools.join(" -p "),
             );
         }

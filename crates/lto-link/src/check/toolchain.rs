@@ -12,7 +12,7 @@ use tool_io::Files;
 #[derive(Debug, thiserror::Error)]
 pub enum ToolchainError {
     /// A program cannot be started.
-    #[error("{program} cannot be run: {source}")]
+    #[error("{program} cannot be run")]
     Start {
         /// The program.
         program: String,
@@ -58,21 +58,18 @@ pub enum ToolchainError {
     },
 }
 
-/// Compiles a small source with `compiler` (a command and its flags) for thin LTO, reads the bitcode and its
-/// summary, and links it with `linker`.
+/// Compiles a small source with `compiler` for thin LTO, reads the bitcode and its summary, and links it with
+/// `linker`. Both are a command and its flags: a build system may add `--sysroot` to each.
 ///
 /// # Errors
 /// The first failing step.
-pub fn check_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), ToolchainError> {
-    let (program, flags) = compiler
-        .split_first()
-        .map_or((OsStr::new(""), compiler), |(program, flags)| {
-            (program.as_os_str(), flags)
-        });
+pub fn check_toolchain(compiler: &[OsString], linker: &[OsString]) -> Result<(), ToolchainError> {
+    let (program, flags) = program_and_flags(compiler);
+    let (linker, linker_flags) = program_and_flags(linker);
     let (compiler, linker_name) = (name(program), name(linker));
     // The program may be a wrapper such as ccache, so its output is checked and not its name.
     require(Command::new(program).args(flags), "clang", "clang")?;
-    require(&mut Command::new(linker), "LLD", "ld.lld")?;
+    require(Command::new(linker).args(linker_flags), "LLD", "ld.lld")?;
     let directory = tempfile::tempdir()?;
     let path = |name: &str| directory.path().join(name);
     let (source, object) = (path("a.c"), path("a.o"));
@@ -106,6 +103,7 @@ pub fn check_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Tool
         }
     }
     let mut command = Command::new(linker);
+    command.args(linker_flags);
     command.arg("-r").arg("-o").arg(path("b.o")).arg(&object);
     let output = run(&mut command)?;
     if output.status.success() {
@@ -116,6 +114,14 @@ pub fn check_toolchain(compiler: &[OsString], linker: &OsStr) -> Result<(), Tool
         compiler,
         said: first_line(&output),
     })
+}
+
+fn program_and_flags(command: &[OsString]) -> (&OsStr, &[OsString]) {
+    command
+        .split_first()
+        .map_or((OsStr::new(""), command), |(program, flags)| {
+            (program.as_os_str(), flags)
+        })
 }
 
 /// Checks that the output of `--version` contains `word`.

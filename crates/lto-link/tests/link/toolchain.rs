@@ -36,6 +36,10 @@ fn clang_and_ld_lld_of_one_version_can_do_lto() {
         let target = format!("--target={target}");
         assert_eq!(tried(&linker, &[&clang, &target]), (Some(0), String::new()));
     }
+    // A build system may add flags to the linker.
+    let sysroot = "--sysroot=/nonexistent";
+    let with_flags = tried(&format!("{linker} {sysroot}"), &[&clang, sysroot]);
+    assert_eq!(with_flags, (Some(0), String::new()));
     // The compiler may be a wrapper such as ccache.
     assert_eq!(tried(&linker, &["env", &clang]), (Some(0), String::new()));
 }
@@ -50,7 +54,14 @@ fn another_compiler_or_linker_is_named() {
     let (code, line) = tried(&linker, &["/nonexistent/clang"]);
     assert_eq!(code, Some(1));
     assert!(
-        line.starts_with("/nonexistent/clang cannot be run: "),
+        line.starts_with("/nonexistent/clang cannot be run: ")
+            && line.matches("No such").count() == 1,
+        "{line}"
+    );
+    let (code, line) = tried("/nonexistent/ld.lld --sysroot=/", &[&clang]);
+    assert_eq!(code, Some(1));
+    assert!(
+        line.starts_with("/nonexistent/ld.lld cannot be run: "),
         "{line}"
     );
 }
