@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use toml::{Table, Value};
 
 /// The crates that are not plugins, and the crates of the workspace that each may depend on.
-const FOUNDATION: [(&str, &[&str]); 18] = [
+const FOUNDATION: [(&str, &[&str]); 19] = [
     ("object-model", &[]),
     ("debug-info", &["object-model"]),
     ("tool-io", &["object-model"]),
@@ -86,6 +86,16 @@ const FOUNDATION: [(&str, &[&str]); 18] = [
         &["kernel-lab", "kernel-tree", "object-model", "plugin-table"],
     ),
     ("lto-lab", &["installer", "kernel-lab"]),
+    (
+        "random-config",
+        &[
+            "kernel-checks",
+            "kernel-facts",
+            "kernel-lab",
+            "lto-lab",
+            "tool-io",
+        ],
+    ),
     ("farm", &["kernel-lab"]),
     ("link-lab", &[]),
     ("running-kernel", &["object-model", "tool-io"]),

@@ -11,6 +11,7 @@ mod kernel;
 mod mutate;
 mod outcome;
 mod progress;
+mod randconfig;
 mod report;
 mod resume;
 mod series;
@@ -55,6 +56,7 @@ enum Command {
     Mutate(mutate::Args),
     Farm(farm::Args),
     Fuzz(fuzz::Args),
+    Randconfig(Box<randconfig::Args>),
 }
 
 fn main() -> ExitCode {
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Farm(args) => farm::run(args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Randconfig(args) => randconfig::run(&args),
     })
 }
 

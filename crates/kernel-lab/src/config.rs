@@ -281,16 +281,27 @@ fn settings(
     lto: Lto,
     set: &[Setting],
 ) -> anyhow::Result<BTreeMap<String, Setting>> {
+    let mut settings = of_fragments(profile.fragments(arch))?;
+    for setting in std::iter::once(&lto.setting()).chain(set) {
+        settings.insert(setting.name.clone(), setting.clone());
+    }
+    Ok(settings)
+}
+
+/// Returns the settings of fragments by name. Of two settings of an option, the later one counts.
+///
+/// # Errors
+/// A line is neither a comment nor a setting.
+pub fn of_fragments<'a>(
+    fragments: impl IntoIterator<Item = &'a str>,
+) -> anyhow::Result<BTreeMap<String, Setting>> {
     let mut settings = BTreeMap::new();
-    for line in profile.fragments(arch).into_iter().flat_map(str::lines) {
+    for line in fragments.into_iter().flat_map(str::lines) {
         if let Some(setting) =
             fragment_line(line).with_context(|| format!("profile line `{line}`"))?
         {
             settings.insert(setting.name.clone(), setting);
         }
-    }
-    for setting in std::iter::once(&lto.setting()).chain(set) {
-        settings.insert(setting.name.clone(), setting.clone());
     }
     Ok(settings)
 }
@@ -311,7 +322,7 @@ fn fragment_line(line: &str) -> anyhow::Result<Option<Setting>> {
 }
 
 /// Returns the text of the file that `KCONFIG_ALLCONFIG` names.
-fn allconfig(settings: &BTreeMap<String, Setting>) -> String {
+pub(crate) fn allconfig(settings: &BTreeMap<String, Setting>) -> String {
     settings
         .values()
         .fold(String::new(), |mut text, Setting { name, value, .. }| {
@@ -321,7 +332,7 @@ fn allconfig(settings: &BTreeMap<String, Setting>) -> String {
 }
 
 /// Returns `NAME=value (is other)` for each option with another value in the `.config` `given`.
-fn refused(settings: &BTreeMap<String, Setting>, given: &str) -> Vec<String> {
+pub fn refused(settings: &BTreeMap<String, Setting>, given: &str) -> Vec<String> {
     let given: BTreeMap<&str, &str> = given.lines().filter_map(config_line).collect();
     settings
         .values()
@@ -344,7 +355,7 @@ fn refused(settings: &BTreeMap<String, Setting>, given: &str) -> Vec<String> {
 }
 
 /// Returns name and value on a line of a `.config`.
-fn config_line(line: &str) -> Option<(&str, &str)> {
+pub(crate) fn config_line(line: &str) -> Option<(&str, &str)> {
     let unset = line
         .strip_prefix("# CONFIG_")
         .and_then(|rest| rest.strip_suffix(" is not set"));

@@ -19,6 +19,7 @@ pub mod fetch;
 pub mod files;
 pub mod guest;
 mod guest_memory;
+pub mod kconfig;
 pub mod ledger;
 pub mod llvm;
 mod make;

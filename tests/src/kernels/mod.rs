@@ -21,6 +21,7 @@ mod native;
 mod objects;
 mod parts;
 mod profile;
+mod randconfig;
 mod rebuild;
 mod runtime;
 mod series;
@@ -189,7 +190,7 @@ pub const TESTS: [(&str, KernelTest); 39] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 67] = [
+pub const WIDE: [(&str, KernelTest); 68] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -427,6 +428,10 @@ pub const WIDE: [(&str, KernelTest); 67] = [
     (
         "a farm on this machine gives the same large kernel, whatever is killed",
         farm_kernel::arm64_wide,
+    ),
+    (
+        "randconfig: two small configurations of fixed seeds",
+        randconfig::two_small,
     ),
 ];
 
