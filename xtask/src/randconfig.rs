@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
+use kernel_lab::mode::Mode;
 use kernel_lab::{Arch, KERNEL};
-use random_config::Mode;
 use random_config::configuration::MAX_OBJECTS;
 use random_config::lab::{Kernel, Options, open};
 

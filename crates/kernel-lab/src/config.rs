@@ -126,17 +126,21 @@ impl Lto {
         }
     }
 
-    /// Returns the option of the choice. A tree without LTO has no choice, which is the same as `none`.
-    pub fn setting(self) -> Setting {
-        let name = match self {
+    /// Returns the name of its option in Kconfig's choice, without `CONFIG_`.
+    pub fn option(self) -> &'static str {
+        match self {
             Self::None => "LTO_NONE",
             Self::Thin => "LTO_CLANG_THIN",
             Self::ThinDist => "LTO_CLANG_THIN_DIST",
             Self::Full => "LTO_CLANG_FULL",
-        };
+        }
+    }
+
+    /// Returns the setting of the choice. A tree without LTO has no choice, which is the same as `none`.
+    pub fn setting(self) -> Setting {
         Setting {
             optional: self == Self::None,
-            ..Setting::on(name)
+            ..Setting::on(self.option())
         }
     }
 }

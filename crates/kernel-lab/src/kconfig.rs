@@ -93,15 +93,17 @@ pub struct Kconfig<'a> {
 }
 
 impl Kconfig<'_> {
-    /// Configures with `make allnoconfig`, except for the fixed options.
+    /// Configures with `make allnoconfig`, except for the fixed options, so that [`Self::objects`] can list what
+    /// would be built.
     ///
     /// # Errors
     /// make fails.
     pub fn smallest(&self, fixed: &BTreeMap<String, Setting>) -> anyhow::Result<Config> {
+        self.forget_settled()?;
         self.run("allnoconfig", fixed, &[])
     }
 
-    /// Configures with `make randconfig`, except for the fixed options. The seed must be below 2³¹, because
+    /// Does the same with `make randconfig`. The seed must be below 2³¹, because
     /// Kconfig reads a signed number; the probability is that of `y` or `m`, in percent. The same arguments give
     /// the same configuration.
     ///
@@ -118,6 +120,7 @@ impl Kconfig<'_> {
             ("KCONFIG_SEED", seed.as_str()),
             ("KCONFIG_PROBABILITY", probability.as_str()),
         ];
+        self.forget_settled()?;
         self.run("randconfig", fixed, &variables)
     }
 
@@ -157,6 +160,16 @@ impl Kconfig<'_> {
         Ok(objects)
     }
 
+    /// Removes the configuration that make includes: Kconfig then writes it anew, which saves make another run of
+    /// Kconfig before it lists objects. A kernel that was built there would be built again.
+    fn forget_settled(&self) -> anyhow::Result<()> {
+        let settled = self.objtree.join("include/config/auto.conf");
+        if settled.exists() {
+            std::fs::remove_file(&settled).with_context(|| settled.display().to_string())?;
+        }
+        Ok(())
+    }
+
     fn make(&self) -> anyhow::Result<Command> {
         let mut make = super::make(self.tree, self.arch, self.objtree, &llvm::bin_dir()?)?;
         for variable in ["KCONFIG_SEED", "KCONFIG_PROBABILITY", "MAKEFILES"] {
@@ -165,6 +178,7 @@ impl Kconfig<'_> {
         Ok(make)
     }
 
+    /// Runs a target of Kconfig, which gets the fixed options, if there are any, and these variables.
     fn run(
         &self,
         target: &str,
@@ -173,17 +187,13 @@ impl Kconfig<'_> {
     ) -> anyhow::Result<Config> {
         std::fs::create_dir_all(self.objtree)
             .with_context(|| self.objtree.display().to_string())?;
-        let asked = self.objtree.join("asked.config");
-        files::write(&asked, config::allconfig(fixed))?;
-        let asked = std::path::absolute(&asked).with_context(|| asked.display().to_string())?;
-        // Kconfig then writes the file, which saves make another run of Kconfig before it lists objects.
-        let settled = self.objtree.join("include/config/auto.conf");
-        if settled.exists() {
-            std::fs::remove_file(&settled).with_context(|| settled.display().to_string())?;
-        }
         let mut make = self.make()?;
         make.args(["-s", target]).envs(variables.iter().copied());
         if !fixed.is_empty() {
+            let asked = self.objtree.join("asked.config");
+            files::write(&asked, config::allconfig(fixed))?;
+            // The path must be absolute because make runs in another directory.
+            let asked = std::path::absolute(&asked).with_context(|| asked.display().to_string())?;
             make.env("KCONFIG_ALLCONFIG", asked);
         }
         process::output(&mut make)?;

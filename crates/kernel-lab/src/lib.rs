@@ -23,6 +23,7 @@ pub mod kconfig;
 pub mod ledger;
 pub mod llvm;
 mod make;
+pub mod mode;
 pub mod modules;
 pub mod packages;
 pub mod process;

@@ -11,6 +11,7 @@ use super::arch::Arch;
 use super::build::{self, Usage};
 use super::config::{self, Lto, Profile, Setting};
 use crate::Failure;
+use crate::mode::{INTERNALIZE, Mode};
 
 /// Returns the Kconfig settings for smaller code on `arch`, as `NAME=VALUE`.
 pub const fn for_smaller_code(arch: Arch) -> &'static [&'static str] {
@@ -103,11 +104,10 @@ impl Variant {
             trims,
             smaller,
         } = self;
-        let drops = if drops { "-drop" } else { "" };
         let trims = if trims { "-trim" } else { "" };
         let smaller = if smaller { "-smaller" } else { "" };
-        let (arch, profile, lto) = (arch.name(), profile.name(), lto.name());
-        workdir.join(format!("{arch}-{profile}-{lto}{drops}{trims}{smaller}"))
+        let (arch, profile, mode) = (arch.name(), profile.name(), Mode { lto, drops });
+        workdir.join(format!("{arch}-{profile}-{mode}{trims}{smaller}"))
     }
 
     /// Returns the size of text and data of its vmlinux.o, in bytes, if the file exists. In vmlinux
@@ -134,7 +134,7 @@ impl Variant {
     pub fn settings(self) -> anyhow::Result<Vec<Setting>> {
         let mut set = Vec::new();
         if self.drops {
-            set.push(Setting::on("LTO_CLANG_INTERNALIZE"));
+            set.push(Setting::on(INTERNALIZE));
         }
         if self.trims {
             set.push(Setting::on("TRIM_UNUSED_KSYMS"));

@@ -201,8 +201,8 @@ impl Search<'_> {
     }
 }
 
-/// Returns the largest number up to 100 of which `is_small` is true; 0 if there is none. It is true of all numbers up
-/// to a certain one. Small numbers are tried first, because large kernels take long to list.
+/// Returns the largest number up to 100 for which `is_small` holds, or 0. If it holds for a number, it holds for all
+/// smaller ones. Small numbers are tried first, because the objects of large kernels take long to list.
 fn last_where(mut is_small: impl FnMut(u8) -> anyhow::Result<bool>) -> anyhow::Result<u8> {
     let (mut small, mut large) = (0_u8, 101_u8);
     let mut next = 8;

@@ -152,24 +152,29 @@ impl<'a> Parser<'a> {
     }
 
     fn or(&mut self) -> Tristate {
-        let mut value = self.and();
-        while self.take("||") {
-            value = match (value, self.and()) {
-                (Some(2), _) | (_, Some(2)) => Some(2),
-                (Some(one), Some(other)) => Some(one.max(other)),
-                _ => None,
-            };
-        }
-        value
+        self.joined("||", Self::and, 2, u8::max)
     }
 
     fn and(&mut self) -> Tristate {
-        let mut value = self.not();
-        while self.take("&&") {
-            value = match (value, self.not()) {
-                (Some(0), _) | (_, Some(0)) => Some(0),
-                (Some(one), Some(other)) => Some(one.min(other)),
-                _ => None,
+        self.joined("&&", Self::not, 0, u8::min)
+    }
+
+    /// Reads operands with `token` between them. One with the value `decides` decides the result, even if others are
+    /// unknown.
+    fn joined(
+        &mut self,
+        token: &str,
+        operand: fn(&mut Self) -> Tristate,
+        decides: u8,
+        join: fn(u8, u8) -> u8,
+    ) -> Tristate {
+        let mut value = operand(self);
+        while self.take(token) {
+            let next = operand(self);
+            value = if [value, next].contains(&Some(decides)) {
+                Some(decides)
+            } else {
+                value.zip(next).map(|(one, other)| join(one, other))
             };
         }
         value

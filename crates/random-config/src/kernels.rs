@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use kernel_lab::kconfig::Config;
+use kernel_lab::mode::Mode;
 
 use crate::category::{Category, Step, is_also_without};
 use crate::known::{Failed, Known};
-use crate::mode::Mode;
 use crate::results::{Failure, Kernel};
 use crate::steps::Steps;
 

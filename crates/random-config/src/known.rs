@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use kernel_lab::kconfig::Config;
+use kernel_lab::mode::Mode;
 use serde::Deserialize;
 
 use crate::category::Step;
-use crate::mode::Mode;
 use crate::steps::Steps;
 
 /// The list, by its path in the repository.
@@ -61,11 +61,12 @@ impl Known {
         let dir = path.parent().unwrap_or(root).to_owned();
         for fault in &fault {
             let script = dir.join(&fault.reproducer);
-            let (list, script) = (path.display(), script.display());
             anyhow::ensure!(
-                Path::new(&script.to_string()).is_file(),
-                "{list}: {}: the reproducer {script} is missing",
-                fault.configuration
+                script.is_file(),
+                "{}: {}: the reproducer {} is missing",
+                path.display(),
+                fault.configuration,
+                script.display()
             );
         }
         Ok(Self { dir, faults: fault })

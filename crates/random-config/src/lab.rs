@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use kernel_facts::KernelVersion;
 use kernel_lab::kconfig::Config;
 use kernel_lab::ledger::{Book, Resume};
+use kernel_lab::mode::Mode;
 use kernel_lab::progress::Step;
 use kernel_lab::{Arch, KERNEL, files, workspace};
 use lto_lab::Lab;
@@ -14,7 +15,6 @@ use lto_lab::Lab;
 use crate::base::Base;
 use crate::configuration::{Kconfigs as _, configuration};
 use crate::known::Known;
-use crate::mode::Mode;
 use crate::results::Results;
 use crate::series::{Ledger, NoLedger, Series, Summary, run};
 use crate::shrunk::{Failing, Shrunk, shrink};
@@ -131,7 +131,6 @@ impl Kernel {
         Built {
             tree: self.tree.clone(),
             arch: self.arch,
-            jobs: None,
         }
     }
 

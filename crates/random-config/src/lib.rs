@@ -18,7 +18,6 @@ mod kernels;
 pub mod known;
 pub mod lab;
 pub mod minimize;
-mod mode;
 mod page;
 pub mod results;
 pub mod series;
@@ -29,6 +28,5 @@ mod tests;
 
 pub use base::Base;
 pub use kernels::try_kernels;
-pub use mode::Mode;
 pub use page::page;
 pub use steps::{Booted, Built, Steps};

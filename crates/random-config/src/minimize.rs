@@ -17,7 +17,7 @@ pub struct Minimized<T> {
 /// which may be others. Calls it at most `attempts` times.
 ///
 /// # Errors
-/// Those of `fails`.
+/// `fails` returns an error.
 pub fn minimize<T: Clone>(
     items: Vec<T>,
     attempts: usize,

@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
+use kernel_lab::mode::Mode;
 use kernel_lab::{Arch, table};
 
 use crate::category::Category;
 use crate::configuration::{LARGE, MAX_OBJECTS};
-use crate::mode::Mode;
 use crate::results::{Kernel, Results, Row};
 
 /// Returns the text of the page.

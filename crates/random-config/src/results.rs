@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::category::{Category, Step};
 
 const HEAD: &str = "# SPDX-License-Identifier: GPL-2.0-only OR MIT\n\
-                    # What kernels of random configurations did. `cargo xtask randconfig` writes this file.\n";
+                    # Results of `cargo xtask randconfig`, which writes this file.\n";
 
 /// All results of a kernel and an architecture.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub struct Failure {
     pub step: Step,
     /// Whose fault it is.
     pub category: Category,
-    /// What was wrong.
+    /// The problems that were found.
     pub problems: Vec<String>,
 }
 

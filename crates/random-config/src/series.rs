@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use kernel_lab::kconfig::Config;
 use kernel_lab::ledger::{Book, Verdict};
+use kernel_lab::mode::Mode;
 use kernel_lab::progress::Step;
 use kernel_lab::{Arch, Outcome, files, progress};
 
@@ -14,7 +15,6 @@ use crate::category::Category;
 use crate::configuration::{Configuration, Drawn, Kconfigs, configuration};
 use crate::kernels::{Request, try_kernels};
 use crate::known::Known;
-use crate::mode::Mode;
 use crate::page::{page, summary};
 use crate::results::{Results, Row};
 use crate::steps::Steps;
@@ -97,7 +97,7 @@ pub struct Series<'a> {
     pub known: &'a Known,
 }
 
-/// What was done.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// The configurations that ran or had run before.

@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use kernel_lab::kconfig::Config;
+use kernel_lab::mode::Mode;
 use kernel_lab::progress;
 
 use crate::category::{Step, comparable};
 use crate::configuration::Kconfigs;
 use crate::minimize::{Minimized, minimize};
-use crate::mode::Mode;
 use crate::results::Row;
 use crate::steps::Steps;
 

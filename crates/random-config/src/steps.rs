@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The steps of a kernel, done by kernel-lab and kernel-checks. Tests give other steps.
 
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tool_io::Files;
 
 use crate::depends;
 
-/// What can be done with kernels. Each returns problems of the kernel, and an error if the work cannot be done.
+/// The steps of configuring, building and testing a kernel. A step returns the problems that it finds in the kernel.
 pub trait Steps {
     /// Configures an object tree, and returns the configuration that Kconfig made of it.
     ///
@@ -86,8 +85,6 @@ pub struct Built {
     pub tree: PathBuf,
     /// The architecture.
     pub arch: Arch,
-    /// The number of make's parallel jobs; the number of CPUs by default.
-    pub jobs: Option<NonZero<usize>>,
 }
 
 impl Built {
@@ -129,7 +126,7 @@ impl Steps for Built {
             tree: &self.tree,
             arch: self.arch,
             objtree,
-            jobs: self.jobs,
+            jobs: None,
             target: build::ALL,
         });
         match built {
@@ -221,7 +218,6 @@ mod tests {
         let built = Built {
             tree: "/src/linux".into(),
             arch: Arch::Arm64,
-            jobs: None,
         };
         let texts = vec!["/src/linux/a.c:1: error in /objtrees/1/thin/a.o".to_owned()];
         let texts = built.without_paths(texts, &[Path::new("/objtrees/1/thin")]);
@@ -234,7 +230,6 @@ mod tests {
         let built = Built {
             tree: dir.path().to_owned(),
             arch: Arch::Arm64,
-            jobs: None,
         };
         let reproduces = |text: &str| {
             let script = dir.path().join("a.sh");

@@ -10,10 +10,10 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use kernel_lab::config::{self, Lto, Profile};
+use kernel_lab::mode::{Mode, WITH_LTO};
 use kernel_lab::{Failure, Outcome, boot, build, files, llvm, make, process, progress};
 use object_model::Elf;
 
-use super::mode::{Mode, WITH_LTO};
 use super::{ARCH, REPRODUCIBLE, expect, fault, kernel_tree};
 
 /// The modes whose names of statics depend on the content of objects.
@@ -81,7 +81,7 @@ impl Kernel {
             objtree: &self.objtree,
             profile: Profile::Tiny,
             lto: mode.lto,
-            set: &mode.with(settings)?,
+            set: &mode.settings(settings)?,
         })?;
         process::output(self.make()?.args(["-s", "all"]))?;
         Ok(())
@@ -220,7 +220,7 @@ pub fn two_places(workdir: &Path) -> Outcome {
         for kernel in [&here, &there] {
             kernel.build(mode, &["MODVERSIONS=y"])?;
         }
-        same(&mode.name(), [&here, &there], &FILES, Kernel::read)?;
+        same(&mode.to_string(), [&here, &there], &FILES, Kernel::read)?;
     }
     Ok(())
 }
@@ -241,7 +241,12 @@ pub fn debug_information(workdir: &Path) -> Outcome {
         expect(is_debugged, || {
             "vmlinux has no debug information".to_owned()
         })?;
-        same(&mode.name(), [&one, &other], &STRIPPED, Kernel::stripped)?;
+        same(
+            &mode.to_string(),
+            [&one, &other],
+            &STRIPPED,
+            Kernel::stripped,
+        )?;
     }
     Ok(())
 }
@@ -381,7 +386,7 @@ pub fn without_modules(workdir: &Path) -> Outcome {
             .outcome(&kernel.objtree)
             .map_err(|failure| located(mode, failure))?;
         expect(report.loaded() == 0, || {
-            format!("{}: modules were loaded", mode.name())
+            format!("{mode}: modules were loaded")
         })?;
     }
     Ok(())
@@ -389,7 +394,7 @@ pub fn without_modules(workdir: &Path) -> Outcome {
 
 fn located(mode: Mode, failure: Failure) -> Failure {
     match failure {
-        Failure::Fault(error) => Failure::Fault(error.context(mode.name())),
-        Failure::CannotRun(error) => Failure::CannotRun(error.context(mode.name())),
+        Failure::Fault(error) => Failure::Fault(error.context(mode.to_string())),
+        Failure::CannotRun(error) => Failure::CannotRun(error.context(mode.to_string())),
     }
 }

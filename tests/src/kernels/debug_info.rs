@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use kernel_lab::config::{self, Lto, Profile};
+use kernel_lab::mode::{Mode, WITH_LTO};
 use kernel_lab::{Failure, Outcome, files, progress, setup};
 
-use super::mode::{Mode, WITH_LTO};
 use super::{ARCH, boots, build, expect, kernel_tree, mutations, verified};
 use crate::{btf_types, debuggers};
 
@@ -54,7 +54,7 @@ impl Kernels {
             objtree: &objtree,
             profile: Profile::Tiny,
             lto: mode.lto,
-            set: &mode.with(&self.settings)?,
+            set: &mode.settings(&self.settings)?,
         })?;
         let log = build(&self.tree, &objtree, None)?;
         let unresolved = log.into_iter().filter(|line| line.contains(UNRESOLVED));
@@ -67,7 +67,7 @@ impl Kernels {
         self.read(&none, None)?;
         for &mode in modes {
             let (objtree, unresolved) = self.build("lto", mode)?;
-            progress::note(&mode.name());
+            progress::note(&mode.to_string());
             let new: Vec<_> = unresolved.difference(&known).collect();
             expect(new.is_empty(), || format!("new warnings: {new:?}"))?;
             self.read(&objtree, Some(&none))?;

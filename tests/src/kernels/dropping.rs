@@ -3,18 +3,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use kernel_lab::config::Lto;
 use kernel_lab::files::{read, write};
 use kernel_lab::variant::Variant;
-use kernel_lab::{Arch, Outcome, llvm, make, process, selftest};
+use kernel_lab::{Arch, Outcome, llvm, make, process};
 use xshell::cmd;
 
 use super::rebuild::copy_objtree;
 use super::{
-    ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree, verified,
+    ARCH, PROFILE, boots, build_for, demonstrate_variant, expect, fault, kernel_tree, self_tested,
+    verified,
 };
 
 pub fn distributed(workdir: &Path) -> Outcome {
@@ -51,15 +51,8 @@ pub fn smaller(workdir: &Path) -> Outcome {
     };
     demonstrate_variant(workdir, variant)?;
     let objtree = variant.objtree(workdir);
-    let report = selftest::selftest(selftest::Options {
-        arch: ARCH,
-        objtree: &objtree,
-        against: Some(&variant.without_lto().objtree(workdir)),
-        output: None,
-        busybox: None,
-        timeout: SELFTEST_TIME,
-    })?;
-    report.judge(&objtree)
+    let none = variant.without_lto().objtree(workdir);
+    self_tested(ARCH, &objtree, &none)?.judge(&objtree)
 }
 
 fn dropping(arch: Arch, lto: Lto) -> Variant {
@@ -68,9 +61,6 @@ fn dropping(arch: Arch, lto: Lto) -> Variant {
         ..Variant::new(arch, PROFILE, lto)
     }
 }
-
-/// The time limit of a guest with the kernel's own tests.
-pub(super) const SELFTEST_TIME: Duration = Duration::from_secs(600);
 
 /// The source that is added to the kernel: a function that only inline assembly names, and one that nothing names.
 const SOURCE: &str = "lib/dropping_test.c";

@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use kernel_lab::config::{self, Lto, Setting};
-use kernel_lab::selftest;
+use kernel_lab::config;
+use kernel_lab::mode::Mode;
 use kernel_lab::variant::for_smaller_code;
 use kernel_lab::{Arch, Failure, Outcome, progress};
 use tool_io::Files;
 
-use super::dropping::SELFTEST_TIME;
-use super::{PROFILE, boots, build_for, expect, kernel_tree, verified};
+use super::{PROFILE, boots, build_for, expect, kernel_tree, self_tested, verified};
 
 /// A hardened kernel, and what shows that it is one.
 struct Hardened {
@@ -25,7 +24,7 @@ struct Hardened {
     found: &'static [(&'static str, &'static str)],
     /// Lines that the kernel prints when it starts or loads its modules.
     said: &'static [&'static str],
-    /// What the compiler adds to the code.
+    /// Instructions and calls that the compiler must have added.
     added: &'static [Added],
 }
 
@@ -101,12 +100,13 @@ pub fn x86_64_sanitizers(workdir: &Path) -> Outcome {
 impl Hardened {
     /// Builds the kernel without LTO, and with distributed thin LTO that drops; both must find the same.
     fn compare(&self, workdir: &Path) -> Outcome {
-        let none = self.built(workdir, Lto::None, &[])?;
-        let mut of_lto = vec!["LTO_CLANG_INTERNALIZE=y"];
-        if self.smaller {
-            of_lto.extend(for_smaller_code(self.arch));
-        }
-        let lto = self.built(workdir, Lto::ThinDist, &of_lto)?;
+        let none = self.built(workdir, Mode::NONE, &[])?;
+        let smaller = if self.smaller {
+            for_smaller_code(self.arch)
+        } else {
+            &[]
+        };
+        let lto = self.built(workdir, Mode::THIN_DIST_DROP, smaller)?;
         for objtree in [&none, &lto] {
             boots(self.arch, objtree)?;
             self.has_said(objtree)?;
@@ -120,14 +120,7 @@ impl Hardened {
             })?;
         }
         verified(&kernel_checks::verify(&lto, Some(&none))?)?;
-        let report = selftest::selftest(selftest::Options {
-            arch: self.arch,
-            objtree: &lto,
-            against: Some(&none),
-            output: None,
-            busybox: None,
-            timeout: SELFTEST_TIME,
-        })?;
+        let report = self_tested(self.arch, &lto, &none)?;
         progress::note(&report.table(true));
         for (test, part) in self.found {
             let row = report.tests.iter().find(|row| row.test == *test);
@@ -138,21 +131,17 @@ impl Hardened {
         report.judge(&lto)
     }
 
-    fn built(&self, workdir: &Path, lto: Lto, more: &[&str]) -> Result<PathBuf, Failure> {
+    fn built(&self, workdir: &Path, mode: Mode, more: &[&str]) -> Result<PathBuf, Failure> {
         let tree = kernel_tree(workdir)?;
         let arch = self.arch;
-        let name = format!("{}-{}-{}", self.name, arch.name(), lto.name());
-        let objtree = workdir.join(name);
-        let settings = self.settings.iter().chain(more);
-        let settings: anyhow::Result<Vec<Setting>> =
-            settings.map(|setting| setting.parse()).collect();
+        let objtree = workdir.join(format!("{}-{}-{mode}", self.name, arch.name()));
         config::configure(config::Options {
             tree: &tree,
             arch,
             objtree: &objtree,
             profile: PROFILE,
-            lto,
-            set: &settings?,
+            lto: mode.lto,
+            set: &mode.settings(&[self.settings, more].concat())?,
         })?;
         build_for(arch, &tree, &objtree, None)?;
         Ok(objtree)

@@ -14,7 +14,6 @@ mod farm;
 mod farm_kernel;
 mod hardening;
 mod llvm;
-mod mode;
 mod modes;
 mod mutations;
 mod native;
@@ -32,13 +31,14 @@ mod x86_64;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kernel_bench::gains;
 use kernel_checks::Report;
 use kernel_lab::config::{self, Lto, Profile, Setting};
 use kernel_lab::variant::Variant;
-use kernel_lab::{Arch, Failure, KERNEL, Outcome, boot, build, fetch, progress, table};
+use kernel_lab::{Arch, Failure, KERNEL, Outcome, boot, build, fetch, progress, selftest, table};
 use lto_lab::Lab;
 
 /// A test, which uses and leaves kernels in the directory.
@@ -541,6 +541,21 @@ fn boots(arch: Arch, objtree: &Path) -> Outcome {
     let report = boot::boot_built(arch, objtree)?;
     report.outcome(objtree)?;
     expect(report.loaded() > 0, || "no module was loaded".into())
+}
+
+/// The time limit of a guest with the kernel's own tests.
+const SELFTEST_TIME: Duration = Duration::from_secs(600);
+
+/// Runs the kernel's own tests, and compares them with those of another kernel.
+fn self_tested(arch: Arch, objtree: &Path, against: &Path) -> anyhow::Result<selftest::Report> {
+    selftest::selftest(selftest::Options {
+        arch,
+        objtree,
+        against: Some(against),
+        output: None,
+        busybox: None,
+        timeout: SELFTEST_TIME,
+    })
 }
 
 /// Returns a fault with this text.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use kernel_lab::config::{self, Lto, Profile};
+use kernel_lab::mode::Mode;
 use kernel_lab::variant::Variant;
 use kernel_lab::{Arch, Failure, Outcome, files, llvm, make, process};
 
-use super::mode::Mode;
 use super::rebuild::copy_objtree;
 use super::{REPRODUCIBLE, expect, kernel_tree};
 
@@ -79,7 +79,7 @@ impl Kernel {
 
     /// Builds it in `mode`; returns vmlinux and the module.
     fn built(&self, mode: Mode) -> Result<[Vec<u8>; 2], Failure> {
-        let set = mode.with(&[])?;
+        let set = mode.settings(&[])?;
         config::configure(config::Options {
             tree: &self.tree,
             arch: self.arch,
@@ -124,10 +124,8 @@ fn walk(workdir: &Path, arch: Arch, walk: &[Mode]) -> Outcome {
         for (name, (expected, found)) in FILES.iter().zip(expected.iter().zip(&found)) {
             expect(!expected.is_empty() && expected == found, || {
                 format!(
-                    "{}: {name} built in mode {} after {} is not that of a clean build",
-                    kernel.objtree.display(),
-                    mode.name(),
-                    last.name()
+                    "{}: {name} built in mode {mode} after {last} is not that of a clean build",
+                    kernel.objtree.display()
                 )
             })?;
         }
@@ -159,7 +157,7 @@ mod tests {
             for to in modes.into_iter().filter(|to| *to != from) {
                 let switches = EVERY_SWITCH.windows(2);
                 let n = switches.filter(|pair| *pair == [from, to]).count();
-                assert_eq!(n, 1, "{} to {}", from.name(), to.name());
+                assert_eq!(n, 1, "{from} to {to}");
             }
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use kernel_lab::config::{self, Profile};
+use kernel_lab::mode::WITH_LTO;
 use kernel_lab::variant::Variant;
 use kernel_lab::{Outcome, boot, build, files, llvm, process};
 use object_model::Elf;
@@ -14,7 +15,6 @@ use test_support::ARM64;
 use xshell::cmd;
 
 use super::conventions::Folder;
-use super::mode::WITH_LTO;
 use super::{ARCH, PROFILE, built_variant, expect, kernel_tree};
 
 const MAKEFILE: &str = r"
@@ -141,7 +141,7 @@ pub fn external(workdir: &Path) -> Outcome {
         folder.made(&["clean"])?;
         let left: Vec<_> = folder.files()?.difference(&before).cloned().collect();
         expect(left.is_empty(), || {
-            format!("{}: make clean left {left:?}", mode.name())
+            format!("{mode}: make clean left {left:?}")
         })?;
     }
     Ok(())
@@ -179,7 +179,7 @@ pub fn in_tree(workdir: &Path) -> Outcome {
             objtree: &objtree,
             profile: Profile::Tiny,
             lto: mode.lto,
-            set: &mode.with(&["MODVERSIONS=y"])?,
+            set: &mode.settings(&["MODVERSIONS=y"])?,
         })?;
         build::build(build::Options {
             tree: &tree,
@@ -196,7 +196,7 @@ pub fn in_tree(workdir: &Path) -> Outcome {
             // Once in vmlinux, once as a module.
             let times = log.matches(&line).count();
             expect(times == 2, || {
-                let mode = mode.name();
+                let mode = mode.to_string();
                 format!(
                     "{mode}: `{line}` is {times} times in boot.log of {}",
                     objtree.display()

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use kernel_lab::mode::Mode;
 use kernel_lab::{KERNEL, Outcome, progress};
 use lto_lab::Lab;
-use random_config::Mode;
 use random_config::configuration::LARGE;
 use random_config::lab::{Kernel, fetched_tree};
 use random_config::series::NoLedger;

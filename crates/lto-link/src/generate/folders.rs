@@ -35,7 +35,7 @@ pub(crate) fn remove_dir(dir: &Path) -> Result<(), LinkError> {
 /// Does `work`, and removes the folder `dir` if it fails: a failed link leaves no object that looks finished.
 ///
 /// # Errors
-/// Those of `work`.
+/// `work` fails.
 pub(crate) fn removed_on_failure<T>(
     dir: &Path,
     work: impl FnOnce() -> Result<T, LinkError>,

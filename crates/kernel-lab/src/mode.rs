@@ -1,63 +1,78 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-//! The modes of LTO in which a configuration is built.
+//! The modes of linking a kernel.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use anyhow::Context as _;
-use kernel_lab::config::Lto;
-use kernel_lab::kconfig::Config;
 
-/// A kind of LTO, with or without dropping.
+use crate::config::{Lto, Setting};
+use crate::kconfig::Config;
+
+/// A kind of LTO, and whether the link drops unreferenced definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode {
-    lto: Lto,
-    drops: bool,
+    /// The kind of LTO.
+    pub lto: Lto,
+    /// Whether the link drops.
+    pub drops: bool,
 }
+
+/// All modes with LTO; those next to each other share most of their work.
+pub const WITH_LTO: [Mode; 6] = [
+    Mode::dropping(Lto::ThinDist),
+    Mode::keeping(Lto::ThinDist),
+    Mode::keeping(Lto::Thin),
+    Mode::dropping(Lto::Thin),
+    Mode::dropping(Lto::Full),
+    Mode::keeping(Lto::Full),
+];
 
 /// Added to the name of a mode that drops.
 const DROPS: &str = "-drop";
 
-/// The options of Kconfig's choice.
-const CHOICE: [&str; 4] = [
-    "LTO_NONE",
-    "LTO_CLANG_THIN",
-    "LTO_CLANG_THIN_DIST",
-    "LTO_CLANG_FULL",
-];
-
-const INTERNALIZE: &str = "LTO_CLANG_INTERNALIZE";
+/// The option of a mode that drops.
+pub(crate) const INTERNALIZE: &str = "LTO_CLANG_INTERNALIZE";
 
 impl Mode {
     /// No LTO.
-    pub const NONE: Self = Self {
-        lto: Lto::None,
-        drops: false,
-    };
+    pub const NONE: Self = Self::keeping(Lto::None);
 
     /// Distributed thin LTO that drops.
-    pub const THIN_DIST_DROP: Self = Self {
-        lto: Lto::ThinDist,
-        drops: true,
-    };
+    pub const THIN_DIST_DROP: Self = Self::dropping(Lto::ThinDist);
+
+    /// Returns the mode of a kind of LTO that keeps all definitions.
+    pub const fn keeping(lto: Lto) -> Self {
+        Self { lto, drops: false }
+    }
+
+    /// Returns the mode of a kind of LTO that drops.
+    pub const fn dropping(lto: Lto) -> Self {
+        Self { lto, drops: true }
+    }
 
     /// Returns the options that the mode sets to `y`.
-    pub(crate) fn options(self) -> Vec<&'static str> {
-        let option = match self.lto {
-            Lto::None => CHOICE[0],
-            Lto::Thin => CHOICE[1],
-            Lto::ThinDist => CHOICE[2],
-            Lto::Full => CHOICE[3],
-        };
+    pub fn options(self) -> Vec<&'static str> {
         let drops = self.drops.then_some(INTERNALIZE);
-        [option].into_iter().chain(drops).collect()
+        [self.lto.option()].into_iter().chain(drops).collect()
+    }
+
+    /// Returns `settings`, and the one that drops if this mode does, for a configuration with its kind of LTO.
+    ///
+    /// # Errors
+    /// A setting is invalid.
+    pub fn settings(self, settings: &[&str]) -> anyhow::Result<Vec<Setting>> {
+        let given = settings.iter().map(|setting| setting.parse());
+        let drops = self.drops.then(|| Ok(Setting::on(INTERNALIZE)));
+        given.chain(drops).collect()
     }
 
     /// Returns a configuration with only the choice changed to this mode.
-    pub(crate) fn chosen_in(self, config: &Config) -> Config {
+    #[must_use]
+    pub fn chosen_in(self, config: &Config) -> Config {
         let on = self.options();
-        let others = CHOICE.into_iter().chain([INTERNALIZE]);
+        let others = Lto::ALL.map(Lto::option).into_iter().chain([INTERNALIZE]);
         let off = others.filter(|option| !on.contains(option));
         let off = off.map(|option| (option, "n"));
         let changed: BTreeMap<&str, &str> =
@@ -84,7 +99,7 @@ impl FromStr for Mode {
         };
         let lto = Lto::ALL.into_iter().find(|lto| lto.name() == name);
         let lto = lto.filter(|lto| *lto != Lto::None).with_context(|| {
-            format!("`{text}` is none of thin, full, thin-dist, each with or without {DROPS}")
+            format!("`{text}` is no mode: use thin, full or thin-dist, or one of them followed by {DROPS}")
         })?;
         Ok(Self { lto, drops })
     }
@@ -114,6 +129,17 @@ mod tests {
             assert!(wrong.parse::<Mode>().is_err(), "{wrong}");
         }
         assert_eq!(Mode::NONE.to_string(), "none");
+    }
+
+    #[test]
+    fn a_mode_that_drops_adds_its_setting() {
+        let of = |mode: Mode| -> Vec<String> {
+            let settings = mode.settings(&["A=m"]).unwrap();
+            settings.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(of(Mode::NONE), ["A=m"]);
+        assert_eq!(of(Mode::THIN_DIST_DROP), ["A=m", "LTO_CLANG_INTERNALIZE=y"]);
+        assert!(Mode::NONE.settings(&["A"]).is_err());
     }
 
     #[test]
