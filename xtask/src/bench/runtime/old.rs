@@ -59,7 +59,14 @@ impl Old {
             (Command::Rows { building, resume }, "--rows", "rows")
         } else if self.page {
             let arch = compare.arch;
-            (Command::Page { arch, kernel: KERNEL }, "--page", "page")
+            (
+                Command::Page {
+                    arch,
+                    kernel: KERNEL,
+                },
+                "--page",
+                "page",
+            )
         } else {
             return None;
         };
