@@ -193,6 +193,49 @@ fn patches_in_order_apply_one_after_the_other() {
     }
 }
 
+/// modpost runs, its command is saved, and its result is checked, whether kbuild has `cmd_and_savecmd` or not.
+#[test]
+fn modpost_runs_before_its_result_is_checked() {
+    const KBUILD: &str = "output-symdump := Module.symvers
+CONFIG_MODVERSIONS := y
+LTO_TOOLS := .
+cmd = @set -e; $(cmd_$(1))
+make-cmd = $(cmd_$(1))
+dot-target = .$@
+if_changed_rule = $(rule_$(1))
+cmd_modpost = echo symbol > $@
+";
+    const SAVES: &str =
+        "cmd_and_savecmd = $(cmd); echo 'savedcmd_$@ := $(make-cmd)' > $(dot-target).cmd\n";
+    let shapes = shapes();
+    let dir = made(&shapes["link-vmlinux-objtool"]);
+    let tree = Tree::open(dir.path()).expect("a kernel tree");
+    let table = plugin_table::table().expect("the table");
+    let selection = table.choose(&tree, &["modversions"]).expect("a plugin");
+    let plan = Plan::new(&tree, &selection, "1.0").expect("a plan");
+    let modpost = &plan.edited["scripts/Makefile.modpost"].text;
+    let modpost = String::from_utf8_lossy(modpost);
+    dir.write("modversions", "#!/bin/sh\n[ -s $2 ] && echo checked $2\n");
+    let mut chmod = Command::new("chmod");
+    test_support::stdout(chmod.arg("+x").arg(dir.join("modversions")));
+    for (saves, variable) in [("", "cmd"), (SAVES, "savedcmd")] {
+        dir.write(
+            "Makefile.test",
+            format!("{KBUILD}{saves}{modpost}\nFORCE:\n"),
+        );
+        let mut make = Command::new("make");
+        make.args(["-s", "-f", "Makefile.test", "Module.symvers"]);
+        let said = test_support::stdout(make.current_dir(dir.path()));
+        assert_eq!(said, "checked Module.symvers\n", "{variable}");
+        let saved = dir.read_text(".Module.symvers.cmd");
+        assert_eq!(
+            saved,
+            format!("{variable}_Module.symvers := echo symbol > Module.symvers\n")
+        );
+        fs::remove_file(dir.join("Module.symvers")).expect("the result");
+    }
+}
+
 /// The first second of a build without tools says what to do, in a tree with an install and in a patched one.
 #[test]
 fn a_build_without_tools_says_where_they_come_from() {
