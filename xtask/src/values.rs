@@ -2,9 +2,10 @@
 //! Values of arguments, with the lab's names and their text in `--help`.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use kernel_lab::Arch;
 use kernel_lab::config::{Lto, Profile};
 use kernel_lab::runtime::Set;
+use kernel_lab::runtime::rows::VERSIONS;
+use kernel_lab::{Arch, KERNEL};
 
 /// The format of a result.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -43,6 +44,18 @@ pub fn lto() -> impl TypedValueParser<Value = Lto> {
         Lto::ThinDist => "Distributed thin LTO: make generates the code, object by object",
         Lto::Full => "Full LTO: the whole program as one module",
     })
+}
+
+/// Returns a parser of a kernel version that has results pages.
+pub fn measured_version() -> impl TypedValueParser<Value = &'static str> {
+    one_of(
+        &VERSIONS,
+        |version| version,
+        |version| match version {
+            KERNEL => "LTO by the plugins",
+            _ => "LTO of its own, and dropping by the plugins",
+        },
+    )
 }
 
 /// The sets that `--set` takes. [`Set::Own`] is not among them, because only `--workload` names its file.

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kernel_lab::ledger::{Book, Entry, Resume, Shard, Verdict};
-use kernel_lab::runtime::rows::{self, Row};
+use kernel_lab::runtime::rows::{self, Parts, Record, Row};
 use kernel_lab::runtime::table::{self, Measurement};
 use kernel_lab::runtime::{Meter, Set, workloads};
-use kernel_lab::{Arch, Failure, Outcome, progress, qemu};
+use kernel_lab::{Arch, Failure, KERNEL, Outcome, progress, qemu};
 use lto_lab::Lab;
+use tool_io::Files;
 
 use crate::profile;
 
@@ -101,6 +102,8 @@ pub fn compare<'a>(compared: &Compared<'a>) -> Result<Measured<'a>, Failure> {
 pub struct Options<'a> {
     /// The lab that builds the kernels.
     pub lab: &'a Lab,
+    /// The version of their source, one of [`rows::VERSIONS`].
+    pub version: &'static str,
     /// Their architecture.
     pub arch: Arch,
     /// The name of one row; without it, all rows.
@@ -122,8 +125,14 @@ pub struct Options<'a> {
 /// # Errors
 /// There is no such row, a kernel cannot be built or measured, or a result cannot be written.
 pub fn measure(options: &Options<'_>) -> Outcome {
-    let Options { arch, results, .. } = *options;
-    let rows = asked(arch, options.name, options.shard)?;
+    let Options {
+        version,
+        arch,
+        results,
+        ..
+    } = *options;
+    let rows = rows::rows(version, arch);
+    let rows = asked(rows, options.name, options.shard)?;
     let mut book = Book::open(options.resume)?;
     let meter = Meter::new(arch, options.timeout)?;
     let workloads = workloads(arch, &Set::DEFAULT, None)?;
@@ -137,9 +146,12 @@ pub fn measure(options: &Options<'_>) -> Outcome {
         let outcome = built(options, &row).and_then(|objtree| {
             let runtime = meter.measure(&objtree, &workloads)?;
             let unfinished = runtime.unfinished();
-            let record = row.record(&objtree, runtime)?;
+            let mut record = row.record(&objtree, runtime)?;
+            if version != KERNEL {
+                add_parts(options.lab, &row, &objtree, &mut record)?;
+            }
             rows::write(&row, results, &record)?;
-            let page = kernel_lab::runtime::write_page(arch, results)?;
+            let page = kernel_lab::runtime::write_page(version, arch, results)?;
             progress::note(&format!("written to {}", page.display()));
             all_ended(&unfinished)
         });
@@ -151,6 +163,28 @@ pub fn measure(options: &Options<'_>) -> Outcome {
         book.keep(&test, Some(qemu::SEED), verdict, seconds)?;
         outcome?;
     }
+    Ok(())
+}
+
+/// Adds the sizes of modules, and of what was dropped, to the record of a kernel whose own build knows LTO.
+///
+/// # Errors
+/// A file cannot be read, or the kernel with the tree's own thin LTO cannot be built.
+fn add_parts(lab: &Lab, row: &Row, objtree: &Path, record: &mut Record) -> Outcome {
+    let own = match row.own_lto() {
+        Some(own) => {
+            let objtree = own.objtree(lab.workdir());
+            if !objtree.join("vmlinux.o").is_file() {
+                lab.row(&own, None)?;
+            }
+            Some(objtree)
+        }
+        None => None,
+    };
+    let report = size_report::report(objtree, own.as_deref(), None, &Files::new())?;
+    let parts = |(n, bytes)| Parts { n, bytes };
+    record.modules = Some(parts(report.loaded_modules()));
+    record.dropped = report.dropped().map(parts);
     Ok(())
 }
 
@@ -174,9 +208,8 @@ fn built(options: &Options<'_>, row: &Row) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Returns the requested rows.
-fn asked(arch: Arch, name: Option<&str>, shard: Option<Shard>) -> anyhow::Result<Vec<Row>> {
-    let rows = rows::rows(arch);
+/// Returns the requested ones of `rows`.
+fn asked(rows: Vec<Row>, name: Option<&str>, shard: Option<Shard>) -> anyhow::Result<Vec<Row>> {
     let names: Vec<_> = rows.iter().map(|row| row.name.clone()).collect();
     let asked: Vec<_> = rows
         .into_iter()
@@ -201,7 +234,7 @@ mod tests {
     fn rows_are_asked_for_by_name_or_by_shard() {
         let asked = |name, shard: Option<&str>| {
             let shard = shard.map(|shard| shard.parse().unwrap());
-            super::asked(Arch::X86_64, name, shard)
+            super::asked(rows::rows(KERNEL, Arch::X86_64), name, shard)
         };
         assert_eq!(asked(Some("thin"), None).unwrap().len(), 1);
         let all = asked(None, None).unwrap().len();

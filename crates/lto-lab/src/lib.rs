@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use kernel_lab::runtime::rows::Row;
 use kernel_lab::variant::Variant;
 use kernel_lab::{Arch, Failure, KERNEL, build, config, fetch, setup};
+use kernel_tree::{OnChange, Tree};
 
 /// A directory with kernel trees and object trees, which later runs use again.
 #[derive(Clone, Debug)]
@@ -85,6 +86,24 @@ impl Lab {
         Ok((untouched, with_lto_link))
     }
 
+    /// Returns the tree of `version`, whose own build knows LTO: with all plugins that are offered to it, or without any.
+    ///
+    /// # Errors
+    /// The tree cannot be fetched, or plugins cannot be installed into it or taken out.
+    pub fn native_tree(&self, version: &str, with_plugins: bool) -> anyhow::Result<PathBuf> {
+        let tree = fetched(version, &self.workdir.join("trees"))?;
+        if with_plugins {
+            let offered = installer::offered(&tree)?;
+            installer::install(&installer::Options::new(&tree, &offered))?;
+        } else if kernel_tree::status(&Tree::open(&tree)?)?
+            .installed
+            .is_some()
+        {
+            installer::uninstall(&tree, OnChange::Refuse)?;
+        }
+        Ok(tree)
+    }
+
     /// Returns the object tree of a kernel, which is built if no earlier build of it succeeded.
     ///
     /// # Errors
@@ -105,7 +124,12 @@ impl Lab {
         let Variant {
             arch, profile, lto, ..
         } = row.variant;
-        let tree = self.tree(arch)?;
+        let tree = if row.version == KERNEL {
+            self.tree(arch)?
+        } else {
+            self.prepare(arch)?;
+            self.native_tree(row.version, row.has_plugins())?
+        };
         let objtree = row.objtree(&self.workdir);
         config::configure(config::Options {
             tree: &tree,

@@ -16,6 +16,7 @@ use lto_link::{
     check_toolchain, complete_thin_link, file_directives, link, named_in_assembly, read_record,
     thin_link,
 };
+use object_model::Loader;
 use tool_io::{Failure, Files};
 
 use crate::command::estimate::before_link;
@@ -207,8 +208,8 @@ struct InputArgs {
     /// Libraries of which the linker takes the members that it needs
     #[arg(long, num_args = 0..)]
     libs: Vec<PathBuf>,
-    /// Objects among them that other links take, too: with distributed thin LTO, their index and native
-    /// code have the name of this link in their names
+    /// Objects among them that other links take, too; a thin archive stands for all its members. With
+    /// distributed thin LTO, their index and native code have the name of this link in their names
     #[arg(long, num_args = 0..)]
     shared: Vec<PathBuf>,
     /// Directory in which to save a failing link, with its inputs and a script that runs it again
@@ -289,6 +290,9 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         linker,
     } = inputs;
     let jobs = Jobs::take(jobs.unwrap_or_else(tool_io::cpus));
+    let files = Files::new();
+    let inputs = Inputs::read(&&files, &objs, &libs)?;
+    let shared = shared_objects(&&files, shared, &inputs)?;
     let code = match roots.options(kind == LinkKind::Module) {
         // The thin link has been given the roots.
         _ if distributed => CodeGeneration::Distributed { shared },
@@ -310,8 +314,6 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
         capture,
         jobs: jobs.count(),
     };
-    let files = Files::new();
-    let inputs = Inputs::read(&&files, &options.objs, &options.libs)?;
     if kind == LinkKind::Vmlinux {
         let jobs = match options.jobs {
             1 => "1 job".to_owned(),
@@ -324,6 +326,22 @@ fn run_link(kind: LinkKind, args: LinkArgs) -> Result<(), Failure> {
     let result = link(&options, &inputs);
     let link = FailedLink::new(&options.linker, &options.output, &inputs);
     exit_result(result, link)
+}
+
+/// Returns the objects that `shared` names; an archive stands for its members.
+fn shared_objects<'data>(
+    loader: &impl Loader<'data>,
+    shared: Vec<PathBuf>,
+    inputs: &Inputs<'data>,
+) -> Result<Vec<PathBuf>, Failure> {
+    let is_input = |path: &PathBuf| {
+        let mut objects = inputs.objects.iter();
+        objects.any(|input| input.path.as_ref() == Some(path))
+    };
+    let (mut objects, archives): (Vec<_>, Vec<_>) = shared.into_iter().partition(is_input);
+    let members = Inputs::read(loader, &archives, &[])?.objects.into_iter();
+    objects.extend(members.filter_map(|member| member.path));
+    Ok(objects)
 }
 
 /// Returns the command that was given as `arguments`, with `--complete`.
@@ -352,6 +370,9 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         linker,
     } = inputs;
     let jobs = Jobs::take(jobs.unwrap_or_else(tool_io::cpus));
+    let files = Files::new();
+    let inputs = Inputs::read(&&files, &objs, &libs)?;
+    let shared = shared_objects(&&files, shared, &inputs)?;
     let options = ThinLinkOptions {
         output,
         linker,
@@ -361,8 +382,6 @@ fn run_thin_link(args: ThinLinkArgs, arguments: Vec<OsString>) -> Result<(), Fai
         complete: completion(arguments, complete),
         capture,
     };
-    let files = Files::new();
-    let inputs = Inputs::read(&&files, &objs, &libs)?;
     if !complete {
         let paths = LinkPaths::with_shared(&options.output, &options.shared);
         before_link(paths, &inputs, NewCode::ObjectByObject, options.jobs)?;

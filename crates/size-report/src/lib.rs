@@ -141,6 +141,22 @@ pub struct Report {
     symbols: Vec<Row>,
 }
 
+impl Report {
+    /// Returns the number of modules, and their size when loaded, in bytes.
+    pub fn loaded_modules(&self) -> (u64, u64) {
+        (self.modules.len() as u64, self.modules_total.size)
+    }
+
+    /// Returns the number of definitions that the link dropped and the other build has, and their size there, in
+    /// bytes; nothing if no list says what was dropped, or there is no other build.
+    pub fn dropped(&self) -> Option<(u64, u64)> {
+        self.n_listed_as_dropped?;
+        let mut changes = self.changes.iter();
+        let dropped = changes.find(|total| total.change == Change::Dropped)?;
+        Some((dropped.n_symbols, dropped.size.against.unwrap_or_default()))
+    }
+}
+
 /// A build and its measured files.
 struct Read<'tree, 'files> {
     tree: &'tree Objtree<'files>,

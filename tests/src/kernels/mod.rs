@@ -190,7 +190,7 @@ pub const TESTS: [(&str, KernelTest); 39] = [
 ];
 
 /// The tests that take hours: kernels built again from scratch, and kernels of trees with their own LTO.
-pub const WIDE: [(&str, KernelTest); 68] = [
+pub const WIDE: [(&str, KernelTest); 83] = [
     ("full LTO against none", full),
     (
         "every object of full LTO is read as llvm-nm and goblin read it",
@@ -348,9 +348,20 @@ pub const WIDE: [(&str, KernelTest); 68] = [
         "LLVM 19, x86_64: thin, full, and distributed that drops",
         llvm::x86_64::<19>,
     ),
+    ("6.12 x86_64: verify after thin LTO", |workdir| {
+        native::verify_untouched(workdir, &native::X86_6_12)
+    }),
     (
-        "6.12 x86_64: verify after thin LTO",
-        native::x86_64_6_12_thin,
+        "6.12 x86_64: dropping by lto-link, modules too",
+        |workdir| native::drops_adopted(workdir, &native::X86_6_12),
+    ),
+    (
+        "6.12 x86_64: dropping and distributed, by lto-link, modules too",
+        |workdir| native::drops_distributed(workdir, &native::X86_6_12),
+    ),
+    (
+        "6.12 x86_64: full LTO and dropping, by lto-link, modules too",
+        |workdir| native::drops_with_full_lto(workdir, &native::X86_6_12),
     ),
     (
         "6.12 x86_64: initcall-order in place of the Perl script",
@@ -360,31 +371,64 @@ pub const WIDE: [(&str, KernelTest); 68] = [
         "6.12 x86_64: every plugin on offer, in a build",
         native::all_adopted,
     ),
+    ("6.12 x86_64: verify after full LTO", |workdir| {
+        native::verify_untouched(workdir, &native::X86_6_12.with(Lto::Full))
+    }),
+    ("6.12 arm64: verify after thin LTO", |workdir| {
+        native::verify_untouched(workdir, &native::ARM_6_12)
+    }),
+    ("6.12 arm64: dropping by lto-link, modules too", |workdir| {
+        native::drops_adopted(workdir, &native::ARM_6_12)
+    }),
     (
-        "6.12 x86_64: dropping by lto-link, modules too",
-        native::x86_64_6_12_drops,
+        "6.12 arm64: dropping and distributed, by lto-link, modules too",
+        |workdir| native::drops_distributed(workdir, &native::ARM_6_12),
     ),
     (
-        "6.12 x86_64: dropping and distributed, by lto-link, modules too",
-        native::x86_64_6_12_drops_distributed,
+        "6.12 arm64: full LTO and dropping, by lto-link, modules too",
+        |workdir| native::drops_with_full_lto(workdir, &native::ARM_6_12),
     ),
-    ("6.1 arm64: verify after thin LTO", native::arm64_6_1_thin),
-    (
-        "6.1 arm64: dropping by lto-link, modules too",
-        native::arm64_6_1_drops,
-    ),
+    ("6.1 arm64: verify after thin LTO", |workdir| {
+        native::verify_untouched(workdir, &native::ARM_6_1)
+    }),
+    ("6.1 arm64: dropping by lto-link, modules too", |workdir| {
+        native::drops_adopted(workdir, &native::ARM_6_1)
+    }),
     (
         "6.1 arm64: dropping and distributed, by lto-link, modules too",
-        native::arm64_6_1_drops_distributed,
+        |workdir| native::drops_distributed(workdir, &native::ARM_6_1),
     ),
-    ("7.3 x86_64: verify after thin LTO", native::x86_64_7_3_thin),
     (
-        "7.3 x86_64: dropping by lto-link, modules too",
-        native::x86_64_7_3_drops,
+        "6.1 arm64: full LTO and dropping, by lto-link, modules too",
+        |workdir| native::drops_with_full_lto(workdir, &native::ARM_6_1),
     ),
+    ("6.1 x86_64: verify after thin LTO", |workdir| {
+        native::verify_untouched(workdir, &native::X86_6_1)
+    }),
+    ("6.1 x86_64: dropping by lto-link, modules too", |workdir| {
+        native::drops_adopted(workdir, &native::X86_6_1)
+    }),
+    (
+        "6.1 x86_64: dropping and distributed, by lto-link, modules too",
+        |workdir| native::drops_distributed(workdir, &native::X86_6_1),
+    ),
+    (
+        "6.1 x86_64: full LTO and dropping, by lto-link, modules too",
+        |workdir| native::drops_with_full_lto(workdir, &native::X86_6_1),
+    ),
+    ("7.3 x86_64: verify after thin LTO", |workdir| {
+        native::verify_untouched(workdir, &native::X86_7_3)
+    }),
+    ("7.3 x86_64: dropping by lto-link, modules too", |workdir| {
+        native::drops_adopted(workdir, &native::X86_7_3)
+    }),
     (
         "7.3 x86_64: dropping and distributed, by lto-link, modules too",
-        native::x86_64_7_3_drops_distributed,
+        |workdir| native::drops_distributed(workdir, &native::X86_7_3),
+    ),
+    (
+        "7.3 x86_64: full LTO and dropping, by lto-link, modules too",
+        |workdir| native::drops_with_full_lto(workdir, &native::X86_7_3),
     ),
     (
         "7.3 x86_64: dropping by lto-link, with unused exports trimmed",
@@ -396,9 +440,19 @@ pub const WIDE: [(&str, KernelTest); 68] = [
         "7.3 x86_64: distributed thin LTO by lto-link, modules too",
         native::distributed_adopted,
     ),
+    ("7.3 arm64: verify after thin LTO", |workdir| {
+        native::verify_untouched(workdir, &native::ARM_7_3)
+    }),
+    ("7.3 arm64: dropping by lto-link, modules too", |workdir| {
+        native::drops_adopted(workdir, &native::ARM_7_3)
+    }),
     (
-        "6.12 x86_64: verify after full LTO",
-        native::x86_64_6_12_full,
+        "7.3 arm64: dropping and distributed, by lto-link, modules too",
+        |workdir| native::drops_distributed(workdir, &native::ARM_7_3),
+    ),
+    (
+        "7.3 arm64: full LTO and dropping, by lto-link, modules too",
+        |workdir| native::drops_with_full_lto(workdir, &native::ARM_7_3),
     ),
     (
         "bench runtime counts the kernel alone, and sees what got slower",

@@ -19,22 +19,6 @@ use super::rebuild::{copy_objtree, made};
 use super::tree::headers_lack_the_record;
 use super::{boots, build_for, expect, fault, verified};
 
-pub fn x86_64_6_12_thin(workdir: &Path) -> Outcome {
-    verify_untouched(workdir, &X86_6_12_THIN)
-}
-
-pub fn x86_64_6_12_full(workdir: &Path) -> Outcome {
-    verify_untouched(workdir, &X86_6_12_FULL)
-}
-
-pub fn arm64_6_1_thin(workdir: &Path) -> Outcome {
-    verify_untouched(workdir, &ARM_6_1_THIN)
-}
-
-pub fn x86_64_7_3_thin(workdir: &Path) -> Outcome {
-    verify_untouched(workdir, &X86_7_3_THIN)
-}
-
 /// The name of the test of the tree's own distributed thin LTO, which starts itself by this name.
 pub const DISTRIBUTED_7_3: &str = "7.3 x86_64: verify after distributed thin LTO";
 
@@ -54,11 +38,12 @@ pub fn x86_64_7_3_dist(workdir: &Path) -> Outcome {
 }
 
 pub fn adoption_7_3(workdir: &Path) -> Outcome {
-    adoption_of(workdir, X86_7_3_THIN.version)
+    adoption_of(workdir, X86_7_3.version)
 }
 
 /// An untouched kernel with LTO.
-struct Kind {
+#[derive(Clone, Copy)]
+pub struct Kind {
     version: &'static str,
     arch: Arch,
     lto: Lto,
@@ -67,38 +52,47 @@ struct Kind {
     real: &'static [(&'static str, &'static str)],
 }
 
-const X86_6_12_THIN: Kind = Kind {
+pub const X86_6_12: Kind = Kind {
     version: "6.12",
     arch: Arch::X86_64,
     lto: Lto::Thin,
     real: &[APART],
 };
 
+pub const ARM_6_12: Kind = Kind {
+    arch: Arch::Arm64,
+    ..X86_6_12
+};
+
+pub const X86_6_1: Kind = Kind {
+    version: "6.1",
+    real: &[CLEARS_NOTHING, APART],
+    ..X86_6_12
+};
+
+pub const ARM_6_1: Kind = Kind {
+    arch: Arch::Arm64,
+    ..X86_6_1
+};
+
+pub const X86_7_3: Kind = Kind {
+    version: "7.3",
+    real: &[],
+    ..X86_6_12
+};
+
+pub const ARM_7_3: Kind = Kind {
+    arch: Arch::Arm64,
+    ..X86_7_3
+};
+
+/// `clear_warn_once` clears nothing.
+const CLEARS_NOTHING: (&str, &str) = ("sections", "__start_once");
+
 /// Functions of modules keep separate sections.
 const APART: (&str, &str) = ("sections", ".ko: section .text.");
 
-const X86_6_12_FULL: Kind = Kind {
-    lto: Lto::Full,
-    ..X86_6_12_THIN
-};
-
-const ARM_6_1_THIN: Kind = Kind {
-    version: "6.1",
-    arch: Arch::Arm64,
-    lto: Lto::Thin,
-    real: &[("sections", "__start_once"), APART],
-};
-
-const X86_7_3_THIN: Kind = Kind {
-    version: "7.3",
-    real: &[],
-    ..X86_6_12_THIN
-};
-
-const X86_7_3_DIST: Kind = Kind {
-    lto: Lto::ThinDist,
-    ..X86_7_3_THIN
-};
+const X86_7_3_DIST: Kind = X86_7_3.with(Lto::ThinDist);
 
 /// Returns the tree of a version, without plugins.
 fn untouched(workdir: &Path, version: &str) -> anyhow::Result<PathBuf> {
@@ -122,6 +116,11 @@ fn with_plugin(workdir: &Path, version: &str, plugin: &str) -> anyhow::Result<Pa
 }
 
 impl Kind {
+    /// Returns the kernel of the same tree with another kind of LTO.
+    pub const fn with(self, lto: Lto) -> Self {
+        Self { lto, ..self }
+    }
+
     fn objtree(&self, workdir: &Path) -> PathBuf {
         let name = format!("{}-{}-{}", self.version, self.arch.name(), self.lto.name());
         workdir.join("native").join(name)
@@ -163,7 +162,7 @@ impl Kind {
 }
 
 /// verify finds exactly the known faults of such a kernel.
-fn verify_untouched(workdir: &Path, kind: &Kind) -> Outcome {
+pub fn verify_untouched(workdir: &Path, kind: &Kind) -> Outcome {
     let tree = untouched(workdir, kind.version)?;
     verify_built(workdir, kind, &tree)
 }
@@ -205,7 +204,7 @@ fn real_faults_only(kind: &Kind, objtree: &Path) -> Outcome {
 
 /// Single plugins are installed into a tree, and removed without a trace.
 pub fn adoption(workdir: &Path) -> Outcome {
-    adoption_of(workdir, X86_6_12_THIN.version)
+    adoption_of(workdir, X86_6_12.version)
 }
 
 fn adoption_of(workdir: &Path, version: &str) -> Outcome {
@@ -301,7 +300,7 @@ fn content(tree: &Path) -> anyhow::Result<BTreeMap<PathBuf, Content>> {
 /// With initcall-order, the tree's own build makes the same linker script as with Perl, and a kernel that boots and
 /// loads its modules.
 pub fn adopted(workdir: &Path) -> Outcome {
-    let kind = &X86_6_12_THIN;
+    let kind = &X86_6_12;
     let script = kind.built(workdir)?.join(TARGET);
     let by_perl = fs::read(&script).with_context(|| script.display().to_string())?;
     let tree = with_plugin(workdir, kind.version, "initcall-order")?;
@@ -340,7 +339,7 @@ const BREAKS: [(&str, &str, &str, &[&str]); 2] = [
 /// With all offered plugins, the kernel builds, the build runs each check, verify finds no fault,
 /// and each fault made on purpose stops the build with its name.
 pub fn all_adopted(workdir: &Path) -> Outcome {
-    let thin = &X86_6_12_THIN;
+    let thin = &X86_6_12;
     let objtree = workdir.join("native/6.12-x86_64-adopted");
     copy_objtree(&thin.built(workdir)?, &objtree)?;
     let tree = untouched(workdir, thin.version)?;
@@ -393,7 +392,7 @@ const LEAF: &str = "drivers/char/mem.c";
 pub fn distributed_adopted(workdir: &Path) -> Outcome {
     let kind = &X86_7_3_DIST;
     let objtree = kind.objtree(workdir);
-    copy_objtree(&X86_7_3_THIN.built(workdir)?, &objtree)?;
+    copy_objtree(&X86_7_3.built(workdir)?, &objtree)?;
     let tree = with_plugin(workdir, kind.version, "lto-link")?;
     verify_built(workdir, kind, &tree)?;
     generates_only_changed(kind, &tree, &objtree, "thinlto-native.o")?;
@@ -432,32 +431,8 @@ fn generates_only_changed(kind: &Kind, tree: &Path, objtree: &Path, suffix: &str
     })
 }
 
-pub fn x86_64_6_12_drops(workdir: &Path) -> Outcome {
-    dropping_adopted(workdir, &X86_6_12_THIN)
-}
-
-pub fn arm64_6_1_drops(workdir: &Path) -> Outcome {
-    dropping_adopted(workdir, &ARM_6_1_THIN)
-}
-
-pub fn x86_64_7_3_drops(workdir: &Path) -> Outcome {
-    dropping_adopted(workdir, &X86_7_3_THIN)
-}
-
-pub fn x86_64_6_12_drops_distributed(workdir: &Path) -> Outcome {
-    dropping_distributed(workdir, &X86_6_12_THIN)
-}
-
-pub fn arm64_6_1_drops_distributed(workdir: &Path) -> Outcome {
-    dropping_distributed(workdir, &ARM_6_1_THIN)
-}
-
-pub fn x86_64_7_3_drops_distributed(workdir: &Path) -> Outcome {
-    dropping_distributed(workdir, &X86_7_3_THIN)
-}
-
 /// With lto-link in the tree, the link drops unreferenced definitions, also in modules.
-fn dropping_adopted(workdir: &Path, kind: &Kind) -> Outcome {
+pub fn drops_adopted(workdir: &Path, kind: &Kind) -> Outcome {
     let objtree = objtree_that_drops(workdir, kind, "dropping");
     let tree = drops(workdir, kind, kind, &objtree)?;
     installer::uninstall(&tree, OnChange::Refuse)?;
@@ -466,15 +441,25 @@ fn dropping_adopted(workdir: &Path, kind: &Kind) -> Outcome {
 
 /// With lto-link in the tree, distributed thin LTO drops unreferenced definitions, also in modules, and generates code
 /// only for changed objects. 6.1 and 6.12 have no distributed mode without lto-link.
-fn dropping_distributed(workdir: &Path, kind: &Kind) -> Outcome {
-    let distributed = Kind {
-        lto: Lto::ThinDist,
-        ..*kind
-    };
+pub fn drops_distributed(workdir: &Path, kind: &Kind) -> Outcome {
+    let distributed = kind.with(Lto::ThinDist);
     let objtree = objtree_that_drops(workdir, kind, "distributed-dropping");
     let tree = drops(workdir, kind, &distributed, &objtree)?;
     generates_only_changed(&distributed, &tree, &objtree, "native.o")?;
     boots(kind.arch, &objtree)?;
+    installer::uninstall(&tree, OnChange::Refuse)?;
+    Ok(())
+}
+
+/// With lto-link in the tree, full LTO drops unreferenced definitions, also in modules, and the kernel has no other
+/// faults than the untouched one with thin LTO.
+pub fn drops_with_full_lto(workdir: &Path, kind: &Kind) -> Outcome {
+    let full = kind.with(Lto::Full);
+    let objtree = objtree_that_drops(workdir, kind, "full-dropping");
+    let tree = with_plugin(workdir, kind.version, "lto-link")?;
+    full.make_in(&objtree, &tree, &[Setting::on("LTO_CLANG_INTERNALIZE")])?;
+    real_faults_only(&full, &objtree)?;
+    dropped_in_all(&objtree)?;
     installer::uninstall(&tree, OnChange::Refuse)?;
     Ok(())
 }
@@ -502,6 +487,12 @@ fn drops(
     expect(drops < keeps, || {
         format!("text and data of vmlinux.o: {drops} bytes, {keeps} where nothing is dropped")
     })?;
+    dropped_in_all(objtree)?;
+    Ok(tree)
+}
+
+/// Checks that definitions of vmlinux and of a module were dropped, and that each link left its list.
+fn dropped_in_all(objtree: &Path) -> Outcome {
     let dropped = |output: &str| {
         let path = objtree.join(output).with_extension("lto-dropped");
         fs::read_to_string(&path).with_context(|| path.display().to_string())
@@ -513,7 +504,7 @@ fn drops(
     }
     // Everything in a module of one object is needed.
     dropped("drivers/net/dummy")?;
-    Ok(tree)
+    Ok(())
 }
 
 /// An export that no module of the tree uses, and the sources of a module that does.
@@ -531,7 +522,7 @@ const USER: [(&str, &str); 2] = [
 /// With lto-link in the tree, exports that no module uses are dropped, although modpost trims them after the link. A
 /// module that is built later can use an export of the list.
 pub fn x86_64_7_3_trims(workdir: &Path) -> Outcome {
-    let kind = &X86_7_3_THIN;
+    let kind = &X86_7_3;
     let objtree = std::path::absolute(objtree_that_drops(workdir, kind, "trimmed"))
         .context("the object tree")?;
     let tree = with_plugin(workdir, kind.version, "lto-link")?;

@@ -10,7 +10,7 @@ use kernel_bench::profile::{self, Trained};
 use kernel_lab::config::{Lto, Profile, Setting};
 use kernel_lab::runtime::{self, Set, rows};
 use kernel_lab::variant::Variant;
-use kernel_lab::{Arch, Failure, Outcome, llvm, make, process};
+use kernel_lab::{Arch, Failure, KERNEL, Outcome, llvm, make, process};
 use lto_lab::Lab;
 
 use super::rebuild::made;
@@ -66,7 +66,7 @@ pub fn less_work_x86_64(workdir: &Path) -> Outcome {
 /// training set loads modules, and unloads one. Returns the object tree and the profile.
 fn does_less_work(lab: &Lab, arch: Arch) -> Result<(PathBuf, PathBuf), Failure> {
     const AT_MOST: f64 = 0.95;
-    let mut rows = rows::rows(arch).into_iter();
+    let mut rows = rows::rows(KERNEL, arch).into_iter();
     let row = rows.find(|row| row.name == "thin-dist-drop-profile");
     let row = row.context("no such row")?;
     let trained = profile::of_training(lab, &row, Duration::from_secs(runtime::TIME))?;

@@ -8,32 +8,39 @@ use anyhow::Context as _;
 
 use super::counter::Counts;
 use super::result::{Measured, ratio};
-use super::rows::{Record, Row, read, rows};
+use super::rows::{Parts, Record, Row, read, rows};
 use super::sets::Set;
 use super::table::percent;
 use crate::arch::Arch;
 
-/// Returns the path of the page of `arch`, in `results`.
-pub fn page_path(arch: Arch, results: &Path) -> PathBuf {
-    results.join(format!("runtime-{}-{}.md", arch.name(), crate::KERNEL))
+/// Returns the path of the page of a version and `arch`, in `results`.
+fn page_path(version: &str, arch: Arch, results: &Path) -> PathBuf {
+    results.join(format!("runtime-{}-{version}.md", arch.name()))
 }
 
-/// Writes the page of `arch` from the records in `results`, and returns its path.
+/// Writes the page of a version (one of [`super::rows::VERSIONS`]) and `arch` from the records in `results`, and
+/// returns its path.
 ///
 /// # Errors
 /// A record cannot be read, or the page cannot be written.
-pub fn write_page(arch: Arch, results: &Path) -> anyhow::Result<PathBuf> {
-    let path = page_path(arch, results);
-    std::fs::write(&path, page(arch, results)?).with_context(|| path.display().to_string())?;
+pub fn write_page(version: &'static str, arch: Arch, results: &Path) -> anyhow::Result<PathBuf> {
+    let path = page_path(version, arch, results);
+    let page = page(version, arch, results)?;
+    std::fs::write(&path, page).with_context(|| path.display().to_string())?;
     Ok(path)
 }
 
-/// Returns the page of `arch`, made from the records in `results`.
+/// Returns the page of a version and `arch`, made from the records in `results`.
 ///
 /// # Errors
 /// A record cannot be read, or two records cannot be compared.
-pub fn page(arch: Arch, results: &Path) -> anyhow::Result<String> {
-    let rows = rows(arch);
+fn page(version: &'static str, arch: Arch, results: &Path) -> anyhow::Result<String> {
+    let rows = rows(version, arch);
+    let of_kernel = if version == crate::KERNEL {
+        String::new()
+    } else {
+        format!(" --kernel {version}")
+    };
     let mut recorded = Vec::new();
     let mut missing = Vec::new();
     for row in &rows {
@@ -44,16 +51,15 @@ pub fn page(arch: Arch, results: &Path) -> anyhow::Result<String> {
     }
     let mut page = format!(
         "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n\
-         # What kernels execute: {} {}, profile ci\n\n\
-         Made by `cargo xtask bench runtime row NAME --arch {}`, row by row; [how it is measured](../runtime.md).\n\
+         # What kernels execute: {version} {}, profile ci\n\n\
+         Made by `cargo xtask bench runtime row NAME --arch {}{of_kernel}`, row by row; [how it is measured](../runtime.md).\n\
          All kernels did the same work, so fewer is better. A percentage compares with the kernel without LTO (for trimmed\n\
          kernels, with the trimmed one without LTO). **Instructions are not cycles**: they know no pipeline, no memory and no\n\
          branch predictor; the columns of branches and cache misses show a little of the difference.\n\n",
-        crate::KERNEL,
         arch.name(),
         arch.name(),
     );
-    if arch == Arch::X86_64 {
+    if arch == Arch::X86_64 && version == crate::KERNEL {
         page.push_str(
             "With thin and full LTO, each function has its own section, and only the last link adds the padding between\n\
              functions. So `vmlinux.o` of these two lacks about 1.5 % of padding, which the others have; compare their images.\n\n",
@@ -79,6 +85,7 @@ pub fn page(arch: Arch, results: &Path) -> anyhow::Result<String> {
         page.push('\n');
         add_summary(&mut page, &recorded, base_of)?;
         add_sizes(&mut page, &recorded, base_of)?;
+        add_parts(&mut page, &recorded, base_of)?;
         for set in Set::DEFAULT {
             add_kinds(&mut page, set, &recorded, base_of)?;
         }
@@ -193,6 +200,39 @@ fn add_sizes<'a>(
     Ok(())
 }
 
+/// Adds the table of modules and dropped definitions, if any row has them.
+fn add_parts<'a>(
+    page: &mut String,
+    recorded: &'a [Recorded<'a>],
+    base_of: impl Fn(&Row) -> Option<&'a Record>,
+) -> anyhow::Result<()> {
+    let with_modules = |(_, record): &&'a Recorded<'a>| record.modules.is_some();
+    if !recorded.iter().any(|row| with_modules(&row)) {
+        return Ok(());
+    }
+    page.push_str(
+        "## Modules, and what was dropped\n\
+         Modules as loaded, without debug information. The bytes of dropped definitions are those that they have in \
+         `vmlinux.o`\nwith the kernel's own thin LTO.\n\n\
+         | kernel | modules | bytes | | dropped definitions | bytes |\n\
+         |---|---:|---:|---:|---:|---:|\n",
+    );
+    for (row, record) in recorded.iter().filter(with_modules) {
+        let Some(Parts { n, bytes }) = record.modules else {
+            continue;
+        };
+        let base = base_of(row).and_then(|base| base.modules);
+        let against = percent(base.and_then(|base| ratio(bytes, base.bytes)));
+        write!(page, "| {} | {n} | {bytes} | {against} |", row.title())?;
+        match record.dropped {
+            Some(Parts { n, bytes }) => writeln!(page, " {n} | {bytes} |")?,
+            None => page.push_str(" | |\n"),
+        }
+    }
+    page.push('\n');
+    Ok(())
+}
+
 fn add_kinds<'a>(
     page: &mut String,
     set: Set,
@@ -263,9 +303,9 @@ fn once(measured: &Measured, index: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::result::tests::runtime;
-    use super::super::rows::write;
+    use super::super::rows::{VERSIONS, write};
     use super::*;
-    use crate::workspace;
+    use crate::{KERNEL as VERSION, workspace};
 
     fn record(kernel: u64) -> Record {
         Record {
@@ -275,6 +315,8 @@ mod tests {
             vmlinux: [1, 2, 3],
             image: kernel * 20,
             image_gz: kernel * 5,
+            modules: None,
+            dropped: None,
             runtime: runtime("v", &[("system call", Some(kernel)), ("TCP", None)]),
         }
     }
@@ -282,26 +324,33 @@ mod tests {
     #[test]
     fn the_pages_are_what_their_records_say() {
         let results = workspace::root().join("docs/results");
-        for arch in &Arch::ALL {
-            let path = page_path(*arch, &results);
-            let page = std::fs::read_to_string(&path).unwrap();
-            assert_eq!(
-                page,
-                super::page(*arch, &results).unwrap(),
-                "{}",
-                path.display()
-            );
+        let mut n = 0;
+        for version in VERSIONS {
+            for arch in Arch::ALL {
+                let path = page_path(version, arch, &results);
+                let is_measured = rows(version, arch)
+                    .iter()
+                    .any(|row| read(row, &results).unwrap().is_some());
+                assert_eq!(is_measured, path.exists(), "{}", path.display());
+                if is_measured {
+                    let page = std::fs::read_to_string(&path).unwrap();
+                    let expected = super::page(version, arch, &results).unwrap();
+                    assert_eq!(page, expected, "{}", path.display());
+                    n += 1;
+                }
+            }
         }
+        assert!(n >= 2);
     }
 
     #[test]
     fn a_page_compares_rows_and_names_what_is_missing() {
         let results = tempfile::tempdir().unwrap();
-        let rows = rows(Arch::Arm64);
+        let rows = rows(VERSION, Arch::Arm64);
         let named = |name: &str| rows.iter().find(|row| row.name == name).unwrap();
         write(named("none"), results.path(), &record(1000)).unwrap();
         write(named("thin"), results.path(), &record(1100)).unwrap();
-        let page = page(Arch::Arm64, results.path()).unwrap();
+        let page = page(VERSION, Arch::Arm64, results.path()).unwrap();
         assert!(page.contains("| thin | +10.00 % |  |"), "{page}");
         assert!(
             page.contains("\n| system call | 100 | +10.00 % |\n"),
@@ -320,9 +369,33 @@ mod tests {
     }
 
     #[test]
+    fn a_page_has_modules_and_dropped_definitions_of_kernels_with_their_own_lto() {
+        let results = tempfile::tempdir().unwrap();
+        let rows = rows("6.1", Arch::Arm64);
+        let named = |name: &str| rows.iter().find(|row| row.name == name).unwrap();
+        let parts = |n, bytes| Some(Parts { n, bytes });
+        let mut none = record(1000);
+        none.modules = parts(7, 1000);
+        let mut drops = record(990);
+        drops.modules = parts(7, 900);
+        drops.dropped = parts(1331, 204_578);
+        write(named("none"), results.path(), &none).unwrap();
+        write(named("thin-dist-drop"), results.path(), &drops).unwrap();
+        let page = page("6.1", Arch::Arm64, results.path()).unwrap();
+        assert!(
+            page.contains("\n| thin-dist, dropping | 7 | 900 | -10.00 % | 1331 | 204578 |\n"),
+            "{page}"
+        );
+        assert!(
+            page.contains("- thin, by the kernel's own build: `cargo"),
+            "{page}"
+        );
+    }
+
+    #[test]
     fn work_that_did_not_end_is_named() {
         let results = tempfile::tempdir().unwrap();
-        let rows = rows(Arch::Arm64);
+        let rows = rows(VERSION, Arch::Arm64);
         let named = |name: &str| rows.iter().find(|row| row.name == name).unwrap();
         write(named("none"), results.path(), &record(1000)).unwrap();
         let mut stopped = record(1100);
@@ -331,7 +404,7 @@ mod tests {
             measured.kinds.truncate(1);
         }
         write(named("thin"), results.path(), &stopped).unwrap();
-        let page = page(Arch::Arm64, results.path()).unwrap();
+        let page = page(VERSION, Arch::Arm64, results.path()).unwrap();
         assert!(
             page.contains("\n| system call | 100 | +10.00 % |\n"),
             "{page}"

@@ -16,11 +16,16 @@ use crate::Failure;
 use crate::arch::Arch;
 use crate::config::{Lto, Profile, Setting};
 use crate::variant::{self, Variant};
-use crate::{build, llvm, process};
+use crate::{KERNEL, build, llvm, process};
+
+/// The versions of kernels that have results pages.
+pub const VERSIONS: [&str; 4] = [KERNEL, "6.1", "6.12", "7.3"];
 
 /// A kernel of a results page.
 #[derive(Clone, Debug)]
 pub struct Row {
+    /// The version of its source, one of [`VERSIONS`].
+    pub version: &'static str,
     /// Its name in file names and on the command line.
     pub name: String,
     /// The variant to build.
@@ -49,12 +54,57 @@ pub struct Record {
     pub image: u64,
     /// The size of the image, compressed by gzip.
     pub image_gz: u64,
+    /// The modules, as loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modules: Option<Parts>,
+    /// What the link dropped, with its sizes in the kernel with the tree's own thin LTO.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<Parts>,
     /// The measurements.
     pub runtime: Runtime,
 }
 
-/// Returns all rows of the pages of `arch`.
-pub fn rows(arch: Arch) -> Vec<Row> {
+/// A number of modules or symbols, and their size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// Their number.
+    pub n: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+}
+
+/// Returns all rows of the pages of a version, one of [`VERSIONS`].
+pub fn rows(version: &'static str, arch: Arch) -> Vec<Row> {
+    if version == KERNEL {
+        without_own_lto(arch)
+    } else {
+        with_own_lto(version, arch)
+    }
+}
+
+/// Returns the rows of a kernel whose own build knows LTO.
+fn with_own_lto(version: &'static str, arch: Arch) -> Vec<Row> {
+    let none = Variant::new(arch, Profile::Ci, Lto::None);
+    let lto = |lto| Variant { lto, ..none };
+    let drops = Variant {
+        drops: true,
+        ..lto(Lto::ThinDist)
+    };
+    let variants = [none, lto(Lto::Thin), drops];
+    let trimmed = variants.map(|variant| Variant {
+        trims: true,
+        ..variant
+    });
+    let all = variants.into_iter().chain(trimmed);
+    all.map(|variant| Row {
+        version,
+        ..Row::of(variant, false)
+    })
+    .collect()
+}
+
+/// Returns the rows of 5.10, to which lto-link gives LTO.
+fn without_own_lto(arch: Arch) -> Vec<Row> {
     let none = Variant::new(arch, Profile::Ci, Lto::None);
     let with = |lto| Variant { lto, ..none };
     let drops = Variant {
@@ -62,6 +112,7 @@ pub fn rows(arch: Arch) -> Vec<Row> {
         ..with(Lto::ThinDist)
     };
     let row = |name: &str, variant, more: &[&'static str]| Row {
+        version: KERNEL,
         name: name.to_owned(),
         variant,
         more: more.to_vec(),
@@ -107,7 +158,7 @@ pub fn rows(arch: Arch) -> Vec<Row> {
 }
 
 impl Row {
-    /// Returns the row of a variant.
+    /// Returns the row of a variant of 5.10.
     pub fn of(variant: Variant, by_profile: bool) -> Self {
         let Variant {
             profile,
@@ -133,11 +184,33 @@ impl Row {
             }
         }
         Self {
+            version: KERNEL,
             name,
             variant,
             more: Vec::new(),
             by_profile,
         }
+    }
+
+    /// Returns whether its tree has plugins. Without them, a tree with its own LTO builds with that.
+    pub fn has_plugins(&self) -> bool {
+        self.version == KERNEL || self.variant.drops
+    }
+
+    /// Returns the row of the tree's own thin LTO that a row which drops is compared with.
+    pub fn own_lto(&self) -> Option<Self> {
+        let is_compared = self.version != KERNEL && self.variant.drops;
+        is_compared.then(|| Self {
+            version: self.version,
+            ..Self::of(
+                Variant {
+                    lto: Lto::Thin,
+                    drops: false,
+                    ..self.variant
+                },
+                false,
+            )
+        })
     }
 
     /// Returns the row that counts its executed code, to make a profile for this one. With LTO, some functions have
@@ -172,7 +245,7 @@ impl Row {
         let Variant { arch, .. } = self.variant;
         format!(
             "bench runtime: {} {}, {}",
-            crate::KERNEL,
+            self.version,
             arch.name(),
             self.name
         )
@@ -208,13 +281,22 @@ impl Row {
     /// Returns the row's object tree in `workdir`.
     pub fn objtree(&self, workdir: &Path) -> PathBuf {
         let arch = self.variant.arch.name();
-        workdir.join(format!("runtime-{arch}-{}", self.name))
+        let kernel = if self.version == KERNEL {
+            arch.to_owned()
+        } else {
+            format!("{}-{arch}", self.version)
+        };
+        workdir.join(format!("runtime-{kernel}-{}", self.name))
     }
 
     /// Returns the command that makes the row.
     pub fn command(&self) -> String {
         let arch = self.variant.arch.name();
-        format!("cargo xtask bench runtime row {} --arch {arch}", self.name)
+        let mut command = format!("cargo xtask bench runtime row {} --arch {arch}", self.name);
+        if self.version != KERNEL {
+            let _ = write!(command, " --kernel {}", self.version);
+        }
+        command
     }
 
     /// Returns the row's title for readers.
@@ -229,7 +311,8 @@ impl Row {
         } = self.variant;
         let mut title = match lto {
             Lto::None => "no LTO".to_owned(),
-            lto => lto.name().to_owned(),
+            lto if self.has_plugins() => lto.name().to_owned(),
+            lto => format!("{}, by the kernel's own build", lto.name()),
         };
         for (is_so, what) in [
             (drops, "dropping"),
@@ -309,6 +392,8 @@ impl Row {
             vmlinux: llvm_size(&objtree.join("vmlinux"))?,
             image: content.len() as u64,
             image_gz: compressed.len() as u64,
+            modules: None,
+            dropped: None,
             runtime,
         })
     }
@@ -326,9 +411,10 @@ fn llvm_size(file: &Path) -> anyhow::Result<[u64; 3]> {
     parse().with_context(|| format!("llvm-size {}: {said}", file.display()))
 }
 
-/// Returns the directory of the records of `arch`, in `results`.
-fn records(arch: Arch, results: &Path) -> PathBuf {
-    results.join(format!("runtime/{}-{}", arch.name(), crate::KERNEL))
+/// Returns the path of a row's record, in `results`.
+fn record_path(row: &Row, results: &Path) -> PathBuf {
+    let (arch, version) = (row.variant.arch.name(), row.version);
+    results.join(format!("runtime/{arch}-{version}/{}.toml", row.name))
 }
 
 /// The first lines of a record.
@@ -339,9 +425,10 @@ const LICENCE: &str = "# SPDX-License-Identifier: GPL-2.0-only OR MIT\n";
 /// # Errors
 /// The file cannot be written.
 pub fn write(row: &Row, results: &Path, record: &Record) -> anyhow::Result<()> {
-    let dir = records(row.variant.arch, results);
-    std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-    let path = dir.join(format!("{}.toml", row.name));
+    let path = record_path(row, results);
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    }
     let text = toml::to_string(record).with_context(|| path.display().to_string())?;
     std::fs::write(&path, format!("{LICENCE}{text}")).with_context(|| path.display().to_string())
 }
@@ -351,7 +438,7 @@ pub fn write(row: &Row, results: &Path, record: &Record) -> anyhow::Result<()> {
 /// # Errors
 /// The file exists and cannot be read.
 pub fn read(row: &Row, results: &Path) -> anyhow::Result<Option<Record>> {
-    let path = records(row.variant.arch, results).join(format!("{}.toml", row.name));
+    let path = record_path(row, results);
     if !path.exists() {
         return Ok(None);
     }
@@ -366,11 +453,14 @@ mod tests {
 
     #[test]
     fn every_row_has_its_own_name_and_a_base() {
-        for arch in &Arch::ALL {
-            let rows = rows(*arch);
+        let pages = VERSIONS.map(|version| Arch::ALL.map(|arch| rows(version, arch)));
+        for rows in pages.as_flattened() {
             let mut names: Vec<_> = rows.iter().map(|row| row.name.as_str()).collect();
-            for row in &rows {
+            for row in rows {
                 assert!(names.contains(&row.base()), "{}", row.name);
+                let own = row.own_lto();
+                let own = own.is_none_or(|own| names.contains(&own.name.as_str()));
+                assert!(own, "{}", row.name);
             }
             names.sort_unstable();
             let n = names.len();
@@ -382,7 +472,7 @@ mod tests {
     #[test]
     fn a_row_by_a_profile_names_the_kernel_that_counts_for_it() {
         let of = |arch| {
-            let rows = rows(arch);
+            let rows = rows(KERNEL, arch);
             let by_profile = rows.iter().filter(|row| row.by_profile);
             let pairs = by_profile.map(|row| (row.name.clone(), row.counting().name));
             let pairs: Vec<_> = pairs.collect();
@@ -401,9 +491,28 @@ mod tests {
     }
 
     #[test]
+    fn of_another_version_only_rows_that_drop_have_plugins() {
+        let rows = rows("7.3", Arch::X86_64);
+        let with: Vec<_> = rows.iter().filter(|row| row.has_plugins()).collect();
+        assert_eq!(with.len(), 2);
+        let own = with.iter().map(|row| row.own_lto().unwrap().name);
+        assert_eq!(own.collect::<Vec<_>>(), ["thin", "thin-trim"]);
+        let [none, ..] = &rows[..] else {
+            panic!("no rows")
+        };
+        assert_eq!(
+            none.command(),
+            "cargo xtask bench runtime row none --arch x86_64 --kernel 7.3"
+        );
+        let objtree = none.objtree(Path::new("dir"));
+        assert_eq!(objtree, Path::new("dir/runtime-7.3-x86_64-none"));
+        assert_eq!(none.test(), "bench runtime: 7.3 x86_64, none");
+    }
+
+    #[test]
     fn another_kernel_is_not_taken_for_a_row() {
         let objtree = tempfile::tempdir().unwrap();
-        let rows = rows(Arch::Arm64);
+        let rows = rows(KERNEL, Arch::Arm64);
         let row = rows.iter().find(|row| row.name == "none-size").unwrap();
         let config = objtree.path().join(".config");
         std::fs::write(

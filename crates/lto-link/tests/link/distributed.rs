@@ -164,6 +164,44 @@ fn what_two_modules_share_has_code_for_each() {
     }
 }
 
+/// The rule that links a module from a thin archive does not know the parts.
+#[test]
+fn a_thin_archive_stands_for_the_parts_that_are_shared() {
+    let dir = parts(ARM64);
+    dir.run(
+        "llvm-ar",
+        &[
+            "cDPrsT",
+            "m/all.o",
+            "m/small.o",
+            "m/the user.o",
+            "m/native.o",
+        ],
+    );
+    let inputs = [
+        "-o",
+        "m/m.lto.o",
+        "--shared",
+        "m/all.o",
+        "--objs",
+        "m/all.o",
+    ];
+    link(&dir, &[&["thin-link"], &inputs[..]].concat());
+    let list = dir.read_text("m/.tmp_m.lto.o.codegen.mk");
+    assert!(
+        list.contains("lto-shared += m/small.o\nlto-bitcode += m/small.o\n"),
+        "{list}"
+    );
+    assert!(list.contains("lto-link-name := m.lto\n"), "{list}");
+    assert!(!dir.join("m/small.o.thinlto.bc").exists());
+    for object in ["m/small.o", "m/the user.o"] {
+        generate_as(&dir, ARM64, object, ".m.lto");
+    }
+    link(&dir, &[&["module", "--distributed"], &inputs[..]].concat());
+    let bytes = dir.read("m/m.lto.o");
+    assert_eq!(defined(&elf(&bytes)), ["native", "small", "user"]);
+}
+
 #[test]
 fn an_index_is_written_where_something_changed_that_its_object_takes() {
     let dir = parts(ARM64);

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use kernel_lab::KERNEL;
 use kernel_lab::ledger::Shard;
 
 use super::Compare;
@@ -35,6 +36,7 @@ impl Old {
     /// Returns the command, if the options name one; says how it is called now.
     pub fn rows(&self, compare: &Compare) -> Option<Command> {
         let building = Building {
+            kernel: KERNEL,
             arch: compare.arch,
             workdir: self.workdir.clone(),
             no_install: self.no_install,
@@ -57,7 +59,14 @@ impl Old {
             (Command::Rows { building, resume }, "--rows", "rows")
         } else if self.page {
             let arch = compare.arch;
-            (Command::Page { arch }, "--page", "page")
+            (
+                Command::Page {
+                    arch,
+                    kernel: KERNEL,
+                },
+                "--page",
+                "page",
+            )
         } else {
             return None;
         };

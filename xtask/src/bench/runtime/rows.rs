@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kernel_bench::runtime_rows;
 use kernel_lab::runtime::{TIME, write_page};
-use kernel_lab::{Arch, workspace};
+use kernel_lab::{Arch, KERNEL, workspace};
 use lto_lab::Lab;
 
 use crate::outcome::{Outcome, print};
@@ -51,6 +51,9 @@ docs/results/runtime-arm64-5.10.md has the names of all rows.")]
         /// The architecture of the kernels.
         #[arg(long, value_parser = values::arch())]
         arch: Arch,
+        /// The version of the kernels.
+        #[arg(long, value_name = "VERSION", value_parser = values::measured_version(), default_value = KERNEL)]
+        kernel: &'static str,
     },
 }
 
@@ -60,6 +63,9 @@ pub struct Building {
     /// The architecture of the kernels.
     #[arg(long, value_parser = values::arch())]
     pub arch: Arch,
+    /// The version of the kernels.
+    #[arg(long, value_name = "VERSION", value_parser = values::measured_version(), default_value = KERNEL)]
+    pub kernel: &'static str,
     /// The directory in which the kernels are built [default: target/bench of this repository].
     #[arg(long, value_name = "DIR")]
     pub workdir: Option<PathBuf>,
@@ -82,8 +88,8 @@ impl Command {
                 resume,
             } => building.measure(Some(name), objtree.as_ref(), resume),
             Self::Rows { building, resume } => building.measure(None, None, resume),
-            Self::Page { arch } => {
-                let page = write_page(*arch, &workspace::root().join("docs/results"))?;
+            Self::Page { arch, kernel } => {
+                let page = write_page(kernel, *arch, &workspace::root().join("docs/results"))?;
                 Ok(print(
                     format!("written to {}\n", page.display()).as_bytes(),
                 )?)
@@ -100,6 +106,7 @@ impl Building {
         let workdir = workdir.unwrap_or_else(|| root.join("target/bench"));
         runtime_rows::measure(&runtime_rows::Options {
             lab: &Lab::new(workdir).installing_packages(!self.no_install),
+            version: self.kernel,
             arch: self.arch,
             name,
             objtree: objtree.map(PathBuf::as_path),
