@@ -20,10 +20,13 @@ use crate::BuildApart;
 /// The inlining limits to try. LLVM's defaults are 225 for normal code and 50 for size.
 const LIMITS: [u32; 6] = [0, 5, 20, 50, 100, 225];
 
-/// Returns the kernels to compare: `none`, and each kind of LTO without and with dropping.
-fn variants(none: Variant) -> Vec<Variant> {
+/// The kinds of LTO that are measured if none is chosen.
+pub const KINDS: [Lto; 3] = [Lto::Thin, Lto::ThinDist, Lto::Full];
+
+/// Returns the kernels to compare: `none`, and each of the kinds of LTO without and with dropping.
+fn variants(none: Variant, kinds: &[Lto]) -> Vec<Variant> {
     let mut variants = vec![none];
-    for lto in [Lto::Thin, Lto::ThinDist, Lto::Full] {
+    for &lto in kinds.iter().filter(|lto| **lto != Lto::None) {
         variants.push(Variant { lto, ..none });
         let drops = true;
         variants.push(Variant { lto, drops, ..none });
@@ -40,8 +43,9 @@ struct Built {
     image: u64,
 }
 
-/// Builds every kind of kernel from scratch. Returns a Markdown table of the cost, relative to thin
-/// LTO without dropping, and of the size, compared with `none`, the kernel without LTO.
+/// Builds every kind of kernel from scratch. Returns a Markdown table of the cost and of the size, compared
+/// with `none`, the kernel without LTO, and of the cost relative to thin LTO without dropping, if it is one of
+/// the kinds.
 ///
 /// # Errors
 /// A build fails.
@@ -49,9 +53,10 @@ pub fn measure(
     tree: &Path,
     workdir: &Path,
     none: Variant,
+    kinds: &[Lto],
     build: BuildApart,
 ) -> Result<String, Failure> {
-    let variants = variants(none);
+    let variants = variants(none, kinds);
     let mut built = Vec::new();
     for variant in &variants {
         files::remove_dir(&variant.objtree(workdir))?;
@@ -66,23 +71,31 @@ pub fn measure(
     let thin = variants
         .iter()
         .position(|variant| variant.lto == Lto::Thin && !variant.drops);
-    let (none, thin) = (built.first(), thin.and_then(|thin| built.get(thin)));
-    let (none, thin) = none.zip(thin).context("no kernel was built")?;
-    let mut table = String::from(
-        "| | CPU | of thin's | largest process | of thin's | text and data of `vmlinux.o` | | image | |\n\
-         |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+    let none = built.first().context("no kernel was built")?;
+    let thin = thin.and_then(|thin| built.get(thin));
+    let of_thin = if thin.is_some() { " of thin's |" } else { "" };
+    let line = if thin.is_some() { "---:|" } else { "" };
+    let mut table = format!(
+        "| | CPU | of none's |{of_thin} largest process | of none's |{of_thin} text and data of `vmlinux.o` | | \
+         image | |\n|---|---:|---:|{line}---:|---:|{line}---:|---:|---:|---:|\n"
     );
     for (variant, this) in variants.iter().zip(&built) {
         let drops = if variant.drops { ", drops" } else { "" };
-        let (usage, usage_thin) = (&this.usage, &thin.usage);
+        let _ = write!(table, "| {}{drops} | ", variant.lto.name());
+        let references = || [Some(none), thin].into_iter().flatten();
+        let _ = write!(table, "{:.0} s |", this.usage.cpu_seconds);
+        for reference in references() {
+            let ratio = this.usage.cpu_seconds / reference.usage.cpu_seconds;
+            let _ = write!(table, " {ratio:.2} |");
+        }
+        let _ = write!(table, " {} MiB |", this.usage.peak_rss_kib / 1024);
+        for reference in references() {
+            let ratio = ratio(this.usage.peak_rss_kib, reference.usage.peak_rss_kib);
+            let _ = write!(table, " {ratio:.2} |");
+        }
         let _ = writeln!(
             table,
-            "| {}{drops} | {:.0} s | {:.2} | {} MiB | {:.2} | {} | {} | {} | {} |",
-            variant.lto.name(),
-            usage.cpu_seconds,
-            usage.cpu_seconds / usage_thin.cpu_seconds,
-            usage.peak_rss_kib / 1024,
-            ratio(usage.peak_rss_kib, usage_thin.peak_rss_kib),
+            " {} | {} | {} | {} |",
             this.object,
             percent(this.object, none.object),
             this.image,
@@ -265,16 +278,26 @@ mod tests {
 
     #[test]
     fn each_kind_is_built_with_and_without_dropping() {
-        let variants = variants(Variant {
+        let none = Variant {
             trims: true,
             ..Variant::new(Arch::Arm64, Profile::Ci, Lto::None)
-        });
-        let names: Vec<_> = variants
-            .iter()
-            .map(|variant| variant.objtree(Path::new("")).display().to_string())
-            .collect();
+        };
+        let names = |kinds| -> Vec<_> {
+            variants(none, kinds)
+                .iter()
+                .map(|variant| variant.objtree(Path::new("")).display().to_string())
+                .collect()
+        };
         assert_eq!(
-            names,
+            names(&[Lto::Full]),
+            [
+                "arm64-ci-none-trim",
+                "arm64-ci-full-trim",
+                "arm64-ci-full-drop-trim"
+            ]
+        );
+        assert_eq!(
+            names(&KINDS),
             [
                 "arm64-ci-none-trim",
                 "arm64-ci-thin-trim",

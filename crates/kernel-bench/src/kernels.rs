@@ -85,14 +85,32 @@ impl Kernels<'_> {
         self.keep(&texts, table)
     }
 
-    /// Measures each kind of LTO, with and without dropping, with unused exports trimmed if `trims`.
+    /// Measures each of the kinds of LTO (all if there are none), with and without dropping, with unused
+    /// exports trimmed if `trims`.
     ///
     /// # Errors
     /// A kernel cannot be built or booted, or the page cannot be written.
-    pub fn dropping(&self, trims: bool) -> Result<Kept, Failure> {
+    pub fn dropping(&self, trims: bool, kinds: &[Lto]) -> Result<Kept, Failure> {
         let tree = self.lab.tree(self.arch)?;
-        let table = dropping::measure(&tree, self.lab.workdir(), self.none(trims), self.build)?;
-        self.keep_trimmed("dropping", "Dropping what nothing references", trims, table)
+        let (workdir, none) = (self.lab.workdir(), self.none(trims));
+        let all = if kinds.is_empty() {
+            &dropping::KINDS
+        } else {
+            kinds
+        };
+        let table = dropping::measure(&tree, workdir, none, all, self.build)?;
+        let names: Vec<_> = kinds.iter().map(|lto| lto.name()).collect();
+        let chosen = match &names[..] {
+            [] => String::new(),
+            names => format!(" --lto {}", names.join(",")),
+        };
+        self.keep_trimmed(
+            "dropping",
+            &chosen,
+            "Dropping what nothing references",
+            trims,
+            table,
+        )
     }
 
     /// Measures the options for smaller code, with unused exports trimmed if `trims`.
@@ -102,7 +120,7 @@ impl Kernels<'_> {
     pub fn levers(&self, trims: bool) -> Result<Kept, Failure> {
         let tree = self.lab.tree(self.arch)?;
         let table = dropping::levers(&tree, self.lab.workdir(), self.none(trims), self.build)?;
-        self.keep_trimmed("levers", "What makes code smaller", trims, table)
+        self.keep_trimmed("levers", "", "What makes code smaller", trims, table)
     }
 
     /// Measures full LTO with several inlining limits.
@@ -112,7 +130,7 @@ impl Kernels<'_> {
     pub fn inlining(&self) -> Result<Kept, Failure> {
         let tree = self.lab.tree(self.arch)?;
         let table = dropping::inlining(&tree, self.lab.workdir(), self.none(false), self.build)?;
-        self.keep_trimmed("inlining", "How far full LTO inlines", false, table)
+        self.keep_trimmed("inlining", "", "How far full LTO inlines", false, table)
     }
 
     /// Measures the cost of the plugins in a clean build with thin LTO.
@@ -143,10 +161,12 @@ impl Kernels<'_> {
         }
     }
 
-    /// Writes the table of kernels whose unused exports may be trimmed.
+    /// Writes the table of kernels whose unused exports may be trimmed, measured by the command `name` with
+    /// `more` arguments.
     fn keep_trimmed(
         &self,
         name: &str,
+        more: &str,
         title: &str,
         trims: bool,
         table: String,
@@ -155,10 +175,10 @@ impl Kernels<'_> {
             (
                 format!("{title}, unused exports trimmed"),
                 format!("{name}-trimmed"),
-                format!("{name} --trim"),
+                format!("{name}{more} --trim"),
             )
         } else {
-            (title.to_owned(), name.to_owned(), name.to_owned())
+            (title.to_owned(), name.to_owned(), format!("{name}{more}"))
         };
         let texts = Texts {
             name: &file,

@@ -12,6 +12,7 @@ use kernel_lab::Arch;
 use kernel_lab::build::{self, Usage};
 use kernel_lab::config::{Lto, Profile};
 use kernel_lab::files;
+use kernel_lab::mode::Mode;
 use kernel_lab::variant::Variant;
 use kernel_lab::{Failure, progress};
 
@@ -35,9 +36,10 @@ pub struct Kernel<'a> {
 }
 
 /// A way to build it.
+#[derive(Clone, Copy)]
 struct Way {
     name: &'static str,
-    lto: Lto,
+    mode: Mode,
     /// Whether the linker finds code from earlier links in its cache.
     has_cache: bool,
     /// Whether it uses the source with lto-link.
@@ -48,9 +50,18 @@ impl Way {
     const fn new(name: &'static str, lto: Lto) -> Self {
         Self {
             name,
-            lto,
+            mode: Mode::keeping(lto),
             has_cache: true,
             with_lto_link: false,
+        }
+    }
+
+    const fn by_lto_link(name: &'static str, mode: Mode) -> Self {
+        Self {
+            name,
+            mode,
+            has_cache: true,
+            with_lto_link: true,
         }
     }
 }
@@ -66,14 +77,19 @@ const WAYS: &[Way] = &[
     },
 ];
 
-/// The ways to build a kernel with its own distributed thin LTO, with which ours is compared.
+/// The ways to build a kernel with its own LTO, with which ours is compared. The first is the reference.
 const NATIVE_WAYS: &[Way] = &[
-    Way::new("distributed thin LTO of the kernel", Lto::ThinDist),
-    Way {
-        with_lto_link: true,
-        ..Way::new("distributed thin LTO by lto-link", Lto::ThinDist)
-    },
+    Way::new("no LTO", Lto::None),
+    OWN_DISTRIBUTED,
+    Way::by_lto_link(
+        "distributed thin LTO by lto-link",
+        Mode::keeping(Lto::ThinDist),
+    ),
+    Way::by_lto_link("the same, dropping", Mode::THIN_DIST_DROP),
 ];
+
+/// The mode that trees have by themselves from 7.2 on.
+const OWN_DISTRIBUTED: Way = Way::new("distributed thin LTO of the kernel", Lto::ThinDist);
 
 /// A change of the tree before a rebuild.
 #[derive(Clone, Copy)]
@@ -111,10 +127,8 @@ const CHANGES: [(&str, Change); 5] = [
 /// # Errors
 /// A build fails, or a file cannot be changed. The tree is restored in any case.
 pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
-    let ways = match kernel.with_lto_link {
-        None => WAYS,
-        Some(_) => NATIVE_WAYS,
-    };
+    let ways = kernel.ways();
+    let ways = ways.as_slice();
     let mut edited = Edited::default();
     let mut table = String::from("| CPU seconds (wall) |");
     for way in ways {
@@ -173,6 +187,16 @@ pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
 }
 
 impl Kernel<'_> {
+    fn ways(&self) -> Vec<Way> {
+        if self.with_lto_link.is_none() {
+            return WAYS.to_vec();
+        }
+        let has_own = self.tree.join("scripts/Makefile.thinlto").exists();
+        let ways = NATIVE_WAYS.iter().copied();
+        ways.filter(|way| has_own || way.name != OWN_DISTRIBUTED.name)
+            .collect()
+    }
+
     fn tree(&self, way: &Way) -> &Path {
         let with_lto_link = self.with_lto_link.filter(|_| way.with_lto_link);
         with_lto_link.unwrap_or(self.tree)
@@ -188,7 +212,10 @@ impl Kernel<'_> {
     }
 
     fn variant(&self, way: &Way) -> Variant {
-        Variant::new(self.arch, self.profile, way.lto)
+        Variant {
+            drops: way.mode.drops,
+            ..Variant::new(self.arch, self.profile, way.mode.lto)
+        }
     }
 
     fn build(&self, way: &Way) -> anyhow::Result<Usage> {
@@ -290,6 +317,38 @@ impl Drop for Edited {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernels_own_mode_is_measured_where_it_is() {
+        let (tree, workdir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let build: BuildApart<'_> = &|_| unreachable!("nothing is built");
+        let kernel = |with_lto_link| Kernel {
+            build,
+            tree: tree.path(),
+            with_lto_link,
+            workdir: workdir.path(),
+            arch: Arch::Arm64,
+            profile: Profile::Ci,
+        };
+        let names =
+            |kernel: Kernel<'_>| -> Vec<_> { kernel.ways().iter().map(|way| way.name).collect() };
+        let is_own = |name: &&str| *name == OWN_DISTRIBUTED.name;
+        assert!(!names(kernel(None)).iter().any(is_own));
+        let with_lto_link = workdir.path();
+        let before = names(kernel(Some(with_lto_link)));
+        assert_eq!(before.len(), 3, "{before:?}");
+        fs::create_dir(tree.path().join("scripts")).unwrap();
+        fs::write(tree.path().join("scripts/Makefile.thinlto"), "").unwrap();
+        let after = names(kernel(Some(with_lto_link)));
+        assert_eq!(after.len(), 4, "{after:?}");
+        assert!(after.iter().any(is_own));
+        // Each way has an object tree of its own.
+        let objtrees: BTreeSet<_> = NATIVE_WAYS
+            .iter()
+            .map(|way| kernel(Some(with_lto_link)).objtree(way))
+            .collect();
+        assert_eq!(objtrees.len(), NATIVE_WAYS.len());
+    }
 
     #[test]
     fn a_line_has_the_ratio_to_its_first_figure() {

@@ -73,6 +73,10 @@ pub(crate) struct Part {
     pub name: String,
     /// The step, on one line.
     pub does: String,
+    /// The subject of the plugin's patch for trees that get the part, in place of the plugin's own.
+    pub title: Option<String>,
+    /// The measured gain, a paragraph of the plugin's patch for trees that get the part.
+    pub gain: Option<String>,
     /// Facts by which the tree does this itself. If one holds, nothing is missing without the part.
     #[serde(default)]
     pub unless: Vec<Condition>,

@@ -31,8 +31,8 @@ pub struct Withheld<'table> {
 /// The optional steps of a plugin in a tree whose own build knows LTO.
 #[derive(Default)]
 pub(crate) struct Parts<'table> {
-    /// The steps that it does, on a line each.
-    given: Vec<&'table str>,
+    /// The steps that it does.
+    given: Vec<&'table Part>,
     /// The steps that it does not do.
     pub withheld: Vec<Withheld<'table>>,
 }
@@ -46,7 +46,7 @@ impl<'table> Parts<'table> {
                 continue;
             }
             match unmet(&part.needs, tree)? {
-                None => parts.given.push(&part.does),
+                None => parts.given.push(part),
                 Some(reason) => parts.withheld.push(Withheld {
                     does: &part.does,
                     reason,
@@ -54,6 +54,15 @@ impl<'table> Parts<'table> {
             }
         }
         Ok(parts)
+    }
+
+    /// The subject and the text of the plugin's patch, whose own are `title` and `gain`: what a part gains comes
+    /// first, because the plugin is taken for it.
+    pub(crate) fn message(&self, title: &'table str, gain: &'table str) -> (&'table str, String) {
+        let titles = self.given.iter().find_map(|part| part.title.as_deref());
+        let gains = self.given.iter().filter_map(|part| part.gain.as_deref());
+        let paragraphs: Vec<_> = gains.chain([gain]).map(str::trim).collect();
+        (titles.unwrap_or(title), paragraphs.join("\n\n"))
     }
 }
 
@@ -87,6 +96,7 @@ impl<'table> Offer<'table> {
             return Ok(refused(reason));
         }
         let Parts { given, withheld } = Parts::of(resolved, tree)?;
+        let given = given.iter().map(|part| part.does.as_str());
         let steps: Vec<&str> = does.iter().map(String::as_str).chain(given).collect();
         if steps.is_empty() {
             return Ok(refused(withheld.first().map_or(HAS_ALL, |one| one.reason)));
@@ -198,6 +208,8 @@ mod tests {
             [[adopt.part]]
             name = "second"
             does = "replaces all of it"
+            title = "Do all of it"
+            gain = "It is smaller."
             like = "first"
             unless = [{ exists = "scripts/has-second" }]
             needs = [{ fact = { any = [{ exists = "one" }, { none = [{ absent = "other" }] }] }, otherwise = "it has neither" }]
@@ -268,6 +280,35 @@ mod tests {
     }
 
     #[test]
+    fn a_patch_begins_with_what_the_parts_of_this_tree_gain() {
+        let sample = SampleTree::native();
+        let table = Table::new("", vec![PARTS]).expect("a table");
+        let message = || {
+            let tree = sample.open();
+            let selection = table.choose::<&str>(&tree, &[]).unwrap();
+            let (prose, author) = (Prose::default(), author());
+            let written = series(&tree, &selection, "1.0", prose, &Division::Plugins, &author);
+            let text = written.unwrap().patches.remove(0).text;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let (head, text) = text.split_once("\n\n").expect("a head");
+            let (_, subject) = head.split_once("kbuild: lto: ").expect("a subject");
+            let (subject, _) = subject.split_once('\n').expect("further lines");
+            let (text, _) = text.split_once("\n\nWhat changes").expect("reasons");
+            (subject.to_owned(), text.to_owned())
+        };
+        let told = |subject: &str, text: &str| (subject.to_owned(), text.to_owned());
+        let alone = told("do what fits in a tree with LTO", "It is better.");
+        assert_eq!(message(), alone);
+        sample.write("one", b"");
+        assert_eq!(
+            message(),
+            told("do all of it", "It is smaller.\n\nIt is better.")
+        );
+        sample.write("scripts/has-second", b"");
+        assert_eq!(message(), alone);
+    }
+
+    #[test]
     fn parts_and_entries_belong_together() {
         let text = PARTS.files[0].text;
         for (from, to, said) in [
@@ -282,6 +323,13 @@ mod tests {
         ] {
             let error = Edits::parse(&text.replacen(from, to, 1)).unwrap_err();
             assert_says(&error.to_string(), &[said]);
+        }
+    }
+
+    fn author() -> Author {
+        Author {
+            name_and_mail: "A Maintainer <a@example.org>".into(),
+            date: "Fri, 2 Jan 2026 03:04:05 +0000".into(),
         }
     }
 
@@ -391,10 +439,7 @@ mod tests {
     fn each_patch_stands_alone() {
         let sample = SampleTree::native();
         let tree = sample.open();
-        let author = Author {
-            name_and_mail: "A Maintainer <a@example.org>".into(),
-            date: "Fri, 2 Jan 2026 03:04:05 +0000".into(),
-        };
+        let author = author();
         let table = table();
         let selection = table.choose::<&str>(&tree, &[]).unwrap();
         let written = |division: &Division| {

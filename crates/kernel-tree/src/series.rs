@@ -16,6 +16,7 @@ use crate::diff;
 use crate::edits::Adoption;
 use crate::error::{Error, Result};
 use crate::hash::git_blob;
+use crate::offer::Parts;
 use crate::paths::LTO_DIR;
 use crate::plan::Plan;
 use crate::table::Selection;
@@ -142,9 +143,10 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
         let plugin = &resolved.plugin;
         let message = match &resolved.edits.adoption {
             Some(Adoption::Offered { title, gain, .. }) if selection.native => {
-                (title.as_str(), gain.trim())
+                let (title, body) = Parts::of(resolved, tree)?.message(title, gain);
+                (title, body.into())
             }
-            _ => (plugin.title.as_str(), plugin.body.trim()),
+            _ => (plugin.title.as_str(), plugin.body.trim().into()),
         };
         let plan = Plan::new(tree, &selection.prefix(index + 1), version)?;
         let after = texts(&plan);
@@ -171,7 +173,7 @@ fn steps<'a>(tree: &Tree, selection: &Selection<'a>, version: &str) -> Result<Ve
 
 /// Returns the patch with the documentation, if the tree has documentation.
 fn documentation(tree: &Tree, page: &str, author: &Author) -> Result<Option<Step<'static>>> {
-    let mut step = Step::new((documentation::TITLE, documentation::BODY));
+    let mut step = Step::new((documentation::TITLE, documentation::BODY.into()));
     let changes = documentation::changes(tree, page, &author.name_and_mail)?;
     for change in &changes {
         step.add(

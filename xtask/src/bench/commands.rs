@@ -2,10 +2,12 @@
 //! The commands of `cargo xtask bench`.
 
 use kernel_bench::kernels::{checks_of, initcalls, scaling};
+use kernel_lab::config::Lto;
 
 use super::kernels::{Built, KernelArgs};
 use super::{estimate, runtime};
 use crate::outcome::Outcome;
+use crate::values;
 
 /// A measurement.
 #[derive(clap::Subcommand)]
@@ -13,16 +15,16 @@ pub enum Command {
     /// Measure the cost of rebuilds
     ///
     /// Builds the kernel without LTO, with distributed thin LTO and with thin LTO, and each again after
-    /// small changes.
+    /// small changes. Of a kernel with its own LTO, the distributed modes are built: the kernel's own, if it
+    /// has one, and that of lto-link without dropping and with.
     #[command(after_help = "Examples:
   cargo xtask bench rebuilds --arch arm64 --profile ci
-  cargo xtask bench rebuilds --arch arm64 --profile ci --built
   cargo xtask bench rebuilds --arch x86_64 --profile ci --kernel 7.3")]
     Rebuilds {
         #[command(flatten)]
         kernels: KernelArgs,
-        /// The version of the kernel: one with its own distributed thin LTO is built unchanged and
-        /// with lto-link [default: 5.10].
+        /// The version of the kernel: one with its own LTO is built unchanged and with lto-link
+        /// [default: 5.10].
         #[arg(long, value_name = "VERSION")]
         kernel: Option<String>,
         /// Measure only the changes, on the builds of an earlier run.
@@ -34,10 +36,13 @@ pub enum Command {
     /// Builds the kernel without LTO and with each kind of LTO, with and without dropping.
     #[command(after_help = "Examples:
   cargo xtask bench dropping --arch arm64 --profile wide
-  cargo xtask bench dropping --profile ci --trim")]
+  cargo xtask bench dropping --profile ci --trim --lto thin-dist")]
     Dropping {
         #[command(flatten)]
         kernels: KernelArgs,
+        /// The kinds of LTO: thin, thin-dist or full, separated by commas [default: all].
+        #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = values::lto())]
+        lto: Vec<Lto>,
         /// Trim unused exports in all kernels.
         #[arg(long)]
         trim: bool,
@@ -102,7 +107,9 @@ impl Command {
                 kernel,
                 built,
             } => kernels.measure(|kernels| kernels.rebuilds(kernel.as_deref(), *built)),
-            Self::Dropping { kernels, trim } => kernels.measure(|kernels| kernels.dropping(*trim)),
+            Self::Dropping { kernels, lto, trim } => {
+                kernels.measure(|kernels| kernels.dropping(*trim, lto))
+            }
             Self::Levers { kernels, trim } => kernels.measure(|kernels| kernels.levers(*trim)),
             Self::Inlining { kernels } => kernels.measure(|kernels| kernels.inlining()),
             Self::Initcalls { built } => built.measure(initcalls),

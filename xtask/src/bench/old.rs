@@ -67,7 +67,7 @@ impl Old {
             kernels.measure(|kernels| kernels.rebuilds(kernel.as_deref(), *built))
         } else if *dropping {
             renamed("dropping");
-            kernels.measure(|kernels| kernels.dropping(*trim))
+            kernels.measure(|kernels| kernels.dropping(*trim, &[]))
         } else if *levers {
             renamed("levers");
             kernels.measure(|kernels| kernels.levers(*trim))

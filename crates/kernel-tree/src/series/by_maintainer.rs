@@ -78,7 +78,10 @@ impl MaintainedTrees {
                 let plugin: Option<&'a Plugin> = step.plugin.as_ref().map(|(plugin, _)| *plugin);
                 let mut parts = plugin.iter().flat_map(|plugin| &plugin.parts);
                 let part = parts.find(|part| part.tree == tree.name);
-                let message = part.map_or(step.message, |part| (&part.title, part.body.trim()));
+                let message = match part {
+                    Some(part) => (part.title.as_str(), part.body.trim().into()),
+                    None => step.message.clone(),
+                };
                 placed.push((
                     place,
                     Step {

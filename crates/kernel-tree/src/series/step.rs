@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! One step of a series, which becomes a patch.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
@@ -20,7 +21,7 @@ pub struct Step<'a> {
     /// The subsystem that the subject begins with.
     pub subsystem: String,
     /// The title of the patch, and the text, which may be empty.
-    pub message: (&'a str, &'a str),
+    pub message: (&'a str, Cow<'a, str>),
     /// The changes of files.
     pub changes: Vec<FileChange>,
 }
@@ -45,7 +46,7 @@ pub struct FileChange {
 }
 
 impl<'a> Step<'a> {
-    pub fn new(message: (&'a str, &'a str)) -> Self {
+    pub fn new(message: (&'a str, Cow<'a, str>)) -> Self {
         Self {
             plugin: None,
             subsystem: KBUILD.to_owned(),
@@ -86,7 +87,7 @@ impl<'a> Step<'a> {
 
     /// Returns the patch with its `place` in a series; without `place`, as a single patch.
     pub fn to_patch(&self, place: Option<(usize, usize)>, cover: Cover, author: &Author) -> Patch {
-        let (_, body) = self.message;
+        let (_, body) = &self.message;
         let subject = self.subject();
         let mut head = mail::head(&subject, place, author);
         if !body.is_empty() {
