@@ -11,7 +11,7 @@ use crate::read::inputs::object_name;
 use crate::resolve::resolution::is_strong;
 
 /// Suffixes of the native forms of a bitcode object `foo.o`. Sources: `scripts/Makefile.build` of Linux 5.12 to
-/// 5.16 and of 5.17 to 6.0, `scripts/Makefile.thinlto` of 7.2, and [`LinkPaths`](crate::LinkPaths).
+/// 5.17, and of 5.18, `scripts/Makefile.thinlto` of 7.2, and [`LinkPaths`](crate::LinkPaths).
 pub const NATIVE_FORMS: [&str; 4] = [".lto.o", ".prelink.o", ".thinlto-native.o", ".native.o"];
 
 /// The result of the check.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! The inputs of vmlinux.o where `scripts/link-vmlinux.sh` links it, which leaves no record of them: 5.10 based on
-//! Android's common kernel, and 5.12 to 5.17.
+//! Android's common kernel, and 5.12 to 5.18.
 //!
 //! The script takes lists that the top Makefile makes of other lists (`core-y` and so on). Makefiles of these kernels
 //! set them in lines that need no make to be understood. Any other line, and any other form of the script, is not
