@@ -78,6 +78,7 @@ const FOUNDATION: [(&str, &[&str]); 19] = [
             "mcount-loc",
             "object-model",
             "profile",
+            "size-report",
             "tool-io",
         ],
     ),
@@ -85,7 +86,7 @@ const FOUNDATION: [(&str, &[&str]); 19] = [
         "installer",
         &["kernel-lab", "kernel-tree", "object-model", "plugin-table"],
     ),
-    ("lto-lab", &["installer", "kernel-lab"]),
+    ("lto-lab", &["installer", "kernel-lab", "kernel-tree"]),
     (
         "random-config",
         &[

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Measures costs and gains of LTO and of the plugins, all in one run, and returns tables.
 //!
-//! **Invariant:** this crate composes kernel-lab, lto-lab and kernel-checks. It prints nothing.
+//! **Invariant:** this crate composes kernel-lab, lto-lab, kernel-checks and size-report. It prints nothing.
 #![warn(missing_docs)]
 
 pub mod checks;

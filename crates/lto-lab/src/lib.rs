@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //! Kernel trees with the plugins, and the kernels that are built from them in one directory.
 //!
-//! **Invariant:** this crate composes kernel-lab and installer. It prints nothing.
+//! **Invariant:** this crate composes kernel-lab, installer and kernel-tree. It prints nothing.
 #![warn(missing_docs)]
 
 use std::path::{Path, PathBuf};

@@ -4,7 +4,6 @@
 mod command;
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,9 +11,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use lto_link::{
     Cache, CodeGeneration, FailedLink, InputKind, Inputs, Jobs, LinkError, LinkKind, LinkOptions,
-    LinkPaths, NewCode, Reach, RootOptions, Roots, ThinLinkOptions, ToolchainError,
-    check_toolchain, complete_thin_link, file_directives, link, named_in_assembly, read_record,
-    thin_link,
+    LinkPaths, NewCode, RootOptions, ThinLinkOptions, ToolchainError, check_toolchain,
+    complete_thin_link, file_directives, link, thin_link,
 };
 use object_model::Loader;
 use tool_io::{Failure, Files};
@@ -62,7 +60,7 @@ enum Kind {
     /// Explain what keeps a function or variable, or why it was dropped
     ///
     /// Run it in the object tree of a kernel that was linked with --internalize.
-    Why(WhyArgs),
+    Why(command::why::WhyArgs),
     /// Estimate time and memory of a link, with thin, distributed thin and full LTO
     ///
     /// Run it in the object tree of a kernel that lto-link linked, or name the objects. Each link makes the same
@@ -77,7 +75,7 @@ enum Kind {
     /// List the symbols that the assembly in bitcode names, and the first object that names each
     ///
     /// Run it in the object tree of a kernel that lto-link linked.
-    AssemblyNames(AssemblyNamesArgs),
+    AssemblyNames(command::assembly_names::AssemblyNamesArgs),
     /// Print the directives by which an object's assembly includes files
     ///
     /// lld's cache of generated code does not know these files: with the cache, such an object must be native
@@ -122,22 +120,6 @@ enum Kind {
     Launched(command::launch::LaunchedArgs),
     /// Look at the cache of generated code on this machine, which `LTO_LAUNCHER=cache` uses, or clear it
     Cache(command::cache::CacheArgs),
-}
-
-#[derive(Args)]
-struct WhyArgs {
-    /// The name of the function or variable in the source
-    symbol: String,
-    /// The output of the link: vmlinux.o, or the object of a module
-    #[arg(short, default_value = "vmlinux.o")]
-    output: PathBuf,
-}
-
-#[derive(Args)]
-struct AssemblyNamesArgs {
-    /// The output of the link: vmlinux.o, or the object of a module
-    #[arg(short, default_value = "vmlinux.o")]
-    output: PathBuf,
 }
 
 #[derive(Args)]
@@ -256,10 +238,10 @@ fn run() -> Result<(), Failure> {
         Kind::Vmlinux(args) => run_link(LinkKind::Vmlinux, args),
         Kind::Module(args) => run_link(LinkKind::Module, args),
         Kind::ThinLink(args) => run_thin_link(args, arguments),
-        Kind::Why(args) => print_why(&args),
+        Kind::Why(args) => command::why::run(&args),
         Kind::Explain(args) => command::explain::run(&args),
         Kind::Estimate(args) => command::estimate::run(args),
-        Kind::AssemblyNames(args) => print_assembly_names(&args),
+        Kind::AssemblyNames(args) => command::assembly_names::run(&args),
         Kind::Included { object } => print_included(&object),
         Kind::CheckToolchain { linker, compiler } => try_toolchain(&compiler, &linker),
         Kind::Check(args) => command::check::run(&args),
@@ -451,62 +433,4 @@ fn try_toolchain(compiler: &[OsString], linker: &str) -> Result<(), Failure> {
         Err(error @ ToolchainError::Write(_)) => Err(Failure::cannot_run(error)),
         Err(error) => Err(Failure::fault(error)),
     }
-}
-
-/// Returns the objects from which `output` was linked, by the record of the link.
-fn recorded_inputs(output: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let record = LinkPaths::new(output).inputs();
-    let record = read_record(&record).map_err(|error| {
-        Failure::cannot_run(format!(
-            "{}: {error}; has {} been linked?",
-            record.display(),
-            output.display()
-        ))
-    })?;
-    Ok(record.into_iter().map(|input| input.path.into()).collect())
-}
-
-fn print_assembly_names(args: &AssemblyNamesArgs) -> Result<(), Failure> {
-    let AssemblyNamesArgs { output } = args;
-    let files = Files::new();
-    let inputs = files.link_order(&recorded_inputs(output)?)?;
-    let named = named_in_assembly(&inputs, inputs.len())?;
-    let text = named
-        .symbols
-        .iter()
-        .fold(String::new(), |mut text, (symbol, object)| {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "{symbol}\t{object}");
-            text
-        });
-    tool_io::write_atomic(Path::new("-"), text.as_bytes())?;
-    Ok(())
-}
-
-fn print_why(args: &WhyArgs) -> Result<(), Failure> {
-    let WhyArgs { symbol, output } = args;
-    let objects = recorded_inputs(output)?;
-    let listing = LinkPaths::new(output).roots();
-    if !listing.exists() {
-        return Err(Failure::cannot_run(format!(
-            "{}: was linked without --internalize, so that nothing was dropped",
-            output.display()
-        )));
-    }
-    let listing = tool_io::read_text(&listing)?;
-    let files = Files::new();
-    let inputs = Inputs::read(&&files, &objects, &[])?;
-    let roots = Roots::read_listing(&listing);
-    let reach =
-        Reach::of(&inputs.objects, roots.map(|(name, _)| name)).map_err(Failure::cannot_run)?;
-    let fates = reach.why(symbol);
-    if fates.is_empty() {
-        return Err(Failure::fault(format!(
-            "{symbol}: no bitcode in {} defines it",
-            output.display()
-        )));
-    }
-    let lines = fates.iter().flat_map(|fate| fate.lines(symbol, &listing));
-    let text = lines.map(|line| line + "\n").collect::<String>();
-    Ok(tool_io::write_stdout(text.as_bytes())?)
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tool_io::{Failure, Files, FreeMemory, MemoryBound};
 
 use crate::command::environment::variable;
+use crate::command::recorded::recorded_inputs;
 
 /// The inputs of the link to estimate.
 #[derive(Args)]
@@ -70,7 +71,7 @@ pub fn run(args: EstimateArgs) -> Result<(), Failure> {
         format,
     } = args;
     let objs = if objs.is_empty() {
-        crate::recorded_inputs(&output)?
+        recorded_inputs(&output)?
     } else {
         objs
     };

@@ -2,6 +2,7 @@
 //! Commands of the tool, a file each.
 
 pub mod actions;
+pub mod assembly_names;
 pub mod cache;
 pub mod check;
 pub mod environment;
@@ -9,3 +10,5 @@ pub mod estimate;
 pub mod explain;
 pub mod exports;
 pub mod launch;
+mod recorded;
+pub mod why;
