@@ -154,6 +154,9 @@ fn every_shape_is_given_back() {
 
 /// A folder of patches for several plugins: each applies to the tree with those before it, in the order of the
 /// names, and all together are the install.
+/// The longest line of a message without a warning of the kernel's `scripts/checkpatch.pl`.
+const COLUMNS: usize = 75;
+
 #[test]
 fn patches_in_order_apply_one_after_the_other() {
     let table = plugin_table::table().expect("the table");
@@ -175,6 +178,10 @@ fn patches_in_order_apply_one_after_the_other() {
         for patch in patches {
             let text = String::from_utf8_lossy(&patch.text).into_owned();
             mails.write(&patch.file_name, &text);
+            let (_, message) = text.split_once("\n\n").expect("a message");
+            let (message, _) = message.split_once("\n---\n").expect("a diff");
+            let long = message.lines().find(|line| line.len() > COLUMNS);
+            assert_eq!(long, None, "{shape}: {}", patch.file_name);
             let mut apply = Command::new("git");
             apply
                 .args(["apply", "--whitespace=nowarn"])

@@ -120,8 +120,8 @@ impl<'a> Step<'a> {
                 "The tool is not part of the patch, because it is a binary. Build it in a\n\
                  checkout of kbuild-lto, with no network if its dependencies are there,\n\n\
                  \tcargo build --release -p {}\n\n\
-                 and give make the directory with LTO_TOOLS=<checkout>/target/release, or copy\n\
-                 it to {LTO_DIR}/bin. A release of the same version has it in bin.\n\n",
+                 and give make the directory with LTO_TOOLS=<checkout>/target/release, or\n\
+                 copy it to {LTO_DIR}/bin. A release of the same version has it in bin.\n\n",
                 tools.join(" -p "),
             );
         }
@@ -163,7 +163,8 @@ impl<'a> Step<'a> {
         let Some((plugin, plan)) = &self.plugin else {
             return Vec::new();
         };
-        plan.edited
+        let reasons = plan
+            .edited
             .iter()
             .filter(|(path, _)| self.changes.iter().any(|change| change.path == **path))
             .flat_map(|(path, file)| {
@@ -171,7 +172,14 @@ impl<'a> Step<'a> {
                     .iter()
                     .filter(|(by, _)| by == plugin.name)
                     .map(|(_, reason)| (path.as_str(), reason.as_str()))
-            })
-            .collect()
+            });
+        let mut told: Vec<(&str, &str)> = Vec::new();
+        for reason in reasons {
+            // Two edits of a file may have the same.
+            if !told.contains(&reason) {
+                told.push(reason);
+            }
+        }
+        told
     }
 }
