@@ -51,7 +51,7 @@ fn page(version: &'static str, arch: Arch, results: &Path) -> anyhow::Result<Str
     }
     let mut page = format!(
         "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n\
-         # What kernels execute: {version} {}, profile ci\n\n\
+         # Executed instructions and sizes: {version} {}, profile ci\n\n\
          Made by `cargo xtask bench runtime row NAME --arch {}{of_kernel}`, row by row; [how it is measured](../runtime.md).\n\
          All kernels did the same work, so fewer is better. A percentage compares with the kernel without LTO (for trimmed\n\
          kernels, with the trimmed one without LTO). **Instructions are not cycles**: they know no pipeline, no memory and no\n\
