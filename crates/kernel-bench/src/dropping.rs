@@ -56,46 +56,50 @@ pub fn measure(
     kinds: &[Lto],
     build: BuildApart,
 ) -> Result<String, Failure> {
-    let variants = variants(none, kinds);
     let mut built = Vec::new();
-    for variant in &variants {
+    for variant in variants(none, kinds) {
         files::remove_dir(&variant.objtree(workdir))?;
         let objtree = variant.configure(tree, workdir)?;
         let usage = build(what(tree, variant.arch, &objtree, build::ALL))?;
-        built.push(Built {
+        let this = Built {
             usage,
-            object: object_size(*variant, workdir)?,
+            object: object_size(variant, workdir)?,
             image: variant.image_size(workdir)?,
-        });
+        };
+        built.push((variant, this));
     }
-    let thin = variants
-        .iter()
-        .position(|variant| variant.lto == Lto::Thin && !variant.drops);
-    let none = built.first().context("no kernel was built")?;
-    let thin = thin.and_then(|thin| built.get(thin));
-    let of_thin = if thin.is_some() { " of thin's |" } else { "" };
-    let line = if thin.is_some() { "---:|" } else { "" };
+    table_of(&built)
+}
+
+/// Returns the table of built kernels, of which the first has no LTO.
+fn table_of(built: &[(Variant, Built)]) -> Result<String, Failure> {
+    let (_, none) = built.first().context("no kernel was built")?;
+    let is_reference =
+        |variant: &Variant| matches!(variant.lto, Lto::None | Lto::Thin) && !variant.drops;
+    let references = built.iter().filter(|(variant, _)| is_reference(variant));
+    let references: Vec<_> = references.collect();
+    let names = references.iter().map(|(variant, _)| variant.lto.name());
+    let of = names.map(|name| format!(" of {name}'s |"));
+    let of = of.collect::<Vec<_>>().concat();
+    let lines = "---:|".repeat(2 * references.len() + 6);
     let mut table = format!(
-        "| | CPU | of none's |{of_thin} largest process | of none's |{of_thin} text and data of `vmlinux.o` | | \
-         image | |\n|---|---:|---:|{line}---:|---:|{line}---:|---:|---:|---:|\n"
+        "| | CPU |{of} largest process |{of} text and data of `vmlinux.o` | | image | |\n|---|{lines}\n"
     );
-    for (variant, this) in variants.iter().zip(&built) {
-        let drops = if variant.drops { ", drops" } else { "" };
-        let _ = write!(table, "| {}{drops} | ", variant.lto.name());
-        let references = || [Some(none), thin].into_iter().flatten();
-        let _ = write!(table, "{:.0} s |", this.usage.cpu_seconds);
-        for reference in references() {
-            let ratio = this.usage.cpu_seconds / reference.usage.cpu_seconds;
-            let _ = write!(table, " {ratio:.2} |");
-        }
-        let _ = write!(table, " {} MiB |", this.usage.peak_rss_kib / 1024);
-        for reference in references() {
-            let ratio = ratio(this.usage.peak_rss_kib, reference.usage.peak_rss_kib);
-            let _ = write!(table, " {ratio:.2} |");
-        }
+    for (variant, this) in built {
+        let ratios = |ratio: fn(&Usage, &Usage) -> f64| -> String {
+            let others = references.iter().map(|(_, other)| &other.usage);
+            let cells = others.map(|other| format!(" {:.2} |", ratio(&this.usage, other)));
+            cells.collect::<Vec<_>>().concat()
+        };
         let _ = writeln!(
             table,
-            " {} | {} | {} | {} |",
+            "| {}{} | {:.0} s |{} {} MiB |{} {} | {} | {} | {} |",
+            variant.lto.name(),
+            if variant.drops { ", drops" } else { "" },
+            this.usage.cpu_seconds,
+            ratios(|this, other| this.cpu_seconds / other.cpu_seconds),
+            this.usage.peak_rss_kib / 1024,
+            ratios(|this, other| ratio(this.peak_rss_kib, other.peak_rss_kib)),
             this.object,
             percent(this.object, none.object),
             this.image,
@@ -308,6 +312,47 @@ mod tests {
                 "arm64-ci-full-drop-trim"
             ]
         );
+    }
+
+    #[test]
+    fn costs_are_compared_with_no_lto_and_with_thin_lto_if_it_was_built() {
+        let built = |lto, drops, cpu_seconds, object| {
+            let variant = Variant {
+                drops,
+                ..Variant::new(Arch::Arm64, Profile::Ci, lto)
+            };
+            let usage = Usage {
+                wall_seconds: 1.0,
+                cpu_seconds,
+                peak_rss_kib: 1024 * 100,
+                jobs: 2,
+                built: true,
+            };
+            (
+                variant,
+                Built {
+                    usage,
+                    object,
+                    image: 1000,
+                },
+            )
+        };
+        let none = || built(Lto::None, false, 100.0, 1000);
+        let drops = || built(Lto::ThinDist, true, 120.0, 950);
+        assert_eq!(
+            table_of(&[none(), drops()]).unwrap(),
+            "| | CPU | of none's | largest process | of none's | text and data of `vmlinux.o` | | image | |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|\n\
+             | none | 100 s | 1.00 | 100 MiB | 1.00 | 1000 | +0.0 % | 1000 | +0.0 % |\n\
+             | thin-dist, drops | 120 s | 1.20 | 100 MiB | 1.00 | 950 | -5.0 % | 1000 | +0.0 % |\n"
+        );
+        let thin = built(Lto::Thin, false, 80.0, 1010);
+        let table = table_of(&[none(), thin, drops()]).unwrap();
+        assert!(
+            table.ends_with("| thin-dist, drops | 120 s | 1.20 | 1.50 | 100 MiB | 1.00 | 1.00 | 950 | -5.0 % | 1000 | +0.0 % |\n"),
+            "{table}"
+        );
+        assert!(table_of(&[]).is_err());
     }
 
     #[test]

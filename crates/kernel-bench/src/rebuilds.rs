@@ -58,10 +58,9 @@ impl Way {
 
     const fn by_lto_link(name: &'static str, mode: Mode) -> Self {
         Self {
-            name,
             mode,
-            has_cache: true,
             with_lto_link: true,
+            ..Self::new(name, mode.lto)
         }
     }
 }
@@ -80,16 +79,13 @@ const WAYS: &[Way] = &[
 /// The ways to build a kernel with its own LTO, with which ours is compared. The first is the reference.
 const NATIVE_WAYS: &[Way] = &[
     Way::new("no LTO", Lto::None),
-    OWN_DISTRIBUTED,
+    Way::new("distributed thin LTO of the kernel", Lto::ThinDist),
     Way::by_lto_link(
         "distributed thin LTO by lto-link",
         Mode::keeping(Lto::ThinDist),
     ),
     Way::by_lto_link("the same, dropping", Mode::THIN_DIST_DROP),
 ];
-
-/// The mode that trees have by themselves from 7.2 on.
-const OWN_DISTRIBUTED: Way = Way::new("distributed thin LTO of the kernel", Lto::ThinDist);
 
 /// A change of the tree before a rebuild.
 #[derive(Clone, Copy)]
@@ -127,8 +123,7 @@ const CHANGES: [(&str, Change); 5] = [
 /// # Errors
 /// A build fails, or a file cannot be changed. The tree is restored in any case.
 pub fn measure(kernel: Kernel<'_>, is_built: bool) -> Result<String, Failure> {
-    let ways = kernel.ways();
-    let ways = ways.as_slice();
+    let ways = &kernel.ways()[..];
     let mut edited = Edited::default();
     let mut table = String::from("| CPU seconds (wall) |");
     for way in ways {
@@ -191,10 +186,11 @@ impl Kernel<'_> {
         if self.with_lto_link.is_none() {
             return WAYS.to_vec();
         }
+        // Trees have a distributed mode of their own from 7.2 on.
         let has_own = self.tree.join("scripts/Makefile.thinlto").exists();
+        let is_own = |way: &Way| way.mode.lto == Lto::ThinDist && !way.with_lto_link;
         let ways = NATIVE_WAYS.iter().copied();
-        ways.filter(|way| has_own || way.name != OWN_DISTRIBUTED.name)
-            .collect()
+        ways.filter(|way| has_own || !is_own(way)).collect()
     }
 
     fn tree(&self, way: &Way) -> &Path {
@@ -330,18 +326,20 @@ mod tests {
             arch: Arch::Arm64,
             profile: Profile::Ci,
         };
-        let names =
-            |kernel: Kernel<'_>| -> Vec<_> { kernel.ways().iter().map(|way| way.name).collect() };
-        let is_own = |name: &&str| *name == OWN_DISTRIBUTED.name;
-        assert!(!names(kernel(None)).iter().any(is_own));
         let with_lto_link = workdir.path();
-        let before = names(kernel(Some(with_lto_link)));
+        let names = |with_lto_link| -> Vec<_> {
+            let ways = kernel(with_lto_link).ways();
+            ways.iter().map(|way| way.name).collect()
+        };
+        let own = "distributed thin LTO of the kernel";
+        assert!(!names(None).contains(&own));
+        let before = names(Some(with_lto_link));
         assert_eq!(before.len(), 3, "{before:?}");
         fs::create_dir(tree.path().join("scripts")).unwrap();
         fs::write(tree.path().join("scripts/Makefile.thinlto"), "").unwrap();
-        let after = names(kernel(Some(with_lto_link)));
+        let after = names(Some(with_lto_link));
         assert_eq!(after.len(), 4, "{after:?}");
-        assert!(after.iter().any(is_own));
+        assert!(after.contains(&own));
         // Each way has an object tree of its own.
         let objtrees: BTreeSet<_> = NATIVE_WAYS
             .iter()

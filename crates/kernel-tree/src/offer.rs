@@ -56,13 +56,13 @@ impl<'table> Parts<'table> {
         Ok(parts)
     }
 
-    /// The subject and the text of the plugin's patch, whose own are `title` and `gain`: what a part gains comes
-    /// first, because the plugin is taken for it.
+    /// Returns the subject and the text of the plugin's patch, for a plugin with `title` and `gain`. The gains of parts come
+    /// first, because the plugin is taken for them.
     pub(crate) fn message(&self, title: &'table str, gain: &'table str) -> (&'table str, String) {
-        let titles = self.given.iter().find_map(|part| part.title.as_deref());
+        let of_part = self.given.iter().find_map(|part| part.title.as_deref());
         let gains = self.given.iter().filter_map(|part| part.gain.as_deref());
         let paragraphs: Vec<_> = gains.chain([gain]).map(str::trim).collect();
-        (titles.unwrap_or(title), paragraphs.join("\n\n"))
+        (of_part.unwrap_or(title), paragraphs.join("\n\n"))
     }
 }
 

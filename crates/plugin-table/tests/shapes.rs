@@ -17,6 +17,9 @@ use std::process::Command;
 use kernel_tree::{Author, Division, OnChange, Plan, Prose, Tree, install, series, uninstall};
 use test_support::TestDir;
 
+/// The longest line of a message without a warning of the kernel's `scripts/checkpatch.pl`.
+const COLUMNS: usize = 75;
+
 /// Returns the shapes: the name of each, and its files.
 fn shapes() -> BTreeMap<String, BTreeMap<String, String>> {
     let entries = fs::read_dir(folder()).expect("tests/shapes");
@@ -49,6 +52,16 @@ fn made(files: &BTreeMap<String, String>) -> TestDir {
         dir.write(path, content);
     }
     dir
+}
+
+/// Makes the tree of a shape, and plans an install of one plugin.
+fn planned(shape: &str, plugin: &str) -> (TestDir, Plan) {
+    let dir = made(&shapes()[shape]);
+    let tree = Tree::open(dir.path()).expect("a kernel tree");
+    let table = plugin_table::table().expect("the table");
+    let selection = table.choose(&tree, &[plugin]).expect("a selection");
+    let plan = Plan::new(&tree, &selection, "1.0").expect("a plan");
+    (dir, plan)
 }
 
 /// Returns the files of a tree, with their content.
@@ -154,9 +167,6 @@ fn every_shape_is_given_back() {
 
 /// A folder of patches for several plugins: each applies to the tree with those before it, in the order of the
 /// names, and all together are the install.
-/// The longest line of a message without a warning of the kernel's `scripts/checkpatch.pl`.
-const COLUMNS: usize = 75;
-
 #[test]
 fn patches_in_order_apply_one_after_the_other() {
     let table = plugin_table::table().expect("the table");
@@ -214,12 +224,7 @@ cmd_modpost = echo symbol > $@
 ";
     const SAVES: &str =
         "cmd_and_savecmd = $(cmd); echo 'savedcmd_$@ := $(make-cmd)' > $(dot-target).cmd\n";
-    let shapes = shapes();
-    let dir = made(&shapes["link-vmlinux-objtool"]);
-    let tree = Tree::open(dir.path()).expect("a kernel tree");
-    let table = plugin_table::table().expect("the table");
-    let selection = table.choose(&tree, &["modversions"]).expect("a plugin");
-    let plan = Plan::new(&tree, &selection, "1.0").expect("a plan");
+    let (dir, plan) = planned("link-vmlinux-objtool", "modversions");
     let modpost = &plan.edited["scripts/Makefile.modpost"].text;
     let modpost = String::from_utf8_lossy(modpost);
     dir.write("modversions", "#!/bin/sh\n[ -s $2 ] && echo checked $2\n");
@@ -246,12 +251,7 @@ cmd_modpost = echo symbol > $@
 /// The first second of a build without tools says what to do, in a tree with an install and in a patched one.
 #[test]
 fn a_build_without_tools_says_where_they_come_from() {
-    let shapes = shapes();
-    let dir = made(&shapes["vmlinux-o"]);
-    let tree = Tree::open(dir.path()).expect("a kernel tree");
-    let table = plugin_table::table().expect("the table");
-    let selection = table.choose(&tree, &["modversions"]).expect("a plugin");
-    let plan = Plan::new(&tree, &selection, "1.0").expect("a plan");
+    let (dir, plan) = planned("vmlinux-o", "modversions");
     let text = |path: &str| String::from_utf8_lossy(&plan.created[path].text).into_owned();
     for path in ["scripts/lto/Makefile.top", "scripts/lto/VERSION"] {
         dir.write(path, text(path));
@@ -285,12 +285,7 @@ fn a_build_without_tools_says_where_they_come_from() {
 /// A command that the plugins would replace was changed in the tree: what depends on it is withheld, and named.
 #[test]
 fn unknown_commands_are_kept_and_named() {
-    let shapes = shapes();
-    let dir = made(&shapes["unknown-links"]);
-    let tree = Tree::open(dir.path()).expect("a kernel tree");
-    let table = plugin_table::table().expect("the table");
-    let selection = table.choose(&tree, &["lto-link"]).expect("lto-link");
-    let plan = Plan::new(&tree, &selection, "1.0").expect("a plan");
+    let (_, plan) = planned("unknown-links", "lto-link");
     let withheld: Vec<&str> = plan
         .withheld
         .iter()
